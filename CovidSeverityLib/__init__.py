@@ -1,0 +1,34 @@
+"""Lungs, lobes, infection and CT severity score from a chest CT, without Slicer.
+
+>>> from CovidSeverityLib import analyze, read_ct
+>>> result = analyze(read_ct("ct.nii.gz"))  # doctest: +SKIP
+>>> result.ctss  # doctest: +SKIP
+6
+"""
+
+from .config import AnalysisConfig
+from .errors import CancelledError, CovidSeverityError, InputError, NoLungsError, OutputError
+from .io import read_ct
+from .pipeline import analyze
+from .types import Analysis, CtVolume, Geometry, Lobe, LobeScore, Opacity, Side, SliceRow
+from .version import __version__
+
+__all__ = [
+    "Analysis",
+    "AnalysisConfig",
+    "CancelledError",
+    "CovidSeverityError",
+    "CtVolume",
+    "Geometry",
+    "InputError",
+    "Lobe",
+    "LobeScore",
+    "NoLungsError",
+    "Opacity",
+    "OutputError",
+    "Side",
+    "SliceRow",
+    "__version__",
+    "analyze",
+    "read_ct",
+]

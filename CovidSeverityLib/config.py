@@ -1,0 +1,77 @@
+"""The configuration of an analysis: one frozen value, from which a result can be made again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .errors import InputError
+from .features.published_score import SliceScoreConfig
+from .segmentation.infection import InfectionConfig
+from .segmentation.mixture import MixtureConfig
+from .segmentation.vesselness import VesselnessConfig
+
+PROFILES = ("default", "reference")
+
+
+@dataclass(frozen=True)
+class AnalysisConfig:
+    """How a CT is analysed.
+
+    Parameters
+    ----------
+    profile : name of the profile that this configuration began as.
+    infection : the infection mask.
+    slice_scores : None scores lobes by their volume; otherwise the published slice-wise score over rows of slices.
+    """
+
+    profile: str = "default"
+    infection: InfectionConfig = InfectionConfig()
+    slice_scores: SliceScoreConfig | None = None
+
+    @classmethod
+    def for_profile(cls, profile: str) -> AnalysisConfig:
+        """The configuration of ``"default"`` or of ``"reference"``, the published method as its authors run it.
+
+        Raises
+        ------
+        InputError
+            If there is no such profile.
+        """
+        if profile == "default":
+            return cls()
+        if profile == "reference":
+            return cls(profile="reference", infection=PUBLISHED_CTSS, slice_scores=SliceScoreConfig())
+        raise InputError(f"no profile {profile!r}; there are {' and '.join(PROFILES)}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole configuration as plain values, for a report."""
+        return asdict(self)
+
+
+PUBLISHED_SEGMENTATION = InfectionConfig(
+    smallest_px=70,
+    one_window=False,
+    faint_share=1.0,
+    grow_px=0,
+    inside_lung=False,
+    smallest_lung_px=0,
+    vesselness=VesselnessConfig(volume_floor=False),
+)
+"""Infection masks of the paper's segmentation tables."""
+
+PUBLISHED_CTSS = InfectionConfig(
+    clip_hu=None,
+    window_ceiling_hu=30.0,
+    window_caps_hu=(10.0, 30.0),
+    background_hu=0,
+    smallest_px=50,
+    one_window=False,
+    faint_share=1.0,
+    grow_px=0,
+    inside_lung=False,
+    smallest_lung_px=0,
+    mixture=MixtureConfig(variance_floor_hu2=0.0),
+    vesselness=VesselnessConfig(volume_floor=False),
+)
+"""Infection masks of the paper's severity score: other caps, and a vessel filter that sees 0 HU outside the lung."""

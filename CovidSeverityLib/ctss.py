@@ -1,0 +1,73 @@
+"""CT severity score (CTSS), total severity score (TSS) and the word for them.
+
+The edge rule, one for both scores: no involvement scores 0, and a band includes its upper edge: exactly 5 % scores 1,
+exactly 25 % scores 2. (Francone 2020 writes the bands as < 5, 5-25, 26-50, 51-75 and > 75 %, which leaves the gaps
+between whole numbers open; the published method rounds up to whole per cent and compares with <=, which is this rule.)
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from .types import Severity
+
+CTSS_EDGES_PERCENT = (0.0, 5.0, 25.0, 50.0, 75.0)
+"""Upper edges of scores 0-4; above the last is 5 (Francone 2020, doi 10.1007/s00330-020-07033-y)."""
+
+TSS_EDGES_PERCENT = (0.0, 25.0, 50.0, 75.0)
+"""Upper edges of scores 0-3; above the last is 4 (Chung 2020, doi 10.1148/radiol.2020200230)."""
+
+CTSS_MAX = 25
+TSS_MAX = 20
+
+CTSS_DEFINITION = (
+    "Sum over five lobes of 0 (none), 1 (up to 5 %), 2 (up to 25 %), 3 (up to 50 %), 4 (up to 75 %), 5 (above) of the "
+    "lobe's volume infected; 0-25 (Francone 2020, doi 10.1007/s00330-020-07033-y)"
+)
+CTSS_REFERENCE_DEFINITION = (
+    "Sum over five regions of an axial slice (rows of the lungs) of the rounded mean over slices of the slice's score, "
+    "0-25, as published; bands as in Francone 2020, doi 10.1007/s00330-020-07033-y"
+)
+
+SEVERITY_CUTOFFS = ((0, "none"), (7, "mild"), (17, "moderate"), (CTSS_MAX, "severe"))
+"""Highest CTSS of each word. From 18 the risk of death rises (Francone 2020); above 7 severe and critical disease
+prevails (Li 2020, doi 10.1097/RLI.0000000000000672)."""
+
+
+def score_for_percent(percent: float) -> int:
+    """CTSS of one lobe, 0-5, for its involvement in per cent (0-100).
+
+    Raises
+    ------
+    ValueError
+        If ``percent`` is not between 0 and 100.
+    """
+    return bisect_left(CTSS_EDGES_PERCENT, _checked(percent))
+
+
+def total_severity_score_for_percent(percent: float) -> int:
+    """TSS of one lobe, 0-4, for its involvement in per cent (0-100).
+
+    Raises
+    ------
+    ValueError
+        If ``percent`` is not between 0 and 100.
+    """
+    return bisect_left(TSS_EDGES_PERCENT, _checked(percent))
+
+
+def severity_for(ctss: int) -> Severity:
+    """The word for a CTSS of 0-25, with its cut-offs and their source."""
+    label = next(word for highest, word in SEVERITY_CUTOFFS if ctss <= highest)
+    return Severity(
+        label=label,
+        cutoffs="CTSS 0 none, 1-7 mild, 8-17 moderate, 18-25 severe",
+        source="above 7: Li 2020, doi 10.1097/RLI.0000000000000672; "
+        "from 18: Francone 2020, doi 10.1007/s00330-020-07033-y",
+    )
+
+
+def _checked(percent: float) -> float:
+    if not 0.0 <= percent <= 100.0:
+        raise ValueError(f"involvement of {percent} % is not between 0 and 100")
+    return percent

@@ -1,0 +1,1 @@
+"""What is measured: lobes, volumes, scores of regions."""

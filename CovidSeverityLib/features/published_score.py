@@ -1,0 +1,69 @@
+"""The published method's CTSS: ordinal scores of axial slices, averaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, floor
+
+import numpy as np
+
+from CovidSeverityLib.ctss import score_for_percent
+from CovidSeverityLib.types import Lobe
+
+from .quantification import Counts
+
+
+@dataclass(frozen=True)
+class SliceScoreConfig:
+    """Which slices count.
+
+    Parameters
+    ----------
+    smallest_lung_share : slices whose lungs cover less of the image are left out.
+    skip_first, skip_last : slices left out at the inferior and at the superior end, as published.
+    """
+
+    smallest_lung_share: float = 0.06
+    skip_first: int = 6
+    skip_last: int = 5
+
+
+@dataclass(frozen=True)
+class PublishedScore:
+    """CTSS of every region by the rounded mean and by the maximum over slices; how many slices counted."""
+
+    mean: dict[Lobe, int]
+    maximum: dict[Lobe, int]
+    slices: int
+
+
+def published_score(counts: Counts, slice_pixels: int, config: SliceScoreConfig = SliceScoreConfig()) -> PublishedScore:
+    """Score every slice's regions and combine them.
+
+    A region's infected share is rounded up to whole per cent before it is scored; means are rounded half up.
+
+    Parameters
+    ----------
+    counts : voxels per slice and region.
+    slice_pixels : pixels of an axial slice.
+    config : which slices count.
+    """
+    number = counts.lung.shape[0]
+    used = [
+        k
+        for k in range(config.skip_first, number - config.skip_last)
+        if counts.lung[k].sum() >= config.smallest_lung_share * slice_pixels
+    ]
+    scores = np.array([[_slice_score(counts, k, lobe) for lobe in Lobe] for k in used]).reshape(len(used), len(Lobe))
+    mean = scores.mean(axis=0) if used else np.zeros(len(Lobe))
+    maximum = scores.max(axis=0, initial=0)
+    return PublishedScore(
+        mean={lobe: floor(mean[lobe - 1] + 0.5) for lobe in Lobe},
+        maximum={lobe: int(maximum[lobe - 1]) for lobe in Lobe},
+        slices=len(used),
+    )
+
+
+def _slice_score(counts: Counts, k: int, lobe: Lobe) -> int:
+    region = int(counts.lung[k, lobe])
+    return score_for_percent(ceil(100 * int(counts.infected[k, lobe]) / region)) if region else 0

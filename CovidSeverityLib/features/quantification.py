@@ -1,0 +1,94 @@
+"""Counting: what lies in which lobe and slice, and the scores that follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.ctss import score_for_percent, total_severity_score_for_percent
+from CovidSeverityLib.segmentation.infection import histogram
+from CovidSeverityLib.segmentation.mixture import MixtureConfig, fit_mixture
+from CovidSeverityLib.types import CtVolume, Densitometry, Lobe, LobeScore, Opacity, Side, SliceRow
+
+WELL_AERATED_HU = (-950, -700)
+"""Well-aerated lung, bounds included (Colombi 2020, doi 10.1148/radiol.2020201433)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Voxels per slice and lobe: both (K, 6) int64; column 0 is lung outside every lobe, column n is ``Lobe(n)``."""
+
+    lung: NDArray[np.int64]
+    infected: NDArray[np.int64]
+
+
+def count_voxels(lungs: NDArray[np.uint8], lobes: NDArray[np.uint8], infected: NDArray[np.bool_]) -> Counts:
+    """Count lung and infected lung in every slice and lobe.
+
+    Parameters
+    ----------
+    lungs, lobes : (K, J, I) uint8 labels.
+    infected : (K, J, I) bool; what lies outside the lungs is not counted.
+    """
+    lung = np.zeros((lungs.shape[0], len(Lobe) + 1), dtype=np.int64)
+    sick = np.zeros_like(lung)
+    for k in np.flatnonzero(lungs.any(axis=(1, 2))):
+        inside = lungs[k] > 0
+        lung[k] = np.bincount(lobes[k][inside], minlength=len(Lobe) + 1)
+        sick[k] = np.bincount(lobes[k][inside & infected[k]], minlength=len(Lobe) + 1)
+    return Counts(lung, sick)
+
+
+def lobe_scores(counts: Counts, voxel_ml: float, scores: dict[Lobe, int] | None = None) -> tuple[LobeScore, ...]:
+    """Every lobe's volume, involvement and scores.
+
+    Parameters
+    ----------
+    counts : of the whole volume.
+    voxel_ml : volume of a voxel, ml.
+    scores : CTSS of every lobe where it was found otherwise; None scores the involved share of its volume.
+    """
+    result = []
+    for lobe in Lobe:
+        voxels, infected = int(counts.lung[:, lobe].sum()), int(counts.infected[:, lobe].sum())
+        percent = 100.0 * infected / voxels if voxels else 0.0
+        score = score_for_percent(percent) if scores is None else scores[lobe]
+        result.append(LobeScore(lobe, voxels, infected, voxel_ml, score, total_severity_score_for_percent(percent)))
+    return tuple(result)
+
+
+def slice_rows(counts: Counts, volume: CtVolume) -> tuple[SliceRow, ...]:
+    """A row for every acquired axial slice, inferior to superior."""
+    z_mm = volume.geometry.slice_z_mm()
+    return tuple(
+        SliceRow(
+            index=k,
+            z_mm=float(z_mm[k]),
+            voxel_ml=volume.geometry.voxel_ml,
+            lung_voxels=int(counts.lung[k].sum()),
+            infected_voxels=int(counts.infected[k].sum()),
+            lobe_voxels=tuple(counts.lung[k, 1:].tolist()),
+            lobe_infected_voxels=tuple(counts.infected[k, 1:].tolist()),
+        )
+        for k in range(counts.lung.shape[0])
+        if volume.acquired[k]
+    )
+
+
+def densitometry(hu: NDArray[np.int16], lungs: NDArray[np.uint8], mixture: MixtureConfig) -> Densitometry:
+    """Histogram of both lungs, their well-aerated part and a mixture over the whole (for the report's picture)."""
+    values, counts = histogram(hu[lungs > 0])
+    aerated = (values >= WELL_AERATED_HU[0]) & (values <= WELL_AERATED_HU[1])
+    return Densitometry(int(values[0]), counts, int(counts[aerated].sum()), fit_mixture(values, counts, mixture))
+
+
+def side_voxels(lungs: NDArray[np.uint8]) -> dict[Side, int]:
+    """Voxels of each lung."""
+    return {side: int(np.count_nonzero(lungs == side)) for side in Side}
+
+
+def opacity_voxels(infection: NDArray[np.uint8], lungs: NDArray[np.uint8]) -> dict[Opacity, int]:
+    """Voxels of each kind of opacity inside the lungs."""
+    return {kind: int(np.count_nonzero((infection == kind) & (lungs > 0))) for kind in Opacity}

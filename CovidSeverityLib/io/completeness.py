@@ -1,0 +1,163 @@
+"""Is an image file whole? ITK reads a NIfTI file that was cut short without complaint, and damaged gzip data in NRRD.
+
+Each check reads only what it must (headers and, of compressed data, the stream with its checksum) and raises
+InputError. It also keeps the format libraries from writing to the terminal about files that they cannot parse.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+from CovidSeverityLib.errors import InputError
+
+CHUNK_BYTES = 1 << 20
+GZIP_MAGIC = b"\x1f\x8b"
+NIFTI_HEADERS = {348: ("h", 40, 72, "f", 108), 540: ("q", 16, 14, "q", 168)}
+"""By header size (NIfTI-1, NIfTI-2): type and offset of dim[8], offset of bitpix, type and offset of vox_offset.
+https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h and nifti2.h"""
+
+META_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
+"""Bytes of a MetaImage ElementType without MET_ and U (https://itk.org/Wiki/ITK/MetaIO/Documentation)."""
+
+TEXT_HEADER_BYTES = 1 << 16
+"""MetaImage and NRRD headers end within this."""
+
+
+def check_nifti(path: Path) -> None:
+    """Raise InputError unless ``path`` is a NIfTI-1 or NIfTI-2 file that holds every voxel its header promises."""
+    with path.open("rb") as file:
+        compressed = file.read(2) == GZIP_MAGIC
+    try:
+        with gzip.open(path) if compressed else path.open("rb") as stream:
+            header = stream.read(max(NIFTI_HEADERS))
+            expected = _nifti_bytes(header, path.name)
+            got = len(header) + _length_to_end(stream)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise _damaged(path.name) from error
+    if got < expected:
+        raise _cut_short(path.name, got, expected)
+
+
+def check_nrrd(path: Path) -> None:
+    """Raise InputError unless ``path`` is an NRRD file, with whole gzip data where it has any."""
+    fields, data = _text_header(path, ":", "")
+    if not next(iter(fields), "").startswith("nrrd"):
+        raise InputError(f"{path.name} is not an NRRD file")
+    if fields.get("encoding", "").lower() not in ("gzip", "gz"):
+        return
+    detached = fields.get("data file", fields.get("datafile", ""))
+    source = _beside(path, detached)
+    if source is None or not source.is_file():
+        return  # lists and patterns of data files: ITK says what is wrong with them
+    try:
+        with source.open("rb") as file:
+            file.seek(0 if detached else data)
+            with gzip.open(file) as stream:
+                _length_to_end(stream)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise _damaged(source.name) from error
+
+
+def check_meta(path: Path) -> None:
+    """Raise InputError unless ``path`` is a MetaImage file that holds every voxel its header promises."""
+    fields, data = _text_header(path, "=", "elementdatafile")
+    if "dimsize" not in fields or "elementdatafile" not in fields:
+        raise InputError(f"{path.name} is not a MetaImage file: its header names no DimSize or no ElementDataFile")
+    local = fields["elementdatafile"].upper() == "LOCAL"
+    source = path if local else _beside(path, fields["elementdatafile"])
+    if source is None:
+        return  # LIST and patterns of data files: ITK says what is wrong with them
+    if not source.is_file():
+        raise InputError(f"{path.name} names the data file {source.name}, which is not there")
+    expected = _meta_bytes(fields)
+    with source.open("rb") as file:
+        file.seek(data if local else 0)
+        if fields.get("compresseddata", "false").lower() == "true":
+            got = _inflated_length(file, source.name)
+        else:
+            got = source.stat().st_size - file.tell()
+    if expected is not None and got < expected:
+        raise _cut_short(source.name, got, expected)
+
+
+def _nifti_bytes(header: bytes, name: str) -> int:
+    """Return how many bytes the file of this header has to have."""
+    for order in "<>":
+        size = struct.unpack(order + "i", header[:4])[0] if len(header) >= 348 else 0
+        if size in NIFTI_HEADERS and len(header) >= size:
+            dim_type, dim_at, bitpix_at, offset_type, offset_at = NIFTI_HEADERS[size]
+            dims = struct.unpack_from(f"{order}8{dim_type}", header, dim_at)
+            bitpix = struct.unpack_from(order + "h", header, bitpix_at)[0]
+            offset = struct.unpack_from(order + offset_type, header, offset_at)[0]
+            if 1 <= dims[0] <= 7 and bitpix > 0 and math.isfinite(offset):
+                return int(offset) + math.prod(max(d, 1) for d in dims[1 : dims[0] + 1]) * bitpix // 8
+    raise InputError(f"{name} is not a NIfTI file, or is cut short before its image")
+
+
+def _meta_bytes(fields: dict[str, str]) -> int | None:
+    kind = fields.get("elementtype", "").upper().removeprefix("MET_").replace("_ARRAY", "")
+    kind = kind if kind in META_BYTES else kind.removeprefix("U")
+    try:
+        sizes = [int(v) for v in fields["dimsize"].split()]
+        channels = int(fields.get("elementnumberofchannels", "1"))
+    except ValueError:
+        return None
+    return math.prod(sizes) * channels * META_BYTES[kind] if kind in META_BYTES else None
+
+
+def _text_header(path: Path, separator: str, last: str) -> tuple[dict[str, str], int]:
+    """Return the ``key<separator> value`` lines of a header, keys in lower case, and where the data start.
+
+    The header ends with the line of the key ``last`` or, as in NRRD, with a blank one.
+    """
+    fields: dict[str, str] = {}
+    with path.open("rb") as file:
+        while file.tell() < TEXT_HEADER_BYTES:
+            line = file.readline(TEXT_HEADER_BYTES).decode("latin-1").strip()
+            if not line:
+                break
+            key, _, value = line.partition(separator)
+            fields.setdefault(key.strip().lower(), value.strip())
+            if key.strip().lower() == last:
+                break
+        return fields, file.tell()
+
+
+def _beside(path: Path, name: str) -> Path | None:
+    """Return the data file ``name`` beside ``path`` (``path`` itself for no name), None for a list or a pattern."""
+    if not name:
+        return path
+    if name.upper().startswith("LIST") or "%" in name:
+        return None
+    return path.parent / name
+
+
+def _length_to_end(stream: BinaryIO | io.BufferedIOBase) -> int:
+    return sum(len(chunk) for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""))
+
+
+def _inflated_length(file: BinaryIO, name: str) -> int:
+    """Return how many bytes the zlib stream of ``file`` holds; its checksum is compared."""
+    inflate, total = zlib.decompressobj(zlib.MAX_WBITS | 32), 0
+    try:
+        for chunk in iter(lambda: file.read(CHUNK_BYTES), b""):
+            total += len(inflate.decompress(chunk))
+    except zlib.error as error:
+        raise _damaged(name) from error
+    if not inflate.eof:
+        raise _damaged(name)
+    return total
+
+
+def _damaged(name: str) -> InputError:
+    return InputError(f"{name} is damaged or cut short: its compressed data do not decompress")
+
+
+def _cut_short(name: str, got: int, expected: int) -> InputError:
+    return InputError(f"{name} is cut short: {got} bytes of image where its header promises {expected}")

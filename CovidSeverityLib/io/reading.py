@@ -1,0 +1,143 @@
+"""A path, or an array with its geometry, to a chest CT in Hounsfield units on canonical axes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.preprocessing.hounsfield import settle_hounsfield
+from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, Progress, QualityNote
+
+from .dicom import STAGE, read_dicom
+from .dicom_headers import is_dicom
+from .images import FORMATS, is_image_name, read_image
+from .orientation import canonical_geometry, canonical_order
+from .pixels import to_int16
+
+
+def read_ct(
+    path: str | os.PathLike,
+    *,
+    series_uid: str | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> CtVolume:
+    """Read a chest CT.
+
+    Parameters
+    ----------
+    path : a folder with DICOM files in it or below it (any file names; the CT series with most slices), one DICOM file
+        (the series that it belongs to), or a .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file.
+    series_uid : SeriesInstanceUID of the series to read instead.
+    force : interpolate missing slices instead of refusing the series.
+    progress : called as ``progress("read", done, total)``; what it raises ends the reading.
+
+    Returns
+    -------
+    CtVolume
+        Hounsfield units, no value under -1024, (K, J, I) from inferior to superior, anterior to posterior, patient
+        right to left. ``notes`` say what was repaired or left out. What the reader takes from the headers (which
+        series, padding, rescale) and from the values (an offset of 1024) is explained in ``io.dicom_grid``,
+        ``io.dicom`` and ``preprocessing.hounsfield``.
+
+    Raises
+    ------
+    NoLungsError
+        The volume holds nothing but air.
+    InputError
+        Anything else that is wrong with the input; the message names files without their folders.
+    """
+    source = Path(path)
+    if source.name in ("", ".."):
+        source = source.resolve()
+    name = source.name
+    try:
+        if not source.exists():
+            raise InputError(f"no such file or folder: {os.fspath(path)}")
+        if source.is_dir() or (not is_image_name(source) and is_dicom(source)):
+            return _read_dicom_ct(source, name, series_uid, force, progress)
+        return _read_image_ct(source, name, series_uid, progress)
+    except OSError as error:
+        raise InputError(f"{name} cannot be read: {error.strerror or type(error).__name__}") from error
+    except InputError as error:
+        if name in str(error):
+            raise
+        raise type(error)(f"{name}: {error}") from error
+
+
+def volume_from_array(
+    array: NDArray,
+    spacing_mm: Sequence[float],
+    origin_mm: Sequence[float],
+    direction: ArrayLike,
+    name: str = "",
+    *,
+    check: bool = False,
+) -> CtVolume:
+    """Return a volume on canonical axes from an array as SimpleITK, or Slicer, holds it.
+
+    Parameters
+    ----------
+    array : (K, J, I) ndarray in stored axis order, Hounsfield units of any number type. It is copied.
+    spacing_mm : along the stored (I, J, K), mm.
+    origin_mm : LPS position of voxel (0, 0, 0), mm.
+    direction : 9 numbers or (3, 3), row-major; column n is the LPS unit vector of stored index axis n in (I, J, K)
+        order.
+    check : see first whether the values are Hounsfield units and repair an offset of 1024 (as :func:`read_ct` does).
+
+    Raises
+    ------
+    InputError
+        The array is not 3-D, holds no real numbers, its geometry is none, or ``check`` refuses its values.
+    """
+    array = np.asarray(array)
+    if array.ndim != 3 or 0 in array.shape:
+        raise InputError(f"an array of shape {array.shape} was given; a 3-D volume (K, J, I) is needed")
+    stored = Geometry(
+        size=array.shape[::-1],
+        spacing_mm=tuple(float(v) for v in spacing_mm),
+        origin_mm=tuple(float(v) for v in origin_mm),
+        direction=tuple(np.asarray(direction, dtype=float).ravel().tolist()),
+    )
+    values, notes = to_int16(array)
+    return _volume(values, stored, name=name, notes=notes, check=check)
+
+
+def _read_dicom_ct(source: Path, name: str, series_uid: str | None, force: bool, progress: Progress | None) -> CtVolume:
+    stack = read_dicom(source, series_uid, force, progress)
+    volume = _volume(stack.values, stack.geometry, name=name, notes=stack.notes, check=True)
+    if volume.storage.axes[0] != 0:
+        return volume  # a sagittal or coronal series: no axial slice was measured, or interpolated, as a whole
+    acquired = stack.acquired[::-1] if volume.storage.flipped[0] else stack.acquired
+    return replace(volume, acquired=acquired)
+
+
+def _read_image_ct(source: Path, name: str, series_uid: str | None, progress: Progress | None) -> CtVolume:
+    if not is_image_name(source):
+        raise InputError(f"{name} is neither DICOM nor one of {', '.join(FORMATS)}")
+    if series_uid is not None:
+        raise InputError(f"{name} has no series to choose from; a series is chosen in a DICOM folder only")
+    image = read_image(source)
+    values, notes = to_int16(image.values)
+    if progress is not None:
+        progress(STAGE, 1, 1)
+    return _volume(values, image.geometry, name=name, notes=(*image.notes, *notes), check=True)
+
+
+def _volume(
+    values: NDArray[np.int16], stored: Geometry, *, name: str, notes: tuple[QualityNote, ...], check: bool
+) -> CtVolume:
+    """Take over ``values`` (stored order, not yet clipped) and bring them to canonical axes."""
+    order = canonical_order(stored.direction)
+    geometry = canonical_geometry(stored, order)
+    if check:
+        notes = (*notes, *settle_hounsfield(values))
+    else:
+        np.maximum(values, np.int16(AIR_HU), out=values)
+    return CtVolume(order.to_canonical(values), geometry, stored, order, name=name, notes=notes)

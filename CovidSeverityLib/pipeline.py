@@ -1,0 +1,163 @@
+"""From a CT to everything that is known about it: the only place where the stages meet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .config import AnalysisConfig
+from .ctss import CTSS_DEFINITION, CTSS_REFERENCE_DEFINITION, severity_for
+from .features.given_lobes import fit_to_lungs, lungs_of
+from .features.published_score import published_score
+from .features.quantification import count_voxels, densitometry, lobe_scores, opacity_voxels, side_voxels, slice_rows
+from .features.regions import LobeSegmentation, approximate_lobes, published_regions
+from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
+from .segmentation.infection import opacity_labels, segment_infection
+from .types import Analysis, CtVolume, NoteSeverity, Progress, Provenance, QualityNote
+from .version import __version__
+
+STAGES = ("lungs", "lobes", "infection", "scores")
+
+NO_CLASSIFIER = "No classifier weights are installed; the diagnosis is left open."
+
+
+def analyze(
+    volume: CtVolume,
+    config: AnalysisConfig | None = None,
+    progress: Progress | None = None,
+    *,
+    lungs: LungSegmentation | LungSegmenter | None = None,
+    lobes: LobeSegmentation | None = None,
+) -> Analysis:
+    """Analyse a chest CT: lungs, lobes, infection, CT severity score.
+
+    Nothing is printed or written and the network is not used. The same volume and configuration give the same bits,
+    whatever the number of threads.
+
+    Parameters
+    ----------
+    volume : chest CT in Hounsfield units, as :func:`~.io.read_ct` returns it.
+    config : None for the default profile.
+    progress : called as ``progress(stage, done, total)``; it may raise to stop the analysis.
+    lungs : masks from elsewhere, or another way to find them; None finds them here.
+    lobes : masks from elsewhere; without ``lungs`` the lungs are their union. None splits the lungs here.
+
+    Returns
+    -------
+    Analysis
+
+    Raises
+    ------
+    NoLungsError
+        If the volume shows no lungs.
+    """
+    config = config or AnalysisConfig()
+    clock = _Clock(progress)
+    with clock.stage("lungs"):
+        found = _lungs(volume, lungs, lobes)
+    with clock.stage("lobes"):
+        regions = _lobes(volume, found.labels, lobes, config)
+    with clock.stage("infection"):
+        pixel_mm2 = volume.geometry.spacing_mm[0] * volume.geometry.spacing_mm[1]
+        infection = segment_infection(volume.hu, found.labels > 0, pixel_mm2, config.infection, progress)
+    with clock.stage("scores"):
+        return _assemble(volume, config, found, regions, infection.mask, clock)
+
+
+def _lungs(
+    volume: CtVolume, lungs: LungSegmentation | LungSegmenter | None, lobes: LobeSegmentation | None
+) -> LungSegmentation:
+    if isinstance(lungs, LungSegmentation):
+        return lungs
+    if lungs is None and lobes is not None:
+        labels = lungs_of(lobes)
+        return LungSegmentation(labels, lobes.source, field_of_view_notes(labels))
+    return (lungs or segment_lungs)(volume)
+
+
+def _lobes(
+    volume: CtVolume, lungs: NDArray[np.uint8], lobes: LobeSegmentation | None, config: AnalysisConfig
+) -> LobeSegmentation:
+    if config.slice_scores is not None:
+        return published_regions(lungs)
+    return fit_to_lungs(lobes, lungs) if lobes is not None else approximate_lobes(lungs, volume.geometry)
+
+
+def _assemble(
+    volume: CtVolume,
+    config: AnalysisConfig,
+    lungs: LungSegmentation,
+    lobes: LobeSegmentation,
+    infected: NDArray[np.bool_],
+    clock: _Clock,
+) -> Analysis:
+    counts = count_voxels(lungs.labels, lobes.labels, infected)
+    published = None
+    if config.slice_scores is not None:
+        slice_pixels = volume.hu.shape[1] * volume.hu.shape[2]
+        published = published_score(counts, slice_pixels, config.slice_scores)
+    scores = lobe_scores(counts, volume.geometry.voxel_ml, published.mean if published else None)
+    opacities = opacity_labels(volume.hu, infected)
+    return Analysis(
+        volume=volume,
+        lungs=lungs.labels,
+        lobes=lobes.labels,
+        infection=opacities,
+        side_voxels=MappingProxyType(side_voxels(lungs.labels)),
+        opacity_voxels=MappingProxyType(opacity_voxels(opacities, lungs.labels)),
+        lobe_scores=scores,
+        slices=slice_rows(counts, volume),
+        severity=severity_for(sum(lobe.score for lobe in scores)),
+        ctss_definition=CTSS_REFERENCE_DEFINITION if published else CTSS_DEFINITION,
+        densitometry=densitometry(volume.hu, lungs.labels, config.infection.mixture),
+        provenance=Provenance(
+            version=__version__,
+            profile=config.profile,
+            configuration=MappingProxyType(config.as_dict()),
+            seconds=clock.seconds,
+            lungs_from=lungs.source,
+            lobes_from=lobes.source,
+            lobes_approximate=lobes.approximate,
+        ),
+        quality=(*volume.notes, *lungs.notes, *_notes(lobes)),
+        ctss_max_variant=sum(published.maximum.values()) if published else None,
+        classification_reason=NO_CLASSIFIER,
+    )
+
+
+def _notes(lobes: LobeSegmentation) -> tuple[QualityNote, ...]:
+    if not lobes.approximate:
+        return ()
+    message = (
+        f"Lobes are approximate ({lobes.source}): scores of single lobes can be off where disease lies near a fissure."
+    )
+    return (QualityNote("lobes_approximate", NoteSeverity.INFO, message),)
+
+
+@dataclass
+class _Clock:
+    """Seconds per stage, and the stages' beginnings and ends for the caller's progress."""
+
+    progress: Progress | None
+    _seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """A view that goes on growing until the last stage ends."""
+        return MappingProxyType(self._seconds)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        if self.progress is not None:
+            self.progress(name, 0, 1)
+        began = time.perf_counter()
+        yield
+        self._seconds[name] = round(time.perf_counter() - began, 3)
+        if self.progress is not None:
+            self.progress(name, 1, 1)

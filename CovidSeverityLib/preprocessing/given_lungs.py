@@ -1,0 +1,80 @@
+"""Lung masks that were made elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.types import CtVolume, Side
+
+from .grid import WorkingGrid, distance_to
+from .lungs import LungSegmentation, field_of_view_notes
+from .sides import split_sides
+from .thorax import body_mask
+
+AERATED_HU = -500
+AERATED_SHARE = 0.1
+"""A mask of which less than this share lies under -500 HU is on something else than lungs."""
+
+
+def lungs_from_labels(labels: NDArray[np.integer], volume: CtVolume, name: str) -> LungSegmentation:
+    """Lungs from a label array: 1 right and 2 left, as lungmask's R231 model writes them, or one label for both.
+
+    Parameters
+    ----------
+    labels : (K, J, I) integers on the grid of ``volume``.
+    volume : the CT, to check the mask against.
+    name : of the mask's file, for messages.
+
+    Raises
+    ------
+    InputError
+        If the labels are others, the sides are swapped, or the mask does not lie on lungs.
+    """
+    found = set(np.unique(labels).tolist()) - {0}
+    if found == {1, 2}:
+        sides = labels.astype(np.uint8)
+        _require_right_on_the_right(sides, name)
+    elif len(found) == 1:
+        sides = _split(labels > 0, volume)
+    else:
+        raise InputError(
+            f"lung mask {name} has the labels {_listed(found)}; expected 1 (right) and 2 (left) as from lungmask, "
+            "or a single label for both lungs"
+        )
+    require_aerated(volume.hu, sides > 0, name)
+    return LungSegmentation(sides, f"file {name}", field_of_view_notes(sides))
+
+
+def require_aerated(hu: NDArray[np.int16], mask: NDArray[np.bool_], name: str) -> None:
+    """Raise :class:`InputError` unless enough of ``mask`` is air-filled."""
+    share = float(np.mean(hu[mask] < AERATED_HU))
+    if share < AERATED_SHARE:
+        raise InputError(f"mask {name} does not lie on lungs: {100 * share:.0f} % of it is under {AERATED_HU} HU")
+
+
+def _require_right_on_the_right(sides: NDArray[np.uint8], name: str) -> None:
+    columns = np.arange(sides.shape[2])
+    right, left = (
+        float((np.count_nonzero(sides == side, axis=(0, 1)) * columns).sum() / np.count_nonzero(sides == side))
+        for side in (Side.RIGHT, Side.LEFT)
+    )
+    if right >= left:
+        raise InputError(
+            f"mask {name} has its right lung on the patient's left; its labels or its geometry are swapped"
+        )
+
+
+def _split(mask: NDArray[np.bool_], volume: CtVolume) -> NDArray[np.uint8]:
+    """Sides of a mask of both lungs, split on the working grid and carried to the nearer side on the full one."""
+    grid = WorkingGrid.of(volume.geometry)
+    coarse = split_sides(grid.reduce(mask) >= 0.5, body_mask(grid.reduce(volume.hu)), grid)
+    to_right, to_left = (distance_to(coarse == side, grid.spacing_mm) for side in (Side.RIGHT, Side.LEFT))
+    nearer = np.where(to_right <= to_left, Side.RIGHT, Side.LEFT).astype(np.uint8)
+    return np.where(mask, grid.expand(nearer), np.uint8(0))
+
+
+def _listed(labels: set[int]) -> str:
+    shown = ", ".join(str(label) for label in sorted(labels)[:8]) or "none"
+    return shown + (", ..." if len(labels) > 8 else "")

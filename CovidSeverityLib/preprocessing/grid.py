@@ -1,0 +1,107 @@
+"""The coarser grid on which the shape of the lungs is decided.
+
+Topology (which air is lung, where right meets left) needs millimetres, not every voxel: on blocks of about 1.5 mm the
+work is a fifth and noise is averaged. The boundary is then decided again on the full grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from CovidSeverityLib.types import Geometry
+
+WORKING_SPACING_MM = (2.0, 1.6, 1.6)
+"""Largest block edge (K, J, I), mm: finer than the thinnest wall that must not be lost (trachea, diaphragm: 2-4 mm)."""
+
+
+@dataclass(frozen=True)
+class WorkingGrid:
+    """Blocks of whole voxels.
+
+    Parameters
+    ----------
+    shape : full grid (K, J, I).
+    factors : voxels a block, (K, J, I).
+    spacing_mm : block edge, (K, J, I), mm.
+    """
+
+    shape: tuple[int, int, int]
+    factors: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+
+    @classmethod
+    def of(cls, geometry: Geometry) -> WorkingGrid:
+        """The coarsest grid of ``geometry`` within :data:`WORKING_SPACING_MM`, or its voxels if they are larger."""
+        spacing = geometry.spacing_kji
+        factors = tuple(max(1, int(largest / mm)) for largest, mm in zip(WORKING_SPACING_MM, spacing, strict=True))
+        edges = tuple(mm * f for mm, f in zip(spacing, factors, strict=True))
+        return cls(geometry.shape, factors, edges)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a block, ml."""
+        return float(np.prod(self.spacing_mm)) / 1000.0
+
+    def reduce(self, array: NDArray) -> NDArray[np.float32]:
+        """Mean of every block, float32; blocks at the upper faces are completed with edge values."""
+        array = np.pad(array, [(0, -n % f) for n, f in zip(array.shape, self.factors, strict=True)], mode="edge")
+        for axis, factor in reversed(tuple(enumerate(self.factors))):
+            if factor > 1:
+                split = (*array.shape[:axis], array.shape[axis] // factor, factor, *array.shape[axis + 1 :])
+                array = array.reshape(split).mean(axis=axis + 1, dtype=np.float32)
+        return array.astype(np.float32, copy=False)
+
+    def expand(self, array: NDArray) -> NDArray:
+        """Every block's value for each of its voxels: the full grid again."""
+        for axis, factor in enumerate(self.factors):
+            if factor > 1:
+                array = np.repeat(array, factor, axis=axis)
+        k, j, i = self.shape
+        return array[:k, :j, :i]
+
+
+def bounding_box(mask: NDArray, margin: tuple[int, int, int] = (0, 0, 0)) -> tuple[slice, slice, slice]:
+    """The smallest box around ``mask``, widened by ``margin`` voxels (K, J, I) and cut at the array's faces.
+
+    An empty mask gives an empty box.
+    """
+    box = []
+    for axis in range(3):
+        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        if not hit.size:
+            return (slice(0, 0),) * 3
+        box.append(slice(max(0, int(hit[0]) - margin[axis]), min(mask.shape[axis], int(hit[-1]) + 1 + margin[axis])))
+    return tuple(box)
+
+
+def distance_to(mask: NDArray, spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
+    """Distance of every voxel to the nearest voxel of ``mask``, mm (exact; Maurer 2003,
+    doi 10.1109/TPAMI.2003.1177156).
+
+    An empty mask is infinitely far from everywhere.
+    """
+    if not mask.any():
+        return np.full(mask.shape, np.inf, dtype=np.float32)
+    image = sitk.GetImageFromArray(mask.view(np.uint8))
+    image.SetSpacing(spacing_mm[::-1])
+    distance = sitk.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True, insideIsPositive=False)
+    return np.maximum(sitk.GetArrayViewFromImage(distance), 0.0)
+
+
+def dilate_mm(mask: NDArray, radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """``mask`` grown by a ball of ``radius_mm``."""
+    return distance_to(mask, spacing_mm) <= radius_mm
+
+
+def erode_mm(mask: NDArray, radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """``mask`` shrunk by a ball of ``radius_mm``; the array's faces do not count as outside."""
+    return distance_to(~mask, spacing_mm) > radius_mm
+
+
+def close_mm(mask: NDArray, radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """Gaps in ``mask`` that a ball of ``radius_mm`` does not enter, filled."""
+    return mask | erode_mm(dilate_mm(mask, radius_mm, spacing_mm), radius_mm, spacing_mm)

@@ -1,0 +1,189 @@
+"""Both lungs from a chest CT: classical, deterministic, without a model.
+
+On the working grid (:mod:`.grid`): body, airways and gas are found, the aerated rest is split into right and left,
+gaps of vessels, bronchi and fissures are closed, and airless lung is put back (:mod:`.pleura`). On the full grid only
+the boundary is decided again, voxel by voxel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from CovidSeverityLib.errors import NoLungsError
+from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote, Side, frozen_array
+
+from .airways import airway_mask
+from .components import fill_holes, largest_component
+from .grid import WorkingGrid, bounding_box, close_mm
+from .pleura import hidden_opacities
+from .sides import main_lungs, split_sides
+from .thorax import LUNG_TISSUE_HU, body_mask, gas_mask, parenchyma_pieces
+
+SMALLEST_LUNG_ML = 100.0
+"""Aerated volume under which a side has no lung: an adult's lung at full inspiration holds 2-3 litres, a lung that is
+nine tenths consolidated still more than this; the air spaces of a head hold less."""
+
+SMALLEST_LUNGS_ML = 300.0
+"""Both lungs together, likewise."""
+
+CLOSING_MM = 4.0
+"""Radius of the closing that takes vessels, segmental bronchi and fissures into the lung; larger hilar vessels (8 mm
+and more across) stay outside, as radiologists draw them."""
+
+SMOOTHING_MM = 2.0
+"""Radius of the closing that joins what was put back to the lung around it."""
+
+CUT_AREA_SHARE = 0.25
+"""Lung area in the first or last slice, as a share of the largest slice's, from which the lungs count as cut off (an
+apex or a costophrenic recess that just ends there is smaller)."""
+
+BASES_ONLY_ML = 1500.0
+"""Lungs that are widest in the uppermost slice and smaller than this are the bases in an abdominal CT."""
+
+
+class LungSegmenter(Protocol):
+    """Anything that finds the lungs: returns a :class:`LungSegmentation`, raises :class:`~..errors.NoLungsError`."""
+
+    def __call__(self, volume: CtVolume) -> LungSegmentation:
+        """Find the lungs of ``volume``."""
+
+
+@dataclass(frozen=True, eq=False)
+class LungSegmentation:
+    """``labels`` is (K, J, I) uint8 of :class:`Side`; ``source`` names the method or the file."""
+
+    labels: NDArray[np.uint8]
+    source: str
+    notes: tuple[QualityNote, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", frozen_array(self.labels))
+
+
+def segment_lungs(volume: CtVolume) -> LungSegmentation:
+    """Find both lungs.
+
+    Parameters
+    ----------
+    volume : chest CT in Hounsfield units.
+
+    Returns
+    -------
+    LungSegmentation
+        Each lung one 6-connected component; consolidation inside and at the chest wall included; trachea, main
+        bronchi, mediastinum and everything below the diaphragm left out.
+
+    Raises
+    ------
+    NoLungsError
+        If the volume shows no lungs, or only their bases.
+    """
+    grid = WorkingGrid.of(volume.geometry)
+    hu = grid.reduce(volume.hu)
+    body = body_mask(hu)
+    airway = airway_mask(hu, body, grid)
+    outside = gas_mask(hu, body, grid) | airway
+    aerated = main_lungs(split_sides(parenchyma_pieces(hu, body, outside, grid), body, grid), SMALLEST_LUNG_ML, grid)
+    _require_lungs(volume, aerated, airway, grid)
+    lungs, restored = _complete(hu, aerated, body, grid)
+    labels = _refine(volume.hu, lungs, restored, body & ~(outside & (lungs == 0)), grid)
+    notes = field_of_view_notes(labels)
+    if not airway.any():
+        notes += (_warn("airway_not_found", "The trachea was not found; part of it may be counted as lung."),)
+    return LungSegmentation(labels, "classical", notes)
+
+
+def _require_lungs(volume: CtVolume, aerated: NDArray[np.uint8], airway: NDArray[np.bool_], grid: WorkingGrid) -> None:
+    found_ml = float(np.count_nonzero(aerated)) * grid.voxel_ml
+    if found_ml < SMALLEST_LUNGS_ML:
+        raise NoLungsError(
+            f"no lungs found in {volume.name or 'the volume'}: {found_ml:.0f} ml of aerated lung, "
+            f"at least {SMALLEST_LUNGS_ML:.0f} ml are expected in a chest CT"
+        )
+    areas = np.count_nonzero(aerated, axis=(1, 2))
+    widest_on_top = areas[-1] >= areas.max() * (1 - CUT_AREA_SHARE)
+    if widest_on_top and found_ml < BASES_ONLY_ML and not airway.any():
+        raise NoLungsError(
+            f"{volume.name or 'the volume'} shows only the bases of the lungs ({found_ml:.0f} ml); "
+            "a CT of the whole chest is needed"
+        )
+
+
+def _complete(
+    hu: NDArray[np.float32], aerated: NDArray[np.uint8], body: NDArray[np.bool_], grid: WorkingGrid
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Close and fill each lung; returns the lungs and, among them, the airless parts that were put back."""
+    lungs = np.zeros_like(aerated)
+    restored = np.zeros(aerated.shape, dtype=bool)
+    for side in Side:
+        mask = aerated == side
+        if not mask.any():
+            continue
+        box = bounding_box(mask, margin=tuple(2 + int(CLOSING_MM / mm) for mm in grid.spacing_mm))
+        free = body[box] & (aerated[box] != _other(side)) & (lungs[box] == 0)
+        lung = fill_holes(close_mm(mask[box], CLOSING_MM, grid.spacing_mm) & free)
+        hidden = hidden_opacities(hu[box], lung, side, free, grid)
+        if hidden.any():
+            lung = fill_holes(close_mm(lung | hidden, SMOOTHING_MM, grid.spacing_mm) & free)
+        lung = largest_component(lung & free)
+        lungs[box][lung] = side
+        restored[box] |= hidden & lung
+    return lungs, restored
+
+
+def _refine(
+    hu: NDArray[np.int16],
+    lungs: NDArray[np.uint8],
+    restored: NDArray[np.bool_],
+    allowed: NDArray[np.bool_],
+    grid: WorkingGrid,
+) -> NDArray[np.uint8]:
+    """Decide the outermost blocks again, voxel by voxel, and keep one component a side.
+
+    Where airless lung was put back there is no edge to look for: its blocks stay as they are.
+    """
+    labels = np.zeros(hu.shape, dtype=np.uint8)
+    kept_blocks = ndimage.binary_dilation(restored)
+    for side in Side:
+        mask = lungs == side
+        if not mask.any():
+            continue
+        inner = ndimage.binary_erosion(mask, border_value=1) | (mask & kept_blocks)
+        outer = ndimage.binary_dilation(mask) & (mask | (allowed & (lungs == 0)))
+        box = bounding_box(outer)
+        full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
+        values, taken = hu[full], labels[full]
+        crop = WorkingGrid(values.shape, grid.factors, grid.spacing_mm)
+        lung = crop.expand(inner[box]) | (crop.expand(outer[box]) & (values < LUNG_TISSUE_HU))
+        taken[largest_component(lung & (taken == 0))] = side
+    return labels
+
+
+def field_of_view_notes(labels: NDArray[np.uint8]) -> tuple[QualityNote, ...]:
+    """What the reader should know of lungs that are missing or cut by the field of view."""
+    notes = [
+        _warn("lung_missing", f"No {side.name.lower()} lung was found; its lobes have no volume and score 0.")
+        for side in Side
+        if not (labels == side).any()
+    ]
+    areas = np.count_nonzero(labels, axis=(1, 2))
+    for index, where in ((0, "lower"), (-1, "upper")):
+        if areas[index] > CUT_AREA_SHARE * areas.max():
+            message = f"The {where} end of the volume cuts the lungs; the numbers cover what is seen."
+            notes.append(_warn(f"lungs_cut_{where}", message))
+    if labels[:, [0, -1]].any() or labels[:, :, [0, -1]].any():
+        notes.append(_warn("lungs_cut_sideways", "The field of view cuts the lungs; the numbers cover what is seen."))
+    return tuple(notes)
+
+
+def _warn(code: str, message: str) -> QualityNote:
+    return QualityNote(code, NoteSeverity.WARNING, message)
+
+
+def _other(side: Side) -> Side:
+    return Side.LEFT if side is Side.RIGHT else Side.RIGHT

@@ -1,0 +1,174 @@
+"""``overview.png``: one page with what was found and where, for a reader who has no other file at hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO
+
+from CovidSeverityLib.types import LOBE_NAMES, Analysis, Opacity
+
+from . import overview_panels as panels
+from .overview_text import clean, elided, note_lines, signed
+from .overview_views import (
+    AXIAL_COUNT,
+    axial_indices,
+    axial_view,
+    coronal_index,
+    coronal_view,
+    lung_box,
+    most_infected_index,
+)
+from .palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS
+from .report import CTSS_MAXIMUM
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAGE_INCHES = (11.69, 8.27)
+"""A4, landscape."""
+DPI = 190
+COLUMNS = 4
+NAME_LENGTH = 60
+NOTE_COLUMNS, NOTE_LINES = 205, 4
+PNG_COMPRESSION = 4
+
+SEVERITY_COLOURS = {"none": "#5B6875", "mild": "#0072B2", "moderate": "#B86E00", "severe": "#B3261E"}
+FALLBACK_SEVERITY_COLOUR = "#5B6875"
+
+# Rectangles are left, bottom, width and height as parts of the page.
+LEFT, RIGHT = 0.012, 0.988
+TILES_BOTTOM, TILES_TOP, TILE_GAP = 0.425, 0.905, 0.004
+LEGEND_Y = 0.409
+LOWER_BOTTOM, LOWER_TOP = 0.1, 0.388
+CORONAL = (LEFT, LOWER_BOTTOM, 0.26, LOWER_TOP - LOWER_BOTTOM)
+LOBES = (0.318, 0.15, 0.2, 0.19)
+HISTOGRAM = (0.58, 0.15, 0.21, 0.21)
+NUMBERS = (0.822, LOWER_BOTTOM + 0.012, RIGHT - 0.822, 0.25)
+HEADINGS_Y = LOWER_TOP - 0.012
+
+
+def write_overview(analysis: Analysis, file: BinaryIO) -> None:
+    """Draw the page and write it to an open binary ``file`` as PNG. The same analysis gives the same bytes."""
+    import matplotlib.style
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.style.context("default"):
+        figure = Figure(figsize=PAGE_INCHES, dpi=DPI, facecolor="white")
+        canvas = FigureCanvasAgg(figure)
+        _draw_page(figure, analysis)
+        canvas.print_png(file, metadata={"Software": None}, pil_kwargs={"compress_level": PNG_COMPRESSION})
+
+
+def _draw_page(figure: Figure, analysis: Analysis) -> None:
+    _draw_header(figure, analysis)
+    indices = axial_indices(analysis)
+    _draw_axials(figure, analysis, indices)
+    _draw_legend(figure, analysis)
+    _draw_coronal(figure, analysis, indices)
+    _heading(figure, LOBES[0] - 0.03, "Infection by lobe")
+    panels.draw_lobes(figure.add_axes(LOBES), analysis.lobe_scores)
+    _heading(figure, HISTOGRAM[0] - 0.035, "Density of the lungs and the fitted mixture")
+    panels.draw_histogram(figure.add_axes(HISTOGRAM), analysis.densitometry, analysis.well_aerated_percent)
+    _heading(figure, NUMBERS[0], "Key numbers")
+    panels.draw_numbers(figure.add_axes(NUMBERS), analysis)
+    _draw_footer(figure, analysis)
+
+
+def _draw_header(figure: Figure, analysis: Analysis) -> None:
+    volume, provenance = analysis.volume, analysis.provenance
+    i, j, k = volume.geometry.size
+    di, dj, dk = volume.geometry.spacing_mm
+    name = elided(clean(volume.name) or "unnamed CT", NAME_LENGTH)
+    figure.text(LEFT, 0.972, name, fontsize=15, fontweight="bold", va="center", color=panels.INK, parse_math=False)
+    details = (
+        f"Chest CT, {k} slices of {i} × {j}, voxels {di:.2f} × {dj:.2f} × {dk:.2f} mm   ·   "
+        f"CovidSeverity {provenance.version}, profile {provenance.profile}   ·   "
+        f"lungs: {provenance.lungs_from}; lobes: {provenance.lobes_from}"
+    )
+    figure.text(
+        LEFT, 0.931, elided(clean(details), 150), fontsize=7.5, va="center", color=panels.MUTED, parse_math=False
+    )
+    colour = SEVERITY_COLOURS.get(analysis.severity.label.lower(), FALLBACK_SEVERITY_COLOUR)
+    box = {"boxstyle": "round,pad=0.35", "facecolor": colour, "edgecolor": "none"}
+    score = f"CTSS {analysis.ctss} / {CTSS_MAXIMUM}   {clean(analysis.severity.label)}"
+    at_right = {"ha": "right", "va": "center", "parse_math": False}
+    figure.text(RIGHT - 0.008, 0.969, score, fontsize=17, fontweight="bold", color="white", bbox=box, **at_right)
+    cutoffs = elided(clean(f"{analysis.severity.cutoffs} ({analysis.severity.source})"), 120)
+    figure.text(RIGHT, 0.928, cutoffs, fontsize=panels.SMALL, color=panels.MUTED, **at_right)
+
+
+def _draw_axials(figure: Figure, analysis: Analysis, indices: tuple[int, ...]) -> None:
+    box, worst = lung_box(analysis), most_infected_index(analysis)
+    rows = -(-AXIAL_COUNT // COLUMNS)
+    width = (RIGHT - LEFT - (COLUMNS - 1) * TILE_GAP) / COLUMNS
+    height = (TILES_TOP - TILES_BOTTOM - (rows - 1) * TILE_GAP) / rows
+    for n, index in enumerate(indices):
+        row, column = divmod(n, COLUMNS)
+        corner = (LEFT + column * (width + TILE_GAP), TILES_TOP - height - row * (height + TILE_GAP))
+        axes = figure.add_axes((*corner, width, height))
+        result = analysis.slices[index]
+        note = f"{result.infection_percent:.1f} % infected" if result.infected_voxels else ""
+        if index == worst:
+            note += ", the largest area"
+        title = f"{n + 1}   z {signed(result.z_mm)} mm"
+        panels.draw_view(axes, axial_view(analysis, index, box), title, note, marked=index == worst)
+
+
+def _draw_legend(figure: Figure, analysis: Analysis) -> None:
+    """One line: a swatch and a name for every outline, and how the images are turned."""
+    shown = [score.lobe for score in analysis.lobe_scores if score.voxels]
+    entries = [("lung", LUNG_COLOUR, 2.0)] if ((analysis.lungs > 0) & (analysis.lobes == 0)).any() else []
+    entries += [(LOBE_NAMES[lobe], LOBE_COLOURS[lobe], 2.0) for lobe in shown]
+    names = {Opacity.GROUND_GLASS: "ground-glass opacity", Opacity.CONSOLIDATION: "consolidation"}
+    entries += [(names[opacity], OPACITY_COLOURS[opacity], 3.0) for opacity in Opacity]
+    axes = figure.add_axes((LEFT, LEGEND_Y - 0.012, RIGHT - LEFT, 0.024))
+    axes.axis("off")
+    handles = [axes.plot([], [], color=colour, linewidth=width, label=name)[0] for name, colour, width in entries]
+    legend = axes.legend(
+        handles=handles,
+        loc="center left",
+        bbox_to_anchor=(0.0, 0.5),
+        ncols=len(entries),
+        fontsize=panels.NORMAL,
+        frameon=False,
+        handlelength=1.5,
+        columnspacing=1.4,
+        borderpad=0,
+        borderaxespad=0,
+    )
+    for text in legend.get_texts():
+        text.set_color(panels.INK)
+    axes.text(
+        1.0,
+        0.5,
+        "The patient's right (R) is on the left. Lung window.",
+        ha="right",
+        va="center",
+        fontsize=panels.NORMAL,
+        color=panels.MUTED,
+    )
+
+
+def _draw_coronal(figure: Figure, analysis: Analysis, indices: tuple[int, ...]) -> None:
+    index = coronal_index(analysis)
+    axes = figure.add_axes(CORONAL)
+    worst = "largest infected area" if most_infected_index(analysis) is not None else "largest lung area"
+    panels.draw_view(axes, coronal_view(analysis, index, lung_box(analysis)), "Coronal, superior up", worst)
+    slice_mm = analysis.volume.geometry.spacing_kji[0]
+    panels.draw_levels(axes, [k * slice_mm for k in indices])
+
+
+def _heading(figure: Figure, x: float, text: str) -> None:
+    figure.text(x, HEADINGS_Y, text, fontsize=panels.HEADING, fontweight="bold", va="center", color=panels.INK)
+
+
+def _draw_footer(figure: Figure, analysis: Analysis) -> None:
+    lines = note_lines(analysis.quality, NOTE_COLUMNS, NOTE_LINES)
+    for n, (line, warning) in enumerate(lines):
+        colour = "#8A4B00" if warning else panels.MUTED
+        y = 0.086 - 0.0155 * n
+        figure.text(LEFT, y, line, fontsize=panels.SMALL + 0.3, va="center", color=colour, parse_math=False)
+    limits = "Research use only: not a medical device."
+    if analysis.provenance.lobes_approximate:
+        limits += "  Lobes are approximate, and so are the scores by lobe."
+    figure.text(LEFT, 0.014, limits, fontsize=panels.NORMAL, fontweight="bold", va="center", color=panels.INK)

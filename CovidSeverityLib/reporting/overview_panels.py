@@ -1,0 +1,250 @@
+"""The panels of the overview page. Each draws on axes that it is given; sizes are in points, positions in mm or HU.
+
+The caller has matplotlib loaded: nothing here touches pyplot or matplotlib's settings.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.types import Analysis, Densitometry, Lobe, LobeScore, Opacity, Side
+
+from .overview_text import clean, signed
+from .overview_views import View
+from .palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS, Rgb
+from .report import TSS_MAXIMUM
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LUNG_WINDOW_HU = (-1350.0, 150.0)
+"""The usual lung window: level -600, width 1500."""
+CTSS_EDGES_PERCENT = (5.0, 25.0, 50.0, 75.0)
+WELL_AERATED_HU = (-950.0, -700.0)
+"""Colombi 2020, doi 10.1148/radiol.2020201433."""
+
+INK = "#1B2733"
+MUTED = "#5B6875"
+RULE = "#C9D1D9"
+PALE = "#EEF2F6"
+COMPONENT_COLOURS = ("#0072B2", "#B8860B", "#C8401A")
+"""Aerated lung blue; the two components behind the opacities darker shades of the opacities' own colours."""
+MARK = "#F0E442"
+
+RIM_WIDTH = 2.0
+LUNG_LINE_WIDTH = 0.8
+LOBE_LINE_WIDTH = 1.0
+OPACITY_LINE_WIDTH = 1.0
+SMALL, NORMAL, HEADING = 6.0, 7.0, 8.0
+
+HISTOGRAM_RANGE_HU = (-1024, 200)
+HISTOGRAM_BIN_HU = 8
+HISTOGRAM_FLOOR_PERCENT = 2e-3
+
+
+def draw_view(axes: Axes, view: View, corner: str, note: str, marked: bool = False) -> None:
+    """One slice with outlines, filling ``axes``; ``corner`` stands top left, ``note`` bottom left."""
+    low, high = LUNG_WINDOW_HU
+    axes.imshow(
+        view.hu, cmap="gray", vmin=low, vmax=high, extent=view.extent_mm, interpolation="bilinear", aspect="equal"
+    )
+    draw_outlines(axes, view)
+    _fill_with_margin(axes, view)
+    axes.set(xticks=[], yticks=[], facecolor="black")
+    for spine in axes.spines.values():
+        spine.set(color=MARK if marked else "black", linewidth=2.0 if marked else 0.5)
+    label = {"transform": axes.transAxes, "parse_math": False, "fontweight": "bold"} | _on_image()
+    axes.text(0.015, 0.97, corner, va="top", ha="left", fontsize=NORMAL, color="white", **label)
+    axes.text(0.015, 0.03, note, va="bottom", ha="left", fontsize=NORMAL, color=MARK, **label)
+    for x, letter in ((0.022, "R"), (0.978, "L")):
+        axes.text(x, 0.5, letter, va="center", ha="center", fontsize=HEADING, color="white", **label)
+
+
+def draw_outlines(axes: Axes, view: View) -> None:
+    """Lungs thin on a dark rim, lobes over them (where a lobe ends at the lung's edge, its colour shows), opacities."""
+    for side in Side:
+        _outline(axes, view, view.lungs == side, "black", RIM_WIDTH, alpha=0.4)
+        _outline(axes, view, view.lungs == side, LUNG_COLOUR, LUNG_LINE_WIDTH)
+    for lobe in Lobe:
+        _outline(axes, view, view.lobes == lobe, LOBE_COLOURS[lobe], LOBE_LINE_WIDTH)
+    for opacity in Opacity:
+        _outline(axes, view, view.infection == opacity, OPACITY_COLOURS[opacity], OPACITY_LINE_WIDTH)
+
+
+def _outline(
+    axes: Axes, view: View, mask: NDArray[np.bool_], colour: Rgb | str, width: float, alpha: float = 1.0
+) -> None:
+    if not mask.any():
+        return
+    from contourpy import contour_generator
+    from matplotlib.collections import LineCollection
+
+    columns, rows = (_extended(centres) for centres in (view.columns_mm(), view.rows_mm()))
+    lines = contour_generator(columns, rows, np.pad(mask, 1).astype(np.float32)).lines(0.5)
+    axes.add_collection(LineCollection(lines, colors=[colour], linewidths=width, alpha=alpha), autolim=False)
+
+
+def _extended(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``centres`` and one more at either end, so that outlines close at the edge of a view."""
+    step = centres[1] - centres[0] if centres.size > 1 else 1.0
+    return np.concatenate([[centres[0] - step], centres, [centres[-1] + step]])
+
+
+def _fill_with_margin(axes: Axes, view: View) -> None:
+    """Set limits so that the view keeps its proportions and black margins fill the rest of ``axes``."""
+    left, right, bottom, top = view.extent_mm
+    box = axes.get_window_extent()
+    scale = max(abs(right - left) / box.width, abs(top - bottom) / box.height)
+    half_width, half_height = scale * box.width / 2, scale * box.height / 2
+    x, y, up = (left + right) / 2, (bottom + top) / 2, np.sign(top - bottom)
+    axes.set_xlim(x - half_width, x + half_width)
+    axes.set_ylim(y - up * half_height, y + up * half_height)
+
+
+def draw_levels(axes: Axes, heights_mm: list[float]) -> None:
+    """Numbered ticks at the right edge of the coronal view: where the axial slices lie."""
+    across = axes.get_yaxis_transform()
+    label = {"transform": across, "color": "white", "fontsize": SMALL, "fontweight": "bold"} | _on_image()
+    for number, height in enumerate(heights_mm, start=1):
+        axes.plot([0.945, 0.97], [height, height], transform=across, color="white", linewidth=1.0, **_on_image())
+        axes.text(0.937, height, str(number), ha="right", va="center", **label)
+
+
+def _on_image() -> dict[str, list]:
+    """A dark rim, so that white and yellow can be read on any tissue."""
+    from matplotlib.patheffects import withStroke
+
+    return {"path_effects": [withStroke(linewidth=1.6, foreground="black")]}
+
+
+def draw_lobes(axes: Axes, scores: tuple[LobeScore, ...]) -> None:
+    """A bar per lobe: its infected part on a square-root scale, the bands of the score behind it."""
+    edges = (0.0, *CTSS_EDGES_PERCENT, 100.0)
+    positions = np.sqrt(edges)
+    axes.set(xlim=(0, 10), ylim=(len(scores) - 0.45, -0.55), xticks=positions)
+    axes.set_xticklabels([f"{edge:.0f}" for edge in edges], fontsize=NORMAL, color=INK)
+    for band, (low, high) in enumerate(itertools.pairwise(positions), start=1):
+        axes.axvspan(low, high, color=PALE if band % 2 else "white", zorder=0, linewidth=0)
+        axes.text((low + high) / 2, -0.6, str(band), ha="center", va="bottom", fontsize=NORMAL, color=MUTED)
+    axes.text(-0.15, -0.6, "score", ha="right", va="bottom", fontsize=NORMAL, color=MUTED)
+    axes.vlines(positions[1:-1], -0.55, len(scores) - 0.45, color=RULE, linewidth=0.8, zorder=1)
+    for row, score in enumerate(scores):
+        _draw_lobe(axes, row, score)
+    _plain_frame(axes, ("bottom",))
+    axes.set_yticks([])
+    axes.set_xlabel("infected part of the lobe, % (square-root scale)", fontsize=NORMAL, color=INK)
+
+
+def _draw_lobe(axes: Axes, row: int, score: LobeScore) -> None:
+    width = float(np.sqrt(np.clip(score.involvement_percent, 0.0, 100.0)))
+    axes.barh(row, width, height=0.56, color=LOBE_COLOURS[score.lobe], edgecolor=INK, linewidth=0.5, zorder=2)
+    axes.text(-0.15, row, score.lobe.name, ha="right", va="center", fontsize=HEADING, fontweight="bold", color=INK)
+    found = f"{score.involvement_percent:.1f} %  of {score.volume_ml:.0f} ml" if score.voxels else "absent"
+    inside = width > 5.5
+    axes.text(
+        width - 0.15 if inside else width + 0.15,
+        row,
+        found,
+        ha="right" if inside else "left",
+        va="center",
+        fontsize=NORMAL,
+        color=INK,
+        zorder=3,
+    )
+    shown = str(score.score) if score.voxels else "–"
+    axes.text(10.2, row, shown, ha="left", va="center", fontsize=11, fontweight="bold", color=INK)
+
+
+def draw_histogram(axes: Axes, densitometry: Densitometry, well_aerated_percent: float) -> None:
+    """Lung voxels by Hounsfield unit, the fitted mixture over them, on a logarithmic scale."""
+    axes.axvspan(*WELL_AERATED_HU, color="#D6ECE4", zorder=0, linewidth=0)
+    centres, percent = _binned(densitometry)
+    floor = HISTOGRAM_FLOOR_PERCENT
+    shown = np.maximum(percent, floor)
+    axes.fill_between(centres, floor, shown, color="#AEB8C2", step="mid", linewidth=0, label="lung voxels", zorder=1)
+    if densitometry.mixture is not None:
+        _draw_mixture(axes, densitometry)
+    axes.set(xlim=HISTOGRAM_RANGE_HU, yscale="log", ylim=(floor, max(6.0 * float(shown.max()), 100 * floor)))
+    axes.text(
+        np.mean(WELL_AERATED_HU),
+        0.985,
+        f"well aerated\n{well_aerated_percent:.1f} %",
+        transform=axes.get_xaxis_transform(),
+        ha="center",
+        va="top",
+        fontsize=SMALL,
+        color="#1F6B50",
+    )
+    axes.set_xlabel("Hounsfield units", fontsize=NORMAL, color=INK)
+    axes.set_ylabel(f"% of lung per {HISTOGRAM_BIN_HU} HU (log scale)", fontsize=NORMAL, color=INK)
+    axes.tick_params(labelsize=NORMAL, colors=INK, width=0.6, length=3)
+    axes.tick_params(which="minor", length=0)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.legend(loc="upper right", fontsize=SMALL, frameon=False, handlelength=1.4, borderaxespad=0.2)
+    _plain_frame(axes, ("bottom", "left"))
+
+
+def _binned(densitometry: Densitometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bin centres in HU and the per cent of all lung voxels in each bin."""
+    low, high = HISTOGRAM_RANGE_HU
+    hu = densitometry.first_hu + np.arange(len(densitometry.histogram))
+    edges = np.arange(low, high + HISTOGRAM_BIN_HU, HISTOGRAM_BIN_HU)
+    counts, _ = np.histogram(hu, edges, weights=densitometry.histogram)
+    return edges[:-1] + (HISTOGRAM_BIN_HU - 1) / 2, 100.0 * counts / max(1, int(np.sum(densitometry.histogram)))
+
+
+def _draw_mixture(axes: Axes, densitometry: Densitometry) -> None:
+    fit = densitometry.mixture
+    hu = np.arange(*HISTOGRAM_RANGE_HU, 2.0)
+    total = np.zeros_like(hu)
+    components = zip(fit.means_hu, fit.sds_hu, fit.weights, strict=True)
+    for n, (mean, sd, weight) in enumerate(components):
+        sd = max(sd, 1e-3)
+        density = weight * np.exp(-0.5 * ((hu - mean) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
+        total += density
+        label = f"{signed(mean, 0)} ± {sd:.0f} HU, {100 * weight:.0f} %"
+        colour = COMPONENT_COLOURS[n % len(COMPONENT_COLOURS)]
+        axes.plot(hu, _per_bin(density), color=colour, linewidth=1.2, label=label, zorder=2)
+    axes.plot(hu, _per_bin(total), color=INK, linewidth=0.9, linestyle=(0, (4, 2)), label="sum of the fit", zorder=3)
+
+
+def _per_bin(density: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.maximum(100.0 * HISTOGRAM_BIN_HU * density, HISTOGRAM_FLOOR_PERCENT / 10)
+
+
+def draw_numbers(axes: Axes, analysis: Analysis) -> None:
+    """The key numbers as a small table."""
+    rows = number_rows(analysis)
+    axes.set(xlim=(0, 1), ylim=(len(rows), 0))
+    axes.axis("off")
+    for n, (name, value, emphasis) in enumerate(rows):
+        weight = "bold" if emphasis else "normal"
+        text = {"va": "center", "fontsize": NORMAL, "color": INK, "fontweight": weight, "parse_math": False}
+        axes.text(0.0 if emphasis else 0.05, n + 0.5, clean(name), ha="left", **text)
+        axes.text(1.0, n + 0.5, value, ha="right", **text)
+        axes.axhline(n + 1, color=RULE, linewidth=0.5)
+
+
+def number_rows(analysis: Analysis) -> list[tuple[str, str, bool]]:
+    """Name, value and emphasis of every key number."""
+    return [
+        ("Infected lung", f"{analysis.infection_percent:.1f} %", True),
+        ("ground-glass opacity", f"{analysis.opacity_ml(Opacity.GROUND_GLASS):.1f} ml", False),
+        ("consolidation", f"{analysis.opacity_ml(Opacity.CONSOLIDATION):.1f} ml", False),
+        ("high opacity (> −200 HU)", f"{analysis.high_opacity_percent:.2f} %", False),
+        ("Well-aerated lung", f"{analysis.well_aerated_percent:.1f} %", True),
+        ("Lung volume", f"{analysis.lung_ml:.0f} ml", True),
+        ("right", f"{analysis.side_ml(Side.RIGHT):.0f} ml", False),
+        ("left", f"{analysis.side_ml(Side.LEFT):.0f} ml", False),
+        ("Total severity score (Chung)", f"{analysis.total_severity_score} / {TSS_MAXIMUM}", True),
+    ]
+
+
+def _plain_frame(axes: Axes, sides: tuple[str, ...]) -> None:
+    for name, spine in axes.spines.items():
+        spine.set(visible=name in sides, color=MUTED, linewidth=0.6)
+    axes.tick_params(color=MUTED, width=0.6, length=3)

@@ -1,0 +1,118 @@
+"""Which slices the overview page shows, cut to the lungs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.types import Analysis
+
+AXIAL_COUNT = 8
+MARGIN_MM = 12.0
+EDGE_FRACTION = 0.06
+"""Part of the lungs' height left out at either end when slices are spread: next to nothing is to be seen there."""
+MAX_PIXELS = 640
+"""Along either side of a view; finer images are thinned, the page could not show more."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One image of the page, in mm within its own plane.
+
+    Parameters
+    ----------
+    hu, lungs, lobes, infection : (rows, columns) arrays; columns run from the patient's right to left.
+    extent_mm : outer edges of the first column, the last column, the last row and the first row (which is on top).
+    """
+
+    hu: NDArray[np.int16]
+    lungs: NDArray[np.uint8]
+    lobes: NDArray[np.uint8]
+    infection: NDArray[np.uint8]
+    extent_mm: tuple[float, float, float, float]
+
+    def columns_mm(self) -> NDArray[np.float64]:
+        """Centres of the columns."""
+        return _centres(*self.extent_mm[:2], self.hu.shape[1])
+
+    def rows_mm(self) -> NDArray[np.float64]:
+        """Centres of the rows."""
+        return _centres(*self.extent_mm[3:1:-1], self.hu.shape[0])
+
+
+def axial_indices(analysis: Analysis, count: int = AXIAL_COUNT) -> tuple[int, ...]:
+    """Slices spread evenly over the lungs, superior first; the most infected one is always among them."""
+    lung = np.flatnonzero([row.lung_voxels for row in analysis.slices])
+    if not lung.size:
+        return ()
+    edge = int(EDGE_FRACTION * lung.size)
+    inner = lung[edge : lung.size - edge]
+    chosen = set(inner[np.linspace(0, inner.size - 1, min(count, inner.size)).round().astype(int)].tolist())
+    worst = most_infected_index(analysis)
+    if worst is not None and worst not in chosen:
+        nearest = min(chosen, key=lambda index: abs(index - worst))
+        chosen = chosen - {nearest} | {worst}
+    return tuple(sorted(chosen, reverse=True))
+
+
+def most_infected_index(analysis: Analysis) -> int | None:
+    """The axial slice with the largest infected area; None where nothing is infected."""
+    areas = [row.infected_voxels for row in analysis.slices]
+    return int(np.argmax(areas)) if any(areas) else None
+
+
+def coronal_index(analysis: Analysis) -> int:
+    """The coronal plane with the largest infected area, or else with the largest lung area."""
+    mask = analysis.infection if any(row.infected_voxels for row in analysis.slices) else analysis.lungs
+    return int(np.argmax(np.count_nonzero(mask, axis=(0, 2))))
+
+
+def lung_box(analysis: Analysis) -> tuple[slice, slice, slice]:
+    """(K, J, I) slices of the box around the lungs, with a margin; the whole volume where there are none."""
+    lung = analysis.lungs > 0
+    in_plane = lung.any(axis=0)
+    hits = (lung.any(axis=(1, 2)), in_plane.any(axis=1), in_plane.any(axis=0))
+    if not in_plane.any():
+        return tuple(slice(0, size) for size in lung.shape)
+    box = []
+    for hit, spacing in zip(hits, analysis.volume.geometry.spacing_kji, strict=True):
+        inside = np.flatnonzero(hit)
+        margin = int(np.ceil(MARGIN_MM / spacing))
+        box.append(slice(max(0, int(inside[0]) - margin), min(hit.size, int(inside[-1]) + margin + 1)))
+    return tuple(box)
+
+
+def axial_view(analysis: Analysis, index: int, box: tuple[slice, slice, slice]) -> View:
+    """One axial slice: anterior on top, the patient's right on the left."""
+    _, dj, di = analysis.volume.geometry.spacing_kji
+    return _view(analysis, (index, box[1], box[2]), dj, di)
+
+
+def coronal_view(analysis: Analysis, index: int, box: tuple[slice, slice, slice]) -> View:
+    """One coronal slice: superior on top, the patient's right on the left. Rows count mm from slice 0 upwards."""
+    dk, _, di = analysis.volume.geometry.spacing_kji
+    view = _view(analysis, (box[0], index, box[2]), dk, di)
+    left, right, bottom, top = view.extent_mm
+    flipped = (array[::-1] for array in (view.hu, view.lungs, view.lobes, view.infection))
+    return View(*flipped, (left, right, top, bottom))
+
+
+def _view(analysis: Analysis, cut: tuple, row_mm: float, column_mm: float) -> View:
+    rows, columns = (part for part in cut if isinstance(part, slice))
+    extent = (
+        (columns.start - 0.5) * column_mm,
+        (columns.stop - 0.5) * column_mm,
+        (rows.stop - 0.5) * row_mm,
+        (rows.start - 0.5) * row_mm,
+    )
+    arrays = (analysis.volume.hu, analysis.lungs, analysis.lobes, analysis.infection)
+    planes = [array[cut] for array in arrays]
+    thin = tuple(slice(None, None, max(1, -(-size // MAX_PIXELS))) for size in planes[0].shape)
+    return View(*(plane[thin] for plane in planes), extent)
+
+
+def _centres(first_edge: float, last_edge: float, count: int) -> NDArray[np.float64]:
+    step = (last_edge - first_edge) / count
+    return first_edge + step * (np.arange(count) + 0.5)

@@ -1,0 +1,36 @@
+"""The colours of the segments, the same in Slicer and on the overview page.
+
+Lobes and opacities follow Okabe and Ito's palette, which stays distinct with every common kind of colour blindness
+(https://jfly.uni-koeln.de/color/). Slicer's own lobe colours are the same for both sides and nearly the same for all
+lobes, so only the lungs keep Slicer's colour.
+"""
+
+from __future__ import annotations
+
+from CovidSeverityLib.types import Lobe, Opacity
+
+Rgb = tuple[float, float, float]
+
+
+def _rgb(hexadecimal: str) -> Rgb:
+    red, green, blue = (int(hexadecimal[n : n + 2], 16) / 255.0 for n in (1, 3, 5))
+    return round(red, 6), round(green, 6), round(blue, 6)
+
+
+LUNG_COLOUR = _rgb("#C5A591")
+"""Slicer's colour of a lung (its General Anatomy list: 197, 165, 145)."""
+
+LOBE_COLOURS: dict[Lobe, Rgb] = {
+    Lobe.RUL: _rgb("#56B4E9"),
+    Lobe.RML: _rgb("#CC79A7"),
+    Lobe.RLL: _rgb("#009E73"),
+    Lobe.LUL: _rgb("#8C9EFF"),
+    Lobe.LLL: _rgb("#7BD3A8"),
+}
+"""Upper lobes blue, lower lobes green, the middle lobe purple; the left lung a shade lighter than the right."""
+
+OPACITY_COLOURS: dict[Opacity, Rgb] = {
+    Opacity.GROUND_GLASS: _rgb("#F0E442"),
+    Opacity.CONSOLIDATION: _rgb("#FF5A1F"),
+}
+"""Yellow and vermilion: the strongest on a grey lung."""

@@ -1,0 +1,179 @@
+"""``report.json``: every number of an analysis, for programs. ``report.schema.json`` beside this file describes it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from enum import Enum
+from importlib import resources
+from pathlib import PurePath
+from typing import Any, TextIO
+
+import numpy as np
+
+from CovidSeverityLib.types import Analysis, Lobe, MixtureFit, Opacity, QualityNote, Side
+
+from .tables import ML_DECIMALS, PERCENT_DECIMALS, lobe_row, rounded
+
+SCHEMA_VERSION = 1
+RESEARCH_USE = "Not a medical device; for research use only, never for diagnosis or treatment decisions."
+NO_CLASSIFICATION = "this version does not classify"
+
+CTSS_MAXIMUM = 25
+TSS_MAXIMUM = 20
+TSS_DEFINITION = (
+    "per lobe 0 none (0 %), 1 minimal (1-25 %), 2 mild (26-50 %), 3 moderate (51-75 %), 4 severe (76-100 %); sum 0-20"
+)
+TSS_SOURCE = "Chung 2020, doi 10.1148/radiol.2020200230"
+
+SECONDS_DECIMALS = 3
+SPACING_DECIMALS = 6
+HU_DECIMALS = 3
+WEIGHT_DECIMALS = 6
+
+_LOBE_FIELDS = ("score", "involvement_percent", "volume_ml", "infection_ml")
+
+
+def build_report(analysis: Analysis) -> dict[str, Any]:
+    """The content of ``report.json``: plain dictionaries, lists, strings and finite numbers, in a fixed order.
+
+    Sizes and spacings are those of the (I, J, K) axes, patient right to left, anterior to posterior and inferior to
+    superior, whatever the order in which the input was stored.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "research_use": RESEARCH_USE,
+        "input": _input(analysis),
+        "ctss": _ctss(analysis),
+        "total_severity_score": _total_severity_score(analysis),
+        "severity": dataclasses.asdict(analysis.severity),
+        "lungs": _lungs(analysis),
+        "infection": _infection(analysis),
+        "well_aerated_percent": _percent(analysis.well_aerated_percent),
+        "mixture": _mixture(analysis.densitometry.mixture),
+        "lobes": {"method": analysis.provenance.lobes_from, "approximate": analysis.provenance.lobes_approximate},
+        "classification": analysis.classification,
+        "classification_reason": analysis.classification_reason or NO_CLASSIFICATION,
+        "quality": [_note(note) for note in analysis.quality],
+        "provenance": _provenance(analysis),
+    }
+
+
+def write_report(analysis: Analysis, file: TextIO) -> None:
+    """Write ``report.json``."""
+    json.dump(build_report(analysis), file, indent=2, ensure_ascii=False, allow_nan=False)
+    file.write("\n")
+
+
+def report_schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of ``report.json``."""
+    return json.loads(resources.files(__package__).joinpath("report.schema.json").read_text(encoding="utf-8"))
+
+
+def _input(analysis: Analysis) -> dict[str, Any]:
+    volume = analysis.volume
+    return {
+        "name": PurePath(volume.name).name,
+        "size": list(volume.geometry.size),
+        "spacing_mm": [rounded(mm, SPACING_DECIMALS) for mm in volume.geometry.spacing_mm],
+        "slices": len(volume.acquired),
+        "interpolated_slices": volume.acquired.count(False),
+        "hu_range": [int(volume.hu.min()), int(volume.hu.max())],
+    }
+
+
+def _ctss(analysis: Analysis) -> dict[str, Any]:
+    rows = {row["lobe"]: row for row in map(lobe_row, analysis.lobe_scores)}
+    ctss = {
+        "total": analysis.ctss,
+        "maximum": CTSS_MAXIMUM,
+        "definition": analysis.ctss_definition,
+        "lobes": {lobe.name: {field: rows[lobe.name][field] for field in _LOBE_FIELDS} for lobe in Lobe},
+    }
+    if analysis.ctss_max_variant is not None:
+        ctss["max_variant"] = analysis.ctss_max_variant
+    return ctss
+
+
+def _total_severity_score(analysis: Analysis) -> dict[str, Any]:
+    scores = {score.lobe: score.total_severity_score for score in analysis.lobe_scores}
+    return {
+        "total": analysis.total_severity_score,
+        "maximum": TSS_MAXIMUM,
+        "definition": TSS_DEFINITION,
+        "source": TSS_SOURCE,
+        "lobes": {lobe.name: scores[lobe] for lobe in Lobe},
+    }
+
+
+def _lungs(analysis: Analysis) -> dict[str, float]:
+    return {
+        "right_ml": _ml(analysis.side_ml(Side.RIGHT)),
+        "left_ml": _ml(analysis.side_ml(Side.LEFT)),
+        "total_ml": _ml(analysis.lung_ml),
+    }
+
+
+def _infection(analysis: Analysis) -> dict[str, float]:
+    return {
+        "percent_of_lung": _percent(analysis.infection_percent),
+        "ggo_ml": _ml(analysis.opacity_ml(Opacity.GROUND_GLASS)),
+        "consolidation_ml": _ml(analysis.opacity_ml(Opacity.CONSOLIDATION)),
+        "high_opacity_percent": _percent(analysis.high_opacity_percent),
+    }
+
+
+def _mixture(fit: MixtureFit | None) -> dict[str, Any] | None:
+    if fit is None:
+        return None
+    return {
+        "means_hu": [rounded(value, HU_DECIMALS) for value in fit.means_hu],
+        "sds_hu": [rounded(value, HU_DECIMALS) for value in fit.sds_hu],
+        "weights": [rounded(value, WEIGHT_DECIMALS) for value in fit.weights],
+        "converged": bool(fit.converged),
+    }
+
+
+def _note(note: QualityNote) -> dict[str, str]:
+    return {"code": note.code, "severity": note.severity.value, "message": note.message}
+
+
+def _provenance(analysis: Analysis) -> dict[str, Any]:
+    provenance = analysis.provenance
+    return {
+        "version": provenance.version,
+        "profile": provenance.profile,
+        "lungs_from": provenance.lungs_from,
+        "lobes_from": provenance.lobes_from,
+        "seconds": {stage: rounded(seconds, SECONDS_DECIMALS) for stage, seconds in provenance.seconds.items()},
+        "configuration": _plain(provenance.configuration),
+    }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (any value of a configuration)
+    """``value`` as JSON knows it: paths lose their folders, numbers that are not finite become null."""
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, PurePath):
+        return value.name
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def _ml(value: float) -> float:
+    return rounded(value, ML_DECIMALS)
+
+
+def _percent(value: float) -> float:
+    return rounded(value, PERCENT_DECIMALS)

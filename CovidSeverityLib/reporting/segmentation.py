@@ -1,0 +1,150 @@
+"""Masks to a ``.seg.nrrd`` file that 3D Slicer loads as one segmentation.
+
+Lungs, lobes and infection overlap, so they are three layers of one file, as Slicer writes overlapping segments. The
+voxels stand in the order and in the geometry of the input as it was stored.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.types import LOBE_NAMES, Analysis, CtVolume, Geometry, Lobe, Opacity, Side
+
+from .palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS, Rgb
+
+COMPRESSION_LEVEL = 1
+"""zlib level: masks are long runs, and level 9 (slicerio's default) takes many times as long for little gain."""
+
+Code = tuple[str, str, str]
+"""Coding scheme, value and meaning."""
+
+# Category, type and modifier are spelled as in Slicer's "3D Slicer General Anatomy list"
+# (Modules/Loadable/Terminologies/Resources/SegmentationCategoryTypeModifier-SlicerGeneralAnatomy.json).
+ANATOMY_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
+REGION_CONTEXT = "Anatomic codes - DICOM master list"
+OPACITY_CONTEXT = "Segmentation category and type - CovidSeverity"
+"""Slicer's lists hold neither kind of opacity: this is the name of the list that the module brings."""
+
+ANATOMICAL_STRUCTURE: Code = ("SCT", "123037004", "Anatomical Structure")
+ALTERED_STRUCTURE: Code = ("SCT", "49755003", "Morphologically Altered Structure")
+LUNG: Code = ("SCT", "39607008", "Lung")
+UPPER_LOBE: Code = ("SCT", "45653009", "Upper lobe of lung")
+MIDDLE_LOBE: Code = ("SCT", "72481006", "Middle lobe of right lung")
+LOWER_LOBE: Code = ("SCT", "90572001", "Lower lobe of lung")
+LATERALITY: dict[Side, Code] = {Side.RIGHT: ("SCT", "24028007", "Right"), Side.LEFT: ("SCT", "7771000", "Left")}
+
+LOBE_TYPES: dict[Lobe, Code] = {
+    Lobe.RUL: UPPER_LOBE,
+    Lobe.RML: MIDDLE_LOBE,
+    Lobe.RLL: LOWER_LOBE,
+    Lobe.LUL: UPPER_LOBE,
+    Lobe.LLL: LOWER_LOBE,
+}
+OPACITY_TYPES: dict[Opacity, Code] = {
+    Opacity.GROUND_GLASS: ("SCT", "1217294009", "Ground glass lung opacity"),
+    Opacity.CONSOLIDATION: ("SCT", "95436008", "Lung consolidation"),
+}
+SIDE_NAMES = {Side.RIGHT: "right lung", Side.LEFT: "left lung"}
+OPACITY_NAMES = {Opacity.GROUND_GLASS: "ground-glass opacity", Opacity.CONSOLIDATION: "consolidation"}
+
+_LUNG_LAYER, _LOBE_LAYER, _OPACITY_LAYER = range(3)
+
+
+def write_segmentation(analysis: Analysis, file: BinaryIO) -> None:
+    """Write the masks of ``analysis`` to an open binary ``file`` in Slicer's ``.seg.nrrd`` format.
+
+    The same analysis gives the same bytes.
+    """
+    import slicerio
+
+    volume = analysis.volume
+    buffer = io.BytesIO()
+    content = {
+        "ijkToLPS": volume.stored_geometry.ijk_to_lps,
+        "containedRepresentationNames": ["Binary labelmap"],
+        "conversionParameters": [_reference_geometry(volume.stored_geometry)],
+        "segments": list(describe_segments(volume.stored_geometry.size)),
+        "voxels": _stored_layers(volume, (analysis.lungs, analysis.lobes, analysis.infection)),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # pynrrd calls datetime.utcnow
+        slicerio.write_segmentation(buffer, content, compression_level=COMPRESSION_LEVEL, index_order="C")
+    file.write(_without_date(buffer.getvalue()))
+
+
+def describe_segments(size: tuple[int, int, int]) -> Iterator[dict[str, Any]]:
+    """Every segment in file order: its identifier, name, colour, terminology, layer and label.
+
+    Parameters
+    ----------
+    size : number of voxels along the stored axes. Extents are full: older Slicer versions crop all segments of a layer
+        to the extent of the first one.
+    """
+    extent = [0, size[0] - 1, 0, size[1] - 1, 0, size[2] - 1]
+    for side, name in SIDE_NAMES.items():
+        terminology = _terminology(ANATOMY_CONTEXT, ANATOMICAL_STRUCTURE, LUNG, typeModifier=LATERALITY[side])
+        yield _segment(name.replace(" ", "_"), name, LUNG_COLOUR, terminology, _LUNG_LAYER, side, extent)
+    for lobe, name in LOBE_NAMES.items():
+        modifier = {} if lobe == Lobe.RML else {"typeModifier": LATERALITY[lobe.side]}
+        terminology = _terminology(ANATOMY_CONTEXT, ANATOMICAL_STRUCTURE, LOBE_TYPES[lobe], **modifier)
+        yield _segment(lobe.name, name, LOBE_COLOURS[lobe], terminology, _LOBE_LAYER, lobe, extent)
+    for opacity, name in OPACITY_NAMES.items():
+        terminology = _terminology(OPACITY_CONTEXT, ALTERED_STRUCTURE, OPACITY_TYPES[opacity], anatomicRegion=LUNG)
+        identifier = re.sub(r"[ -]", "_", name)
+        yield _segment(identifier, name, OPACITY_COLOURS[opacity], terminology, _OPACITY_LAYER, opacity, extent)
+
+
+def _segment(
+    identifier: str, name: str, colour: Rgb, terminology: dict[str, Any], layer: int, label: int, extent: list[int]
+) -> dict[str, Any]:
+    return {
+        "id": identifier,
+        "name": name,
+        "nameAutoGenerated": False,
+        "color": list(colour),
+        "colorAutoGenerated": False,
+        "extent": extent,
+        "labelValue": int(label),
+        "layer": layer,
+        "terminology": terminology,
+    }
+
+
+def _terminology(context: str, category: Code, kind: Code, **details: Code) -> dict[str, Any]:
+    entry = {"contextName": context, "category": list(category), "type": list(kind)}
+    entry["anatomicContextName"] = REGION_CONTEXT
+    return entry | {key: list(code) for key, code in details.items()}
+
+
+def _stored_layers(volume: CtVolume, layers: tuple[NDArray[np.uint8], ...]) -> NDArray[np.uint8]:
+    """(stored shape, layer) uint8, C order: the layer runs fastest, as Slicer has it."""
+    shape = volume.stored_geometry.shape
+    voxels = np.empty((*shape, len(layers)), dtype=np.uint8)
+    for n, layer in enumerate(layers):
+        voxels[..., n] = volume.storage.to_stored(layer)
+    return voxels
+
+
+def _reference_geometry(geometry: Geometry) -> dict[str, str]:
+    """Slicer's description of the grid: IJK to RAS, row by row, and the extent (DICOM SEG export asks for it)."""
+    ijk_to_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ geometry.ijk_to_lps
+    extent = [bound for size in geometry.size for bound in (0, size - 1)]
+    numbers = [repr(float(value) + 0.0) for value in ijk_to_ras.ravel()] + [str(bound) for bound in extent]
+    return {
+        "name": "Reference image geometry",
+        "value": "".join(f"{number};" for number in numbers),
+        "description": "Image geometry description string determining the geometry of the labelmap that is created in "
+        "course of conversion. Can be copied from a volume, using the button.&",  # Slicer drops an entry without "&"
+    }
+
+
+def _without_date(content: bytes) -> bytes:
+    """Drop the comment line in which pynrrd writes the time of day."""
+    return re.sub(rb"^# on [^\n]*\n", b"", content, count=1, flags=re.MULTILINE)

@@ -1,0 +1,64 @@
+"""The few lines that a person reads at the end of a run."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from CovidSeverityLib.types import LOBE_NAMES, Analysis, LobeScore, NoteSeverity, Opacity, QualityNote, Side
+
+from .report import CTSS_MAXIMUM, TSS_MAXIMUM
+
+COLUMNS = 100
+
+
+def summary_text(analysis: Analysis) -> str:
+    """Score, lobes, volumes and notes as plain text of at most 100 columns; no line end after the last line."""
+    return "\n".join([*_score_lines(analysis), *_volume_lines(analysis), *_note_lines(analysis)])
+
+
+def _score_lines(analysis: Analysis) -> Iterator[str]:
+    yield from _wrapped(
+        f"CTSS {analysis.ctss}/{CTSS_MAXIMUM} ({analysis.severity.label}); "
+        f"total severity score {analysis.total_severity_score}/{TSS_MAXIMUM}"
+    )
+    yield from map(_lobe_line, analysis.lobe_scores)
+
+
+def _lobe_line(score: LobeScore) -> str:
+    name = f"  {score.lobe.name} {LOBE_NAMES[score.lobe]:<17}"
+    if not score.voxels:
+        return f"{name} absent"
+    return (
+        f"{name} score {score.score}  {score.involvement_percent:5.1f} % infected"
+        f"  ({score.infection_ml:.1f} of {score.volume_ml:.0f} ml)"
+    )
+
+
+def _volume_lines(analysis: Analysis) -> Iterator[str]:
+    right, left = analysis.side_ml(Side.RIGHT), analysis.side_ml(Side.LEFT)
+    glass, solid = analysis.opacity_ml(Opacity.GROUND_GLASS), analysis.opacity_ml(Opacity.CONSOLIDATION)
+    yield (
+        f"Lungs {analysis.lung_ml:.0f} ml (right {right:.0f}, left {left:.0f}), "
+        f"{analysis.well_aerated_percent:.1f} % well aerated"
+    )
+    yield (
+        f"Infection {analysis.infection_percent:.1f} % of the lungs "
+        f"(ground glass {glass:.1f} ml, consolidation {solid:.1f} ml)"
+    )
+
+
+def _note_lines(analysis: Analysis) -> Iterator[str]:
+    if analysis.provenance.lobes_approximate:
+        yield from _wrapped(f"Lobes are approximate ({analysis.provenance.lobes_from}).")
+    for note in sorted(analysis.quality, key=_warnings_first):
+        label = "Warning" if note.severity is NoteSeverity.WARNING else "Note"
+        yield from _wrapped(f"{label}: {note.message}")
+
+
+def _warnings_first(note: QualityNote) -> bool:
+    return note.severity is not NoteSeverity.WARNING
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, COLUMNS, subsequent_indent="  ")

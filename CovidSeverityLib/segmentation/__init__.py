@@ -1,0 +1,1 @@
+"""What is infected: mixture, vessels, infection mask."""

@@ -1,0 +1,369 @@
+"""The values that travel between the stages.
+
+Conventions, everywhere in the library:
+
+* Arrays are (K, J, I): slices from inferior to superior, rows from anterior to posterior, columns from the patient's
+  right to left. World coordinates are LPS millimetres, as DICOM and SimpleITK have them.
+* Triples that describe a geometry (``size``, ``spacing_mm``, the columns of ``direction``) are in (I, J, K) order.
+* Arrays inside these values are read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Progress = Callable[[str, int, int], None]
+"""``progress(stage, done, total)``: called as work goes on; it may raise to stop it."""
+
+AIR_HU = -1024
+"""What lies outside the patient or was never measured, in Hounsfield units."""
+
+
+class Side(IntEnum):
+    """Labels of a lung mask (the order of the ``lungmask`` package)."""
+
+    RIGHT = 1
+    LEFT = 2
+
+
+class Lobe(IntEnum):
+    """Labels of a lobe mask."""
+
+    RUL = 1
+    RML = 2
+    RLL = 3
+    LUL = 4
+    LLL = 5
+
+    @property
+    def side(self) -> Side:
+        """The lung that this lobe belongs to."""
+        return Side.RIGHT if self <= Lobe.RLL else Side.LEFT
+
+
+LOBE_NAMES = {
+    Lobe.RUL: "right upper lobe",
+    Lobe.RML: "right middle lobe",
+    Lobe.RLL: "right lower lobe",
+    Lobe.LUL: "left upper lobe",
+    Lobe.LLL: "left lower lobe",
+}
+
+
+class Opacity(IntEnum):
+    """Labels of an infection mask."""
+
+    GROUND_GLASS = 1
+    CONSOLIDATION = 2
+
+
+class NoteSeverity(str, Enum):
+    """How much a quality note takes away from the result."""
+
+    INFO = "info"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class QualityNote:
+    """One thing that the reader of a result should know: ``code`` for programs, ``message`` for people."""
+
+    code: str
+    severity: NoteSeverity
+    message: str
+
+
+def frozen_array(array: NDArray) -> NDArray:
+    """Return ``array``, contiguous and read-only (a copy only where it has to be one)."""
+    array = np.ascontiguousarray(array)
+    if array.flags.writeable:
+        array = array.view()
+        array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the voxels of a (K, J, I) array lie.
+
+    Parameters
+    ----------
+    size : number of voxels along (I, J, K).
+    spacing_mm : distance of voxel centres along (I, J, K), mm.
+    origin_mm : LPS position of the centre of voxel (0, 0, 0), mm.
+    direction : 3 x 3, row-major; column n is the LPS unit vector of index axis n in (I, J, K) order, as in SimpleITK.
+    """
+
+    size: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    origin_mm: tuple[float, float, float]
+    direction: tuple[float, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Array shape (K, J, I)."""
+        return self.size[2], self.size[1], self.size[0]
+
+    @property
+    def spacing_kji(self) -> tuple[float, float, float]:
+        """Voxel spacing in array order (K, J, I), mm."""
+        return self.spacing_mm[2], self.spacing_mm[1], self.spacing_mm[0]
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel, millilitres."""
+        i, j, k = self.spacing_mm
+        return i * j * k / 1000.0
+
+    @property
+    def ijk_to_lps(self) -> NDArray[np.float64]:
+        """4 x 4 matrix from (i, j, k, 1) to LPS mm."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = np.reshape(self.direction, (3, 3)) * np.asarray(self.spacing_mm)
+        matrix[:3, 3] = self.origin_mm
+        return matrix
+
+    def slice_z_mm(self) -> NDArray[np.float64]:
+        """(K,) LPS z of the centre of every axial slice, mm (for an axial series: of the whole slice)."""
+        middle = np.array([[(self.size[0] - 1) / 2, (self.size[1] - 1) / 2, k, 1.0] for k in range(self.size[2])])
+        return (middle * self.ijk_to_lps[2]).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class StorageOrder:
+    """How the input stored the axes that the library calls (K, J, I): the way back for every mask that is written.
+
+    ``axes[n]`` is the stored array axis that became array axis n; ``flipped[n]`` says that it was then reversed.
+    """
+
+    axes: tuple[int, int, int] = (0, 1, 2)
+    flipped: tuple[bool, bool, bool] = (False, False, False)
+
+    def to_canonical(self, stored: NDArray) -> NDArray:
+        """A view of ``stored`` in (K, J, I) order."""
+        return np.transpose(stored, self.axes)[self._flips()]
+
+    def to_stored(self, canonical: NDArray) -> NDArray:
+        """A view of a (K, J, I) array in the input's own order: the inverse of :meth:`to_canonical`."""
+        return np.transpose(canonical[self._flips()], np.argsort(self.axes))
+
+    def _flips(self) -> tuple[slice, ...]:
+        return tuple(slice(None, None, -1 if f else 1) for f in self.flipped)
+
+
+@dataclass(frozen=True, eq=False)
+class CtVolume:
+    """A chest CT in Hounsfield units.
+
+    Parameters
+    ----------
+    hu : (K, J, I) int16, Hounsfield units, no value under -1024; K from inferior to superior.
+    geometry : of ``hu``.
+    stored_geometry : of the input as it was stored; masks are written back to it.
+    storage : how the stored axes map to (K, J, I).
+    name : of the input file or folder, without the folders above it.
+    acquired : (K,) bool; False for a slice that was missing and has been interpolated.
+    notes : what was noticed while reading.
+    """
+
+    hu: NDArray[np.int16]
+    geometry: Geometry
+    stored_geometry: Geometry
+    storage: StorageOrder = StorageOrder()
+    name: str = ""
+    acquired: tuple[bool, ...] = ()
+    notes: tuple[QualityNote, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.hu.ndim != 3 or self.hu.shape != self.geometry.shape:
+            raise ValueError(f"array {self.hu.shape} does not match geometry {self.geometry.shape} (K, J, I)")
+        object.__setattr__(self, "hu", frozen_array(np.asarray(self.hu, dtype=np.int16)))
+        if not self.acquired:
+            object.__setattr__(self, "acquired", (True,) * self.hu.shape[0])
+        if len(self.acquired) != self.hu.shape[0]:
+            raise ValueError(f"{len(self.acquired)} acquired flags for {self.hu.shape[0]} slices")
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureFit:
+    """A three-component Gaussian mixture of Hounsfield units, components by ascending mean."""
+
+    means_hu: tuple[float, ...]
+    sds_hu: tuple[float, ...]
+    weights: tuple[float, ...]
+    log_likelihood: float
+    iterations: int
+    converged: bool
+
+
+@dataclass(frozen=True)
+class LobeScore:
+    """What was found in one lobe: ``score`` 0-5 (CTSS) and ``total_severity_score`` 0-4 (TSS, Chung 2020)."""
+
+    lobe: Lobe
+    voxels: int
+    infected_voxels: int
+    voxel_ml: float
+    score: int
+    total_severity_score: int
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume of the lobe, ml."""
+        return self.voxels * self.voxel_ml
+
+    @property
+    def infection_ml(self) -> float:
+        """Volume of the infected part, ml."""
+        return self.infected_voxels * self.voxel_ml
+
+    @property
+    def involvement_percent(self) -> float:
+        """Infected part of the lobe, per cent of its volume (0 for an absent lobe)."""
+        return 100.0 * self.infected_voxels / self.voxels if self.voxels else 0.0
+
+
+@dataclass(frozen=True)
+class SliceRow:
+    """What was found in one axial slice. ``lobe_*`` run over :class:`Lobe` in its order."""
+
+    index: int
+    z_mm: float
+    voxel_ml: float
+    lung_voxels: int
+    infected_voxels: int
+    lobe_voxels: tuple[int, int, int, int, int]
+    lobe_infected_voxels: tuple[int, int, int, int, int]
+
+    @property
+    def lung_ml(self) -> float:
+        """Lung in this slice, ml."""
+        return self.lung_voxels * self.voxel_ml
+
+    @property
+    def infection_percent(self) -> float:
+        """Infected part of the lung in this slice, per cent (0 where there is no lung)."""
+        return 100.0 * self.infected_voxels / self.lung_voxels if self.lung_voxels else 0.0
+
+    def lobe_infection_percent(self, lobe: Lobe) -> float:
+        """Infected part of ``lobe`` in this slice, per cent (0 where there is none of it)."""
+        voxels = self.lobe_voxels[lobe - 1]
+        return 100.0 * self.lobe_infected_voxels[lobe - 1] / voxels if voxels else 0.0
+
+
+@dataclass(frozen=True)
+class Severity:
+    """A word for the total score, with the cut-offs that chose it and where they come from."""
+
+    label: str
+    cutoffs: str
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class Densitometry:
+    """Counts over both lungs, by Hounsfield units.
+
+    ``histogram[n]`` counts lung voxels of ``first_hu + n`` HU; ``mixture`` is the fit over that histogram that the
+    report draws.
+    """
+
+    first_hu: int
+    histogram: NDArray[np.int64]
+    well_aerated_voxels: int
+    mixture: MixtureFit | None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a result was made."""
+
+    version: str
+    profile: str
+    configuration: Mapping[str, Any]
+    seconds: Mapping[str, float]
+    lungs_from: str
+    lobes_from: str
+    lobes_approximate: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """Everything that one analysis found: masks, and the counts that every number follows from.
+
+    ``lungs``, ``lobes`` and ``infection`` are (K, J, I) uint8 label arrays of :class:`Side`, :class:`Lobe` and
+    :class:`Opacity` on the grid of ``volume``. Totals are derived, never stored twice.
+    """
+
+    volume: CtVolume
+    lungs: NDArray[np.uint8]
+    lobes: NDArray[np.uint8]
+    infection: NDArray[np.uint8]
+    side_voxels: Mapping[Side, int]
+    opacity_voxels: Mapping[Opacity, int]
+    lobe_scores: tuple[LobeScore, ...]
+    slices: tuple[SliceRow, ...]
+    severity: Severity
+    ctss_definition: str
+    densitometry: Densitometry
+    provenance: Provenance
+    quality: tuple[QualityNote, ...] = ()
+    ctss_max_variant: int | None = None
+    classification: None = None
+    classification_reason: str = field(default="")
+
+    def __post_init__(self) -> None:
+        for name in ("lungs", "lobes", "infection"):
+            array = getattr(self, name)
+            if array.shape != self.volume.hu.shape:
+                raise ValueError(f"{name} {array.shape} does not match volume {self.volume.hu.shape}")
+            object.__setattr__(self, name, frozen_array(array))
+
+    @property
+    def ctss(self) -> int:
+        """CT severity score, 0-25: the sum over the lobes."""
+        return sum(s.score for s in self.lobe_scores)
+
+    @property
+    def total_severity_score(self) -> int:
+        """Total severity score (TSS), 0-20: the sum over the lobes of the 0-4 score."""
+        return sum(s.total_severity_score for s in self.lobe_scores)
+
+    @property
+    def lung_voxels(self) -> int:
+        """Voxels of both lungs."""
+        return sum(self.side_voxels.values())
+
+    def side_ml(self, side: Side) -> float:
+        """Volume of one lung, ml."""
+        return self.side_voxels[side] * self.volume.geometry.voxel_ml
+
+    @property
+    def lung_ml(self) -> float:
+        """Volume of both lungs, ml."""
+        return self.lung_voxels * self.volume.geometry.voxel_ml
+
+    def opacity_ml(self, opacity: Opacity) -> float:
+        """Volume of one kind of opacity inside the lungs, ml."""
+        return self.opacity_voxels[opacity] * self.volume.geometry.voxel_ml
+
+    @property
+    def infection_percent(self) -> float:
+        """Percentage of opacity (PO): infected part of both lungs."""
+        return 100.0 * sum(self.opacity_voxels.values()) / self.lung_voxels
+
+    @property
+    def high_opacity_percent(self) -> float:
+        """Percentage of high opacity (PHO): infected lung above -200 HU, per cent of both lungs."""
+        return 100.0 * self.opacity_voxels[Opacity.CONSOLIDATION] / self.lung_voxels
+
+    @property
+    def well_aerated_percent(self) -> float:
+        """Well-aerated part of both lungs (-950 to -700 HU), per cent."""
+        return 100.0 * self.densitometry.well_aerated_voxels / self.lung_voxels

@@ -1,0 +1,137 @@
+"""The check of Hounsfield units: what it repairs, what it refuses, and what it must leave alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from CovidSeverityLib.errors import InputError, NoLungsError
+from CovidSeverityLib.io import read_ct, volume_from_array
+from CovidSeverityLib.preprocessing.hounsfield import PADDING, check_hounsfield, settle_hounsfield
+
+RNG = np.random.default_rng(3)
+SIZE = 200_000
+
+
+def mixture(parts):
+    """(10, n, 1) int16 values: ``parts`` are (share, mean, standard deviation)."""
+    values = np.concatenate([RNG.normal(mean, sd, round(share * SIZE)) for share, mean, sd in parts])
+    return np.rint(values[: len(values) // 10 * 10]).astype(np.int16).reshape(10, -1, 1)
+
+
+AIR, LUNG, FAT, MUSCLE, BONE = (0.4, -1000, 12), (0.15, -850, 60), (0.2, -100, 20), (0.2, 45, 20), (0.03, 500, 200)
+OPACITY = (0.1, -400, 220)
+CHESTS = {
+    "normal": [AIR, LUNG, FAT, MUSCLE, BONE],
+    "severe disease": [AIR, (0.03, -800, 80), (0.15, -300, 250), FAT, MUSCLE, BONE],
+    "white lungs in a tight crop": [(0.02, -700, 150), (0.2, 20, 40), FAT, MUSCLE, BONE],
+    "lungs only": [(0.9, -860, 50), (0.05, -500, 150), (0.03, 30, 40)],
+    "obese": [(0.1, -1000, 12), (0.05, -800, 60), (0.6, -100, 20), MUSCLE],
+    "contrast": [AIR, LUNG, MUSCLE, (0.1, 350, 80), BONE],
+    "metal": [AIR, LUNG, FAT, MUSCLE, (0.002, 3071, 1), (0.002, 32700, 10)],
+    "padded -2000": [(0.21, -2000, 0), AIR, LUNG, FAT, MUSCLE],
+    "padded -3024": [(0.21, -3024, 0), AIR, LUNG, FAT, MUSCLE],
+    "padded -32768": [(0.21, PADDING, 0), AIR, LUNG, FAT, MUSCLE],
+    "padded -2048 and resampled": [(0.2, -2048, 0), (0.005, -1500, 250), AIR, LUNG, FAT, MUSCLE],
+    "masked lungs": [(0.85, -1024, 0), (0.12, -860, 60), (0.008, -100, 150)],
+    "masked lungs padded -2000": [(0.85, -2000, 0), (0.12, -870, 40), (0.002, 0, 50)],
+    "lossy padding": [(0.25, -2000, 60), (0.45, -1000, 12), (0.15, -870, 40), (0.05, -100, 20), (0.06, 45, 20)],
+    "dense phantom": [AIR, LUNG, (0.2, 20, 60), (0.1, 1050, 60)],
+    "head": [AIR, MUSCLE, FAT, (0.15, 900, 300)],
+    "opacities": [AIR, LUNG, OPACITY, FAT, MUSCLE, BONE],
+}
+
+
+@pytest.mark.parametrize("name", CHESTS)
+def test_hounsfield_units_are_left_alone(name):
+    values = mixture(CHESTS[name])
+    expected = np.maximum(values, -1024)
+    assert settle_hounsfield(values) == ()
+    np.testing.assert_array_equal(values, expected)
+
+
+@pytest.mark.parametrize("name", ["normal", "severe disease", "obese", "contrast", "metal", "opacities"])
+@pytest.mark.parametrize("shift", [1024, -1024])
+def test_offset_of_1024_is_repaired_with_a_note(name, shift):
+    truth = np.clip(mixture(CHESTS[name]), -1024, 31000)
+    values = truth + np.int16(shift)
+    notes = settle_hounsfield(values)
+    np.testing.assert_array_equal(values, truth)
+    assert [n.code for n in notes] == ["hu_offset_repaired"]
+    assert f"1024 too {'high' if shift > 0 else 'low'}" in notes[0].message
+
+
+def test_padding_is_no_evidence_and_ends_as_air():
+    values = mixture([(0.21, PADDING, 0), (0.4, 24, 12), (0.15, 174, 60), (0.2, 924, 20), (0.2, 1069, 20)])
+    padding = values == PADDING
+    assert [n.code for n in settle_hounsfield(values)] == ["hu_offset_repaired"]
+    assert (values[padding] == -1024).all()
+    assert values.min() == -1024
+
+
+def test_highest_values_saturate_when_shifted_up():
+    values = mixture(CHESTS["normal"]) - np.int16(1024)
+    values[0, 0] = 32767
+    settle_hounsfield(values)
+    assert values[0, 0] == 32767
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ([(0.5, 20, 10), (0.5, 180, 30)], "8-bit window"),
+        ([(0.5, 0.2, 0.1), (0.5, 0.9, 0.1)], "0 to 1"),
+        ([(0.4, 20, 10), (0.6, 500, 300)], "MR with a dark background"),
+        ([(0.4, 20, 10), (0.25, 700, 60), (0.4, 1050, 70)], "MR with bright tissue"),
+        ([(0.2, 300, 100), (0.3, 600, 150), (0.3, 900, 200)], "MR, smooth"),
+        ([(0.5, 1000, 300), (0.5, 2000, 500)], "radiograph"),
+    ],
+)
+def test_values_of_another_kind_are_refused_with_their_range(parts, reason):
+    values = np.abs(mixture(parts))
+    with pytest.raises(InputError, match=rf"run from {values.min()} to {values.max()} .*Hounsfield units") as caught:
+        settle_hounsfield(values)
+    assert not isinstance(caught.value, NoLungsError), reason
+
+
+@pytest.mark.parametrize("value", [0, 40, 1000, PADDING])
+def test_constant_volume_is_refused(value):
+    with pytest.raises(InputError, match=f"every voxel is {value}"):
+        settle_hounsfield(np.full((3, 4, 5), value, np.int16))
+
+
+@pytest.mark.parametrize("values", [np.full((3, 40, 50), -1000, np.int16), mixture([(1, -1000, 20)])])
+def test_volume_of_air_has_no_lungs(values):
+    with pytest.raises(NoLungsError, match="nothing but air"):
+        settle_hounsfield(values)
+
+
+def test_check_returns_the_same_volume_or_a_repaired_copy():
+    truth = np.clip(mixture(CHESTS["normal"]), -1024, 3071)
+    good = volume_from_array(truth, (1, 1, 1), (0, 0, 0), np.eye(3))
+    assert check_hounsfield(good) is good
+    raw = volume_from_array(truth + np.int16(1024), (1, 1, 1), (0, 0, 0), np.eye(3))
+    repaired = check_hounsfield(raw)
+    np.testing.assert_array_equal(repaired.hu, truth)
+    assert [n.code for n in repaired.notes] == ["hu_offset_repaired"]
+    assert raw.notes == ()
+
+
+def test_array_is_checked_before_it_is_clipped_when_asked_to():
+    truth = np.clip(mixture(CHESTS["normal"]), -1024, 3071)
+    volume = volume_from_array(truth - np.int16(1024), (1, 1, 1), (0, 0, 0), np.eye(3), check=True)
+    np.testing.assert_array_equal(volume.hu, truth)
+
+
+@pytest.mark.parametrize("patient", ["P001", "cap001", "normal001"])
+def test_real_ct_is_left_alone_and_its_offsets_are_repaired(real_ct_root, patient):
+    truth = read_ct(real_ct_root / patient)
+    assert "hu_offset_repaired" not in {n.code for n in truth.notes}
+    thin = truth.hu[:, ::3, ::3]
+    for crop in (np.s_[:], np.s_[:, 50:116, 33:133], np.s_[:60], np.s_[100:]):
+        values = thin[crop].copy()
+        assert settle_hounsfield(values) == (), crop
+        for shift in (1024, -1024):
+            shifted = thin[crop] + np.int16(shift)
+            assert [n.code for n in settle_hounsfield(shifted)] == ["hu_offset_repaired"], (crop, shift)
+            np.testing.assert_array_equal(shifted, thin[crop])

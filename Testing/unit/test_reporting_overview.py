@@ -1,0 +1,180 @@
+"""``overview.png``: what it shows, and that no case breaks it."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from CovidSeverityLib.reporting import overview_views as views
+from CovidSeverityLib.reporting.overview import write_overview
+from CovidSeverityLib.reporting.overview_text import clean, elided, note_lines, signed
+from CovidSeverityLib.reporting.palette import LOBE_COLOURS, OPACITY_COLOURS
+from CovidSeverityLib.types import Lobe, NoteSeverity, Opacity, QualityNote, Side
+
+TILES = (slice(155, 900), slice(None))
+"""Rows of the page that hold the axial slices."""
+
+
+def page(analysis) -> np.ndarray:
+    file = io.BytesIO()
+    write_overview(analysis, file)
+    return np.asarray(Image.open(io.BytesIO(file.getvalue())).convert("RGB"))
+
+
+def pixels_of(colour, picture) -> int:
+    distance = np.abs(picture.astype(int) - np.round(255 * np.array(colour)).astype(int)).max(axis=-1)
+    return int((distance < 12).sum())
+
+
+def long_notes(count):
+    return tuple(QualityNote(f"n{n}", NoteSeverity.WARNING, f"slice {n} is odd, " * 30) for n in range(count))
+
+
+def unusual(factory, case):
+    chest = factory.make_chest((8, 24, 32))
+    if case == "no infection":
+        return factory.make_analysis(factory.make_chest((8, 24, 32), infected=False))
+    if case == "one lung":
+        return factory.make_analysis(factory.make_chest((8, 24, 32), sides=(Side.LEFT,)))
+    if case == "three slices":
+        return factory.make_analysis(factory.make_chest((3, 24, 32)))
+    if case == "no mixture":
+        analysis = factory.make_analysis(chest)
+        return dataclasses.replace(analysis, densitometry=dataclasses.replace(analysis.densitometry, mixture=None))
+    if case == "no lobes":
+        return factory.make_analysis(dataclasses.replace(chest, lobes=np.zeros_like(chest.lobes)))
+    name = "患者_" + "a_very_long_name_" * 20 + "$x^2$.nii.gz"
+    volume = factory.make_volume(chest.hu, spacing_mm=(0.7, 0.7, 8.0), name=name)
+    return factory.make_analysis(chest, volume, quality=long_notes(30))
+
+
+@pytest.mark.parametrize(
+    "case", ["no infection", "one lung", "three slices", "no mixture", "no lobes", "long texts and thick slices"]
+)
+def test_unusual_cases_give_a_page(factory, case):
+    picture = page(unusual(factory, case))
+    assert 1800 <= picture.shape[1] <= 2400
+    assert picture.std() > 20
+
+
+def test_same_analysis_gives_the_same_bytes_without_a_date(factory):
+    analysis = factory.make_analysis(factory.make_chest((4, 24, 32)))
+    first, second = io.BytesIO(), io.BytesIO()
+    write_overview(analysis, first)
+    write_overview(analysis, second)
+    assert first.getvalue() == second.getvalue()
+    assert Image.open(first).info.keys() <= {"dpi"}
+
+
+def test_opacities_and_lobes_are_outlined_on_the_slices(factory):
+    infected = page(factory.make_analysis())[TILES]
+    healthy = page(factory.make_analysis(factory.make_chest(infected=False)))[TILES]
+    assert pixels_of(OPACITY_COLOURS[Opacity.CONSOLIDATION], infected) > 50
+    assert pixels_of(OPACITY_COLOURS[Opacity.CONSOLIDATION], healthy) == 0
+    assert all(pixels_of(LOBE_COLOURS[lobe], healthy) > 50 for lobe in Lobe)
+
+
+def test_patients_right_is_on_the_left_of_the_page(factory):
+    tiles = page(factory.make_analysis(factory.make_chest(infected=False)))[TILES]
+    first_tile = tiles[:, : tiles.shape[1] // 4]
+    half = first_tile.shape[1] // 2
+    assert pixels_of(LOBE_COLOURS[Lobe.RUL], first_tile[:, :half]) > 50
+    assert pixels_of(LOBE_COLOURS[Lobe.RUL], first_tile[:, half:]) == 0
+
+
+def test_the_image_is_turned_like_its_letters(factory):
+    chest = factory.make_chest(infected=False)
+    chest.hu[chest.lungs == Side.RIGHT] = -500
+    tiles = page(factory.make_analysis(chest))[TILES].mean(axis=-1)
+    height, width = tiles.shape[0] // 2, tiles.shape[1] // 4
+    middle = tiles[height * 4 // 10 : height * 6 // 10, 3 * width :]  # of the fourth tile
+    left, right = middle[:, width * 15 // 100 : width * 35 // 100], middle[:, width * 65 // 100 : width * 85 // 100]
+    assert np.median(left) > np.median(right) + 40
+
+
+def test_settings_of_matplotlib_stay_as_they_were(factory):
+    before = dict(mpl.rcParams)
+    page(factory.make_analysis(factory.make_chest((3, 24, 32))))
+    assert dict(mpl.rcParams) == before
+
+
+def test_settings_of_the_user_do_not_reach_the_page(factory):
+    analysis = factory.make_analysis(factory.make_chest((3, 24, 32)))
+    plain = page(analysis)
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "red", "savefig.dpi": 50, "lines.linewidth": 9}):
+        assert np.array_equal(page(analysis), plain)
+
+
+def test_importing_brings_neither_matplotlib_nor_slicerio():
+    code = (
+        "import sys, CovidSeverityLib.reporting; "
+        "sys.exit(sum(m in sys.modules for m in ('matplotlib', 'slicerio', 'nrrd')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_slices_are_spread_and_the_most_infected_is_among_them(factory):
+    analysis = factory.make_analysis(factory.make_chest((60, 24, 32)))
+    chosen = views.axial_indices(analysis)
+    worst = int(np.argmax([row.infected_voxels for row in analysis.slices]))
+    assert len(chosen) == 8
+    assert list(chosen) == sorted(chosen, reverse=True)
+    assert worst in chosen
+    assert min(-np.diff(chosen)) >= 3
+
+
+def test_few_slices_are_all_shown_once(factory):
+    analysis = factory.make_analysis(factory.make_chest((5, 24, 32)))
+    with_lung = [row.index for row in analysis.slices if row.lung_voxels]
+    assert list(views.axial_indices(analysis)) == with_lung[::-1]
+
+
+def test_views_are_turned_as_radiologists_have_them(factory):
+    analysis = factory.make_analysis()
+    box = views.lung_box(analysis)
+    axial = views.axial_view(analysis, 10, box)
+    coronal = views.coronal_view(analysis, views.coronal_index(analysis), box)
+    assert axial.lungs[:, : axial.lungs.shape[1] // 3].max() == Side.RIGHT
+    assert coronal.lobes[: len(coronal.lobes) // 4].max() == Lobe.LUL  # the apex is on top
+    assert coronal.infection[: len(coronal.infection) // 2].max() == 0  # and the opacities are at the bases
+    assert coronal.infection.max() > 0
+
+
+def test_views_keep_millimetres(factory):
+    chest = factory.make_chest()
+    analysis = factory.make_analysis(chest, factory.make_volume(chest.hu, spacing_mm=(0.5, 0.5, 8.0)))
+    view = views.coronal_view(analysis, 24, views.lung_box(analysis))
+    left, right, bottom, top = view.extent_mm
+    assert (right - left) / view.hu.shape[1] == pytest.approx(0.5)
+    assert (top - bottom) / view.hu.shape[0] == pytest.approx(8.0)
+    assert np.diff(view.rows_mm()) == pytest.approx(-8.0)
+
+
+def test_fine_images_are_thinned(factory):
+    chest = factory.make_chest((2, 900, 1400))
+    view = views.axial_view(factory.make_analysis(chest), 0, (slice(0, 2), slice(0, 900), slice(0, 1400)))
+    assert max(view.hu.shape) <= views.MAX_PIXELS
+    assert view.columns_mm()[-1] == pytest.approx(2800, abs=10)
+
+
+def test_text_is_cut_and_cleaned():
+    assert elided("abcdefghij", 7) == "abcd…ij"
+    assert elided("short", 7) == "short"
+    assert clean("患\n x") == "? x"
+    assert (signed(-1.25), signed(-0.01), signed(3)) == ("−1.2", "0.0", "3.0")
+
+
+def test_notes_that_do_not_fit_are_counted():
+    notes = (QualityNote("info", NoteSeverity.INFO, "fine"), *long_notes(5))
+    lines = note_lines(notes, columns=60, most=4)
+    assert len(lines) <= 4
+    assert lines[-1] == ("+5 more, see report.json", False)
+    assert note_lines((), columns=60, most=4) == []
+    assert note_lines(notes[:1], columns=60, most=4) == [("Note: fine", False)]
