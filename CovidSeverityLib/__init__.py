@@ -10,7 +10,8 @@ from .config import AnalysisConfig
 from .errors import CancelledError, CovidSeverityError, InputError, NoLungsError, OutputError
 from .io import read_ct
 from .pipeline import analyze
-from .types import Analysis, CtVolume, Geometry, Lobe, LobeScore, Opacity, Side, SliceRow
+from .results import Analysis, LobeScore, SliceRow
+from .types import CtVolume, Geometry, Lobe, Opacity, Side
 from .version import __version__
 
 __all__ = [

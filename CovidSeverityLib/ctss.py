@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from .types import Severity
+from .results import Severity
 
 CTSS_EDGES_PERCENT = (0.0, 5.0, 25.0, 50.0, 75.0)
 """Upper edges of scores 0-4; above the last is 5 (Francone 2020, doi 10.1007/s00330-020-07033-y)."""
@@ -24,6 +24,11 @@ CTSS_DEFINITION = (
     "Sum over five lobes of 0 (none), 1 (up to 5 %), 2 (up to 25 %), 3 (up to 50 %), 4 (up to 75 %), 5 (above) of the "
     "lobe's volume infected; 0-25 (Francone 2020, doi 10.1007/s00330-020-07033-y)"
 )
+TSS_DEFINITION = (
+    "Sum over five lobes of 0 (none), 1 (up to 25 %), 2 (up to 50 %), 3 (up to 75 %), 4 (above) of the lobe's volume "
+    "infected; 0-20"
+)
+TSS_SOURCE = "Chung 2020, doi 10.1148/radiol.2020200230"
 CTSS_REFERENCE_DEFINITION = (
     "Sum over five regions of an axial slice (rows of the lungs) of the rounded mean over slices of the slice's score, "
     "0-25, as published; bands as in Francone 2020, doi 10.1007/s00330-020-07033-y"

@@ -18,8 +18,9 @@ from .features.published_score import published_score
 from .features.quantification import count_voxels, densitometry, lobe_scores, opacity_voxels, side_voxels, slice_rows
 from .features.regions import LobeSegmentation, approximate_lobes, published_regions
 from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
+from .results import Analysis, Provenance
 from .segmentation.infection import opacity_labels, segment_infection
-from .types import Analysis, CtVolume, NoteSeverity, Progress, Provenance, QualityNote
+from .types import CtVolume, NoteSeverity, Progress, QualityNote
 from .version import __version__
 
 STAGES = ("lungs", "lobes", "infection", "scores")

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.ctss import score_for_percent, total_severity_score_for_percent
+from CovidSeverityLib.results import Densitometry, LobeScore, SliceRow
 from CovidSeverityLib.segmentation.infection import histogram
 from CovidSeverityLib.segmentation.mixture import MixtureConfig, fit_mixture
-from CovidSeverityLib.types import CtVolume, Densitometry, Lobe, LobeScore, Opacity, Side, SliceRow
+from CovidSeverityLib.types import CtVolume, Lobe, Opacity, Side
 
 WELL_AERATED_HU = (-950, -700)
 """Well-aerated lung, bounds included (Colombi 2020, doi 10.1148/radiol.2020201433)."""

@@ -1,4 +1,5 @@
-"""Is an image file whole? ITK reads a NIfTI file that was cut short without complaint, and damaged gzip data in NRRD.
+"""Is a file whole? ITK reads a NIfTI file that was cut short without complaint, damaged gzip data in NRRD and, before
+SimpleITK 2.5, DICOM files that were cut short.
 
 Each check reads only what it must (headers and, of compressed data, the stream with its checksum) and raises
 InputError. It also keeps the format libraries from writing to the terminal about files that they cannot parse.
@@ -22,8 +23,14 @@ NIFTI_HEADERS = {348: ("h", 40, 72, "f", 108), 540: ("q", 16, 14, "q", 168)}
 """By header size (NIfTI-1, NIfTI-2): type and offset of dim[8], offset of bitpix, type and offset of vox_offset.
 https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h and nifti2.h"""
 
+META_KEYS = ("NDims", "DimSize", "ElementType", "ElementDataFile")
 META_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
 """Bytes of a MetaImage ElementType without MET_ and U (https://itk.org/Wiki/ITK/MetaIO/Documentation)."""
+
+PIXEL_TAGS = {(0x7FE0, 0x0008), (0x7FE0, 0x0009), (0x7FE0, 0x0010)}
+ITEM_TAG, END_TAG = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
+UNDEFINED_LENGTH = 0xFFFFFFFF
+"""Pixel data, and the fragments and the end of compressed ones (DICOM PS3.5, 7.1 and A.4)."""
 
 TEXT_HEADER_BYTES = 1 << 16
 """MetaImage and NRRD headers end within this."""
@@ -67,8 +74,9 @@ def check_nrrd(path: Path) -> None:
 def check_meta(path: Path) -> None:
     """Raise InputError unless ``path`` is a MetaImage file that holds every voxel its header promises."""
     fields, data = _text_header(path, "=", "elementdatafile")
-    if "dimsize" not in fields or "elementdatafile" not in fields:
-        raise InputError(f"{path.name} is not a MetaImage file: its header names no DimSize or no ElementDataFile")
+    lacking = [key for key in META_KEYS if key.lower() not in fields]
+    if lacking:
+        raise InputError(f"{path.name} is not a MetaImage file: its header names no {lacking[0]}")
     local = fields["elementdatafile"].upper() == "LOCAL"
     source = path if local else _beside(path, fields["elementdatafile"])
     if source is None:
@@ -84,6 +92,43 @@ def check_meta(path: Path) -> None:
             got = source.stat().st_size - file.tell()
     if expected is not None and got < expected:
         raise _cut_short(source.name, got, expected)
+
+
+def check_dicom_pixels(file: BinaryIO, name: str, implicit: bool, expected: int) -> None:
+    """Raise InputError unless a little-endian DICOM file holds its pixel data to the end.
+
+    Parameters
+    ----------
+    file : open where the element of the pixel data begins.
+    implicit : whether the transfer syntax writes no value representations.
+    expected : bytes of the image if it is not compressed.
+    """
+    start = file.tell()
+    end = file.seek(0, io.SEEK_END)
+    file.seek(start)
+    tag, length = _element(file, explicit=not implicit)
+    if tag not in PIXEL_TAGS:
+        raise InputError(f"{name} is damaged or cut short: it holds no pixel data")
+    if length != UNDEFINED_LENGTH:
+        got = min(length, end - file.tell())
+        if got < min(expected, length) or length < expected:
+            raise _cut_short(name, got, expected)
+        return
+    while True:
+        tag, length = _element(file, explicit=False)
+        if tag == END_TAG:
+            return
+        if tag != ITEM_TAG or file.tell() + length > end:
+            raise InputError(f"{name} is damaged or cut short: its compressed image has no end")
+        file.seek(length, io.SEEK_CUR)
+
+
+def _element(file: BinaryIO, explicit: bool) -> tuple[tuple[int, int], int]:
+    """Read the tag and the length of a little-endian DICOM element; zeros at the end of the file."""
+    group, element = struct.unpack("<HH", file.read(4).ljust(4, b"\0"))
+    if explicit:
+        file.read(4)  # value representation and two reserved bytes, as OB and OW have them
+    return (group, element), struct.unpack("<I", file.read(4).ljust(4, b"\0"))[0]
 
 
 def _nifti_bytes(header: bytes, name: str) -> int:

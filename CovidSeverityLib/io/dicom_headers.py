@@ -6,16 +6,21 @@ Only names of files appear in messages: folders, patients and identifiers stay o
 from __future__ import annotations
 
 import os
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from CovidSeverityLib.errors import InputError
+
+from .completeness import check_dicom_pixels
 
 CT = "CT"
 PROJECTION = "projection"
@@ -35,6 +40,12 @@ PREAMBLE_BYTES = 128
 DICOM_MAGIC = b"DICM"
 DICOM_ENDINGS = {"", ".dcm", ".dicom", ".ima"}
 """An empty file of such a name is a DICOM file whose transfer failed; of any other name it is none of ours."""
+
+UNREADABLE = (
+    *(InvalidDicomError, BytesLengthException, NotImplementedError, EOFError, zlib.error, struct.error),
+    *(ValueError, TypeError, AttributeError, KeyError, OverflowError),
+)
+"""What pydicom raises on reading a file, or on the first use of a value, whose bytes are not what they should be."""
 
 FRAME_MACROS = (
     "PlanePositionSequence",
@@ -126,15 +137,29 @@ def _file_headers(path: Path) -> Iterator[SliceHeader]:
     if not is_dicom(path):
         return
     try:
-        dataset = dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
-        if _sop_class(dataset) == DIRECTORY_CLASS:
-            return
-        decoder_rescale = None
-        for frame, values in enumerate(_frames(dataset)):
-            decoder_rescale = decoder_rescale or _rescale(values)
-            yield _header(path, frame, values, _kind(dataset, values), decoder_rescale)
-    except (InvalidDicomError, ValueError, TypeError, AttributeError, KeyError, EOFError, NotImplementedError) as error:
+        with path.open("rb") as file:
+            dataset = dcmread(file, stop_before_pixels=True, specific_tags=TAGS)
+            if _sop_class(dataset) == DIRECTORY_CLASS:
+                return
+            decoder_rescale = None
+            for frame, values in enumerate(_frames(dataset)):
+                decoder_rescale = decoder_rescale or _rescale(values)
+                header = _header(path, frame, values, _kind(dataset, values), decoder_rescale)
+                if header.kind == CT and frame == 0:
+                    _check_pixels(file, dataset, header)
+                yield header
+    except UNREADABLE as error:
         raise InputError(f"{path.name} is damaged or cut short: its DICOM header cannot be read") from error
+
+
+def _check_pixels(file: BinaryIO, dataset: Dataset, header: SliceHeader) -> None:
+    """Raise InputError where ``file``, read up to its pixels, ends before they do."""
+    implicit, little_endian = dataset.original_encoding
+    if not little_endian or dataset.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        return  # retired and rare: the decoder has to notice
+    frames = int(_number(dataset, "NumberOfFrames", 1))
+    pixels = header.rows * header.columns * frames
+    check_dicom_pixels(file, header.path.name, bool(implicit), pixels * int(dataset.get("BitsAllocated") or 16) // 8)
 
 
 def _frames(dataset: Dataset) -> Iterator[Dataset]:

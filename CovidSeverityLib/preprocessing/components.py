@@ -12,7 +12,7 @@ IN_PLANE_4 = ndimage.generate_binary_structure(3, 1) & (np.arange(3) == 1)[:, No
 
 def component_sizes(labels: NDArray) -> NDArray[np.int64]:
     """Voxels of every label; entry 0 (background) is set to 0."""
-    sizes = np.bincount(labels.ravel())
+    sizes = np.bincount(labels.ravel()[labels.ravel() > 0], minlength=1)
     sizes[0] = 0
     return sizes
 

@@ -94,7 +94,11 @@ def distance_to(mask: NDArray, spacing_mm: tuple[float, float, float]) -> NDArra
 
 def dilate_mm(mask: NDArray, radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
     """``mask`` grown by a ball of ``radius_mm``."""
-    return distance_to(mask, spacing_mm) <= radius_mm
+    box = bounding_box(mask, margin=tuple(1 + int(radius_mm / mm) for mm in spacing_mm))
+    grown = np.zeros(mask.shape, dtype=bool)
+    if mask[box].size:
+        grown[box] = distance_to(mask[box], spacing_mm) <= radius_mm
+    return grown
 
 
 def erode_mm(mask: NDArray, radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:

@@ -83,34 +83,46 @@ def segment_lungs(volume: CtVolume) -> LungSegmentation:
     NoLungsError
         If the volume shows no lungs, or only their bases.
     """
+    name = volume.name or "the volume"
     grid = WorkingGrid.of(volume.geometry)
     hu = grid.reduce(volume.hu)
     body = body_mask(hu)
-    airway = airway_mask(hu, body, grid)
-    outside = gas_mask(hu, body, grid) | airway
-    aerated = main_lungs(split_sides(parenchyma_pieces(hu, body, outside, grid), body, grid), SMALLEST_LUNG_ML, grid)
-    _require_lungs(volume, aerated, airway, grid)
-    lungs, restored = _complete(hu, aerated, body, grid)
-    labels = _refine(volume.hu, lungs, restored, body & ~(outside & (lungs == 0)), grid)
+    box = bounding_box(body)
+    if not body[box].size:
+        raise NoLungsError(f"no lungs found in {name}: it shows no body")
+    full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
+    labels = np.zeros(volume.hu.shape, dtype=np.uint8)
+    labels[full], airway_found = _lungs_in_body(volume.hu[full], hu[box], body[box], grid, name)
     notes = field_of_view_notes(labels)
-    if not airway.any():
+    if not airway_found:
         notes += (_warn("airway_not_found", "The trachea was not found; part of it may be counted as lung."),)
     return LungSegmentation(labels, "classical", notes)
 
 
-def _require_lungs(volume: CtVolume, aerated: NDArray[np.uint8], airway: NDArray[np.bool_], grid: WorkingGrid) -> None:
+def _lungs_in_body(
+    full_hu: NDArray[np.int16], hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid, name: str
+) -> tuple[NDArray[np.uint8], bool]:
+    """Lungs on the full grid, and whether the trachea was found; arrays are cut to the box of the body."""
+    airway = airway_mask(hu, body, grid)
+    outside = gas_mask(hu, body, grid) | airway
+    aerated = main_lungs(split_sides(parenchyma_pieces(hu, body, outside, grid), body, grid), SMALLEST_LUNG_ML, grid)
+    _require_lungs(name, aerated, airway, grid)
+    lungs, restored = _complete(hu, aerated, body, grid)
+    return _refine(full_hu, lungs, restored, body & ~(outside & (lungs == 0)), grid), bool(airway.any())
+
+
+def _require_lungs(name: str, aerated: NDArray[np.uint8], airway: NDArray[np.bool_], grid: WorkingGrid) -> None:
     found_ml = float(np.count_nonzero(aerated)) * grid.voxel_ml
     if found_ml < SMALLEST_LUNGS_ML:
         raise NoLungsError(
-            f"no lungs found in {volume.name or 'the volume'}: {found_ml:.0f} ml of aerated lung, "
+            f"no lungs found in {name}: {found_ml:.0f} ml of aerated lung, "
             f"at least {SMALLEST_LUNGS_ML:.0f} ml are expected in a chest CT"
         )
     areas = np.count_nonzero(aerated, axis=(1, 2))
     widest_on_top = areas[-1] >= areas.max() * (1 - CUT_AREA_SHARE)
     if widest_on_top and found_ml < BASES_ONLY_ML and not airway.any():
         raise NoLungsError(
-            f"{volume.name or 'the volume'} shows only the bases of the lungs ({found_ml:.0f} ml); "
-            "a CT of the whole chest is needed"
+            f"{name} shows only the bases of the lungs ({found_ml:.0f} ml); a CT of the whole chest is needed"
         )
 
 

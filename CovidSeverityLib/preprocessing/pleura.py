@@ -32,9 +32,11 @@ BAY_MIN_EDGE_MM = 6.0
 WALL_SEAM_MM = 6.0
 """How far the chest wall moves inwards from one slice to the next where it slopes most."""
 
-SUPPORT_SHARE = 0.2
-"""At least this share of an opacity's underside rests on lung. Under livers, hearts and stomachs it was 0.08 at most,
-under opacities 0.26 and more, also where they reach down to the diaphragm (three scans and eight phantoms)."""
+ISLAND_SUPPORT_SHARE = 0.5
+BAY_SUPPORT_SHARE = 0.2
+"""At least this share of an opacity's underside rests on lung: half of it for an island, less for one at the chest
+wall, which may reach down to the diaphragm. Under livers and stomachs it was 0.08 at most, under hilar vessels 0.20 to
+0.34 (islands), under opacities in bays 0.26 and more (three scans and eight phantoms)."""
 
 
 FAT_HU = (-150, -50)
@@ -67,8 +69,7 @@ def hidden_opacities(
     hu, lung, free = hu[box], lung[box], free[box]
     islands = fill_holes_in_slices(lung) & ~lung
     bays, wall = _bays(lung | islands, side, grid)
-    candidates = (islands | _airless(hu, bays & free)) & free
-    found[box] = _supported(candidates, lung, wall)
+    found[box] = _supported(islands & free, _airless(hu, bays & free), lung, wall)
     return found
 
 
@@ -143,17 +144,21 @@ def _airless(hu: NDArray[np.float32], bays: NDArray[np.bool_]) -> NDArray[np.boo
     return keep[labels] & (hu <= BONE_HU)
 
 
-def _supported(candidates: NDArray[np.bool_], lung: NDArray[np.bool_], wall: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The 3-D components of ``candidates`` whose underside rests on lung.
+def _supported(
+    islands: NDArray[np.bool_], bays: NDArray[np.bool_], lung: NDArray[np.bool_], wall: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """The 3-D components of islands and bays whose underside rests on lung.
 
     What rests on the chest wall, which slopes away under every lung, does not count.
     """
-    labels, count = ndimage.label(candidates)
+    labels, count = ndimage.label(islands | bays)
     underside = labels.copy()
     underside[1:][labels[:-1] == labels[1:]] = 0
     underside[1:][wall[:-1]] = 0
     area = np.bincount(underside.ravel(), minlength=count + 1)
     on_lung = np.bincount(underside[1:][lung[:-1]], minlength=count + 1)
-    supported = (on_lung > 0) & (on_lung >= SUPPORT_SHARE * area)
+    share = np.full(count + 1, ISLAND_SUPPORT_SHARE)
+    share[np.unique(labels[bays])] = BAY_SUPPORT_SHARE
+    supported = (on_lung > 0) & (on_lung >= share * area)
     supported[0] = False
     return supported[labels]

@@ -9,9 +9,9 @@ from scipy import ndimage
 from CovidSeverityLib.types import Side
 
 from .components import component_sizes
-from .grid import WorkingGrid, bounding_box, distance_to, erode_mm
+from .grid import WorkingGrid, dilate_mm, distance_to
 
-EROSION_STEPS_MM = (0.0, 1.0, 2.0, 3.0, 4.5, 6.0, 8.0, 10.0)
+EROSION_STEPS_MM = (1.0, 2.0, 3.0, 4.5, 6.0, 8.0, 10.0)
 """Radii tried until right and left come apart: the lungs touch over the anterior and posterior junction lines, 1-4 mm
 of pleura that a scan of thick slices does not show."""
 
@@ -68,9 +68,9 @@ def _left_shares(labels: NDArray, count: int, midline: float) -> NDArray[np.floa
 
 def _part(piece: NDArray[np.bool_], midline: float, grid: WorkingGrid) -> NDArray[np.uint8]:
     """Sides of a piece that holds both lungs; parted at the midline itself if no erosion parts it."""
-    for radius in EROSION_STEPS_MM[1:]:
-        core = erode_mm(piece, radius, grid.spacing_mm)
-        labels, count = ndimage.label(core)
+    depth_mm = distance_to(~piece, grid.spacing_mm)
+    for radius in EROSION_STEPS_MM:
+        labels, count = ndimage.label(depth_mm > radius)
         if count < 2:
             continue
         sizes = component_sizes(labels)
@@ -98,16 +98,14 @@ def main_lungs(sides: NDArray[np.uint8], smallest_ml: float, grid: WorkingGrid) 
     result = np.zeros_like(sides)
     for side in Side:
         mask = sides == side
-        labels, _ = ndimage.label(mask)
+        labels, count = ndimage.label(mask)
         sizes = component_sizes(labels)
         if sizes.max(initial=0) * grid.voxel_ml < smallest_ml:
             continue
-        main = labels == sizes.argmax()
-        box = bounding_box(mask)
-        near = distance_to(main[box], grid.spacing_mm) <= CONTACT_MM
-        touching = np.unique(labels[box][near])
-        kept = np.zeros(sizes.size, dtype=bool)
-        kept[touching[touching > 0]] = True
+        kept = sizes == sizes.max()
+        if count > 1:
+            kept[np.unique(labels[dilate_mm(kept[labels], CONTACT_MM, grid.spacing_mm)])] = True
+            kept[0] = False
         result[kept[labels]] = side
     return result
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from CovidSeverityLib.errors import OutputError
-from CovidSeverityLib.types import Analysis, Progress
+from CovidSeverityLib.results import Analysis
+from CovidSeverityLib.types import Progress
 
 from .overview import write_overview
 from .report import write_report

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
-from CovidSeverityLib.types import LOBE_NAMES, Analysis, Opacity
+from CovidSeverityLib.ctss import CTSS_MAX
+from CovidSeverityLib.results import Analysis
+from CovidSeverityLib.types import LOBE_NAMES, Opacity
 
 from . import overview_panels as panels
 from .overview_text import clean, elided, note_lines, signed
@@ -18,7 +20,6 @@ from .overview_views import (
     most_infected_index,
 )
 from .palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS
-from .report import CTSS_MAXIMUM
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +29,8 @@ PAGE_INCHES = (11.69, 8.27)
 DPI = 190
 COLUMNS = 4
 NAME_LENGTH = 60
+DETAILS_LENGTH = 110
+CUTOFFS_LENGTH = 70
 NOTE_COLUMNS, NOTE_LINES = 205, 4
 PNG_COMPRESSION = 4
 
@@ -82,18 +85,23 @@ def _draw_header(figure: Figure, analysis: Analysis) -> None:
     figure.text(LEFT, 0.972, name, fontsize=15, fontweight="bold", va="center", color=panels.INK, parse_math=False)
     details = (
         f"Chest CT, {k} slices of {i} × {j}, voxels {di:.2f} × {dj:.2f} × {dk:.2f} mm   ·   "
-        f"CovidSeverity {provenance.version}, profile {provenance.profile}   ·   "
-        f"lungs: {provenance.lungs_from}; lobes: {provenance.lobes_from}"
+        f"CovidSeverity {provenance.version}, profile {provenance.profile}"
     )
     figure.text(
-        LEFT, 0.931, elided(clean(details), 150), fontsize=7.5, va="center", color=panels.MUTED, parse_math=False
+        LEFT,
+        0.931,
+        elided(clean(details), DETAILS_LENGTH),
+        fontsize=7.5,
+        va="center",
+        color=panels.MUTED,
+        parse_math=False,
     )
     colour = SEVERITY_COLOURS.get(analysis.severity.label.lower(), FALLBACK_SEVERITY_COLOUR)
     box = {"boxstyle": "round,pad=0.35", "facecolor": colour, "edgecolor": "none"}
-    score = f"CTSS {analysis.ctss} / {CTSS_MAXIMUM}   {clean(analysis.severity.label)}"
+    score = f"CTSS {analysis.ctss} / {CTSS_MAX}   {clean(analysis.severity.label)}"
     at_right = {"ha": "right", "va": "center", "parse_math": False}
     figure.text(RIGHT - 0.008, 0.969, score, fontsize=17, fontweight="bold", color="white", bbox=box, **at_right)
-    cutoffs = elided(clean(f"{analysis.severity.cutoffs} ({analysis.severity.source})"), 120)
+    cutoffs = elided(clean(analysis.severity.cutoffs), CUTOFFS_LENGTH)
     figure.text(RIGHT, 0.928, cutoffs, fontsize=panels.SMALL, color=panels.MUTED, **at_right)
 
 

@@ -11,21 +11,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.types import Analysis, Densitometry, Lobe, LobeScore, Opacity, Side
+from CovidSeverityLib.ctss import CTSS_EDGES_PERCENT, TSS_MAX
+from CovidSeverityLib.features.quantification import WELL_AERATED_HU
+from CovidSeverityLib.results import Analysis, Densitometry, LobeScore
+from CovidSeverityLib.types import Lobe, Opacity, Side
 
 from .overview_text import clean, signed
 from .overview_views import View
 from .palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS, Rgb
-from .report import TSS_MAXIMUM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LUNG_WINDOW_HU = (-1350.0, 150.0)
 """The usual lung window: level -600, width 1500."""
-CTSS_EDGES_PERCENT = (5.0, 25.0, 50.0, 75.0)
-WELL_AERATED_HU = (-950.0, -700.0)
-"""Colombi 2020, doi 10.1148/radiol.2020201433."""
 
 INK = "#1B2733"
 MUTED = "#5B6875"
@@ -123,7 +122,7 @@ def _on_image() -> dict[str, list]:
 
 def draw_lobes(axes: Axes, scores: tuple[LobeScore, ...]) -> None:
     """A bar per lobe: its infected part on a square-root scale, the bands of the score behind it."""
-    edges = (0.0, *CTSS_EDGES_PERCENT, 100.0)
+    edges = (*CTSS_EDGES_PERCENT, 100.0)
     positions = np.sqrt(edges)
     axes.set(xlim=(0, 10), ylim=(len(scores) - 0.45, -0.55), xticks=positions)
     axes.set_xticklabels([f"{edge:.0f}" for edge in edges], fontsize=NORMAL, color=INK)
@@ -240,7 +239,7 @@ def number_rows(analysis: Analysis) -> list[tuple[str, str, bool]]:
         ("Lung volume", f"{analysis.lung_ml:.0f} ml", True),
         ("right", f"{analysis.side_ml(Side.RIGHT):.0f} ml", False),
         ("left", f"{analysis.side_ml(Side.LEFT):.0f} ml", False),
-        ("Total severity score (Chung)", f"{analysis.total_severity_score} / {TSS_MAXIMUM}", True),
+        ("Total severity score (Chung)", f"{analysis.total_severity_score} / {TSS_MAX}", True),
     ]
 
 

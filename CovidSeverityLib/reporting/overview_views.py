@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.types import Analysis
+from CovidSeverityLib.results import Analysis
 
 AXIAL_COUNT = 8
 MARGIN_MM = 12.0

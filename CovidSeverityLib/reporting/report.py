@@ -13,20 +13,15 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from CovidSeverityLib.types import Analysis, Lobe, MixtureFit, Opacity, QualityNote, Side
+from CovidSeverityLib.ctss import CTSS_MAX, TSS_DEFINITION, TSS_MAX, TSS_SOURCE
+from CovidSeverityLib.results import Analysis, MixtureFit
+from CovidSeverityLib.types import Lobe, Opacity, QualityNote, Side
 
 from .tables import ML_DECIMALS, PERCENT_DECIMALS, lobe_row, rounded
 
 SCHEMA_VERSION = 1
 RESEARCH_USE = "Not a medical device; for research use only, never for diagnosis or treatment decisions."
 NO_CLASSIFICATION = "this version does not classify"
-
-CTSS_MAXIMUM = 25
-TSS_MAXIMUM = 20
-TSS_DEFINITION = (
-    "per lobe 0 none (0 %), 1 minimal (1-25 %), 2 mild (26-50 %), 3 moderate (51-75 %), 4 severe (76-100 %); sum 0-20"
-)
-TSS_SOURCE = "Chung 2020, doi 10.1148/radiol.2020200230"
 
 SECONDS_DECIMALS = 3
 SPACING_DECIMALS = 6
@@ -88,7 +83,7 @@ def _ctss(analysis: Analysis) -> dict[str, Any]:
     rows = {row["lobe"]: row for row in map(lobe_row, analysis.lobe_scores)}
     ctss = {
         "total": analysis.ctss,
-        "maximum": CTSS_MAXIMUM,
+        "maximum": CTSS_MAX,
         "definition": analysis.ctss_definition,
         "lobes": {lobe.name: {field: rows[lobe.name][field] for field in _LOBE_FIELDS} for lobe in Lobe},
     }
@@ -101,7 +96,7 @@ def _total_severity_score(analysis: Analysis) -> dict[str, Any]:
     scores = {score.lobe: score.total_severity_score for score in analysis.lobe_scores}
     return {
         "total": analysis.total_severity_score,
-        "maximum": TSS_MAXIMUM,
+        "maximum": TSS_MAX,
         "definition": TSS_DEFINITION,
         "source": TSS_SOURCE,
         "lobes": {lobe.name: scores[lobe] for lobe in Lobe},

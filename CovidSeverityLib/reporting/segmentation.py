@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.types import LOBE_NAMES, Analysis, CtVolume, Geometry, Lobe, Opacity, Side
+from CovidSeverityLib.results import Analysis
+from CovidSeverityLib.types import LOBE_NAMES, CtVolume, Geometry, Lobe, Opacity, Side
 
 from .palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS, Rgb
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from CovidSeverityLib.types import LOBE_NAMES, Analysis, LobeScore, NoteSeverity, Opacity, QualityNote, Side
-
-from .report import CTSS_MAXIMUM, TSS_MAXIMUM
+from CovidSeverityLib.ctss import CTSS_MAX, TSS_MAX
+from CovidSeverityLib.results import Analysis, LobeScore
+from CovidSeverityLib.types import LOBE_NAMES, NoteSeverity, Opacity, QualityNote, Side
 
 COLUMNS = 100
 
@@ -19,8 +19,8 @@ def summary_text(analysis: Analysis) -> str:
 
 def _score_lines(analysis: Analysis) -> Iterator[str]:
     yield from _wrapped(
-        f"CTSS {analysis.ctss}/{CTSS_MAXIMUM} ({analysis.severity.label}); "
-        f"total severity score {analysis.total_severity_score}/{TSS_MAXIMUM}"
+        f"CTSS {analysis.ctss}/{CTSS_MAX} ({analysis.severity.label}); "
+        f"total severity score {analysis.total_severity_score}/{TSS_MAX}"
     )
     yield from map(_lobe_line, analysis.lobe_scores)
 
@@ -49,8 +49,6 @@ def _volume_lines(analysis: Analysis) -> Iterator[str]:
 
 
 def _note_lines(analysis: Analysis) -> Iterator[str]:
-    if analysis.provenance.lobes_approximate:
-        yield from _wrapped(f"Lobes are approximate ({analysis.provenance.lobes_from}).")
     for note in sorted(analysis.quality, key=_warnings_first):
         label = "Warning" if note.severity is NoteSeverity.WARNING else "Note"
         yield from _wrapped(f"{label}: {note.message}")

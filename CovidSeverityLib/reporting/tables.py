@@ -6,7 +6,8 @@ import csv
 from collections.abc import Iterable, Mapping
 from typing import TextIO
 
-from CovidSeverityLib.types import LOBE_NAMES, Analysis, Lobe, LobeScore, SliceRow
+from CovidSeverityLib.results import Analysis, LobeScore, SliceRow
+from CovidSeverityLib.types import LOBE_NAMES, Lobe
 
 PERCENT_DECIMALS = 3
 ML_DECIMALS = 2

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.parallel import map_in_order
-from CovidSeverityLib.types import AIR_HU, MixtureFit, Opacity, Progress, frozen_array
+from CovidSeverityLib.results import MixtureFit
+from CovidSeverityLib.types import AIR_HU, Opacity, Progress, frozen_array
 
 from .mixture import MixtureConfig, fit_mixture
 from .vesselness import VesselnessConfig, largest_curvatures, vessel_mask

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.types import MixtureFit
+from CovidSeverityLib.results import MixtureFit
 
 SQRT_TWO_PI = float(np.sqrt(2.0 * np.pi))
 

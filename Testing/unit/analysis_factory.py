@@ -6,23 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from CovidSeverityLib.types import (
-    Analysis,
-    CtVolume,
-    Densitometry,
-    Geometry,
-    Lobe,
-    LobeScore,
-    MixtureFit,
-    NoteSeverity,
-    Opacity,
-    Provenance,
-    QualityNote,
-    Severity,
-    Side,
-    SliceRow,
-    StorageOrder,
-)
+from CovidSeverityLib.results import Analysis, Densitometry, LobeScore, MixtureFit, Provenance, Severity, SliceRow
+from CovidSeverityLib.types import CtVolume, Geometry, Lobe, NoteSeverity, Opacity, QualityNote, Side, StorageOrder
 
 AIR, LUNG, GLASS, SOLID, TISSUE = -1000, -850, -550, -50, 40
 HISTOGRAM_FIRST_HU = -1024

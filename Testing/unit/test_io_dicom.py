@@ -8,7 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, dcmread, uid
 from pydicom.sequence import Sequence
 
 from CovidSeverityLib.errors import CancelledError, InputError, NoLungsError
@@ -410,6 +410,29 @@ def test_truncated_file_is_refused_with_its_name(tmp_path, write_series, chest_h
         assert "1 slice is missing" in refused(tmp_path / "scan")
     else:
         assert "005.dcm" in refused(tmp_path / "scan")
+
+
+@pytest.mark.parametrize("syntax", ["ImplicitVRLittleEndian", "DeflatedExplicitVRLittleEndian", "RLELossless"])
+def test_other_transfer_syntaxes_are_read_and_their_truncated_files_refused(tmp_path, write_series, chest_hu, syntax):
+    files = write_series(tmp_path / "scan", chest_hu)
+    for file in files:
+        dataset = dcmread(file)
+        if syntax == "RLELossless":
+            dataset.compress(uid.RLELossless)
+        dataset.file_meta.TransferSyntaxUID = getattr(uid, syntax)
+        dataset.save_as(file, implicit_vr=syntax.startswith("Implicit"), little_endian=True)
+    np.testing.assert_array_equal(read_ct(tmp_path / "scan").hu, chest_hu)
+    content = files[5].read_bytes()
+    files[5].write_bytes(content[: len(content) * 4 // 5])
+    assert "005.dcm" in refused(tmp_path / "scan")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.999])
+def test_truncated_jpeg_of_a_real_series_is_refused(real_ct_root, tmp_path, share):
+    for file in sorted((real_ct_root / "P001").iterdir())[60:66]:
+        content = file.read_bytes()
+        (tmp_path / file.name).write_bytes(content[: int(len(content) * share)] if file.stem == "063" else content)
+    assert "063.dcm is damaged or cut short" in refused(tmp_path)
 
 
 def test_header_of_nonsense_is_refused_with_the_name_of_the_file(tmp_path, write_series, chest_hu):

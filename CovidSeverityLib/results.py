@@ -1,0 +1,194 @@
+"""The values that an analysis ends in. Totals are derived from counts, never stored beside them.
+
+Axes and units are those of :mod:`.types`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .types import CtVolume, Lobe, Opacity, QualityNote, Side, frozen_array
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureFit:
+    """A three-component Gaussian mixture of Hounsfield units, components by ascending mean."""
+
+    means_hu: tuple[float, ...]
+    sds_hu: tuple[float, ...]
+    weights: tuple[float, ...]
+    log_likelihood: float
+    iterations: int
+    converged: bool
+
+
+@dataclass(frozen=True)
+class LobeScore:
+    """What was found in one lobe: ``score`` 0-5 (CTSS) and ``total_severity_score`` 0-4 (TSS, Chung 2020)."""
+
+    lobe: Lobe
+    voxels: int
+    infected_voxels: int
+    voxel_ml: float
+    score: int
+    total_severity_score: int
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume of the lobe, ml."""
+        return self.voxels * self.voxel_ml
+
+    @property
+    def infection_ml(self) -> float:
+        """Volume of the infected part, ml."""
+        return self.infected_voxels * self.voxel_ml
+
+    @property
+    def involvement_percent(self) -> float:
+        """Infected part of the lobe, per cent of its volume (0 for an absent lobe)."""
+        return 100.0 * self.infected_voxels / self.voxels if self.voxels else 0.0
+
+
+@dataclass(frozen=True)
+class SliceRow:
+    """What was found in one axial slice. ``lobe_*`` run over :class:`Lobe` in its order."""
+
+    index: int
+    z_mm: float
+    voxel_ml: float
+    lung_voxels: int
+    infected_voxels: int
+    lobe_voxels: tuple[int, int, int, int, int]
+    lobe_infected_voxels: tuple[int, int, int, int, int]
+
+    @property
+    def lung_ml(self) -> float:
+        """Lung in this slice, ml."""
+        return self.lung_voxels * self.voxel_ml
+
+    @property
+    def infection_percent(self) -> float:
+        """Infected part of the lung in this slice, per cent (0 where there is no lung)."""
+        return 100.0 * self.infected_voxels / self.lung_voxels if self.lung_voxels else 0.0
+
+    def lobe_infection_percent(self, lobe: Lobe) -> float:
+        """Infected part of ``lobe`` in this slice, per cent (0 where there is none of it)."""
+        voxels = self.lobe_voxels[lobe - 1]
+        return 100.0 * self.lobe_infected_voxels[lobe - 1] / voxels if voxels else 0.0
+
+
+@dataclass(frozen=True)
+class Severity:
+    """A word for the total score, with the cut-offs that chose it and where they come from."""
+
+    label: str
+    cutoffs: str
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class Densitometry:
+    """Counts over both lungs, by Hounsfield units.
+
+    ``histogram[n]`` counts lung voxels of ``first_hu + n`` HU; ``mixture`` is the fit over that histogram that the
+    report draws.
+    """
+
+    first_hu: int
+    histogram: NDArray[np.int64]
+    well_aerated_voxels: int
+    mixture: MixtureFit | None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a result was made."""
+
+    version: str
+    profile: str
+    configuration: Mapping[str, Any]
+    seconds: Mapping[str, float]
+    lungs_from: str
+    lobes_from: str
+    lobes_approximate: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """Everything that one analysis found: masks, and the counts that every number follows from.
+
+    ``lungs``, ``lobes`` and ``infection`` are (K, J, I) uint8 label arrays of :class:`Side`, :class:`Lobe` and
+    :class:`Opacity` on the grid of ``volume``. Totals are derived, never stored twice.
+    """
+
+    volume: CtVolume
+    lungs: NDArray[np.uint8]
+    lobes: NDArray[np.uint8]
+    infection: NDArray[np.uint8]
+    side_voxels: Mapping[Side, int]
+    opacity_voxels: Mapping[Opacity, int]
+    lobe_scores: tuple[LobeScore, ...]
+    slices: tuple[SliceRow, ...]
+    severity: Severity
+    ctss_definition: str
+    densitometry: Densitometry
+    provenance: Provenance
+    quality: tuple[QualityNote, ...] = ()
+    ctss_max_variant: int | None = None
+    classification: None = None
+    classification_reason: str = field(default="")
+
+    def __post_init__(self) -> None:
+        for name in ("lungs", "lobes", "infection"):
+            array = getattr(self, name)
+            if array.shape != self.volume.hu.shape:
+                raise ValueError(f"{name} {array.shape} does not match volume {self.volume.hu.shape}")
+            object.__setattr__(self, name, frozen_array(array))
+
+    @property
+    def ctss(self) -> int:
+        """CT severity score, 0-25: the sum over the lobes."""
+        return sum(s.score for s in self.lobe_scores)
+
+    @property
+    def total_severity_score(self) -> int:
+        """Total severity score (TSS), 0-20: the sum over the lobes of the 0-4 score."""
+        return sum(s.total_severity_score for s in self.lobe_scores)
+
+    @property
+    def lung_voxels(self) -> int:
+        """Voxels of both lungs."""
+        return sum(self.side_voxels.values())
+
+    def side_ml(self, side: Side) -> float:
+        """Volume of one lung, ml."""
+        return self.side_voxels[side] * self.volume.geometry.voxel_ml
+
+    @property
+    def lung_ml(self) -> float:
+        """Volume of both lungs, ml."""
+        return self.lung_voxels * self.volume.geometry.voxel_ml
+
+    def opacity_ml(self, opacity: Opacity) -> float:
+        """Volume of one kind of opacity inside the lungs, ml."""
+        return self.opacity_voxels[opacity] * self.volume.geometry.voxel_ml
+
+    @property
+    def infection_percent(self) -> float:
+        """Percentage of opacity (PO): infected part of both lungs."""
+        return 100.0 * sum(self.opacity_voxels.values()) / self.lung_voxels
+
+    @property
+    def high_opacity_percent(self) -> float:
+        """Percentage of high opacity (PHO): infected lung above -200 HU, per cent of both lungs."""
+        return 100.0 * self.opacity_voxels[Opacity.CONSOLIDATION] / self.lung_voxels
+
+    @property
+    def well_aerated_percent(self) -> float:
+        """Well-aerated part of both lungs (-950 to -700 HU), per cent."""
+        return 100.0 * self.densitometry.well_aerated_voxels / self.lung_voxels
