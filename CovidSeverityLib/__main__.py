@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import io
+import logging
 import os
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from CovidSeverityLib.commands import analyze, phantom
 from CovidSeverityLib.errors import CovidSeverityError, InputError
@@ -16,20 +21,23 @@ from CovidSeverityLib.version import __version__
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 
+STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+"""What asks a program to stop: Ctrl-C, ``kill``, a terminal that closes, and Ctrl-Break on Windows."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status: 0, 2 for bad input, 1 for anything else."""
+    _prepare_streams()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it reports its font cache on standard error
     arguments = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        arguments.run(arguments)
-        sys.stdout.flush()
-    except BaseException as error:
-        if isinstance(error, SystemExit):
-            raise
-        if arguments.debug:
-            traceback.print_exc()
-        return _explain(error)
+    with _stoppable():
+        try:
+            arguments.run(arguments)
+            sys.stdout.flush()
+        except (Exception, KeyboardInterrupt) as error:
+            if arguments.debug:
+                traceback.print_exc()
+            return _explain(error)
     return 0
 
 
@@ -37,34 +45,85 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="covid-severity",
         description="Lungs, lobes, infection and CT severity score from a chest CT. Research use, no medical device.",
+        epilog="Exit status: 0 done, 2 bad input, 1 anything else. COMMAND --help tells more.",
     )
     parser.add_argument("--version", action="version", version=f"covid-severity {__version__}")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    _add_debug(parser, default=False)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    analyze.add_parser(commands)
-    phantom.add_parser(commands)
+    for command in (analyze, phantom):
+        _add_debug(command.add_parser(commands), default=argparse.SUPPRESS)
     return parser
+
+
+def _add_debug(parser: argparse.ArgumentParser, default: object) -> None:
+    """Add ``--debug``; a sub-command's default must not overwrite what was said before the command."""
+    parser.add_argument("--debug", action="store_true", default=default, help="show the traceback of an error")
+
+
+def _prepare_streams() -> None:
+    """Let no path or character end a run: there may be no streams at all, or ones that know no Unicode."""
+    sys.stdout = sys.stdout or io.StringIO()
+    sys.stderr = sys.stderr or io.StringIO()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Turn the first signal to stop into KeyboardInterrupt, let the cleaning-up ignore more of them, then undo both.
+
+    Runners such as ``uv run`` pass on a Ctrl-C that the terminal has already sent to the whole group: there are two.
+    A signal that was ignored from the start (``nohup``, a job in the background) stays ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, name) for name in STOP_SIGNALS if hasattr(signal, name)]
+    before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) not in (signal.SIG_IGN, None)}
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _explain(error: BaseException) -> int:
     """Say in one sentence what went wrong; return the exit status."""
     if isinstance(error, BrokenPipeError):  # the reader of standard output has gone: nobody is left to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return EXIT_FAILED
-    if isinstance(error, KeyboardInterrupt):
-        sentence = "stopped; no results were written"
-    elif isinstance(error, CovidSeverityError):
-        sentence = str(error)
-    elif isinstance(error, MemoryError):
-        sentence = "not enough memory for this volume"
-    else:
-        sentence = f"unexpected {type(error).__name__}: {error} (--debug before the command shows where)"
-    sys.stderr.write(f"covid-severity: {' '.join(sentence.split())}\n")
+    sys.stderr.write(f"covid-severity: {' '.join(_sentence(error).split())}\n")
     return EXIT_BAD_INPUT if isinstance(error, InputError) else EXIT_FAILED
 
 
-def _stop(*_: object) -> None:
-    raise KeyboardInterrupt
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped; no results were written"
+    if isinstance(error, CovidSeverityError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory for this volume"
+    return f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+
+
+def _drop_output() -> None:
+    """Send what is still in the buffer of standard output nowhere, or the interpreter would complain at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stdout.fileno())
+    except (OSError, ValueError):  # a stream without a file
+        pass
+    finally:
+        os.close(nowhere)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,22 @@ from numpy.typing import NDArray
 from .config import AnalysisConfig
 from .ctss import CTSS_DEFINITION, CTSS_REFERENCE_DEFINITION, severity_for
 from .features.given_lobes import fit_to_lungs, lungs_of
-from .features.published_score import published_score
-from .features.quantification import count_voxels, densitometry, lobe_scores, opacity_voxels, side_voxels, slice_rows
+from .features.published_score import PublishedScore, published_score
+from .features.quantification import (
+    Counts,
+    count_voxels,
+    densitometry,
+    lobe_scores,
+    opacity_voxels,
+    side_voxels,
+    slice_rows,
+)
 from .features.regions import LobeSegmentation, approximate_lobes, published_regions
 from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
+from .quality import result_notes
 from .results import Analysis, Provenance
 from .segmentation.infection import opacity_labels, segment_infection
-from .types import CtVolume, NoteSeverity, Progress, QualityNote
+from .types import CtVolume, Progress
 from .version import __version__
 
 STAGES = ("lungs", "lobes", "infection", "scores")
@@ -90,6 +99,12 @@ def _lobes(
     return fit_to_lungs(lobes, lungs) if lobes is not None else approximate_lobes(lungs, volume.geometry)
 
 
+def _published_score(volume: CtVolume, counts: Counts, config: AnalysisConfig) -> PublishedScore | None:
+    if config.slice_scores is None:
+        return None
+    return published_score(counts, volume.hu.shape[1] * volume.hu.shape[2], config.slice_scores)
+
+
 def _assemble(
     volume: CtVolume,
     config: AnalysisConfig,
@@ -98,19 +113,20 @@ def _assemble(
     infected: NDArray[np.bool_],
     clock: _Clock,
 ) -> Analysis:
+    ml = volume.geometry.voxel_ml
     counts = count_voxels(lungs.labels, lobes.labels, infected)
-    published = None
-    if config.slice_scores is not None:
-        slice_pixels = volume.hu.shape[1] * volume.hu.shape[2]
-        published = published_score(counts, slice_pixels, config.slice_scores)
-    scores = lobe_scores(counts, volume.geometry.voxel_ml, published.mean if published else None)
+    published = _published_score(volume, counts, config)
+    scores = lobe_scores(counts, ml, published.mean if published else None)
     opacities = opacity_labels(volume.hu, infected)
+    sides = side_voxels(lungs.labels)
+    percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
+    notes = result_notes(lobes, {side: n * ml for side, n in sides.items()}, percent)
     return Analysis(
         volume=volume,
         lungs=lungs.labels,
         lobes=lobes.labels,
         infection=opacities,
-        side_voxels=MappingProxyType(side_voxels(lungs.labels)),
+        side_voxels=MappingProxyType(sides),
         opacity_voxels=MappingProxyType(opacity_voxels(opacities, lungs.labels)),
         lobe_scores=scores,
         slices=slice_rows(counts, volume),
@@ -126,19 +142,10 @@ def _assemble(
             lobes_from=lobes.source,
             lobes_approximate=lobes.approximate,
         ),
-        quality=(*volume.notes, *lungs.notes, *_notes(lobes)),
+        quality=(*volume.notes, *lungs.notes, *notes),
         ctss_max_variant=sum(published.maximum.values()) if published else None,
         classification_reason=NO_CLASSIFIER,
     )
-
-
-def _notes(lobes: LobeSegmentation) -> tuple[QualityNote, ...]:
-    if not lobes.approximate:
-        return ()
-    message = (
-        f"Lobes are approximate ({lobes.source}): scores of single lobes can be off where disease lies near a fissure."
-    )
-    return (QualityNote("lobes_approximate", NoteSeverity.INFO, message),)
 
 
 @dataclass

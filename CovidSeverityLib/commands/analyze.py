@@ -8,15 +8,16 @@ import sys
 from pathlib import Path
 
 from CovidSeverityLib.config import PROFILES, AnalysisConfig
-from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.errors import InputError, NoLungsError
 from CovidSeverityLib.features.given_lobes import lobes_from_labels
 from CovidSeverityLib.io import read_ct, read_mask
 from CovidSeverityLib.pipeline import analyze
 from CovidSeverityLib.preprocessing.given_lungs import lungs_from_labels
 from CovidSeverityLib.reporting import build_report, check_output_folder, summary_text, write_results
 from CovidSeverityLib.results import Analysis
-from CovidSeverityLib.types import Progress
+from CovidSeverityLib.types import CtVolume, Progress
 
+from .paths import existing_path, given_path
 from .progress import progress_for
 
 OUTPUT_SUFFIX = "-covid-severity"
@@ -25,8 +26,12 @@ OUTPUT_SUFFIX = "-covid-severity"
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Add this command to the command line."""
+SERIES_CHOSEN = "series_chosen"
+"""Code of the reader's note that a folder holds several series."""
+
+
+def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """Add this command to the command line; returns its parser."""
     parser = commands.add_parser(
         "analyze",
         help="analyse a chest CT and write the results to a folder",
@@ -35,36 +40,57 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("input", metavar="INPUT", help="DICOM folder, or a .nii, .nii.gz, .nrrd or .mha file")
     parser.add_argument(
-        "-o", "--output", metavar="OUT", type=Path, help=f"folder for the results (default: ./<INPUT>{OUTPUT_SUFFIX})"
+        "-o",
+        "--output",
+        metavar="OUT",
+        help=f"folder for the results; those of an earlier run are replaced (default: INPUT{OUTPUT_SUFFIX} here)",
     )
-    parser.add_argument("--profile", default="default", help=f"{' or '.join(PROFILES)} (the published method)")
-    parser.add_argument("--lungs", metavar="FILE", help="lung mask on the CT's grid: 1 right, 2 left, or one label")
     parser.add_argument(
-        "--lobes", metavar="FILE", help="lobe mask on the CT's grid: labels of lungmask LTRCLobes or TotalSegmentator"
+        "--profile",
+        default="default",
+        metavar="NAME",
+        help=f"{' or '.join(PROFILES)}: our best score, or the published method as its authors run it",
     )
-    parser.add_argument("--series", metavar="UID", help="SeriesInstanceUID, where a folder holds several series")
+    parser.add_argument("--lungs", metavar="FILE", help="lung mask of this CT: 1 right and 2 left, or a single label")
+    parser.add_argument(
+        "--lobes",
+        metavar="FILE",
+        help="lobe mask of this CT: 1-5 as from lungmask's LTRCLobes or 10-14 as from TotalSegmentator",
+    )
+    parser.add_argument(
+        "--series", metavar="UID", help="SeriesInstanceUID to read from a folder (default: the CT with most slices)"
+    )
     parser.add_argument(
         "--force", action="store_true", help="interpolate missing slices instead of refusing the series"
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON on standard output")
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors (and what --json asks for)")
+    parser.add_argument(
+        "--quiet", action="store_true", help="print errors only, and what --json or --progress json asks for"
+    )
     parser.add_argument(
         "--progress",
         choices=("bar", "json", "none"),
         default="bar",
-        help="json: one object a line (stage, done, total) on standard output, on standard error together with --json",
+        help="bar: on a terminal (default); json: one object a line with stage, done and total, "
+        "on standard output, or on standard error together with --json",
     )
     parser.set_defaults(run=run)
+    return parser
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command; raises :class:`~CovidSeverityLib.errors.InputError` for what the user can put right."""
-    config = AnalysisConfig.for_profile(arguments.profile)
-    folder = check_output_folder(arguments.output or default_output(arguments.input))
+    config = _config(arguments)
+    source = existing_path(arguments.input, "file or folder")
+    for mask, what in ((arguments.lungs, "lung mask"), (arguments.lobes, "lobe mask")):
+        if mask is not None:
+            existing_path(mask, what)
+    wanted = default_output(source) if arguments.output is None else given_path(arguments.output, "output folder")
     kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
+    folder = check_output_folder(wanted)
     try:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:
-            result = _analyze(arguments, config, progress)
+            result = _analyze(arguments, source, config, progress)
             write_results(result, folder.path, progress)
     except BaseException:
         folder.discard_if_empty()
@@ -72,28 +98,44 @@ def run(arguments: argparse.Namespace) -> None:
     _say(arguments, result, folder.path)
 
 
-def default_output(given: str) -> Path:
-    """The folder for the results of ``given`` where none is named: in the current folder, after the input's name."""
-    name = Path(given).resolve().name
+def default_output(source: Path) -> Path:
+    """The folder for the results of ``source`` where none is named: in the current folder, after the input's name."""
+    name = (source.resolve() if source.name in ("", "..") else source).name
     ending = next((e for e in IMAGE_ENDINGS if name.lower().endswith(e)), "")
     return Path((name[: len(name) - len(ending)] or "ct") + OUTPUT_SUFFIX)
 
 
-def _analyze(arguments: argparse.Namespace, config: AnalysisConfig, progress: Progress | None) -> Analysis:
-    if arguments.lobes and config.slice_scores is not None:
+def _config(arguments: argparse.Namespace) -> AnalysisConfig:
+    config = AnalysisConfig.for_profile(arguments.profile)
+    if arguments.lobes is not None and config.slice_scores is not None:
         raise InputError(f"--lobes cannot be used with --profile {config.profile}, which cuts its own regions")
-    volume = read_ct(arguments.input, series_uid=arguments.series, force=arguments.force, progress=progress)
+    return config
+
+
+def _analyze(
+    arguments: argparse.Namespace, source: Path, config: AnalysisConfig, progress: Progress | None
+) -> Analysis:
+    volume = read_ct(source, series_uid=arguments.series, force=arguments.force, progress=progress)
     lungs = lobes = None
     if arguments.lungs:
         lungs = lungs_from_labels(read_mask(arguments.lungs, volume), volume, Path(arguments.lungs).name)
     if arguments.lobes:
         lobes = lobes_from_labels(read_mask(arguments.lobes, volume), volume, Path(arguments.lobes).name)
-    return analyze(volume, config, progress, lungs=lungs, lobes=lobes)
+    try:
+        return analyze(volume, config, progress, lungs=lungs, lobes=lobes)
+    except NoLungsError as error:
+        raise NoLungsError(f"{error}{_other_series(volume)}") from error
+
+
+def _other_series(volume: CtVolume) -> str:
+    """What to add where the wrong one of several series may have been read."""
+    notes = "; ".join(note.message for note in volume.notes if note.code == SERIES_CHOSEN)
+    return f" ({notes}; --series chooses another)" if notes else ""
 
 
 def _say(arguments: argparse.Namespace, result: Analysis, folder: Path) -> None:
     if arguments.json:
-        print(json.dumps(build_report(result), indent=2, allow_nan=False))  # noqa: T201
+        sys.stdout.write(json.dumps(build_report(result), indent=2, allow_nan=False) + "\n")
     if arguments.quiet:
         return
     if arguments.json or arguments.progress == "json":

@@ -3,44 +3,58 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
-from pathlib import Path
 
-from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.errors import InputError, OutputError
 from CovidSeverityLib.reporting import check_output_folder
+
+from .paths import given_path
 
 EXTENT_MM = (384.0, 384.0, 316.8)
 """Field of view (I, J, K), mm: an adult's chest with neck and upper abdomen."""
 
+PIXEL_MM, SLICE_MM, NOISE_HU = 1.2, 2.2, 18.0
+"""What is made unless something else is asked for: a routine-dose chest CT with slices of about 2 mm."""
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Add this command to the command line."""
+
+MOST_NOISE_HU = 500.0
+"""More drowns the anatomy."""
+
+FEWEST_VOXELS, MOST_VOXELS = 16, 768
+"""Along one axis. A phantom of 768 x 768 x 768 voxels takes 20 GiB of memory, one of the default size 1 GiB."""
+
+
+def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """Add this command to the command line; returns its parser."""
     parser = commands.add_parser(
         "phantom",
         help="make a synthetic chest CT and its true masks",
         description="Write ct.nii.gz, lungs.nii.gz, lobes.nii.gz, infection.nii.gz and truth.json to a folder.",
     )
-    parser.add_argument("output", metavar="OUT", type=Path, help="folder for the files")
-    parser.add_argument("--seed", type=int, default=0, help="another number is another patient (default 0)")
+    parser.add_argument("output", metavar="OUT", help="folder for the files")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="another number, another patient (default 0)")
     parser.add_argument("--healthy", action="store_true", help="a chest without disease")
-    parser.add_argument("--pixel-mm", type=float, default=1.2, help="pixel spacing, mm (default 1.2)")
-    parser.add_argument("--slice-mm", type=float, default=2.2, help="slice spacing, mm (default 2.2)")
-    parser.add_argument("--noise-hu", type=float, default=18.0, help="noise, standard deviation in HU (default 18)")
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    for option, value, text in (
+        ("--pixel-mm", PIXEL_MM, "pixel spacing, mm"),
+        ("--slice-mm", SLICE_MM, "slice spacing, mm"),
+        ("--noise-hu", NOISE_HU, "noise, standard deviation in HU"),
+    ):
+        parser.add_argument(option, metavar="X", type=float, default=value, help=f"{text} (default {value:g})")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
     parser.set_defaults(run=run)
+    return parser
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command; raises :class:`~CovidSeverityLib.errors.InputError` for what the user can put right."""
     from CovidSeverityLib.phantom import make_phantom, write_phantom
 
-    if not (arguments.pixel_mm > 0 and arguments.slice_mm > 0):
-        raise InputError(
-            f"pixels of {arguments.pixel_mm} mm and slices of {arguments.slice_mm} mm: both must be above 0"
-        )
     spacing = (arguments.pixel_mm, arguments.pixel_mm, arguments.slice_mm)
-    shape = tuple(round(extent / mm) for extent, mm in zip(EXTENT_MM[::-1], spacing[::-1], strict=True))
-    folder = check_output_folder(arguments.output)
+    shape = _shape(spacing)
+    if not 0 <= arguments.noise_hu <= MOST_NOISE_HU:
+        raise InputError(f"noise of {arguments.noise_hu:g} HU; 0 to {MOST_NOISE_HU:g} HU are possible")
+    folder = check_output_folder(given_path(arguments.output, "output folder"))
     try:
         phantom = make_phantom(
             arguments.seed,
@@ -50,6 +64,10 @@ def run(arguments: argparse.Namespace) -> None:
             healthy=arguments.healthy,
         )
         files = write_phantom(phantom, folder.path)
+    except (OSError, RuntimeError) as error:  # SimpleITK raises RuntimeError where a file cannot be written
+        folder.discard_if_empty()
+        reason = getattr(error, "strerror", None) or "is the disk full?"
+        raise OutputError(f"cannot write the phantom to {folder.path}: {reason}") from error
     except BaseException:
         folder.discard_if_empty()
         raise
@@ -59,3 +77,18 @@ def run(arguments: argparse.Namespace) -> None:
             f"Synthetic chest {arguments.seed}: {len(phantom.lesions)} lesions, "
             f"{phantom.infection_percent:.1f} % of the lungs\n{names} are in {folder.path}\n"
         )
+
+
+def _shape(spacing_mm: tuple[float, float, float]) -> tuple[int, int, int]:
+    """Array shape (K, J, I) that covers :data:`EXTENT_MM`."""
+    if not all(math.isfinite(mm) and mm > 0 for mm in spacing_mm):
+        raise InputError(
+            f"pixels of {spacing_mm[0]:g} mm and slices of {spacing_mm[2]:g} mm: both must be lengths above 0"
+        )
+    i, j, k = (round(extent / mm) for extent, mm in zip(EXTENT_MM, spacing_mm, strict=True))
+    if min(i, j, k) < FEWEST_VOXELS or max(i, j, k) > MOST_VOXELS:
+        raise InputError(
+            f"pixels of {spacing_mm[0]:g} mm and slices of {spacing_mm[2]:g} mm make {i:g} x {j:g} x {k:g} voxels; "
+            f"{FEWEST_VOXELS} to {MOST_VOXELS} along each axis are possible"
+        )
+    return k, j, i

@@ -19,9 +19,16 @@ from CovidSeverityLib.errors import InputError
 
 CHUNK_BYTES = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"
-NIFTI_HEADERS = {348: ("h", 40, 72, "f", 108), 540: ("q", 16, 14, "q", 168)}
-"""By header size (NIfTI-1, NIfTI-2): type and offset of dim[8], offset of bitpix, type and offset of vox_offset.
-https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h and nifti2.h"""
+NIFTI_HEADER_BYTES, NIFTI_2_HEADER_BYTES = 348, 540
+NIFTI_AFFINES = ((252, "6f", 256), (254, "12f", 280))
+"""Offset of the code, and type and offset of the numbers, of the qform and the sform in a NIfTI-1 header
+(https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h)."""
+
+NIFTI_TYPES = {2, 4, 8, 16, 32, 64, 128, 256, 512, 768, 1024, 1280, 1536, 1792, 2048, 2304}
+"""Codes of the voxel types of NIfTI-1."""
+
+MAX_AFFINE = 1e6
+"""Largest number of an affine, mm: ITK's search for the nearest rotation never ends on an infinite one."""
 
 META_KEYS = ("NDims", "DimSize", "ElementType", "ElementDataFile")
 META_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
@@ -37,12 +44,12 @@ TEXT_HEADER_BYTES = 1 << 16
 
 
 def check_nifti(path: Path) -> None:
-    """Raise InputError unless ``path`` is a NIfTI-1 or NIfTI-2 file that holds every voxel its header promises."""
+    """Raise InputError unless ``path`` is a NIfTI-1 file that holds every voxel its header promises."""
     with path.open("rb") as file:
         compressed = file.read(2) == GZIP_MAGIC
     try:
         with gzip.open(path) if compressed else path.open("rb") as stream:
-            header = stream.read(max(NIFTI_HEADERS))
+            header = stream.read(NIFTI_HEADER_BYTES)
             expected = _nifti_bytes(header, path.name)
             got = len(header) + _length_to_end(stream)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -132,17 +139,28 @@ def _element(file: BinaryIO, explicit: bool) -> tuple[tuple[int, int], int]:
 
 
 def _nifti_bytes(header: bytes, name: str) -> int:
-    """Return how many bytes the file of this header has to have."""
-    for order in "<>":
-        size = struct.unpack(order + "i", header[:4])[0] if len(header) >= 348 else 0
-        if size in NIFTI_HEADERS and len(header) >= size:
-            dim_type, dim_at, bitpix_at, offset_type, offset_at = NIFTI_HEADERS[size]
-            dims = struct.unpack_from(f"{order}8{dim_type}", header, dim_at)
-            bitpix = struct.unpack_from(order + "h", header, bitpix_at)[0]
-            offset = struct.unpack_from(order + offset_type, header, offset_at)[0]
-            if 1 <= dims[0] <= 7 and bitpix > 0 and math.isfinite(offset):
-                return int(offset) + math.prod(max(d, 1) for d in dims[1 : dims[0] + 1]) * bitpix // 8
-    raise InputError(f"{name} is not a NIfTI file, or is cut short before its image")
+    """Return how many bytes the file of this header has to have; raise InputError if it is no usable header."""
+    sizes = {order: struct.unpack(order + "i", header[:4].ljust(4, b"\0"))[0] for order in "<>"}
+    if NIFTI_2_HEADER_BYTES in sizes.values():
+        raise InputError(f"{name} is NIfTI-2, which is not supported; NIfTI-1 is needed")
+    order = next((o for o, size in sizes.items() if size == NIFTI_HEADER_BYTES), None)
+    if order is None or len(header) < NIFTI_HEADER_BYTES:
+        raise InputError(f"{name} is not a NIfTI file, or is cut short before its image")
+    rank, *dims = struct.unpack_from(order + "8h", header, 40)
+    datatype, bits = struct.unpack_from(order + "hh", header, 70)
+    offset = struct.unpack_from(order + "f", header, 108)[0]
+    dims = dims[: max(rank, 0)]
+    if not (1 <= rank <= 7 and min(dims) > 0 and datatype in NIFTI_TYPES and bits > 0 and math.isfinite(offset)):
+        raise InputError(f"{name} is damaged: its NIfTI header makes no sense")
+    for code_at, kinds, values_at in NIFTI_AFFINES:
+        if struct.unpack_from(order + "h", header, code_at)[0] > 0:
+            _check_affine(struct.unpack_from(order + kinds, header, values_at), name)
+    return int(offset) + math.prod(dims) * bits // 8
+
+
+def _check_affine(values: tuple[float, ...], name: str) -> None:
+    if not all(abs(v) <= MAX_AFFINE for v in values):
+        raise InputError(f"{name} is damaged: its header places the image at {', '.join(f'{v:g}' for v in values)}")
 
 
 def _meta_bytes(fields: dict[str, str]) -> int | None:

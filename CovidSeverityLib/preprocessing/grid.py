@@ -6,6 +6,7 @@ work is a fifth and noise is averaged. The boundary is then decided again on the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,19 +94,49 @@ def distance_to(mask: NDArray, spacing_mm: tuple[float, float, float]) -> NDArra
 
 
 def dilate_mm(mask: NDArray, radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
-    """``mask`` grown by a ball of ``radius_mm``."""
+    """``mask`` grown by a ball of ``radius_mm``.
+
+    The ball is a stack of rows: the mask is widened along I once for every half-width that occurs, and the widened
+    masks are laid over each other for every (K, J) offset. For the radii used here that is several times as fast as a
+    distance map.
+    """
     box = bounding_box(mask, margin=tuple(1 + int(radius_mm / mm) for mm in spacing_mm))
     grown = np.zeros(mask.shape, dtype=bool)
-    if mask[box].size:
-        grown[box] = distance_to(mask[box], spacing_mm) <= radius_mm
+    core = mask[box]
+    if not core.size:
+        return grown
+    widened = [core]
+    for half_width in range(1, int(radius_mm / spacing_mm[2]) + 1):
+        wider = widened[-1].copy()
+        wider[:, :, half_width:] |= core[:, :, :-half_width]
+        wider[:, :, :-half_width] |= core[:, :, half_width:]
+        widened.append(wider)
+    target = grown[box]
+    for k, j, half_width in _rows_of_ball(radius_mm, spacing_mm):
+        target[_shifted(k), _shifted(j)] |= widened[half_width][_shifted(-k), _shifted(-j)]
     return grown
 
 
 def erode_mm(mask: NDArray, radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
     """``mask`` shrunk by a ball of ``radius_mm``; the array's faces do not count as outside."""
-    return distance_to(~mask, spacing_mm) > radius_mm
+    return ~dilate_mm(~mask, radius_mm, spacing_mm)
 
 
 def close_mm(mask: NDArray, radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
     """Gaps in ``mask`` that a ball of ``radius_mm`` does not enter, filled."""
     return mask | erode_mm(dilate_mm(mask, radius_mm, spacing_mm), radius_mm, spacing_mm)
+
+
+def _rows_of_ball(radius_mm: float, spacing_mm: tuple[float, float, float]) -> Iterator[tuple[int, int, int]]:
+    """(K offset, J offset, half-width along I) of every row of voxels in a ball."""
+    k_mm, j_mm, i_mm = spacing_mm
+    for k in range(-int(radius_mm / k_mm), int(radius_mm / k_mm) + 1):
+        for j in range(-int(radius_mm / j_mm), int(radius_mm / j_mm) + 1):
+            rest = radius_mm**2 - (k * k_mm) ** 2 - (j * j_mm) ** 2
+            if rest >= 0:
+                yield k, j, int(rest**0.5 / i_mm)
+
+
+def _shifted(offset: int) -> slice:
+    """The part of an axis that, moved by ``-offset``, still lies on it."""
+    return slice(offset, None) if offset >= 0 else slice(None, offset)

@@ -10,12 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import ConvexHull, QhullError
-from skimage.draw import polygon2mask
 
 from CovidSeverityLib.types import Side
 
 from .components import IN_PLANE_4, fill_holes_in_slices
+from .convex_hull import ConvexHull, convex_hull
 from .grid import WorkingGrid, bounding_box
 
 BAY_MIN_WIDTH_MM = 5.0
@@ -28,6 +27,9 @@ and 30 degrees). In front the heart and the diaphragm lie next to that direction
 
 BAY_MIN_EDGE_MM = 6.0
 """Hull edges shorter than this bridge nothing."""
+
+EDGE_PROBES = np.linspace(0.1, 0.9, 9)
+"""Where along a hull edge a bay is looked for."""
 
 WALL_SEAM_MM = 6.0
 """How far the chest wall moves inwards from one slice to the next where it slopes most."""
@@ -79,10 +81,8 @@ def _bays(lung: NDArray[np.bool_], side: Side, grid: WorkingGrid) -> tuple[NDArr
     disc = _disc(BAY_MIN_WIDTH_MM / 2 / grid.spacing_mm[2])
     seam = _disc(WALL_SEAM_MM / grid.spacing_mm[2])
     for k in np.flatnonzero(lung.any(axis=(1, 2))):
-        hull = _convex_hull(lung[k])
-        if hull is None:
-            continue
-        inside = polygon2mask(lung[k].shape, hull.points[hull.vertices]) | lung[k]
+        hull = convex_hull(lung[k])
+        inside = hull.mask | lung[k]
         open_sides = ndimage.binary_opening(inside & ~lung[k], disc)
         labels, count = ndimage.label(open_sides)
         costal = _open_to_chest_wall(hull, labels, count, side, grid)
@@ -97,17 +97,6 @@ def _disc(radius_px: float) -> NDArray[np.bool_]:
     return x * x + y * y <= radius * radius
 
 
-def _convex_hull(lung: NDArray[np.bool_]) -> ConvexHull | None:
-    rows = np.flatnonzero(lung.any(axis=1))
-    first = lung[rows].argmax(axis=1)
-    last = lung.shape[1] - 1 - lung[rows, ::-1].argmax(axis=1)
-    points = np.concatenate([np.stack([rows, first], axis=1), np.stack([rows, last], axis=1)])
-    try:
-        return ConvexHull(points)
-    except QhullError:  # fewer than three points that are not on one line
-        return None
-
-
 def _open_to_chest_wall(
     hull: ConvexHull, labels: NDArray, count: int, side: Side, grid: WorkingGrid
 ) -> NDArray[np.bool_]:
@@ -116,18 +105,16 @@ def _open_to_chest_wall(
     _, row_mm, column_mm = grid.spacing_mm
     length, medial, dorsal = np.zeros((3, count + 1))
     inset = np.arange(1, 2 + int(BAY_MIN_WIDTH_MM / min(row_mm, column_mm)))
-    for (a, b), normal in zip(hull.simplices, hull.equations[:, :2], strict=True):
-        start, step = hull.points[a], hull.points[b] - hull.points[a]
-        edge_mm = float(np.hypot(step[0] * row_mm, step[1] * column_mm))
-        if edge_mm < BAY_MIN_EDGE_MM:
-            continue
-        along = start + np.linspace(0.1, 0.9, 9)[:, None] * step
-        probes = np.rint(along[:, None] - inset[:, None] * normal).astype(int).reshape(-1, 2)
+    steps = hull.ends - hull.starts
+    lengths_mm = np.hypot(steps[:, 0] * row_mm, steps[:, 1] * column_mm)
+    for edge in np.flatnonzero(lengths_mm >= BAY_MIN_EDGE_MM):
+        along = hull.starts[edge] + EDGE_PROBES[:, None] * steps[edge]
+        probes = np.rint(along[:, None] - inset[:, None] * hull.normals[edge]).astype(int).reshape(-1, 2)
         probes = probes[((probes >= 0) & (probes < labels.shape)).all(axis=1)]
         below = np.unique(labels[probes[:, 0], probes[:, 1]])
-        length[below] += edge_mm
-        medial[below] += edge_mm * towards_midline * normal[1]
-        dorsal[below] += edge_mm * normal[0]
+        length[below] += lengths_mm[edge]
+        medial[below] += lengths_mm[edge] * towards_midline * hull.normals[edge, 1]
+        dorsal[below] += lengths_mm[edge] * hull.normals[edge, 0]
     limit = np.where(dorsal > 0, DORSAL_MEDIAL_LIMIT, VENTRAL_MEDIAL_LIMIT)
     return (length > 0) & (medial <= limit * length)
 

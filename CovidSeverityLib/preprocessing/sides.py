@@ -9,7 +9,7 @@ from scipy import ndimage
 from CovidSeverityLib.types import Side
 
 from .components import component_sizes
-from .grid import WorkingGrid, dilate_mm, distance_to
+from .grid import WorkingGrid, dilate_mm, distance_to, erode_mm
 
 EROSION_STEPS_MM = (1.0, 2.0, 3.0, 4.5, 6.0, 8.0, 10.0)
 """Radii tried until right and left come apart: the lungs touch over the anterior and posterior junction lines, 1-4 mm
@@ -18,6 +18,10 @@ of pleura that a scan of thick slices does not show."""
 STRAY_SHARE = 0.25
 """A piece with more than this share on either side of the midline is both lungs in one: an overinflated lung reaches
 across the midline with less."""
+
+FACING_MARGIN_MM = 15.0
+"""Beyond the innermost point of the other lung's core by this much, aerated lung belongs to its own side: more than the
+largest erosion."""
 
 PIECE_SHARE = 0.05
 """After an erosion, pieces under this share of the whole do not decide whether the lungs have come apart."""
@@ -68,9 +72,8 @@ def _left_shares(labels: NDArray, count: int, midline: float) -> NDArray[np.floa
 
 def _part(piece: NDArray[np.bool_], midline: float, grid: WorkingGrid) -> NDArray[np.uint8]:
     """Sides of a piece that holds both lungs; parted at the midline itself if no erosion parts it."""
-    depth_mm = distance_to(~piece, grid.spacing_mm)
     for radius in EROSION_STEPS_MM:
-        labels, count = ndimage.label(depth_mm > radius)
+        labels, count = ndimage.label(erode_mm(piece, radius, grid.spacing_mm))
         if count < 2:
             continue
         sizes = component_sizes(labels)
@@ -85,8 +88,16 @@ def _part(piece: NDArray[np.bool_], midline: float, grid: WorkingGrid) -> NDArra
 
 
 def _nearest(right: NDArray[np.bool_], left: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.uint8]:
-    to_right, to_left = distance_to(right, grid.spacing_mm), distance_to(left, grid.spacing_mm)
-    return np.where(to_right <= to_left, Side.RIGHT, Side.LEFT).astype(np.uint8)
+    """Side of the nearer core. Distances are taken only where the cores face each other: beyond, the side is plain."""
+    margin = int(FACING_MARGIN_MM / grid.spacing_mm[2])
+    first_left = int(np.flatnonzero(left.any(axis=(0, 1)))[0]) - margin
+    last_right = int(np.flatnonzero(right.any(axis=(0, 1)))[-1]) + margin
+    begin, end = max(0, min(first_left, last_right)), max(first_left, last_right) + 1
+    sides = np.full(right.shape, Side.RIGHT, dtype=np.uint8)
+    sides[:, :, end:] = Side.LEFT
+    to_right, to_left = (distance_to(core[:, :, begin:end], grid.spacing_mm) for core in (right, left))
+    sides[:, :, begin:end][to_left < to_right] = Side.LEFT
+    return sides
 
 
 def main_lungs(sides: NDArray[np.uint8], smallest_ml: float, grid: WorkingGrid) -> NDArray[np.uint8]:

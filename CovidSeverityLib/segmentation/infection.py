@@ -118,8 +118,14 @@ def segment_infection(
     box = (slice(None), *_in_plane_box(lung, config.vesselness.reach_px))
     inner = np.array([_masked_slice(h, m, config) for h, m in zip(hu[box], lung[box], strict=True)])
     floor = _usual_largest_curvature(inner, config)
-    found = map_in_order(lambda s: _candidates(s, floor, config), inner, "infection", progress)
-    candidates = np.array([candidate for candidate, _ in found])
+    candidates = np.zeros(inner.shape, dtype=bool)
+
+    def mark(k: int) -> MixtureFit | None:
+        part = _in_plane_box(inner[k : k + 1] != 0, config.vesselness.reach_px)
+        candidates[k][part], fit = _candidates(inner[k][part], floor, config)
+        return fit
+
+    mixtures = map_in_order(mark, range(len(inner)), "infection", progress)
     if config.open_area:
         candidates = _open_area(candidates, config.smallest_object_px(pixel_mm2), config.faint_share)
     hit = np.flatnonzero(candidates.any(axis=(1, 2)))
@@ -128,7 +134,7 @@ def segment_infection(
     ):
         candidates[k] = done
     mask[box] = candidates & lung[box] if config.inside_lung else candidates
-    return InfectionSegmentation(mask, tuple(fit for _, fit in found))
+    return InfectionSegmentation(mask, tuple(mixtures))
 
 
 def _in_plane_box(lung: NDArray[np.bool_], margin: int) -> tuple[slice, slice]:
@@ -203,7 +209,7 @@ def windows(fit: MixtureFit, config: InfectionConfig) -> tuple[tuple[float, floa
 def _open_area(mask: NDArray[np.bool_], smallest_px: float, faint_share: float) -> NDArray[np.bool_]:
     """Drop small objects of every slice, but for the thin ends of larger ones in the slices beside."""
     labels, _ = ndimage.label(mask, IN_PLANE_8)
-    areas = np.bincount(labels.ravel())
+    areas = np.bincount(labels[mask], minlength=1)
     areas[0] = 0
     large = (areas >= smallest_px)[labels]
     if faint_share >= 1:

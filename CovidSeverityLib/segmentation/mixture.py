@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from CovidSeverityLib.results import MixtureFit
 
 SQRT_TWO_PI = float(np.sqrt(2.0 * np.pi))
+TINY, EPSILON = float(np.finfo(np.float64).tiny), float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -52,20 +53,20 @@ def fit_mixture(
     MixtureFit, components by ascending mean; None if there are fewer distinct values than components.
     """
     seen = counts > 0
-    values, weights_of_values = values_hu[seen].astype(np.float64), counts[seen].astype(np.float64)
+    values, voxels = values_hu[seen].astype(np.float64), counts[seen].astype(np.float64)
     components = len(config.start_means_hu)
     if values.size < components:
         return None
-    total = weights_of_values.sum()
-    mean = (weights_of_values * values).sum() / total
-    variance = (weights_of_values * (values - mean) ** 2).sum() / max(total - 1.0, 1.0)
+    total = voxels.sum()
+    mean = (voxels * values).sum() / total
+    variance = (voxels * (values - mean) ** 2).sum() / max(total - 1.0, 1.0)
     means = np.array(config.start_means_hu, dtype=np.float64)
     variances = np.full(components, variance + config.variance_floor_hu2)
     mixing = np.full(components, 1.0 / components)
     previous, converged, iteration = -np.inf, False, 0
     while not converged and iteration < config.max_iterations:
         iteration += 1
-        responsibility, log_likelihood = _expectation(values, weights_of_values, means, variances, mixing)
+        responsibility, log_likelihood = _expectation(values, voxels, means, variances, mixing)
         means, variances, mixing = _maximisation(values, responsibility, total, config.variance_floor_hu2)
         converged = abs(log_likelihood - previous) <= config.tolerance * abs(log_likelihood)
         previous = log_likelihood
@@ -87,20 +88,27 @@ def _expectation(
 
     The largest exponent is taken out of every sum, so that a value far from all components does not underflow.
     """
-    sds = np.sqrt(variances)
-    log_joint = np.log(np.maximum(mixing, np.finfo(np.float64).tiny) / (SQRT_TWO_PI * sds))[:, None]
-    log_joint = log_joint - 0.5 * ((values - means[:, None]) / sds[:, None]) ** 2
-    largest = log_joint.max(axis=0)
-    joint = np.exp(log_joint - largest)
-    density = joint.sum(axis=0)
-    log_likelihood = float((counts * (largest + np.log(density))).sum())
-    return joint * (counts / density), log_likelihood
+    log_scale = np.log(np.maximum(mixing, TINY) / (SQRT_TWO_PI * np.sqrt(variances)))
+    log_joint = values - means[:, None]
+    log_joint *= log_joint
+    log_joint *= (-0.5 / variances)[:, None]
+    log_joint += log_scale[:, None]
+    largest = np.maximum.reduce(log_joint)
+    log_joint -= largest
+    joint = np.exp(log_joint, out=log_joint)
+    density = np.add.reduce(joint)
+    log_likelihood = float(np.add.reduce(counts * (largest + np.log(density))))
+    joint *= counts / density
+    return joint, log_likelihood
 
 
 def _maximisation(
     values: NDArray, responsibility: NDArray, total: float, variance_floor: float
 ) -> tuple[NDArray, NDArray, NDArray]:
-    mass = np.maximum(responsibility.sum(axis=1), np.finfo(np.float64).tiny)
-    means = (responsibility * values).sum(axis=1) / mass
-    variances = (responsibility * (values - means[:, None]) ** 2).sum(axis=1) / mass + variance_floor
-    return means, np.maximum(variances, np.finfo(np.float64).eps), mass / total
+    mass = np.maximum(np.add.reduce(responsibility, axis=1), TINY)
+    means = np.add.reduce(responsibility * values, axis=1) / mass
+    deviation = values - means[:, None]
+    deviation *= deviation
+    deviation *= responsibility
+    variances = np.add.reduce(deviation, axis=1) / mass + variance_floor
+    return means, np.maximum(variances, EPSILON), mass / total

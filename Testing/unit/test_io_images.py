@@ -205,6 +205,42 @@ def test_sheared_nifti_is_refused_with_the_reason(tmp_path, chest_hu):
     assert "tilted.nii are not at right angles" in refused(path)
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 2e24])
+@pytest.mark.parametrize("offset", [264, 268, 300])
+def test_nifti_affine_that_is_no_number_is_refused_and_does_not_hang(tmp_path, chest_hu, value, offset):
+    path = write(tmp_path / "x.nii", chest_hu)
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 4] = struct.pack("<f", value)
+    path.write_bytes(content)
+    assert "x.nii is damaged: its header places the image" in refused(path)
+
+
+def test_nifti_2_is_refused_by_name(tmp_path):
+    path = tmp_path / "x.nii"
+    path.write_bytes(struct.pack("<i8s", 540, b"n+2\0\r\n\x1a\n") + bytes(5000))
+    assert "x.nii is NIfTI-2" in refused(path)
+
+
+def test_big_endian_nifti_is_read_and_its_truncated_file_refused(tmp_path, chest_hu, ct):
+    path = tmp_path / "x.nii"
+    header = bytearray(352)
+    header[:4] = struct.pack(">i", 348)
+    header[40:56] = struct.pack(">8h", 3, *chest_hu.shape[::-1], 1, 1, 1, 1)
+    header[70:74] = struct.pack(">hh", 4, 16)
+    header[76:120] = struct.pack(">8f3f", 1, *SPACING, 0, 0, 0, 0, 352, 1, 0)
+    header[123] = 2
+    header[254:256] = struct.pack(">h", 1)
+    (i, j, k), (x, y, z) = SPACING, ORIGIN
+    header[280:328] = struct.pack(">12f", -i, 0, 0, -x, 0, -j, 0, -y, 0, 0, k, z)
+    header[344:348] = b"n+1\0"
+    path.write_bytes(bytes(header) + chest_hu.astype(">i2").tobytes())
+    volume = read_ct(path)
+    np.testing.assert_array_equal(volume.hu, chest_hu)
+    assert volume.geometry == ct.geometry
+    path.write_bytes(path.read_bytes()[:-9])
+    assert "cut short" in refused(path)
+
+
 @pytest.mark.parametrize("name", ["scan.png", "scan.txt", "scan", "scan.hdr"])
 def test_unknown_ending_is_refused_with_what_is_allowed(tmp_path, name):
     (tmp_path / name).write_bytes(b"x" * 500)

@@ -1,0 +1,47 @@
+"""Paths as they come from a command line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from CovidSeverityLib.errors import InputError
+
+
+def given_path(text: str, what: str) -> Path:
+    """``text`` as a path.
+
+    Parameters
+    ----------
+    text : as it was given.
+    what : it is, for the message.
+
+    Raises
+    ------
+    InputError
+        If it is empty (an unset variable of a shell, which would mean the current folder) or holds bytes that are no
+        characters (the libraries that read and write images take UTF-8 only).
+    """
+    if not text:
+        raise InputError(f"the path of the {what} is empty")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(text).decode(errors="backslashreplace")
+        raise InputError(f"the path of the {what} is not UTF-8: {shown}; rename it or move it elsewhere") from error
+    if "\0" in text:
+        raise InputError(f"the path of the {what} holds a null character")
+    return Path(text)
+
+
+def existing_path(text: str, what: str) -> Path:
+    """:func:`given_path` of something that has to be there."""
+    path = given_path(text, what)
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        broken = path.is_symlink()
+        raise InputError(f"the {what} is a broken link: {text}" if broken else f"no such {what}: {text}") from error
+    except OSError as error:
+        raise InputError(f"the {what} {path.name} cannot be read: {error.strerror or error}") from error
+    return path
