@@ -34,11 +34,12 @@ EDGE_PROBES = np.linspace(0.1, 0.9, 9)
 WALL_SEAM_MM = 6.0
 """How far the chest wall moves inwards from one slice to the next where it slopes most."""
 
-ISLAND_SUPPORT_SHARE = 0.5
-BAY_SUPPORT_SHARE = 0.2
-"""At least this share of an opacity's underside rests on lung: half of it for an island, less for one at the chest
-wall, which may reach down to the diaphragm. Under livers and stomachs it was 0.08 at most, under hilar vessels 0.20 to
-0.34 (islands), under opacities in bays 0.26 and more (three scans and eight phantoms)."""
+SUPPORT_SHARE = 0.2
+SMALL_ISLAND_SUPPORT_SHARE = 0.5
+SMALL_ISLAND_ML = 5.0
+"""At least this share of an opacity's underside rests on lung. Under livers and stomachs it was 0.08 at most, under
+opacities 0.26 and more, also where they reach down to the diaphragm. A small island needs more: pieces of hilar vessels
+(up to 3 ml) rest on lung with 0.20 to 0.34 (three scans and eight phantoms)."""
 
 
 FAT_HU = (-150, -50)
@@ -71,7 +72,7 @@ def hidden_opacities(
     hu, lung, free = hu[box], lung[box], free[box]
     islands = fill_holes_in_slices(lung) & ~lung
     bays, wall = _bays(lung | islands, side, grid)
-    found[box] = _supported(islands & free, _airless(hu, bays & free), lung, wall)
+    found[box] = _supported(islands & free, _airless(hu, bays & free), lung, wall, SMALL_ISLAND_ML / grid.voxel_ml)
     return found
 
 
@@ -132,7 +133,11 @@ def _airless(hu: NDArray[np.float32], bays: NDArray[np.bool_]) -> NDArray[np.boo
 
 
 def _supported(
-    islands: NDArray[np.bool_], bays: NDArray[np.bool_], lung: NDArray[np.bool_], wall: NDArray[np.bool_]
+    islands: NDArray[np.bool_],
+    bays: NDArray[np.bool_],
+    lung: NDArray[np.bool_],
+    wall: NDArray[np.bool_],
+    small_island: float,
 ) -> NDArray[np.bool_]:
     """The 3-D components of islands and bays whose underside rests on lung.
 
@@ -144,8 +149,9 @@ def _supported(
     underside[1:][wall[:-1]] = 0
     area = np.bincount(underside.ravel(), minlength=count + 1)
     on_lung = np.bincount(underside[1:][lung[:-1]], minlength=count + 1)
-    share = np.full(count + 1, ISLAND_SUPPORT_SHARE)
-    share[np.unique(labels[bays])] = BAY_SUPPORT_SHARE
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    share = np.where(sizes < small_island, SMALL_ISLAND_SUPPORT_SHARE, SUPPORT_SHARE)
+    share[np.unique(labels[bays])] = SUPPORT_SHARE
     supported = (on_lung > 0) & (on_lung >= share * area)
     supported[0] = False
     return supported[labels]
