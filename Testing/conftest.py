@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+
+from CovidSeverityLib import Analysis, analyze, read_ct
+from CovidSeverityLib.__main__ import main
+from CovidSeverityLib.phantom import Phantom, make_phantom, write_phantom
 
 UNIT_TESTS = Path(__file__).parent / "unit"
 
@@ -29,3 +38,53 @@ def real_ct_root() -> Path:
     if not root.is_dir():
         pytest.skip("real CTs (../shared/data/covid-ct-md) are not on this machine")
     return root
+
+
+@pytest.fixture(scope="session")
+def analysed(real_ct_root) -> Callable[[str], Analysis]:
+    """``analysed(patient)``: the default analysis of a real CT, made once."""
+    return cache(lambda patient: analyze(read_ct(real_ct_root / patient)))
+
+
+@pytest.fixture(scope="session")
+def coarse_phantom() -> Phantom:
+    """Seed 1 with its whole field of view in voxels of 3 x 3 x 4.4 mm: an analysis takes about a second."""
+    return make_phantom(1, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4))
+
+
+@pytest.fixture(scope="session")
+def coarse_analysis(coarse_phantom) -> Analysis:
+    """The default analysis of ``coarse_phantom``."""
+    return analyze(coarse_phantom.volume)
+
+
+class Run(NamedTuple):
+    """What the program did: exit status, standard output and standard error."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[..., Run]:
+    """A function that runs the command line in this process."""
+
+    def run(*arguments: object) -> Run:
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                status = main([str(argument) for argument in arguments])
+            except SystemExit as left:
+                status = left.code
+        return Run(status, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def chest_folder(coarse_phantom, tmp_path_factory) -> Path:
+    """A folder with the files of ``coarse_phantom``: ct, lungs, lobes and infection, each .nii.gz, and truth.json."""
+    folder = tmp_path_factory.mktemp("chest")
+    write_phantom(coarse_phantom, folder)
+    return folder

@@ -10,6 +10,7 @@ from CovidSeverityLib.errors import InputError, OutputError
 from CovidSeverityLib.reporting import check_output_folder
 
 from .paths import given_path
+from .progress import progress_for
 
 EXTENT_MM = (384.0, 384.0, 316.8)
 """Field of view (I, J, K), mm: an adult's chest with neck and upper abdomen."""
@@ -56,14 +57,17 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(f"noise of {arguments.noise_hu:g} HU; 0 to {MOST_NOISE_HU:g} HU are possible")
     folder = check_output_folder(given_path(arguments.output, "output folder"))
     try:
-        phantom = make_phantom(
-            arguments.seed,
-            shape=shape,
-            spacing_mm=spacing,
-            noise_sd_hu=arguments.noise_hu,
-            healthy=arguments.healthy,
-        )
-        files = write_phantom(phantom, folder.path)
+        with progress_for("none" if arguments.quiet else "bar", sys.stdout) as progress:
+            if progress is not None:
+                progress("phantom", 0, 1)
+            phantom = make_phantom(
+                arguments.seed,
+                shape=shape,
+                spacing_mm=spacing,
+                noise_sd_hu=arguments.noise_hu,
+                healthy=arguments.healthy,
+            )
+            files = write_phantom(phantom, folder.path)
     except (OSError, RuntimeError) as error:  # SimpleITK raises RuntimeError where a file cannot be written
         folder.discard_if_empty()
         reason = getattr(error, "strerror", None) or "is the disk full?"

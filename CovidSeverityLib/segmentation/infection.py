@@ -53,7 +53,8 @@ class InfectionConfig:
         that is large enough: the end of a lesion, where its slice cuts it thin. 1 leaves every slice to itself.
     fill_holes, open_area : False leaves the step out (for ablation).
     grow_px : the vessel filter answers to the rim of a lesion as well, about as far as its largest scale (2.5 px); the
-        mask grows back so many pixels into what is denser than ``grow_above_hu``. 0 dilates blindly, as published.
+        mask grows back so many pixels into what is denser than ``grow_above_hu``, and as far to the lung's border (to
+        which the filter answers as well). 0 dilates blindly, as published.
     grow_above_hu : half-way between aerated lung (-850 HU) and the windows' floor: the edge of a faint lesion, where
         the scanner blurs it into the lung. Taken from the slice smoothed with ``GROWTH_SIGMA_PX``.
     closing_px : edge of the square that closes the mask (or that dilates it where nothing grows).
@@ -128,11 +129,8 @@ def segment_infection(
     mixtures = map_in_order(mark, range(len(inner)), "infection", progress)
     if config.open_area:
         candidates = _open_area(candidates, config.smallest_object_px(pixel_mm2), config.faint_share)
-    hit = np.flatnonzero(candidates.any(axis=(1, 2)))
-    for k, done in zip(
-        hit, map_in_order(lambda k: _finish(candidates[k], inner[k], config), hit, "tidy", None), strict=True
-    ):
-        candidates[k] = done
+    for k in np.flatnonzero(candidates.any(axis=(1, 2))):
+        candidates[k] = _finish(candidates[k], inner[k], lung[box][k], config)
     mask[box] = candidates & lung[box] if config.inside_lung else candidates
     return InfectionSegmentation(mask, tuple(mixtures))
 
@@ -220,17 +218,31 @@ def _open_area(mask: NDArray[np.bool_], smallest_px: float, faint_share: float) 
     return with_large[bodies]
 
 
-def _finish(mask: NDArray[np.bool_], masked: NDArray[np.int16], config: InfectionConfig) -> NDArray[np.bool_]:
+def _finish(
+    mask: NDArray[np.bool_], masked: NDArray[np.int16], lung: NDArray[np.bool_], config: InfectionConfig
+) -> NDArray[np.bool_]:
     """Grow back to the lesion's edge and close, or dilate as published; fill holes (4-connected background)."""
     square = np.ones((config.closing_px,) * 2, dtype=bool)
     if config.grow_px:
-        allowed = mask | (_smooth_inside(masked) > config.grow_above_hu)
-        mask = ndimage.binary_dilation(mask, EIGHT_CONNECTED, iterations=config.grow_px, mask=allowed)
+        dense = _smooth_inside(masked) > config.grow_above_hu
+        mask = ndimage.binary_dilation(mask, EIGHT_CONNECTED, iterations=config.grow_px, mask=mask | dense)
         mask = mask | ndimage.binary_closing(mask, square)
-        return ndimage.binary_fill_holes(mask) if config.fill_holes else mask
+        mask = ndimage.binary_fill_holes(mask) if config.fill_holes else mask
+        return mask | (_gap_to_border(mask, lung, config.grow_px) & dense)
     if config.fill_holes:
         mask = ndimage.binary_fill_holes(mask)
     return ndimage.binary_dilation(mask & (masked != 0), square)
+
+
+def _gap_to_border(mask: NDArray[np.bool_], lung: NDArray[np.bool_], reach_px: int) -> NDArray[np.bool_]:
+    """Lung between ``mask`` and the lung's border, where they are no more than twice ``reach_px`` apart.
+
+    The vessel filter answers to the border of the lung too, and parts a lesion at the pleura from it.
+    """
+    square = np.ones((2 * reach_px + 1,) * 2, dtype=bool)
+    closed = ndimage.binary_closing(np.pad(mask | ~lung, reach_px, constant_values=True), square)
+    inner = (slice(reach_px, -reach_px),) * 2
+    return closed[inner] & lung & ndimage.binary_dilation(mask, square)
 
 
 def _smooth_inside(masked: NDArray[np.int16]) -> NDArray[np.float32]:
