@@ -26,11 +26,16 @@ STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status: 0, 2 for bad input, 1 for anything else."""
+    """Run the command line and return the exit status: 0, 2 for bad input, 1 for anything else.
+
+    Parameters
+    ----------
+    argv : None for those of the process, which is then expected to end: signals to stop stay handled.
+    """
     _prepare_streams()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it reports its font cache on standard error
     arguments = _parser().parse_args(argv)
-    with _stoppable():
+    with _stoppable(put_back=argv is not None):
         try:
             arguments.run(arguments)
             sys.stdout.flush()
@@ -70,8 +75,8 @@ def _prepare_streams() -> None:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
-    """Turn the first signal to stop into KeyboardInterrupt, let the cleaning-up ignore more of them, then undo both.
+def _stoppable(put_back: bool) -> Iterator[None]:
+    """Turn the first signal to stop into KeyboardInterrupt and ignore more of them, so that nothing stops the clean-up.
 
     Runners such as ``uv run`` pass on a Ctrl-C that the terminal has already sent to the whole group: there are two.
     A signal that was ignored from the start (``nohup``, a job in the background) stays ignored.
@@ -92,7 +97,7 @@ def _stoppable() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in before.items() if put_back else ():
             signal.signal(number, handler)
 
 

@@ -129,8 +129,10 @@ def segment_infection(
     mixtures = map_in_order(mark, range(len(inner)), "infection", progress)
     if config.open_area:
         candidates = _open_area(candidates, config.smallest_object_px(pixel_mm2), config.faint_share)
+    reach = 4 * config.grow_px + config.closing_px
     for k in np.flatnonzero(candidates.any(axis=(1, 2))):
-        candidates[k] = _finish(candidates[k], inner[k], lung[box][k], config)
+        part = (k, *_in_plane_box(candidates[k : k + 1], reach))
+        candidates[part] = _finish(candidates[part], inner[part], lung[box][part], config)
     mask[box] = candidates & lung[box] if config.inside_lung else candidates
     return InfectionSegmentation(mask, tuple(mixtures))
 
