@@ -40,75 +40,106 @@ class MixtureConfig:
 def fit_mixture(
     values_hu: NDArray[np.integer], counts: NDArray[np.integer], config: MixtureConfig = MixtureConfig()
 ) -> MixtureFit | None:
-    """Fit a Gaussian mixture by expectation maximisation (Dempster 1977).
+    """Fit a Gaussian mixture to one histogram; see :func:`fit_mixtures`."""
+    return fit_mixtures(values_hu, counts[None], config)[0]
+
+
+def fit_mixtures(
+    values_hu: NDArray[np.integer], counts: NDArray[np.integer], config: MixtureConfig = MixtureConfig()
+) -> list[MixtureFit | None]:
+    """Fit a Gaussian mixture to each of several histograms by expectation maximisation (Dempster 1977).
+
+    The histograms share their values and are fitted side by side; each gives the same bits as it would alone.
 
     Parameters
     ----------
     values_hu : (N,) distinct values, HU.
-    counts : (N,) how many voxels have each value.
+    counts : (S, N) how many voxels of each histogram have each value.
     config : start, regularisation and end of the iteration.
 
     Returns
     -------
-    MixtureFit, components by ascending mean; None if there are fewer distinct values than components.
+    S fits, components by ascending mean; None for a histogram of fewer distinct values than components.
     """
-    seen = counts > 0
-    values, voxels = values_hu[seen].astype(np.float64), counts[seen].astype(np.float64)
     components = len(config.start_means_hu)
-    if values.size < components:
-        return None
-    total = voxels.sum()
-    mean = (voxels * values).sum() / total
-    variance = (voxels * (values - mean) ** 2).sum() / max(total - 1.0, 1.0)
-    means = np.array(config.start_means_hu, dtype=np.float64)
-    variances = np.full(components, variance + config.variance_floor_hu2)
-    mixing = np.full(components, 1.0 / components)
-    previous, converged, iteration = -np.inf, False, 0
-    while not converged and iteration < config.max_iterations:
-        iteration += 1
-        responsibility, log_likelihood = _expectation(values, voxels, means, variances, mixing)
-        means, variances, mixing = _maximisation(values, responsibility, total, config.variance_floor_hu2)
-        converged = abs(log_likelihood - previous) <= config.tolerance * abs(log_likelihood)
-        previous = log_likelihood
-    order = np.argsort(means, kind="stable")
-    return MixtureFit(
-        means_hu=tuple(means[order].tolist()),
-        sds_hu=tuple(np.sqrt(variances[order]).tolist()),
-        weights=tuple(mixing[order].tolist()),
-        log_likelihood=float(log_likelihood),
-        iterations=iteration,
-        converged=bool(converged),
+    fits: list[MixtureFit | None] = [None] * len(counts)
+    rows = np.flatnonzero((counts > 0).sum(axis=1) >= components)
+    values, voxels = values_hu.astype(np.float64), counts[rows].astype(np.float64)
+    state = _start(values, voxels, config)
+    previous = np.full(rows.size, -np.inf)
+    for iteration in range(1, config.max_iterations + 1):
+        if rows.size == 0:
+            break
+        log_likelihood = _step(values, voxels, state, config.variance_floor_hu2)
+        converged = np.abs(log_likelihood - previous) <= config.tolerance * np.abs(log_likelihood)
+        done = converged if iteration < config.max_iterations else np.ones_like(converged)
+        for n in np.flatnonzero(done):
+            fits[rows[n]] = _fit(state, n, float(log_likelihood[n]), iteration, bool(converged[n]))
+        if done.any():
+            rows, voxels, previous = rows[~done], voxels[~done], log_likelihood[~done]
+            state = _State(state.means[~done], state.variances[~done], state.mixing[~done])
+        else:
+            previous = log_likelihood
+    return fits
+
+
+@dataclass
+class _State:
+    """Parameters of S mixtures, each (S, components)."""
+
+    means: NDArray[np.float64]
+    variances: NDArray[np.float64]
+    mixing: NDArray[np.float64]
+
+
+def _start(values: NDArray[np.float64], voxels: NDArray[np.float64], config: MixtureConfig) -> _State:
+    """The configured means, the whole histogram's variance for every component, equal weights."""
+    components = len(config.start_means_hu)
+    total = voxels.sum(axis=1)
+    mean = (voxels * values).sum(axis=1) / total
+    variance = (voxels * (values - mean[:, None]) ** 2).sum(axis=1) / np.maximum(total - 1.0, 1.0)
+    return _State(
+        means=np.tile(np.array(config.start_means_hu, dtype=np.float64), (len(voxels), 1)),
+        variances=np.repeat(variance[:, None] + config.variance_floor_hu2, components, axis=1),
+        mixing=np.full((len(voxels), components), 1.0 / components),
     )
 
 
-def _expectation(
-    values: NDArray, counts: NDArray, means: NDArray, variances: NDArray, mixing: NDArray
-) -> tuple[NDArray, float]:
-    """(components, N) expected counts of every component, and the log-likelihood.
+def _step(
+    values: NDArray[np.float64], voxels: NDArray[np.float64], state: _State, variance_floor: float
+) -> NDArray[np.float64]:
+    """One expectation and one maximisation, in place; returns (S,) log-likelihoods of the parameters before.
 
     The largest exponent is taken out of every sum, so that a value far from all components does not underflow.
     """
-    log_scale = np.log(np.maximum(mixing, TINY) / (SQRT_TWO_PI * np.sqrt(variances)))
-    log_joint = values - means[:, None]
-    log_joint *= log_joint
-    log_joint *= (-0.5 / variances)[:, None]
-    log_joint += log_scale[:, None]
-    largest = np.maximum.reduce(log_joint)
-    log_joint -= largest
-    joint = np.exp(log_joint, out=log_joint)
-    density = np.add.reduce(joint)
-    log_likelihood = float(np.add.reduce(counts * (largest + np.log(density))))
-    joint *= counts / density
-    return joint, log_likelihood
-
-
-def _maximisation(
-    values: NDArray, responsibility: NDArray, total: float, variance_floor: float
-) -> tuple[NDArray, NDArray, NDArray]:
-    mass = np.maximum(np.add.reduce(responsibility, axis=1), TINY)
-    means = np.add.reduce(responsibility * values, axis=1) / mass
-    deviation = values - means[:, None]
+    log_scale = np.log(np.maximum(state.mixing, TINY) / (SQRT_TWO_PI * np.sqrt(state.variances)))
+    share = values - state.means[..., None]
+    share *= share
+    share *= (-0.5 / state.variances)[..., None]
+    share += log_scale[..., None]
+    largest = share.max(axis=1)
+    share -= largest[:, None]
+    np.exp(share, out=share)
+    density = share.sum(axis=1)
+    log_likelihood = (voxels * (largest + np.log(density))).sum(axis=1)
+    share *= (voxels / density)[:, None]  # now the expected voxels of each component
+    mass = np.maximum(share.sum(axis=2), TINY)
+    state.mixing = mass / voxels.sum(axis=1)[:, None]
+    state.means = (share * values).sum(axis=2) / mass
+    deviation = values - state.means[..., None]
     deviation *= deviation
-    deviation *= responsibility
-    variances = np.add.reduce(deviation, axis=1) / mass + variance_floor
-    return means, np.maximum(variances, EPSILON), mass / total
+    deviation *= share
+    state.variances = np.maximum(deviation.sum(axis=2) / mass + variance_floor, EPSILON)
+    return log_likelihood
+
+
+def _fit(state: _State, n: int, log_likelihood: float, iterations: int, converged: bool) -> MixtureFit:
+    order = np.argsort(state.means[n], kind="stable")
+    return MixtureFit(
+        means_hu=tuple(state.means[n, order].tolist()),
+        sds_hu=tuple(np.sqrt(state.variances[n, order]).tolist()),
+        weights=tuple(state.mixing[n, order].tolist()),
+        log_likelihood=log_likelihood,
+        iterations=iterations,
+        converged=converged,
+    )
