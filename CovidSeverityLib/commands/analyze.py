@@ -25,7 +25,6 @@ OUTPUT_SUFFIX = "-covid-severity"
 
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 
-
 SERIES_CHOSEN = "series_chosen"
 """Code of the reader's note that a folder holds several series."""
 
@@ -39,12 +38,33 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "segmentation.seg.nrrd, report.json, lobes.csv, slices.csv and overview.png.",
     )
     parser.add_argument("input", metavar="INPUT", help="DICOM folder, or a .nii, .nii.gz, .nrrd or .mha file")
+    _add_input_options(parser)
+    _add_output_options(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
         metavar="OUT",
         help=f"folder for the results; those of an earlier run are replaced (default: INPUT{OUTPUT_SUFFIX} here)",
     )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON on standard output")
+    parser.add_argument(
+        "--quiet", action="store_true", help="print errors only, and what --json or --progress json asks for"
+    )
+    parser.add_argument(
+        "--progress",
+        choices=("bar", "json", "none"),
+        default="bar",
+        help="bar: on a terminal (default); json: one object a line with stage, done and total, "
+        "on standard output, or on standard error together with --json",
+    )
+
+
+def _add_input_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile",
         default="default",
@@ -63,19 +83,6 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     parser.add_argument(
         "--force", action="store_true", help="interpolate missing slices instead of refusing the series"
     )
-    parser.add_argument("--json", action="store_true", help="print the report as JSON on standard output")
-    parser.add_argument(
-        "--quiet", action="store_true", help="print errors only, and what --json or --progress json asks for"
-    )
-    parser.add_argument(
-        "--progress",
-        choices=("bar", "json", "none"),
-        default="bar",
-        help="bar: on a terminal (default); json: one object a line with stage, done and total, "
-        "on standard output, or on standard error together with --json",
-    )
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(arguments: argparse.Namespace) -> None:

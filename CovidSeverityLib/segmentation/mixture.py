@@ -1,7 +1,7 @@
 """A Gaussian mixture of Hounsfield units, fitted to their histogram.
 
 Hounsfield units are integers: 60 000 lung voxels of a slice take at most 1400 values, and expectation maximisation over
-(value, count) pairs is the same mathematics as over the voxels at a fiftieth of the work.
+(value, count) pairs is the same mathematics as over the voxels on a fortieth of the numbers.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.segmentation.infection import histogram
-from CovidSeverityLib.segmentation.mixture import MixtureConfig, fit_mixture
+from CovidSeverityLib.segmentation.mixture import MixtureConfig, fit_mixture, fit_mixtures
 
 LUNG = ((-860, 45, 0.80), (-560, 110, 0.14), (-20, 90, 0.06))
 """Mean HU, sd HU and weight of aerated lung, ground glass and tissue."""
@@ -136,6 +136,19 @@ def test_order_of_voxels_does_not_matter_and_repeats_are_the_same_bits():
     first, second = fit_mixture(*histogram(hu)), fit_mixture(*histogram(np.sort(hu)[::-1]))
     assert (first.means_hu, first.sds_hu, first.weights) == (second.means_hu, second.sds_hu, second.weights)
     assert (first.log_likelihood, first.iterations) == (second.log_likelihood, second.iterations)
+
+
+def test_histograms_fitted_side_by_side_give_the_bits_of_each_alone():
+    values = np.arange(-1024, 400)
+    parts = [np.clip(draw(LUNG, voxels=2000 * (n + 1), seed=n), -1024, 399) for n in range(5)]
+    counts = np.array([np.bincount(part + 1024, minlength=values.size) for part in parts])
+    counts[3] = 0
+    together = fit_mixtures(values, counts)
+    assert together[3] is None
+    for n in (0, 1, 2, 4):
+        alone = fit_mixture(values, counts[n])
+        assert (together[n].means_hu, together[n].sds_hu) == (alone.means_hu, alone.sds_hu)
+        assert (together[n].log_likelihood, together[n].iterations) == (alone.log_likelihood, alone.iterations)
 
 
 def test_cap_on_iterations_ends_the_fit_as_not_converged():

@@ -1,0 +1,81 @@
+"""The walk down the trachea on tubes in a block of tissue."""
+
+import numpy as np
+import pytest
+
+from CovidSeverityLib.preprocessing.airways import airway_mask
+from CovidSeverityLib.preprocessing.grid import WorkingGrid
+
+SHAPE = (60, 90, 120)
+GRID = WorkingGrid(SHAPE, (1, 1, 1), (2.0, 1.5, 1.5))
+K, J, I = np.indices(SHAPE)  # noqa: E741 - the axes of the library
+BODY = ((J - 45) / 40) ** 2 + ((I - 60) / 55) ** 2 < 1
+TUBE_RADIUS_MM = 8.0
+
+
+def tube(column, rows=45, slices=slice(None), radius_mm=TUBE_RADIUS_MM):
+    mask = ((J - rows) ** 2 + (I - column) ** 2) * 1.5**2 < radius_mm**2
+    part = np.zeros(SHAPE, dtype=bool)
+    part[slices] = mask[slices]
+    return part
+
+
+def chest(*air):
+    hu = np.where(BODY, 40.0, -1000.0)
+    for mask in air:
+        hu[mask] = -990
+    return hu.astype(np.float32)
+
+
+def lungs(slices=slice(0, 45)):
+    mask = np.zeros(SHAPE, dtype=bool)
+    for column in (25, 95):
+        mask |= ((J - 45) / 28) ** 2 + ((I - column) / 15) ** 2 < 1
+    mask[slices.stop :] = False
+    return mask
+
+
+TRACHEA = tube(60, slices=slice(30, 60))
+SLANT = np.clip((30 - K) * 1.2, 0, None)
+BRONCHI = [
+    (np.abs(I - (60 + sign * SLANT)) * 1.5 < 6) & (np.abs(J - 45) * 1.5 < 6) & (K < 30) & (K >= 18) for sign in (-1, 1)
+]
+
+
+def test_trachea_and_its_wall_are_found():
+    mask = airway_mask(chest(TRACHEA), BODY, GRID)
+    assert mask[TRACHEA].all()
+    assert not mask[:28].any()
+    assert mask[40].sum() * 1.5**2 == pytest.approx(np.pi * (TUBE_RADIUS_MM + 2) ** 2, rel=0.15)
+
+
+def test_walk_goes_on_into_both_bronchi():
+    mask = airway_mask(chest(TRACHEA, *BRONCHI), BODY, GRID)
+    for bronchus in BRONCHI:
+        assert mask[bronchus].mean() > 0.9
+
+
+def test_walk_ends_where_it_meets_the_lung():
+    aerated = lungs()
+    into_lung = (np.abs(J - 45) < 4) & (K == 25) & (np.abs(I - 60) < 40)
+    mask = airway_mask(chest(TRACHEA, *BRONCHI, aerated, into_lung), BODY, GRID)
+    assert mask[TRACHEA].all()
+    assert np.count_nonzero(mask & aerated) < 0.02 * np.count_nonzero(aerated)
+
+
+@pytest.mark.parametrize(
+    "air",
+    [
+        tube(60, slices=slice(52, 60)),
+        tube(60, slices=slice(30, 60), radius_mm=20),
+        tube(60, slices=slice(30, 60), radius_mm=2),
+        tube(100, slices=slice(30, 60)),
+    ],
+    ids=["too short", "too wide", "too narrow", "off the midline"],
+)
+def test_other_air_is_no_trachea(air):
+    assert not airway_mask(chest(air), BODY, GRID).any()
+
+
+def test_air_outside_the_body_is_no_trachea():
+    assert not airway_mask(chest(TRACHEA), BODY & False, GRID).any()

@@ -1,0 +1,227 @@
+"""The analysis as a whole, on a coarse synthetic chest."""
+
+import dataclasses
+import itertools
+import json
+import socket
+
+import numpy as np
+import pytest
+
+from CovidSeverityLib import AnalysisConfig, InputError, analyze, parallel
+from CovidSeverityLib.config import PUBLISHED_CTSS
+from CovidSeverityLib.io import volume_from_array
+from CovidSeverityLib.pipeline import STAGES
+from CovidSeverityLib.results import Analysis
+from CovidSeverityLib.segmentation.infection import InfectionConfig
+from CovidSeverityLib.types import Lobe, Opacity, Side
+
+MASKS = ("lungs", "lobes", "infection")
+NUMBERS = ("lobe_scores", "slices", "severity", "ctss", "total_severity_score", "infection_percent", "quality")
+NUMBERS += ("high_opacity_percent", "well_aerated_percent", "lung_ml", "side_voxels", "opacity_voxels")
+
+
+def assert_same(first: Analysis, second: Analysis):
+    for mask in MASKS:
+        np.testing.assert_array_equal(getattr(first, mask), getattr(second, mask))
+    for number in NUMBERS:
+        assert getattr(first, number) == getattr(second, number), number
+    np.testing.assert_array_equal(first.densitometry.histogram, second.densitometry.histogram)
+
+
+def stored_otherwise(volume, axes, flips):
+    """The same chest with its array axes permuted and flipped and its geometry to match."""
+    array = np.transpose(volume.hu, axes)
+    matrix = volume.geometry.ijk_to_lps
+    columns = [2 - axis for axis in reversed(axes)]  # of (I, J, K), as the array's axes are of (K, J, I)
+    origin, direction = matrix[:3, 3].copy(), np.empty((3, 3))
+    spacing = [volume.geometry.spacing_mm[c] for c in columns]
+    for new, old in enumerate(columns):
+        direction[:, new] = np.reshape(volume.geometry.direction, (3, 3))[:, old]
+        if flips[2 - new]:
+            origin += direction[:, new] * spacing[new] * (volume.geometry.size[old] - 1)
+            direction[:, new] *= -1
+    return volume_from_array(np.flip(array, np.flatnonzero(flips)), spacing, origin, direction, name=volume.name)
+
+
+@pytest.mark.parametrize(
+    ("axes", "flips"),
+    [((0, 1, 2), (1, 0, 0)), ((0, 1, 2), (0, 1, 1)), ((1, 2, 0), (0, 0, 1)), ((2, 0, 1), (1, 1, 1))],
+    ids=["superior first", "left and back first", "coronal", "sagittal and flipped"],
+)
+def test_storage_order_changes_neither_masks_nor_numbers(coarse_phantom, coarse_analysis, axes, flips):
+    volume = stored_otherwise(coarse_phantom.volume, axes, flips)
+    assert volume.storage.axes != (0, 1, 2) or any(volume.storage.flipped)
+    np.testing.assert_array_equal(volume.hu, coarse_phantom.volume.hu)
+    assert_same(analyze(volume), coarse_analysis)
+
+
+def test_every_storage_order_gives_the_same_volume(coarse_phantom):
+    """What the analysis sees is the same in all 48; it is run on a few of them only."""
+    thin = dataclasses.replace(coarse_phantom.volume.geometry, size=(32, 32, 18))
+    volume = dataclasses.replace(
+        coarse_phantom.volume,
+        hu=coarse_phantom.volume.hu[::4, ::4, ::4],
+        geometry=thin,
+        stored_geometry=thin,
+        acquired=(),
+    )
+    for axes in itertools.permutations(range(3)):
+        for flips in itertools.product((0, 1), repeat=3):
+            other = stored_otherwise(volume, axes, flips)
+            np.testing.assert_array_equal(other.hu, volume.hu)
+            np.testing.assert_array_equal(
+                other.storage.to_stored(other.hu).shape, np.array(volume.hu.shape)[list(axes)]
+            )
+            assert other.geometry == volume.geometry
+
+
+def test_masks_go_back_to_where_their_voxels_are_stored(coarse_phantom, coarse_analysis):
+    axes, flips = (2, 0, 1), (1, 0, 1)
+    volume = stored_otherwise(coarse_phantom.volume, axes, flips)
+    stored = volume.storage.to_stored(coarse_analysis.lungs)
+    np.testing.assert_array_equal(stored, np.flip(np.transpose(coarse_analysis.lungs, axes), np.flatnonzero(flips)))
+    np.testing.assert_array_equal(volume.storage.to_canonical(stored), coarse_analysis.lungs)
+
+
+def test_coarse_phantom_is_found_as_it_is(coarse_phantom, coarse_analysis):
+    """Right is right, lobes are on their sides, the most infected lobe is the true one."""
+    for side in Side:
+        both = np.count_nonzero((coarse_analysis.lungs == side) & (coarse_phantom.lungs == side))
+        assert both > 0.95 * np.count_nonzero(coarse_phantom.lungs == side)
+    shares = {s.lobe: s.involvement_percent for s in coarse_analysis.lobe_scores}
+    true = {lobe: coarse_phantom.lobe_infected_voxels[lobe] / coarse_phantom.lobe_voxels[lobe] for lobe in Lobe}
+    assert max(shares, key=shares.get).side == max(true, key=true.get).side
+
+
+def test_numbers_are_those_of_the_masks(coarse_analysis):
+    a = coarse_analysis
+    assert a.lung_voxels == np.count_nonzero(a.lungs)
+    assert {side: np.count_nonzero(a.lungs == side) for side in Side} == a.side_voxels
+    for score in a.lobe_scores:
+        assert score.voxels == np.count_nonzero(a.lobes == score.lobe)
+        assert score.infected_voxels == np.count_nonzero((a.lobes == score.lobe) & (a.infection > 0))
+    for row in a.slices:
+        assert row.lung_voxels == np.count_nonzero(a.lungs[row.index])
+        assert row.infected_voxels == np.count_nonzero(a.infection[row.index])
+    solid = (a.infection > 0) & (a.volume.hu > -200)
+    np.testing.assert_array_equal(a.infection == Opacity.CONSOLIDATION, solid)
+    assert not a.infection[a.lungs == 0].any()
+
+
+def test_repeat_and_number_of_threads_change_no_bit(coarse_phantom, coarse_analysis, monkeypatch):
+    monkeypatch.setattr(parallel, "thread_count", lambda: 1)
+    assert_same(analyze(coarse_phantom.volume), coarse_analysis)
+
+
+def test_result_cannot_be_changed(coarse_analysis):
+    for mask in MASKS:
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(coarse_analysis, mask)[0, 0, 0] = 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        coarse_analysis.lobe_scores = ()
+    with pytest.raises(TypeError):
+        coarse_analysis.side_voxels[Side.RIGHT] = 1
+    with pytest.raises(TypeError):
+        coarse_analysis.provenance.seconds["lungs"] = 0.0
+    with pytest.raises(ValueError, match="read-only"):
+        coarse_analysis.volume.hu[0, 0, 0] = 1
+
+
+def test_nothing_is_printed_and_the_network_is_not_used(coarse_phantom, monkeypatch, capfd):
+    def refuse(*_args, **_kwargs):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    analyze(coarse_phantom.volume)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_is_told_for_every_stage_in_order(coarse_phantom):
+    calls = []
+    analyze(coarse_phantom.volume, progress=lambda *call: calls.append(call))
+    assert [stage for stage, _ in itertools.groupby(calls, key=lambda call: call[0])] == list(STAGES)
+    for stage in STAGES:
+        of_stage = [(done, total) for name, done, total in calls if name == stage]
+        assert of_stage[0] == (0, 1)
+        assert of_stage[-1] == (1, 1)
+        assert all(0 <= done <= total for done, total in of_stage)
+    assert ("infection", len(coarse_phantom.volume.hu), len(coarse_phantom.volume.hu)) in calls
+
+
+class StopError(Exception):
+    """What a caller raises to cancel."""
+
+
+@pytest.mark.parametrize("when", [("lungs", 0), ("infection", 0), ("infection", 3), ("scores", 1)])
+def test_progress_that_raises_ends_the_analysis(coarse_phantom, when):
+    def stop(stage, done, _total):
+        if (stage, done) == when:
+            raise StopError
+
+    with pytest.raises(StopError):
+        analyze(coarse_phantom.volume, progress=stop)
+
+
+# Configuration
+
+
+def test_reference_profile_scores_slices_and_has_a_max_variant(coarse_phantom, coarse_analysis):
+    reference = analyze(coarse_phantom.volume, AnalysisConfig.for_profile("reference"))
+    assert reference.provenance.profile == "reference"
+    assert reference.ctss_max_variant >= reference.ctss
+    assert reference.ctss_definition != coarse_analysis.ctss_definition
+    assert "published" in reference.provenance.lobes_from
+    np.testing.assert_array_equal(reference.lungs, coarse_analysis.lungs)
+    assert coarse_analysis.ctss_max_variant is None
+
+
+def test_profiles_are_values_of_the_configuration():
+    assert AnalysisConfig.for_profile("default") == AnalysisConfig() == AnalysisConfig(infection=InfectionConfig())
+    assert AnalysisConfig.for_profile("reference").infection == PUBLISHED_CTSS
+
+
+def test_unknown_profile_is_refused_with_those_there_are():
+    with pytest.raises(InputError, match="no profile 'fast'; there are default and reference"):
+        AnalysisConfig.for_profile("fast")
+
+
+def rebuilt(kind, values):
+    """A frozen configuration from plain values."""
+    template = kind()
+    changes = {}
+    for field in dataclasses.fields(kind):
+        value, default = values[field.name], getattr(template, field.name)
+        if dataclasses.is_dataclass(default):
+            value = rebuilt(type(default), value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        changes[field.name] = value
+    return kind(**changes)
+
+
+def test_configuration_survives_the_way_through_a_report(coarse_analysis):
+    plain = json.loads(json.dumps(dict(coarse_analysis.provenance.configuration)))
+    assert rebuilt(AnalysisConfig, plain) == AnalysisConfig()
+    reference = AnalysisConfig.for_profile("reference")
+    plain = json.loads(json.dumps(reference.as_dict()))
+    assert rebuilt(InfectionConfig, plain["infection"]) == reference.infection
+    assert plain["slice_scores"] == {"smallest_lung_share": 0.06, "skip_first": 6, "skip_last": 5}
+
+
+def test_configuration_is_used(coarse_phantom, coarse_analysis):
+    config = AnalysisConfig(infection=InfectionConfig(smallest_mm2=1e6))
+    analysis = analyze(coarse_phantom.volume, config)
+    assert analysis.infection_percent == 0
+    assert analysis.ctss == 0
+    assert coarse_analysis.ctss > 0
+
+
+def test_every_stage_has_its_seconds(coarse_analysis):
+    assert set(coarse_analysis.provenance.seconds) >= set(STAGES)
+
+
+def test_diagnosis_is_open_with_its_reason(coarse_analysis):
+    assert coarse_analysis.classification is None
+    assert coarse_analysis.classification_reason
