@@ -73,7 +73,7 @@ def analyze(
         found = _lungs(volume, lungs, lobes)
     with clock.stage("lobes"):
         regions = _lobes(volume, found.labels, lobes, config)
-    with clock.stage("infection"):
+    with clock.stage("infection", reports_itself=True):
         pixel_mm2 = volume.geometry.spacing_mm[0] * volume.geometry.spacing_mm[1]
         infection = segment_infection(volume.hu, found.labels > 0, pixel_mm2, config.infection, progress)
     with clock.stage("scores"):
@@ -161,11 +161,12 @@ class _Clock:
         return MappingProxyType(self._seconds)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        if self.progress is not None:
+    def stage(self, name: str, reports_itself: bool = False) -> Iterator[None]:
+        """Time a stage; one that ``reports_itself`` calls the progress function on its own."""
+        if self.progress is not None and not reports_itself:
             self.progress(name, 0, 1)
         began = time.perf_counter()
         yield
         self._seconds[name] = round(time.perf_counter() - began, 3)
-        if self.progress is not None:
+        if self.progress is not None and not reports_itself:
             self.progress(name, 1, 1)

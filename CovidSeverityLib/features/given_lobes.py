@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.preprocessing.given_lungs import require_aerated
+from CovidSeverityLib.preprocessing.given_lungs import require_on_lungs
 from CovidSeverityLib.preprocessing.grid import bounding_box, distance_to
 from CovidSeverityLib.types import LOBE_NAMES, CtVolume, Lobe, Side
 
@@ -49,7 +49,7 @@ def lobes_from_labels(labels: NDArray[np.integer], volume: CtVolume, name: str) 
         lookup[label] = lobe
     lobes = lookup[labels]
     _require_plausible(lobes, name)
-    require_aerated(volume.hu, lobes > 0, name)
+    require_on_lungs(volume, lobes > 0, name)
     return LobeSegmentation(lobes, f"file {name} ({scheme} labels)", approximate=False)
 
 
@@ -87,7 +87,13 @@ def _scheme_of(found: set[int]) -> str | None:
 
 
 def _require_plausible(lobes: NDArray[np.uint8], name: str) -> None:
-    """Right lobes lie to the right of left ones, upper lobes above lower ones."""
+    """Both lungs have lobes; right lobes lie to the right of left ones, upper lobes above lower ones."""
+    for side in Side:
+        if not any((lobes == lobe).any() for lobe in Lobe if lobe.side is side):
+            raise InputError(
+                f"lobe mask {name} holds no lobe of the {side.name.lower()} lung; lobes of both lungs are needed "
+                "(a mask of whole lungs goes to --lungs)"
+            )
     centre = {}
     for lobe in Lobe:
         k, _, i = (np.count_nonzero(lobes == lobe, axis=axes) for axes in ((1, 2), (0, 2), (0, 1)))

@@ -143,6 +143,11 @@ def _run(work: Callable[[Path], None], files: Sequence[Path], progress: Progress
 
 
 def _read_file(path: Path) -> sitk.Image:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:  # SimpleITK ends the whole process on such a name
+        name = path.name.encode(errors="replace").decode()
+        raise InputError(f"the file name {name} is not UTF-8 (nor are all folders above it); rename it") from error
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO("GDCMImageIO")

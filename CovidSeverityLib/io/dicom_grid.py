@@ -188,7 +188,7 @@ def duplicate_note(stack: Stack, differing: int) -> tuple[QualityNote, ...]:
     places = sorted({n for n, _ in stack.duplicates})
     contents = "with the same content" if not differing else f"{differing} of them with another content"
     message = (
-        f"{len(stack.duplicates)} slices lie where another one does and were left out ({contents}), at "
+        f"Left out for lying where another slice does: {len(stack.duplicates)} ({contents}), at "
         f"{stack.places(stack.distance_mm[places])}"
     )
     return (QualityNote("duplicate_slices", NoteSeverity.WARNING, message),)

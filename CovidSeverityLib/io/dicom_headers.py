@@ -116,12 +116,22 @@ def dicom_headers(files: list[Path]) -> list[SliceHeader]:
 
 
 def files_under(folder: Path) -> list[Path]:
-    """Every file in ``folder`` and below, in the order of their names; hidden ones (``._1.dcm``) left out."""
+    """Every file in ``folder`` and below, in the order of their names; hidden ones (``._1.dcm``) left out.
+
+    Raises
+    ------
+    OSError
+        If a folder cannot be listed.
+    """
     found = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [Path(parent, name) for name in sorted(names) if not name.startswith(".")]
     return [path for path in found if path.is_file()]
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def is_dicom(path: Path) -> bool:

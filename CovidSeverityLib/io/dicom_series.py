@@ -45,7 +45,10 @@ def choose_series(
     chosen = series_uid if series_uid is not None else min(series, key=lambda uid: (-len(series[uid]), uid))
     notes = []
     if series_uid is None and len(series) > 1:
-        message = f"{len(series)} CT series; the one with most slices was taken: {_describe(series[chosen])}"
+        # no free text of the header here: notes go into reports
+        message = (
+            f"{len(series)} CT series; the one with most slices was taken: {chosen} ({len(series[chosen])} slices)"
+        )
         notes.append(QualityNote("series_chosen", NoteSeverity.INFO, message))
     for header in series[chosen]:
         _check_header(header)

@@ -9,13 +9,20 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import CtVolume, Side
 
 from .grid import WorkingGrid, distance_to
-from .lungs import LungSegmentation, field_of_view_notes
+from .lungs import SMALLEST_LUNGS_ML, LungSegmentation, field_of_view_notes
 from .sides import split_sides
 from .thorax import body_mask
 
-AERATED_HU = -500
+AERATED_HU = (-970, -500)
 AERATED_SHARE = 0.1
-"""A mask of which less than this share lies under -500 HU is on something else than lungs."""
+"""A mask of which less than this share is aerated lung (emphysema to ground glass) is on something else: tissue, or the
+air around the patient. Nine tenths consolidated lungs still pass."""
+
+INSIDE_BODY_SHARE = 0.9
+"""A mask of which less lies inside the body is displaced."""
+
+LARGEST_LUNGS_ML = 12000.0
+"""More than the largest lungs (8-9 litres, with emphysema): the mask holds something else as well."""
 
 
 def lungs_from_labels(labels: NDArray[np.integer], volume: CtVolume, name: str) -> LungSegmentation:
@@ -43,15 +50,27 @@ def lungs_from_labels(labels: NDArray[np.integer], volume: CtVolume, name: str) 
             f"lung mask {name} has the labels {_listed(found)}; expected 1 (right) and 2 (left) as from lungmask, "
             "or a single label for both lungs"
         )
-    require_aerated(volume.hu, sides > 0, name)
+    require_on_lungs(volume, sides > 0, name)
     return LungSegmentation(sides, f"file {name}", field_of_view_notes(sides))
 
 
-def require_aerated(hu: NDArray[np.int16], mask: NDArray[np.bool_], name: str) -> None:
-    """Raise :class:`InputError` unless enough of ``mask`` is air-filled."""
-    share = float(np.mean(hu[mask] < AERATED_HU))
-    if share < AERATED_SHARE:
-        raise InputError(f"mask {name} does not lie on lungs: {100 * share:.0f} % of it is under {AERATED_HU} HU")
+def require_on_lungs(volume: CtVolume, mask: NDArray[np.bool_], name: str) -> None:
+    """Raise :class:`InputError` unless ``mask`` has the size of lungs, is aerated and lies inside the body."""
+    mask_ml = float(np.count_nonzero(mask)) * volume.geometry.voxel_ml
+    if not SMALLEST_LUNGS_ML <= mask_ml <= LARGEST_LUNGS_ML:
+        raise InputError(
+            f"mask {name} holds {mask_ml:.0f} ml; lungs of {SMALLEST_LUNGS_ML:.0f} to {LARGEST_LUNGS_ML:.0f} ml "
+            "are expected"
+        )
+    values = volume.hu[mask]
+    aerated = float(np.mean((values >= AERATED_HU[0]) & (values <= AERATED_HU[1])))
+    grid = WorkingGrid.of(volume.geometry)
+    inside = float(np.mean(grid.expand(body_mask(grid.reduce(volume.hu), grid))[mask]))
+    if aerated < AERATED_SHARE or inside < INSIDE_BODY_SHARE:
+        raise InputError(
+            f"mask {name} does not lie on the lungs of this CT: {100 * inside:.0f} % of it is inside the body and "
+            f"{100 * aerated:.0f} % is aerated lung"
+        )
 
 
 def _require_right_on_the_right(sides: NDArray[np.uint8], name: str) -> None:
@@ -69,7 +88,7 @@ def _require_right_on_the_right(sides: NDArray[np.uint8], name: str) -> None:
 def _split(mask: NDArray[np.bool_], volume: CtVolume) -> NDArray[np.uint8]:
     """Sides of a mask of both lungs, split on the working grid and carried to the nearer side on the full one."""
     grid = WorkingGrid.of(volume.geometry)
-    coarse = split_sides(grid.reduce(mask) >= 0.5, body_mask(grid.reduce(volume.hu)), grid)
+    coarse = split_sides(grid.reduce(mask) >= 0.5, body_mask(grid.reduce(volume.hu), grid), grid)
     to_right, to_left = (distance_to(coarse == side, grid.spacing_mm) for side in (Side.RIGHT, Side.LEFT))
     nearer = np.where(to_right <= to_left, Side.RIGHT, Side.LEFT).astype(np.uint8)
     return np.where(mask, grid.expand(nearer), np.uint8(0))

@@ -42,8 +42,9 @@ CUT_AREA_SHARE = 0.25
 """Lung area in the first or last slice, as a share of the largest slice's, from which the lungs count as cut off (an
 apex or a costophrenic recess that just ends there is smaller)."""
 
-BASES_ONLY_ML = 1500.0
-"""Lungs that are widest in the uppermost slice and smaller than this are the bases in an abdominal CT."""
+PART_ONLY_ML = 1500.0
+"""Lungs that are cut where they are about widest and smaller than this are the bases in an abdominal CT, or the apices
+in one of the neck."""
 
 
 class LungSegmenter(Protocol):
@@ -86,7 +87,7 @@ def segment_lungs(volume: CtVolume) -> LungSegmentation:
     name = volume.name or "the volume"
     grid = WorkingGrid.of(volume.geometry)
     hu = grid.reduce(volume.hu)
-    body = body_mask(hu)
+    body = body_mask(hu, grid)
     box = bounding_box(body)
     if not body[box].size:
         raise NoLungsError(f"no lungs found in {name}: it shows no body")
@@ -106,12 +107,12 @@ def _lungs_in_body(
     airway = airway_mask(hu, body, grid)
     outside = gas_mask(hu, body, grid) | airway
     aerated = main_lungs(split_sides(parenchyma_pieces(hu, body, outside, grid), body, grid), SMALLEST_LUNG_ML, grid)
-    _require_lungs(name, aerated, airway, grid)
+    _require_lungs(name, aerated, grid)
     lungs, restored = _complete(hu, aerated, body, grid)
     return _refine(full_hu, lungs, restored, body & ~(outside & (lungs == 0)), grid), bool(airway.any())
 
 
-def _require_lungs(name: str, aerated: NDArray[np.uint8], airway: NDArray[np.bool_], grid: WorkingGrid) -> None:
+def _require_lungs(name: str, aerated: NDArray[np.uint8], grid: WorkingGrid) -> None:
     found_ml = float(np.count_nonzero(aerated)) * grid.voxel_ml
     if found_ml < SMALLEST_LUNGS_ML:
         raise NoLungsError(
@@ -119,11 +120,12 @@ def _require_lungs(name: str, aerated: NDArray[np.uint8], airway: NDArray[np.boo
             f"at least {SMALLEST_LUNGS_ML:.0f} ml are expected in a chest CT"
         )
     areas = np.count_nonzero(aerated, axis=(1, 2))
-    widest_on_top = areas[-1] >= areas.max() * (1 - CUT_AREA_SHARE)
-    if widest_on_top and found_ml < BASES_ONLY_ML and not airway.any():
-        raise NoLungsError(
-            f"{name} shows only the bases of the lungs ({found_ml:.0f} ml); a CT of the whole chest is needed"
-        )
+    for index, seen, end in ((-1, "lower", "upper"), (0, "upper", "lower")):
+        if areas[index] >= areas.max() * (1 - CUT_AREA_SHARE) and found_ml < PART_ONLY_ML:
+            raise NoLungsError(
+                f"{name} shows only the {seen} part of the lungs ({found_ml:.0f} ml), cut off at its {end} end; "
+                "a CT of the whole chest is needed"
+            )
 
 
 def _complete(

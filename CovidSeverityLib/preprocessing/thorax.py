@@ -25,8 +25,8 @@ emphysematous blocks do not."""
 GAS_RIM_MM = 3.5
 """Partial volume between gas and the wall around it, and the wall of a large airway (1-3 mm)."""
 
-BODY_OPENING_PX = 2
-"""In-plane opening that parts the body from a table top or a sheet that touches it, working-grid pixels."""
+BODY_OPENING_MM = 3.0
+"""Radius of the in-plane opening that parts the body from a table top or a sheet that touches it."""
 
 BODY_CLOSING_SLICES = 2
 """A slice whose chest wall is so thin that it tears open is mended from this many slices above and below."""
@@ -38,7 +38,7 @@ SMALLEST_PIECE_ML = 10.0
 """Smaller pieces of air are bowel loops, sinuses and airways; a lung that disease has cut up comes in larger ones."""
 
 
-def body_mask(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
+def body_mask(hu: NDArray[np.float32], grid: WorkingGrid) -> NDArray[np.bool_]:
     """The patient with everything inside, without table, blankets and air.
 
     Parameters
@@ -46,12 +46,13 @@ def body_mask(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
     hu : (K, J, I) float32, Hounsfield units on the working grid.
     """
     tissue = hu > LUNG_TISSUE_HU
-    core = ndimage.binary_opening(tissue, _disk(BODY_OPENING_PX))
+    radius = max(1, round(BODY_OPENING_MM / grid.spacing_mm[2]))
+    core = ndimage.binary_opening(tissue, _disk(radius))
     labels, count = ndimage.label(core)
     if count == 0:
         return np.zeros(hu.shape, dtype=bool)
     patient = labels == component_sizes(labels).argmax()
-    filled = fill_holes_in_slices(ndimage.binary_dilation(patient, _disk(2 * BODY_OPENING_PX)) & tissue)
+    filled = fill_holes_in_slices(ndimage.binary_dilation(patient, _disk(2 * radius)) & tissue)
     return _close_along_k(filled, BODY_CLOSING_SLICES)
 
 

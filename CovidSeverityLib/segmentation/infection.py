@@ -118,6 +118,8 @@ def segment_infection(
     config : the method's constants.
     progress : called with stage "infection" as slices are done.
     """
+    if progress is not None:
+        progress("infection", 0, len(hu))
     mask = np.zeros(hu.shape, dtype=bool)
     box = (slice(None), *_in_plane_box(lung, config.vesselness.reach_px))
     inner = np.array([_masked_slice(h, m, config) for h, m in zip(hu[box], lung[box], strict=True)])

@@ -212,7 +212,7 @@ def test_head_and_abdomen_have_no_lungs(refused, save):
 def test_slices_below_and_at_the_bases_of_the_lungs_are_refused(refused, save):
     chest = make_phantom(0, shape=(53, 96, 96), spacing_mm=(4.0, 4.0, 6.0))
     first = int(np.flatnonzero((chest.lungs > 0).any(axis=(1, 2)))[0])
-    for slices, sentence in ((first, "no lungs found"), (first + 10, "shows only the bases of the lungs")):
+    for slices, sentence in ((first, "no lungs found"), (first + 10, "shows only the lower part of the lungs")):
         assert sentence in refused(save(chest.volume.hu[:slices], spacing=(4.0, 4.0, 6.0)))
 
 
@@ -292,7 +292,9 @@ def test_lung_mask_of_another_geometry_is_refused(refused, save, chest_folder, c
         (lambda p: np.array([0, 2, 1], np.uint8)[p.lungs], "has its right lung on the patient's left"),
         (lambda p: p.lungs * np.float32(0.5), "holds fractions (a probability map?)"),
         (lambda p: -p.lungs.astype(np.int16), "runs from -2 to 0; labels from 0 on are needed"),
-        (lambda p: (p.volume.hu > -100).astype(np.uint8), "does not lie on lungs"),
+        (lambda p: (p.volume.hu > 0).astype(np.uint8), "does not lie on the lungs of this CT"),
+        (lambda p: np.ones(p.lungs.shape, np.uint8), "ml; lungs of 300 to 12000 ml are expected"),
+        (lambda p: np.roll(p.lungs, 45, axis=1), "does not lie on the lungs of this CT"),
     ],
 )
 def test_lung_mask_of_other_labels_is_refused(refused, save, chest_folder, coarse_phantom, relabel, expected):
@@ -351,7 +353,7 @@ def test_refusal_of_a_chosen_series_names_the_choice(refused, write_series, coar
     sentence = refused(tmp_path / "scan")
     assert "no lungs found in scan" in sentence
     assert "2 CT series" in sentence
-    assert "2.25.1 (Head, 56 slices)" in sentence
+    assert "2.25.1 (56 slices)" in sentence
     assert "--series chooses another" in sentence
 
 

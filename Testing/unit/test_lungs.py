@@ -269,7 +269,7 @@ def test_volume_without_lungs_is_refused_by_name(hu):
 
 
 def test_bases_of_the_lungs_in_an_abdominal_ct_are_refused():
-    with pytest.raises(NoLungsError, match="only the bases"):
+    with pytest.raises(NoLungsError, match="only the lower part"):
         found_in(painted()[:27])
 
 

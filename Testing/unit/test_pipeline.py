@@ -144,8 +144,8 @@ def test_progress_is_told_for_every_stage_in_order(coarse_phantom):
     assert [stage for stage, _ in itertools.groupby(calls, key=lambda call: call[0])] == list(STAGES)
     for stage in STAGES:
         of_stage = [(done, total) for name, done, total in calls if name == stage]
-        assert of_stage[0] == (0, 1)
-        assert of_stage[-1] == (1, 1)
+        assert of_stage[0][0] == 0
+        assert of_stage[-1][0] == of_stage[-1][1]
         assert all(0 <= done <= total for done, total in of_stage)
     assert ("infection", len(coarse_phantom.volume.hu), len(coarse_phantom.volume.hu)) in calls
 
