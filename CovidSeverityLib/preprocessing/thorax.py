@@ -25,8 +25,12 @@ emphysematous blocks do not."""
 GAS_RIM_MM = 3.5
 """Partial volume between gas and the wall around it, and the wall of a large airway (1-3 mm)."""
 
-BODY_OPENING_MM = 3.0
-"""Radius of the in-plane opening that parts the body from a table top or a sheet that touches it."""
+BODY_OPENING_MM = 2.5
+"""Radius of the in-plane opening that parts the body from a table top or a sheet that touches it (1-3 mm thick)."""
+
+BODY_REGAIN_MM = 12.0
+"""How far from what the opening left tissue is the body's again: a thin patient's chest wall, 3-5 mm between the ribs,
+is opened away from one rib to the next."""
 
 BODY_CLOSING_SLICES = 2
 """A slice whose chest wall is so thin that it tears open is mended from this many slices above and below."""
@@ -52,7 +56,8 @@ def body_mask(hu: NDArray[np.float32], grid: WorkingGrid) -> NDArray[np.bool_]:
     if count == 0:
         return np.zeros(hu.shape, dtype=bool)
     patient = labels == component_sizes(labels).argmax()
-    filled = fill_holes_in_slices(ndimage.binary_dilation(patient, _disk(2 * radius)) & tissue)
+    in_plane = (2 * BODY_REGAIN_MM, *grid.spacing_mm[1:])  # no slice reaches the next
+    filled = fill_holes_in_slices(dilate_mm(patient, BODY_REGAIN_MM, in_plane) & tissue)
     return _close_along_k(filled, BODY_CLOSING_SLICES)
 
 

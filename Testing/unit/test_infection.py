@@ -95,6 +95,17 @@ def test_default_mask_stays_inside_the_lung_and_the_published_one_need_not():
     assert (find(hu, lung, PUBLISHED_SEGMENTATION) & ~lung).any()
 
 
+def test_gap_in_the_lung_that_a_lesion_spans_is_not_marked(known_mixture):
+    """A large vessel that the lung mask leaves out, two pixels wide: closing would bridge it."""
+    hu, lung = quiet(DISC)
+    gap = np.abs(COLUMN - 64.5) < 1
+    lung[:, gap] = False
+    mask = find(hu, lung, InfectionConfig(vesselness=NO_VESSELS))
+    assert mask[0][DISC & ~gap].all()
+    assert not mask[0][gap].any()
+    assert find(hu, lung, InfectionConfig(vesselness=NO_VESSELS, inside_lung=False))[0][DISC & gap].any()
+
+
 def test_mask_is_empty_where_there_is_no_lung():
     hu, lung = volume_of(lung_slice(), lung_slice())
     result = segment_infection(hu, np.zeros_like(lung), PIXEL_MM2)

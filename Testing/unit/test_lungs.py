@@ -151,6 +151,24 @@ def test_trachea_of_the_same_density_as_lung_stays_out():
     assert not found_in(painted((TRACHEA, -850))).labels[TRACHEA].any()
 
 
+def test_airway_that_opens_into_both_lungs_stays_out():
+    """Its density is that of lung, so that shape alone tells."""
+    bronchi = (np.hypot(Y + 10, Z - 12 + 0.5 * np.abs(X)) < 8) & (np.abs(X) < 60)
+    labels = found_in(painted((TRACHEA | (bronchi & ~LUNG[Side.RIGHT] & ~LUNG[Side.LEFT]), -850))).labels
+    upper = TRACHEA & (Z > 30)
+    assert not labels[upper].any()
+    assert [ndimage.label(labels == side)[1] for side in Side] == [1, 1]
+
+
+def test_gas_that_touches_the_lung_stays_out():
+    """A stomach bubble under a diaphragm thinner than a voxel."""
+    bubble = ellipsoid((80, 0, -125), (32, 32, 30)) & ~LUNG[Side.LEFT]
+    labels = found_in(painted((bubble, -1005))).labels
+    deep = bubble & (Z < -118)
+    assert deep.sum() > 100
+    assert np.mean(labels[deep] > 0) < 0.02
+
+
 def test_lungs_that_touch_are_parted():
     bridge = (np.abs(X) < 35) & (np.abs(Y + 45) < 8) & (np.abs(Z) < 30)
     labels = found_in(painted((bridge, -850))).labels
