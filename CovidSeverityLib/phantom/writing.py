@@ -12,6 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from CovidSeverityLib.ctss import score_for_percent
 from CovidSeverityLib.types import Geometry, Lobe
 
 from .model import Lesion, Phantom
@@ -51,6 +52,7 @@ def truth_of(phantom: Phantom) -> dict[str, Any]:
     """What is true of a phantom, ready for JSON: seed, geometry, volumes in ml, per cent, lesions (mm, LPS)."""
     ml = phantom.volume.geometry.voxel_ml
     lobe_voxels, infected = phantom.lobe_voxels, phantom.lobe_infected_voxels
+    percent = {lobe: 100.0 * infected[lobe] / max(lobe_voxels[lobe], 1) for lobe in Lobe}
     return {
         "schema_version": TRUTH_SCHEMA_VERSION,
         "seed": phantom.seed,
@@ -58,11 +60,13 @@ def truth_of(phantom: Phantom) -> dict[str, Any]:
         "spacing_mm": list(phantom.volume.geometry.spacing_mm),
         "lungs": {f"{side.name.lower()}_ml": _round(n * ml) for side, n in phantom.side_voxels.items()},
         "infection_percent": _round(phantom.infection_percent),
+        "ctss": sum(score_for_percent(percent[lobe]) for lobe in Lobe),
         "lobes": {
             lobe.name: {
                 "volume_ml": _round(lobe_voxels[lobe] * ml),
                 "infection_ml": _round(infected[lobe] * ml),
-                "involvement_percent": _round(100.0 * infected[lobe] / max(lobe_voxels[lobe], 1)),
+                "involvement_percent": _round(percent[lobe]),
+                "score": score_for_percent(percent[lobe]),
             }
             for lobe in Lobe
         },
