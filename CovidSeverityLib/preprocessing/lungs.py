@@ -20,7 +20,7 @@ from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote, Side, fr
 from .airways import airway_mask
 from .components import fill_holes, largest_component
 from .grid import WorkingGrid, bounding_box, close_mm
-from .pleura import hidden_opacities
+from .pleura import enclosed_opacities, hidden_opacities
 from .sides import main_lungs, split_sides
 from .thorax import LUNG_TISSUE_HU, body_mask, gas_mask, parenchyma_pieces
 
@@ -141,7 +141,8 @@ def _complete(
         box = bounding_box(mask, margin=tuple(2 + int(CLOSING_MM / mm) for mm in grid.spacing_mm))
         free = body[box] & (aerated[box] != _other(side)) & (lungs[box] == 0)
         lung = fill_holes(close_mm(mask[box], CLOSING_MM, grid.spacing_mm) & free)
-        hidden = hidden_opacities(hu[box], lung, side, free, grid)
+        hidden = enclosed_opacities(lung, free, grid)
+        hidden |= hidden_opacities(hu[box], lung | hidden, side, free, grid)
         if hidden.any():
             lung = fill_holes(close_mm(lung | hidden, SMOOTHING_MM, grid.spacing_mm) & free)
         lung = largest_component(lung & free)

@@ -13,9 +13,9 @@ from scipy import ndimage
 
 from CovidSeverityLib.types import Side
 
-from .components import IN_PLANE_4, fill_holes_in_slices
+from .components import IN_PLANE_4, fill_holes, fill_holes_in_slices
 from .convex_hull import ConvexHull, convex_hull
-from .grid import WorkingGrid, bounding_box
+from .grid import WorkingGrid, bounding_box, close_mm, dilate_mm
 
 BAY_MIN_WIDTH_MM = 5.0
 """A bay holds a disc of this diameter; the inward bulge of ribs and intercostal muscle is shallower."""
@@ -30,6 +30,10 @@ BAY_MIN_EDGE_MM = 6.0
 
 EDGE_PROBES = np.linspace(0.1, 0.9, 9)
 """Where along a hull edge a bay is looked for."""
+
+TETHER_MM = 8.0
+"""Radius of the ball that cuts a large opacity from what it hangs on: lobar vessels and bronchi with their sheath are
+up to 15 mm across."""
 
 WALL_SEAM_MM = 6.0
 """How far the chest wall moves inwards from one slice to the next where it slopes most."""
@@ -53,6 +57,24 @@ BONE_HU = 250
 
 BONE_SHARE = 0.1
 """A bay with more bone than this is chest wall."""
+
+
+def enclosed_opacities(lung: NDArray[np.bool_], free: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.bool_]:
+    """Large airless parts of a lung that hang on the mediastinum or the wall by a vessel or a bronchus alone.
+
+    A closing by :data:`TETHER_MM` cuts whatever is thinner than its ball; what then is a hole in the lung in 3-D was
+    held by no more than that. Organs are held more broadly.
+
+    Parameters
+    ----------
+    lung : (K, J, I) bool, one lung.
+    free : (K, J, I) bool; only these voxels may be added.
+    """
+    closed = close_mm(lung, TETHER_MM, grid.spacing_mm)
+    cores = fill_holes(closed) & ~closed
+    if not cores.any():
+        return cores
+    return dilate_mm(cores, TETHER_MM, grid.spacing_mm) & (closed | cores) & ~lung & free
 
 
 def hidden_opacities(
