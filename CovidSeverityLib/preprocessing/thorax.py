@@ -28,6 +28,12 @@ GAS_RIM_MM = 3.5
 BODY_OPENING_MM = 2.5
 """Radius of the in-plane opening that parts the body from a table top or a sheet that touches it (1-3 mm thick)."""
 
+CUT_LUNG_HU = -940
+"""At the edge of the image, air above this is lung and not the air of the room (-1000 HU, block noise 5-15 HU)."""
+
+CUT_LUNG_SMOOTHING = (3, 7)
+"""Slices and pixels of that edge over which its density is averaged: a gap of one pixel would open the whole lung."""
+
 BODY_REGAIN_MM = 12.0
 """How far from what the opening left tissue is the body's again: a thin patient's chest wall, 3-5 mm between the ribs,
 is opened away from one rib to the next."""
@@ -57,7 +63,9 @@ def body_mask(hu: NDArray[np.float32], grid: WorkingGrid) -> NDArray[np.bool_]:
         return np.zeros(hu.shape, dtype=bool)
     patient = labels == component_sizes(labels).argmax()
     in_plane = (2 * BODY_REGAIN_MM, *grid.spacing_mm[1:])  # no slice reaches the next
-    filled = fill_holes_in_slices(dilate_mm(patient, BODY_REGAIN_MM, in_plane) & tissue)
+    shell = dilate_mm(patient, BODY_REGAIN_MM, in_plane) & tissue
+    shell |= _cut_lung(hu)
+    filled = fill_holes_in_slices(shell)
     return _close_along_k(filled, BODY_CLOSING_SLICES)
 
 
@@ -82,6 +90,14 @@ def parenchyma_pieces(
         median = float(np.median(hu[box][labels[box] == index]))
         keep[index] = PARENCHYMA_MEDIAN_HU[0] <= median <= PARENCHYMA_MEDIAN_HU[1]
     return keep[labels]
+
+
+def _cut_lung(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Lung at the in-plane edges of the image: where the field of view cuts the chest, the edge is its wall."""
+    cut = np.zeros(hu.shape, dtype=bool)
+    for side in (np.s_[:, 0], np.s_[:, -1], np.s_[:, :, 0], np.s_[:, :, -1]):
+        cut[side] |= ndimage.uniform_filter(hu[side], CUT_LUNG_SMOOTHING, mode="nearest") > CUT_LUNG_HU
+    return cut
 
 
 def _close_along_k(mask: NDArray[np.bool_], slices: int) -> NDArray[np.bool_]:
