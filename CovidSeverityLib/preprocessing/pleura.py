@@ -25,6 +25,9 @@ DORSAL_MEDIAL_LIMIT = 0.5
 """A bay opens towards the chest wall: its outward normal points no further towards the midline than this (sine of 12
 and 30 degrees). In front the heart and the diaphragm lie next to that direction, at the back the ribs still do."""
 
+COSTAL_LIMIT = 0.5
+"""Sine of 30 degrees: an edge faces a direction if its normal points no further away from it than 60 degrees."""
+
 BAY_MIN_EDGE_MM = 6.0
 """Hull edges shorter than this bridge nothing."""
 
@@ -93,14 +96,19 @@ def hidden_opacities(
     found = np.zeros(lung.shape, dtype=bool)
     hu, lung, free = hu[box], lung[box], free[box]
     islands = fill_holes_in_slices(lung) & ~lung
-    bays, wall = _bays(lung | islands, side, grid)
-    found[box] = _supported(islands & free, _airless(hu, bays & free), lung, wall, SMALL_ISLAND_ML / grid.voxel_ml)
+    bays, costal, wall = _bays(lung | islands, side, grid)
+    opacities = _airless(hu, bays & free)
+    resting = _supported(islands & free, opacities, lung, wall, SMALL_ISLAND_ML / grid.voxel_ml)
+    found[box] = resting | (opacities & costal)
     return found
 
 
-def _bays(lung: NDArray[np.bool_], side: Side, grid: WorkingGrid) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Bays of all slices that open towards the chest wall, and the seam along that wall where no bay is."""
-    bays, wall = np.zeros(lung.shape, dtype=bool), np.zeros(lung.shape, dtype=bool)
+def _bays(
+    lung: NDArray[np.bool_], side: Side, grid: WorkingGrid
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Bays of all slices that open towards the chest wall, those of them that open towards its side or back and nowhere
+    else, and the seam along the wall where no bay is."""
+    bays, costal, wall = np.zeros((3, *lung.shape), dtype=bool)
     disc = _disc(BAY_MIN_WIDTH_MM / 2 / grid.spacing_mm[2])
     seam = _disc(WALL_SEAM_MM / grid.spacing_mm[2])
     for k in np.flatnonzero(lung.any(axis=(1, 2))):
@@ -108,10 +116,11 @@ def _bays(lung: NDArray[np.bool_], side: Side, grid: WorkingGrid) -> tuple[NDArr
         inside = hull.mask | lung[k]
         open_sides = ndimage.binary_opening(inside & ~lung[k], disc)
         labels, count = ndimage.label(open_sides)
-        costal = _open_to_chest_wall(hull, labels, count, side, grid)
-        bays[k] = costal[labels] & open_sides
+        facing_wall, facing_only_wall = _open_to_chest_wall(hull, labels, count, side, grid)
+        bays[k] = facing_wall[labels] & open_sides
+        costal[k] = facing_only_wall[labels] & open_sides
         wall[k] = ndimage.binary_dilation(inside, seam) & ~open_sides & ~lung[k]
-    return bays, wall
+    return bays, costal, wall
 
 
 def _disc(radius_px: float) -> NDArray[np.bool_]:
@@ -122,11 +131,12 @@ def _disc(radius_px: float) -> NDArray[np.bool_]:
 
 def _open_to_chest_wall(
     hull: ConvexHull, labels: NDArray, count: int, side: Side, grid: WorkingGrid
-) -> NDArray[np.bool_]:
-    """Which of the labelled bays have hull edges over them that face the chest wall (length-weighted mean normal)."""
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of the labelled bays have hull edges over them that face the chest wall (length-weighted mean normal), and
+    which of these face its side or back alone: such a bay has lung behind it, and is no organ."""
     towards_midline = 1.0 if side is Side.RIGHT else -1.0
     _, row_mm, column_mm = grid.spacing_mm
-    length, medial, dorsal = np.zeros((3, count + 1))
+    length, medial, dorsal, inwards = np.zeros((4, count + 1))
     inset = np.arange(1, 2 + int(BAY_MIN_WIDTH_MM / min(row_mm, column_mm)))
     steps = hull.ends - hull.starts
     lengths_mm = np.hypot(steps[:, 0] * row_mm, steps[:, 1] * column_mm)
@@ -138,8 +148,12 @@ def _open_to_chest_wall(
         length[below] += lengths_mm[edge]
         medial[below] += lengths_mm[edge] * towards_midline * hull.normals[edge, 1]
         dorsal[below] += lengths_mm[edge] * hull.normals[edge, 0]
+        if towards_midline * hull.normals[edge, 1] > COSTAL_LIMIT:
+            inwards[below] += lengths_mm[edge]
     limit = np.where(dorsal > 0, DORSAL_MEDIAL_LIMIT, VENTRAL_MEDIAL_LIMIT)
-    return (length > 0) & (medial <= limit * length)
+    facing_wall = (length > 0) & (medial <= limit * length)
+    lateral_or_dorsal = (-medial > COSTAL_LIMIT * length) | (dorsal > COSTAL_LIMIT * length)
+    return facing_wall, facing_wall & lateral_or_dorsal & (inwards == 0)
 
 
 def _airless(hu: NDArray[np.float32], bays: NDArray[np.bool_]) -> NDArray[np.bool_]:
