@@ -25,12 +25,6 @@ def largest_component(mask: NDArray) -> NDArray[np.bool_]:
     return labels == component_sizes(labels).argmax()
 
 
-def drop_small_components(mask: NDArray, smallest: int) -> NDArray[np.bool_]:
-    """``mask`` without its 6-connected components of fewer than ``smallest`` voxels."""
-    labels, _ = ndimage.label(mask)
-    return (component_sizes(labels) >= smallest)[labels] & mask
-
-
 def fill_holes_in_slices(mask: NDArray) -> NDArray[np.bool_]:
     """``mask`` with whatever it encloses within an axial slice (4-connected background)."""
     return ~_open_background(mask, IN_PLANE_4, faces=(1, 2))

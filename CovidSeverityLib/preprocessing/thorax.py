@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .components import component_sizes, drop_small_components, fill_holes_in_slices
+from .components import component_sizes, fill_holes_in_slices
 from .grid import WorkingGrid, dilate_mm
 
 LUNG_TISSUE_HU = -400
@@ -80,13 +80,12 @@ def parenchyma_pieces(
     hu: NDArray[np.float32], body: NDArray[np.bool_], gas: NDArray[np.bool_], grid: WorkingGrid
 ) -> NDArray[np.bool_]:
     """Aerated lung: air inside the body that is neither gas nor too small, nor of another texture than lung."""
-    smallest = int(SMALLEST_PIECE_ML / grid.voxel_ml)
-    air = drop_small_components(body & (hu < LUNG_TISSUE_HU) & ~gas, smallest)
-    labels, count = ndimage.label(air)
-    if count == 0:
-        return air
+    labels, count = ndimage.label(body & (hu < LUNG_TISSUE_HU) & ~gas)
+    large = np.flatnonzero(component_sizes(labels) >= SMALLEST_PIECE_ML / grid.voxel_ml)
+    boxes = ndimage.find_objects(labels)
     keep = np.zeros(count + 1, dtype=bool)
-    for index, box in enumerate(ndimage.find_objects(labels), start=1):
+    for index in large:
+        box = boxes[index - 1]
         median = float(np.median(hu[box][labels[box] == index]))
         keep[index] = PARENCHYMA_MEDIAN_HU[0] <= median <= PARENCHYMA_MEDIAN_HU[1]
     return keep[labels]

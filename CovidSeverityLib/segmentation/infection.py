@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from CovidSeverityLib.morphology import dilate_square, erode_square
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.results import MixtureFit
 from CovidSeverityLib.types import AIR_HU, Opacity, Progress, frozen_array
@@ -31,8 +34,6 @@ GROWTH_SIGMA_PX = 1.0
 EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
 IN_PLANE_8 = np.zeros((3, 3, 3), dtype=bool)
 IN_PLANE_8[1] = True
-THROUGH_PLANE = IN_PLANE_8.copy()
-THROUGH_PLANE[:, 1, 1] = True
 
 
 @dataclass(frozen=True)
@@ -225,29 +226,32 @@ def _open_area(mask: NDArray[np.bool_], smallest_px: float, faint_share: float) 
     labels, _ = ndimage.label(mask, IN_PLANE_8)
     areas = np.bincount(labels[mask], minlength=1)
     areas[0] = 0
-    large = (areas >= smallest_px)[labels]
     if faint_share >= 1:
-        return large
-    bodies, count = ndimage.label((areas >= faint_share * smallest_px)[labels], THROUGH_PLANE)
-    with_large = np.zeros(count + 1, dtype=bool)
-    with_large[np.unique(bodies[large])] = True
-    return with_large[bodies]
+        return (areas >= smallest_px)[labels]
+    kept = areas >= faint_share * smallest_px
+    both = mask[:-1] & mask[1:]
+    below, above = labels[:-1][both], labels[1:][both]
+    touching = kept[below] & kept[above]
+    links = coo_array((np.ones(touching.sum()), (below[touching], above[touching])), shape=(areas.size,) * 2)
+    count, bodies = connected_components(links, directed=False)
+    with_large = np.zeros(count, dtype=bool)
+    with_large[bodies[areas >= smallest_px]] = True
+    return (kept & with_large[bodies])[labels]
 
 
 def _finish(
     mask: NDArray[np.bool_], masked: NDArray[np.int16], lung: NDArray[np.bool_], config: InfectionConfig
 ) -> NDArray[np.bool_]:
     """Grow back to the lesion's edge and close, or dilate as published; fill holes (4-connected background)."""
-    square = np.ones((config.closing_px,) * 2, dtype=bool)
     if config.grow_px:
         dense = _smooth_inside(masked) > config.grow_above_hu
         mask = ndimage.binary_dilation(mask, EIGHT_CONNECTED, iterations=config.grow_px, mask=mask | dense)
-        mask = mask | ndimage.binary_closing(mask, square)
+        mask = mask | erode_square(dilate_square(mask, config.closing_px), config.closing_px)
         mask = ndimage.binary_fill_holes(mask) if config.fill_holes else mask
         return mask | (_gap_to_border(mask, lung, config.grow_px) & dense)
     if config.fill_holes:
         mask = ndimage.binary_fill_holes(mask)
-    return ndimage.binary_dilation(mask & (masked != 0), square)
+    return dilate_square(mask & (masked != 0), config.closing_px)
 
 
 def _gap_to_border(mask: NDArray[np.bool_], lung: NDArray[np.bool_], reach_px: int) -> NDArray[np.bool_]:
@@ -255,10 +259,10 @@ def _gap_to_border(mask: NDArray[np.bool_], lung: NDArray[np.bool_], reach_px: i
 
     The vessel filter answers to the border of the lung too, and parts a lesion at the pleura from it.
     """
-    square = np.ones((2 * reach_px + 1,) * 2, dtype=bool)
-    closed = ndimage.binary_closing(np.pad(mask | ~lung, reach_px, constant_values=True), square)
-    inner = (slice(reach_px, -reach_px),) * 2
-    return closed[inner] & lung & ndimage.binary_dilation(mask, square)
+    size = 2 * reach_px + 1
+    padded = np.pad(mask | ~lung, reach_px, constant_values=True)
+    closed = erode_square(dilate_square(padded, size), size)[(slice(reach_px, -reach_px),) * 2]
+    return closed & lung & dilate_square(mask, size)
 
 
 def _smooth_inside(masked: NDArray[np.int16]) -> NDArray[np.float32]:

@@ -8,7 +8,9 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.optimize import brentq
+
+ROOT_IS_REAL = 1e-9
+"""An imaginary part below this is rounding."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ def relative_curvature(threshold: float) -> float:
     """
     if not 0.0 < threshold < 1.0:
         raise ValueError(f"vesselness threshold {threshold} must lie between 0 and 1")
-    return float(brentq(lambda r: r * r * (1 - r) * (3 / (1 + r)) ** 3 - threshold, 1e-9, 0.5, xtol=1e-15))
+    cubic = (-27.0 - threshold, 27.0 - 3.0 * threshold, -3.0 * threshold, -threshold)  # 27 r^2 (1 - r) - V (1 + r)^3
+    roots = np.roots(cubic)
+    return float(next(r.real for r in roots if abs(r.imag) < ROOT_IS_REAL and 0.0 < r.real < 0.5))
 
 
 def vessel_mask(

@@ -6,7 +6,6 @@ from scipy import ndimage
 
 from CovidSeverityLib.preprocessing.components import (
     component_sizes,
-    drop_small_components,
     fill_holes,
     fill_holes_in_slices,
     largest_component,
@@ -61,12 +60,6 @@ def test_components_that_touch_at_an_edge_are_two():
 
 def test_nothing_has_an_empty_largest_component():
     assert not largest_component(np.zeros((2, 3, 4), dtype=bool)).any()
-
-
-def test_components_below_the_smallest_size_go():
-    mask = np.zeros((1, 3, 9), dtype=bool)
-    mask[0, 0, :2], mask[0, 0, 3:6], mask[0, 2, :4] = True, True, True
-    assert drop_small_components(mask, 3).sum() == 7
 
 
 @pytest.mark.parametrize("seed", range(3))
