@@ -103,7 +103,7 @@ def _stoppable(put_back: bool) -> Iterator[None]:
 
 def _explain(error: BaseException) -> int:
     """Say in one sentence what went wrong; return the exit status."""
-    if isinstance(error, BrokenPipeError):  # the reader of standard output has gone: nobody is left to tell
+    if BrokenPipeError in (type(error), type(error.__cause__)):  # the reader of standard output has gone: tell nobody
         _drop_output()
         return EXIT_FAILED
     sys.stderr.write(f"covid-severity: {' '.join(_sentence(error).split())}\n")

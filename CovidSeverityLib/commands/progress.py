@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from CovidSeverityLib.errors import CancelledError
 from CovidSeverityLib.types import Progress
 
 STAGE_TITLES = {
@@ -41,8 +42,11 @@ def progress_for(kind: str, json_stream: TextIO) -> Iterator[Progress | None]:
 
 
 def _write_line(stream: TextIO, stage: str, done: int, total: int) -> None:
-    stream.write(json.dumps({"stage": stage, "done": done, "total": total}) + "\n")
-    stream.flush()
+    try:
+        stream.write(json.dumps({"stage": stage, "done": done, "total": total}) + "\n")
+        stream.flush()
+    except BrokenPipeError as error:  # an OSError: the stage under way would take it for one of its files
+        raise CancelledError("stopped; the reader of the progress lines has gone") from error
 
 
 @contextmanager

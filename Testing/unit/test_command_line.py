@@ -20,7 +20,7 @@ import CovidSeverityLib
 from CovidSeverityLib import __main__ as command_line
 from CovidSeverityLib.commands import analyze, phantom
 from CovidSeverityLib.commands.progress import progress_for
-from CovidSeverityLib.errors import CovidSeverityError
+from CovidSeverityLib.errors import CancelledError, CovidSeverityError
 from CovidSeverityLib.types import Lobe
 
 NAMES = {"segmentation.seg.nrrd", "report.json", "lobes.csv", "slices.csv", "overview.png"}
@@ -391,3 +391,18 @@ def test_phantom_of_the_default_options_is_the_default_phantom():
         synthesis.SPACING_MM,
         synthesis.NOISE_SD_HU,
     )
+
+
+class GoneReader(io.StringIO):
+    """A stream that nobody reads any more."""
+
+    def write(self, _text):
+        raise BrokenPipeError
+
+
+def test_reader_of_progress_that_goes_ends_the_run_and_is_not_taken_for_bad_input(chest_folder):
+    with (
+        progress_for("json", GoneReader()) as progress,
+        pytest.raises(CancelledError, match="reader of the progress lines has gone"),
+    ):
+        CovidSeverityLib.read_ct(chest_folder / "ct.nii.gz", progress=progress)
