@@ -52,9 +52,12 @@ class WorkingGrid:
         array = np.pad(array, [(0, -n % f) for n, f in zip(array.shape, self.factors, strict=True)], mode="edge")
         for axis, factor in reversed(tuple(enumerate(self.factors))):
             if factor > 1:
-                split = (*array.shape[:axis], array.shape[axis] // factor, factor, *array.shape[axis + 1 :])
-                array = array.reshape(split).mean(axis=axis + 1, dtype=np.float32)
-        return array.astype(np.float32, copy=False)
+                parts = np.moveaxis(array, axis, 0)
+                total = parts[0::factor].astype(np.float32)
+                for n in range(1, factor):
+                    total += parts[n::factor]
+                array = np.moveaxis(total / np.float32(factor), 0, axis)
+        return np.ascontiguousarray(array, dtype=np.float32)
 
     def expand(self, array: NDArray) -> NDArray:
         """Every block's value for each of its voxels: the full grid again."""

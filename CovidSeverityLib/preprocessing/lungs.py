@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.errors import NoLungsError
+from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote, Side, frozen_array
 
 from .airways import airway_mask
@@ -131,24 +132,35 @@ def _require_lungs(name: str, aerated: NDArray[np.uint8], grid: WorkingGrid) -> 
 def _complete(
     hu: NDArray[np.float32], aerated: NDArray[np.uint8], body: NDArray[np.bool_], grid: WorkingGrid
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Close and fill each lung; returns the lungs and, among them, the airless parts that were put back."""
+    """Close and fill each lung; returns the lungs and, among them, the airless parts that were put back.
+
+    What both lungs reach for goes to the right one.
+    """
     lungs = np.zeros_like(aerated)
     restored = np.zeros(aerated.shape, dtype=bool)
-    for side in Side:
-        mask = aerated == side
-        if not mask.any():
-            continue
-        box = bounding_box(mask, margin=tuple(2 + int(CLOSING_MM / mm) for mm in grid.spacing_mm))
-        free = body[box] & (aerated[box] != _other(side)) & (lungs[box] == 0)
-        lung = fill_holes(close_mm(mask[box], CLOSING_MM, grid.spacing_mm) & free)
-        hidden = enclosed_opacities(lung, free, grid)
-        hidden |= hidden_opacities(hu[box], lung | hidden, side, free, grid)
-        if hidden.any():
-            lung = fill_holes(close_mm(lung | hidden, SMOOTHING_MM, grid.spacing_mm) & free)
-        lung = largest_component(lung & free)
+    completed = map_in_order(lambda side: _complete_side(hu, aerated, body, side, grid), tuple(Side), "sides", None)
+    for side, (box, lung, hidden) in zip(Side, completed, strict=True):
+        lung &= lungs[box] == 0
         lungs[box][lung] = side
         restored[box] |= hidden & lung
     return lungs, restored
+
+
+def _complete_side(
+    hu: NDArray[np.float32], aerated: NDArray[np.uint8], body: NDArray[np.bool_], side: Side, grid: WorkingGrid
+) -> tuple[tuple[slice, slice, slice], NDArray[np.bool_], NDArray[np.bool_]]:
+    """One lung, complete, and what was put back into it, in a box of the working grid (empty where there is none)."""
+    box = bounding_box(aerated == side, margin=tuple(2 + int(CLOSING_MM / mm) for mm in grid.spacing_mm))
+    mask = aerated[box] == side
+    if not mask.any():
+        return box, mask, mask
+    free = body[box] & (mask | (aerated[box] == 0))
+    lung = fill_holes(close_mm(mask, CLOSING_MM, grid.spacing_mm) & free)
+    hidden = enclosed_opacities(lung, free, grid)
+    hidden |= hidden_opacities(hu[box], lung | hidden, side, free, grid)
+    if hidden.any():
+        lung = fill_holes(close_mm(lung | hidden, SMOOTHING_MM, grid.spacing_mm) & free)
+    return box, largest_component(lung & free), hidden
 
 
 def _refine(
@@ -163,20 +175,32 @@ def _refine(
     Where airless lung was put back there is no edge to look for: its blocks stay as they are.
     """
     labels = np.zeros(hu.shape, dtype=np.uint8)
-    kept_blocks = ndimage.binary_dilation(restored)
-    for side in Side:
-        mask = lungs == side
-        if not mask.any():
-            continue
-        inner = ndimage.binary_erosion(mask, border_value=1) | (mask & kept_blocks)
-        outer = ndimage.binary_dilation(mask) & (mask | (allowed & (lungs == 0)))
-        box = bounding_box(outer)
-        full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
-        values, taken = hu[full], labels[full]
-        crop = WorkingGrid(values.shape, grid.factors, grid.spacing_mm)
-        lung = crop.expand(inner[box]) | (crop.expand(outer[box]) & (values < LUNG_TISSUE_HU))
-        taken[largest_component(lung & (taken == 0))] = side
+    refined = map_in_order(
+        lambda side: _refine_side(hu, lungs, restored, allowed, side, grid), tuple(Side), "refine", None
+    )
+    for side, (full, lung) in zip(Side, refined, strict=True):
+        labels[full][lung & (labels[full] == 0)] = side
     return labels
+
+
+def _refine_side(
+    hu: NDArray[np.int16],
+    lungs: NDArray[np.uint8],
+    restored: NDArray[np.bool_],
+    allowed: NDArray[np.bool_],
+    side: Side,
+    grid: WorkingGrid,
+) -> tuple[tuple[slice, slice, slice], NDArray[np.bool_]]:
+    """One lung's voxels in a box of the full grid (empty where there is none)."""
+    box = bounding_box(lungs == side, margin=(1, 1, 1))
+    full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
+    values, mask = hu[full], lungs[box] == side
+    if not mask.any():
+        return full, values > LUNG_TISSUE_HU
+    inner = ndimage.binary_erosion(mask, border_value=1) | (mask & ndimage.binary_dilation(restored[box]))
+    outer = ndimage.binary_dilation(mask) & (mask | (allowed[box] & (lungs[box] == 0)))
+    crop = WorkingGrid(values.shape, grid.factors, grid.spacing_mm)
+    return full, largest_component(crop.expand(inner) | (crop.expand(outer) & (values < LUNG_TISSUE_HU)))
 
 
 def field_of_view_notes(labels: NDArray[np.uint8]) -> tuple[QualityNote, ...]:
@@ -198,7 +222,3 @@ def field_of_view_notes(labels: NDArray[np.uint8]) -> tuple[QualityNote, ...]:
 
 def _warn(code: str, message: str) -> QualityNote:
     return QualityNote(code, NoteSeverity.WARNING, message)
-
-
-def _other(side: Side) -> Side:
-    return Side.LEFT if side is Side.RIGHT else Side.RIGHT
