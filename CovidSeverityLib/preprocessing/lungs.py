@@ -179,7 +179,10 @@ def _refine(
         lambda side: _refine_side(hu, lungs, restored, allowed, side, grid), tuple(Side), "refine", None
     )
     for side, (full, lung) in zip(Side, refined, strict=True):
-        labels[full][lung & (labels[full] == 0)] = side
+        free = labels[full] == 0
+        if not free[lung].all():  # what goes to the other lung may have held this one together
+            lung = largest_component(lung & free)
+        labels[full][lung] = side
     return labels
 
 
