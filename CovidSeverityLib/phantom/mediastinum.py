@@ -15,7 +15,6 @@ BLOOD_HU = 42.0
 
 TRACHEAL_WALL_HU = 25.0
 LUMEN_HU = -995.0
-OESOPHAGUS_HU = 35.0
 
 FAT_MARGIN_MM = 3.0
 """Mediastinal fat between an organ and the pleura, mm."""
