@@ -62,6 +62,21 @@ class Opacity(IntEnum):
     CONSOLIDATION = 2
 
 
+class Diagnosis(IntEnum):
+    """What a chest CT looks like; the numbers are the order of the classifier's outputs, as published."""
+
+    NORMAL = 0
+    CAP = 1
+    COVID19 = 2
+
+
+DIAGNOSIS_NAMES = {
+    Diagnosis.NORMAL: "normal",
+    Diagnosis.CAP: "community-acquired pneumonia",
+    Diagnosis.COVID19: "COVID-19",
+}
+
+
 class NoteSeverity(str, Enum):
     """How much a quality note takes away from the result."""
 
