@@ -13,7 +13,7 @@ from CovidSeverityLib.features.given_lobes import lobes_from_labels
 from CovidSeverityLib.io import read_ct, read_mask
 from CovidSeverityLib.pipeline import analyze
 from CovidSeverityLib.preprocessing.given_lungs import lungs_from_labels
-from CovidSeverityLib.reporting import build_report, check_output_folder, summary_text, write_results
+from CovidSeverityLib.reporting import OUTPUT_NAMES, build_report, check_output_folder, summary_text, write_results
 from CovidSeverityLib.results import Analysis
 from CovidSeverityLib.types import CtVolume, Progress
 
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> None:
             existing_path(mask, what)
     wanted = default_output(source) if arguments.output is None else given_path(arguments.output, "output folder")
     kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
-    folder = check_output_folder(wanted)
+    folder = check_output_folder(wanted, OUTPUT_NAMES)
     try:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:
             result = _analyze(arguments, source, config, progress)

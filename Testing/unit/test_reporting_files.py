@@ -7,7 +7,7 @@ import os
 import pytest
 
 from CovidSeverityLib.errors import CancelledError, OutputError
-from CovidSeverityLib.reporting import check_output_folder, write_results
+from CovidSeverityLib.reporting import OUTPUT_NAMES, check_output_folder, write_results
 
 NAMES = {"segmentation.seg.nrrd", "report.json", "lobes.csv", "slices.csv", "overview.png"}
 
@@ -123,7 +123,7 @@ def test_a_path_that_cannot_be_leaves_no_folder_behind(tmp_path):
 def test_a_folder_with_the_name_of_a_result_is_found_before_the_work(tmp_path):
     (tmp_path / "report.json").mkdir()
     with pytest.raises(OutputError, match=r"a folder has the name of a result \(report\.json\)"):
-        check_output_folder(tmp_path)
+        check_output_folder(tmp_path, OUTPUT_NAMES)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="permissions do not stop root")

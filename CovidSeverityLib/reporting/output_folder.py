@@ -1,0 +1,141 @@
+"""The folder that results go to: checked before the work, filled all at once after it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from CovidSeverityLib.errors import OutputError
+from CovidSeverityLib.types import Progress
+
+STAGE = "write"
+"""Name of this stage in progress calls."""
+
+_TEMPORARY_PREFIX = ".covid-severity-"
+
+FileWriter = Callable[[Path], object]
+"""Writes one file to the path that it is given."""
+
+
+@dataclass(frozen=True)
+class OutputFolder:
+    """A folder that results can be written to, and which folders were made for it (the outermost first)."""
+
+    path: Path
+    created: tuple[Path, ...] = ()
+
+    def discard_if_empty(self) -> None:
+        """Remove the folders that were made for a result that never came; what holds anything stays."""
+        for folder in reversed(self.created):
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+
+
+def check_output_folder(folder: Path, names: Iterable[str] = ()) -> OutputFolder:
+    """Make ``folder`` where it is missing and prove, before the work, that files can be written to it.
+
+    Parameters
+    ----------
+    folder : may be there already.
+    names : of the files that will be written; a folder of such a name would be in the way.
+
+    Returns
+    -------
+    OutputFolder
+        With it a caller whose work fails can take back the folders that were made.
+
+    Raises
+    ------
+    OutputError
+        Where nothing can be written, with the reason.
+    """
+    folder = Path(folder)
+    created: list[Path] = []
+    try:
+        for missing in _missing_folders(folder):
+            missing.mkdir()
+            created.append(missing)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=_TEMPORARY_PREFIX) as trial:
+            (Path(trial) / "trial").write_bytes(b"trial")
+        in_the_way = next((name for name in names if (folder / name).is_dir()), None)
+        if in_the_way:
+            raise IsADirectoryError(errno.EISDIR, "a folder has the name of a result", in_the_way)
+    except (OSError, ValueError) as error:
+        OutputFolder(folder, tuple(created)).discard_if_empty()
+        raise OutputError(f"cannot write results to {folder}: {_reason(error, folder)}") from error
+    return OutputFolder(folder, tuple(created))
+
+
+def write_together(
+    folder: Path, writers: Mapping[str, FileWriter], progress: Progress | None = None
+) -> tuple[Path, ...]:
+    """Write several files to ``folder`` and return their paths.
+
+    All files are written to a temporary folder inside ``folder`` first and renamed when all are there: until then the
+    files of an earlier run stay as they are, and an error or an interrupt leaves neither a part of a file nor the
+    temporary folder. The last file is removed before the first is renamed, so that its presence means that all of them
+    belong together.
+
+    Parameters
+    ----------
+    folder : it is there.
+    writers : by name of the file, in the order of writing.
+    progress : called with stage "write" as files are done.
+
+    Raises
+    ------
+    OutputError
+        Where a file cannot be written.
+    """
+    names = tuple(writers)
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=_TEMPORARY_PREFIX) as temporary:
+            for done, (name, write) in enumerate(writers.items()):
+                if progress:
+                    progress(STAGE, done, len(names))
+                write(Path(temporary) / name)
+            (folder / names[-1]).unlink(missing_ok=True)
+            for name in names:
+                (Path(temporary) / name).replace(folder / name)
+    except OSError as error:
+        raise OutputError(f"cannot write results to {folder}: {_reason(error, folder)}") from error
+    if progress:
+        progress(STAGE, len(names), len(names))
+    return tuple(folder / name for name in names)
+
+
+def _missing_folders(folder: Path) -> list[Path]:
+    """The folders that are not there yet, the outermost first."""
+    missing = []
+    while not os.path.lexists(folder) and folder != folder.parent:
+        missing.append(folder)
+        folder = folder.parent
+    return missing[::-1]
+
+
+def _reason(error: Exception, folder: Path) -> str:
+    """What stood in the way, in words."""
+    code = getattr(error, "errno", None)
+    blocker = next((p for p in (folder, *folder.parents) if os.path.lexists(p) and not p.is_dir()), None)
+    if blocker is not None:
+        kind = "a broken link" if blocker.is_symlink() and not blocker.exists() else "a file"
+        return f"{'it' if blocker == folder else blocker} is {kind}, not a folder"
+    reasons = {
+        errno.EACCES: "no permission to write there",
+        errno.EPERM: "no permission to write there",
+        errno.EROFS: "it is on a read-only disk",
+        errno.ENOSPC: "no space is left on the disk",
+        errno.EDQUOT: "the disk quota is used up",
+        errno.ENAMETOOLONG: "the path is too long",
+        errno.ENOENT: "the folder is not there",
+    }
+    if code in reasons:
+        return reasons[code]
+    name = getattr(error, "filename2", None) or getattr(error, "filename", None)
+    return f"{getattr(error, 'strerror', None) or error}" + (f" ({Path(name).name})" if name else "")
