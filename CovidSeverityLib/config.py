@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .errors import InputError
+from .features.classification_image import ClassificationImageConfig
 from .features.published_score import SliceScoreConfig
 from .segmentation.infection import InfectionConfig
 from .segmentation.mixture import MixtureConfig
@@ -75,3 +76,17 @@ PUBLISHED_CTSS = InfectionConfig(
     vesselness=VesselnessConfig(volume_floor=False),
 )
 """Infection masks of the paper's severity score: other caps, and a vessel filter that sees 0 HU outside the lung."""
+
+PUBLISHED_CLASSIFICATION_IMAGE = ClassificationImageConfig(infection=PUBLISHED_CTSS)
+"""What the published classifier was trained with: the windows of the severity score, vessels and small objects kept."""
+
+
+def mask_config(profile: str) -> InfectionConfig:
+    """How ``profile`` marks infection where the mask itself is wanted: for ``"reference"``, as in the paper's tables.
+
+    Raises
+    ------
+    InputError
+        If there is no such profile.
+    """
+    return PUBLISHED_SEGMENTATION if profile == "reference" else AnalysisConfig.for_profile(profile).infection

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.ctss import score_for_percent, total_severity_score_for_percent
 from CovidSeverityLib.results import Densitometry, LobeScore, SliceRow
-from CovidSeverityLib.segmentation.infection import histogram
 from CovidSeverityLib.segmentation.mixture import MixtureConfig, fit_mixture
+from CovidSeverityLib.segmentation.windows import histogram
 from CovidSeverityLib.types import CtVolume, Lobe, Opacity, Side
 
 WELL_AERATED_HU = (-950, -700)

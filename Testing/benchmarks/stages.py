@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from CovidSeverityLib import analyze
 from CovidSeverityLib.phantom import make_phantom
-from CovidSeverityLib.segmentation.infection import histogram
 from CovidSeverityLib.segmentation.mixture import MixtureConfig, fit_mixture
+from CovidSeverityLib.segmentation.windows import histogram
 
 ITERATIONS = 20
 """EM iterations of the comparison: both sides do the same number."""

@@ -1,17 +1,17 @@
 """Equality with the authors' own program, stage by stage: ``../shared/golden`` and its ``README.md``."""
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from CovidSeverityLib.config import PUBLISHED_CTSS, PUBLISHED_SEGMENTATION
 from CovidSeverityLib.ctss import score_for_percent
 from CovidSeverityLib.features.published_score import published_score
 from CovidSeverityLib.features.quantification import count_voxels
 from CovidSeverityLib.features.regions import published_regions
-from CovidSeverityLib.segmentation.infection import segment_infection, windows
+from CovidSeverityLib.segmentation.infection import candidate_mask, open_area, segment_infection, vessel_image
+from CovidSeverityLib.segmentation.vesselness import vessel_mask
+from CovidSeverityLib.segmentation.windows import masked_slice, window_mask, windows
 from CovidSeverityLib.types import Lobe
 
 SLICES = range(13)
@@ -22,33 +22,14 @@ LOBE_ORDER = (Lobe.LLL, Lobe.LUL, Lobe.RLL, Lobe.RUL, Lobe.RML)
 PIXEL_MM2 = 1.0
 
 
-@pytest.fixture(scope="session")
-def golden():
-    """The stored arrays by file name without its ending."""
-    root = Path(__file__).parents[2].parent / "shared" / "golden"
-    if not root.is_dir():
-        pytest.skip("the authors' results (../shared/golden) are not on this machine")
-    result = {}
-    for name in ("inputs", "a_infection", "b_ctss"):
-        with np.load(root / f"{name}.npz") as arrays:
-            result[name] = {key: arrays[key] for key in arrays.files}
-    return result
-
-
 def run(golden, config, slices):
     """Our mask and mixture of some slices, each for itself."""
     hu, lung = golden["inputs"]["hu"][slices], golden["inputs"]["lung"][slices] > 0
     return segment_infection(hu, lung, PIXEL_MM2, config)
 
 
-def from_their_start(config, start):
-    """The published stop, and the means that their random draw began with."""
-    mixture = replace(config.mixture, start_means_hu=tuple(start.ravel()), tolerance=1e-6, max_iterations=100)
-    return replace(config, mixture=mixture)
-
-
 @pytest.fixture(scope="session", params=VARIANTS)
-def theirs_and_ours(request, golden):
+def theirs_and_ours(request, golden, from_their_start):
     """Stored arrays, configuration and our slices from the same start, of either variant."""
     file, config = VARIANTS[request.param]
     stored = golden[file]
@@ -85,6 +66,47 @@ def test_windows_from_the_same_start_agree(theirs_and_ours):
         ):
             assert low == pytest.approx(max(their_low, -650.0), abs=1e-5)
             assert high == pytest.approx(their_high if their_high <= ceiling else cap, abs=1e-5)
+
+
+def stage_window(masked, mixture, config):
+    return window_mask(masked, mixture, config)
+
+
+def stage_vessels(masked, _, config):
+    return vessel_mask(vessel_image(masked, config), config.vesselness)
+
+
+def stage_filled(masked, mixture, config):
+    candidates = candidate_mask(masked, mixture, None, config)
+    opened = open_area(candidates[None], config.smallest_object_px(PIXEL_MM2), config.faint_share)
+    return ndimage.binary_fill_holes(opened[0])
+
+
+def stage_before_dilation(masked, mixture, config):
+    return stage_filled(masked, mixture, config) & (masked != 0)
+
+
+STAGES = {
+    "gmm_mask": (stage_window, 0.5),
+    "vesselness": (stage_vessels, 0.65),
+    "filled": (stage_filled, 0.5),
+    "predilate": (stage_before_dilation, 0.5),
+}
+"""Our stage and the value from which theirs is set, by the name of theirs."""
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_from_the_same_start_has_no_differing_pixel(golden, theirs_and_ours, stage):
+    stored, configs, ours = theirs_and_ours
+    compute, threshold = STAGES[stage]
+    differing, marked = [], 0
+    for s in SLICES:
+        masked = masked_slice(golden["inputs"]["hu"][s], golden["inputs"]["lung"][s] > 0, configs[s])
+        found = compute(masked, ours[s].mixtures[0], configs[s])
+        differing.append(np.count_nonzero((stored[stage][s] >= threshold) != found))
+        marked += np.count_nonzero(found)
+    assert differing == [0] * len(SLICES)
+    assert marked > 5000
 
 
 @pytest.fixture(scope="session", params=VARIANTS)

@@ -8,8 +8,9 @@ import pytest
 from CovidSeverityLib import parallel
 from CovidSeverityLib.config import PUBLISHED_CTSS, PUBLISHED_SEGMENTATION
 from CovidSeverityLib.results import MixtureFit
-from CovidSeverityLib.segmentation.infection import InfectionConfig, opacity_labels, segment_infection, windows
+from CovidSeverityLib.segmentation.infection import InfectionConfig, opacity_labels, segment_infection
 from CovidSeverityLib.segmentation.vesselness import VesselnessConfig
+from CovidSeverityLib.segmentation.windows import windows
 from CovidSeverityLib.types import Opacity
 
 PIXEL_MM2 = 0.5
@@ -194,7 +195,7 @@ def patches(values):
 @pytest.fixture
 def known_mixture(monkeypatch):
     """The windows are those of ``fit()``, whatever a slice holds."""
-    monkeypatch.setattr("CovidSeverityLib.segmentation.infection.windows", lambda _, config: windows(fit(), config))
+    monkeypatch.setattr("CovidSeverityLib.segmentation.windows.windows", lambda _, config: windows(fit(), config))
 
 
 def inside_windows(values, config):

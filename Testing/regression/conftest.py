@@ -1,0 +1,37 @@
+"""Fixtures of the regression tests: what the authors' own program gives, and its way to begin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from CovidSeverityLib.segmentation.infection_config import InfectionConfig
+
+
+@pytest.fixture(scope="session")
+def golden() -> dict[str, dict[str, NDArray]]:
+    """The stored arrays by file name without its ending."""
+    root = Path(__file__).parents[2].parent / "shared" / "golden"
+    if not root.is_dir():
+        pytest.skip("the authors' results (../shared/golden) are not on this machine")
+    result = {}
+    for name in ("inputs", "a_infection", "b_ctss", "c_class"):
+        with np.load(root / f"{name}.npz") as arrays:
+            result[name] = {key: arrays[key] for key in arrays.files}
+    return result
+
+
+@pytest.fixture(scope="session")
+def from_their_start() -> Callable[[InfectionConfig, NDArray], InfectionConfig]:
+    """A function that gives a configuration the published stop and the means that their random draw began with."""
+
+    def configured(config: InfectionConfig, start: NDArray) -> InfectionConfig:
+        mixture = replace(config.mixture, start_means_hu=tuple(start.ravel()), tolerance=1e-6, max_iterations=100)
+        return replace(config, mixture=mixture)
+
+    return configured
