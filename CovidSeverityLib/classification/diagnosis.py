@@ -1,0 +1,144 @@
+"""A patient's diagnosis: images of the slices, a classifier's answer for each, and their vote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.features.classification_image import (
+    ClassificationImageConfig,
+    classification_images,
+    classification_slices,
+)
+from CovidSeverityLib.types import Diagnosis, Progress, frozen_array
+
+from .voting import Vote, slice_tenths, weighted_vote
+
+NETWORK_SIZE_PX = 512
+"""Edge of the square image that the published network looks at."""
+
+
+class SliceClassifier(Protocol):
+    """Anything that tells the diagnoses of slices apart."""
+
+    def __call__(self, images: NDArray[np.uint8], /) -> NDArray[np.float32]:
+        """(N, J, I) uint8 images to (N, 3) float32 probabilities, columns in the order of :class:`Diagnosis`."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PatientDiagnosis:
+    """What the classifier said of every slice; all else follows from it.
+
+    Parameters
+    ----------
+    slices : which slices of the CT, in the order of the vote (superior to inferior).
+    probabilities : (N, 3) float32, a row for each slice, columns in the order of :class:`Diagnosis`.
+    """
+
+    slices: tuple[int, ...]
+    probabilities: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.probabilities.shape != (len(self.slices), len(Diagnosis)) or not self.slices:
+            raise ValueError(f"probabilities {self.probabilities.shape} do not match {len(self.slices)} slices")
+        object.__setattr__(self, "probabilities", frozen_array(np.asarray(self.probabilities, dtype=np.float32)))
+
+    @property
+    def slice_labels(self) -> tuple[Diagnosis, ...]:
+        """The most probable diagnosis of every slice (the first of equals, as published)."""
+        return tuple(Diagnosis(int(n)) for n in self.probabilities.argmax(axis=1))
+
+    @property
+    def vote(self) -> Vote:
+        """The slices' weighted vote."""
+        return weighted_vote(self.slice_labels)
+
+    @property
+    def label(self) -> Diagnosis:
+        """The patient's diagnosis."""
+        return self.vote.label
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """(3,) the soft form of the vote: probabilities weighted like votes and summed over slices; they sum to 1.
+
+        For ROC curves, which need a number for each diagnosis. The largest need not be :attr:`label`, whose rule
+        favours infection.
+        """
+        weighted = (slice_tenths(len(self.slices)) * self.probabilities.astype(np.float64)).sum(axis=0)
+        return weighted / weighted.sum()
+
+
+def diagnose(
+    hu: NDArray[np.int16],
+    lung: NDArray[np.bool_],
+    classifier: SliceClassifier,
+    config: ClassificationImageConfig,
+    pixel_mm2: float,
+    batch: int = 8,
+    size_px: int = NETWORK_SIZE_PX,
+    progress: Progress | None = None,
+) -> PatientDiagnosis:
+    """Classify the slices around the middle of the lungs and let them vote.
+
+    Parameters
+    ----------
+    hu : (K, J, I) int16, Hounsfield units; K from inferior to superior.
+    lung : (K, J, I) bool.
+    classifier : given (n, size_px, size_px) uint8, n up to ``batch``.
+    config : the images that the classifier was trained with.
+    pixel_mm2 : area of a pixel of ``hu``.
+    batch : slices that the classifier is given at a time.
+    size_px : edge of the classifier's image. Slices of another size are resampled to it linearly, each axis for itself,
+        so that both fields of view are the same.
+    progress : called with stage "classification" as slices are done.
+
+    Raises
+    ------
+    InputError
+        If no slice around the middle of the scan shows lung.
+    ValueError
+        If the classifier's answer is not one probability per slice and diagnosis.
+    """
+    if batch < 1:
+        raise ValueError(f"a batch of {batch} slices; at least 1 is needed")
+    slices = classification_slices(lung)
+    if not slices:
+        raise InputError(
+            f"none of the slices around the middle of this scan ({len(lung)} slices) shows lung to classify"
+        )
+    images = classification_images(hu, lung, config, pixel_mm2, slices)
+    answers = []
+    for first in range(0, len(slices), batch):
+        if progress is not None:
+            progress("classification", first, len(slices))
+        answers.append(_answer(classifier, _resampled(images[first : first + batch], size_px)))
+    if progress is not None:
+        progress("classification", len(slices), len(slices))
+    return PatientDiagnosis(slices, np.concatenate(answers))
+
+
+def _answer(classifier: SliceClassifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    answer = np.asarray(classifier(images))
+    wanted = (len(images), len(Diagnosis))
+    if answer.shape != wanted:
+        raise ValueError(f"the classifier answered {answer.shape} for {len(images)} slices; {wanted} is needed")
+    if not (np.isfinite(answer).all() and (answer >= 0).all() and (answer.sum(axis=1) > 0).all()):
+        raise ValueError("the classifier's answer holds values that are no probabilities")
+    return answer
+
+
+def _resampled(images: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """(N, size_px, size_px), edges of the image on edges of the image; the same array where nothing is to be done."""
+    _, rows, columns = images.shape
+    if (rows, columns) == (size_px, size_px):
+        return images
+    zoom = (1, size_px / rows, size_px / columns)
+    smooth = ndimage.zoom(images.astype(np.float32), zoom, order=1, mode="nearest", grid_mode=True)
+    return np.rint(smooth).astype(np.uint8)
