@@ -1,0 +1,255 @@
+"""The cases of an evaluation: images in a folder, and the masks and table rows that belong to them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.io.dicom_headers import DICOM_ENDINGS, is_dicom
+from CovidSeverityLib.io.images import FORMATS, is_image_name
+
+from .case_names import NameMatches, match_names, natural_key, without_ending
+
+SEGMENTATION_ENDING = ".seg.nrrd"
+"""3D Slicer's ending of a segmentation: a mask, never a CT."""
+
+PROBED_FILES = 8
+"""Files of a folder that are opened to see whether it holds DICOM: enough to get past a table or a note beside the
+slices, and few for a folder of thousands of pictures."""
+
+DICOM_DIRECTORY = "dicomdir"
+"""The table of contents of a DICOM disc: a DICOM file, but no image."""
+
+LISTED_NAMES = 5
+"""Names that a message lists before it says how many more there are."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One CT and what belongs to it. ``image`` is a file or a DICOM folder; None where there is no such mask."""
+
+    name: str
+    image: Path
+    mask: Path | None = None
+    lungs: Path | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A case that cannot be evaluated, and why: one sentence."""
+
+    case: str
+    reason: str
+
+
+def find_images(folder: Path) -> Mapping[str, Path]:
+    """Find every image in a folder and below.
+
+    Parameters
+    ----------
+    folder : is searched with everything below it, links followed; names that begin with a point are passed over.
+
+    Returns
+    -------
+    Path by name, in natural order: .nii, .nii.gz, .nrrd, .nhdr, .mha and .mhd files (no .seg.nrrd, which is a
+    segmentation) and folders that hold DICOM files themselves. The name is that of the file, without its ending, or
+    of the folder. Where several have one name, all of these are named by their path below ``folder``, with ``/``.
+
+    Raises
+    ------
+    InputError
+        If ``folder`` is none, cannot be read or holds no image.
+    """
+    return _find(folder, lambda name: not name.lower().endswith(SEGMENTATION_ENDING))
+
+
+def find_masks(folder: Path) -> Mapping[str, Path]:
+    """Find every mask in a folder and below: as :func:`find_images`, with .seg.nrrd files."""
+    return _find(folder, lambda _: True)
+
+
+def pair_with(
+    images: Mapping[str, Path], others: Mapping[str, Path], what: str
+) -> tuple[Mapping[str, Path], tuple[Failure, ...]]:
+    """Find out which mask belongs to which image, by their names.
+
+    Parameters
+    ----------
+    images : of :func:`find_images`.
+    others : masks, of :func:`find_masks`. Where one of the two folders is inside the other, its files do not count as
+        the other kind.
+    what : the others are ("mask", "lung mask"), for messages.
+
+    Returns
+    -------
+    pairs
+        The other's path, by the name of the image, in the order of ``images``. An only image and an only other are a
+        pair whatever their names; else they have the same name, at last but for words that datasets add
+        (:mod:`.case_names`).
+    failures
+        Every image that has no partner, or more than one possible one.
+
+    Raises
+    ------
+    InputError
+        If images and others are the same files.
+    """
+    images, others = _apart(images, others, what)
+    if len(images) == len(others) == 1:
+        return MappingProxyType(dict(zip(images, others.values(), strict=True))), ()
+    matches = match_names(images, others)
+    pairs = {name: others[matches.pairs[name]] for name in images if name in matches.pairs}
+    missing = f"no {what} is there for it; a {what} has the name of its image, words such as mask or seg apart"
+    failures = tuple(_failure(name, matches, what, missing) for name in images if name not in pairs)
+    return MappingProxyType(pairs), failures
+
+
+def cases_named(
+    images: Mapping[str, Path], names: Iterable[str]
+) -> tuple[tuple[Case, ...], tuple[Failure, ...], tuple[str, ...]]:
+    """Find the images of the cases that a table names.
+
+    Parameters
+    ----------
+    images : of :func:`find_images`.
+    names : of cases, as a table has them: also file names with their ending, or paths.
+
+    Returns
+    -------
+    cases
+        In the order of ``names``, each with the name that the table has for it.
+    failures
+        Names without an image, or with more than one possible one.
+    unnamed
+        Images that the table does not name.
+    """
+    names = tuple(dict.fromkeys(names))
+    matches = match_names(names, images)
+    cases = tuple(Case(name, images[matches.pairs[name]]) for name in names if name in matches.pairs)
+    missing = "no image has this name"
+    failures = tuple(_failure(name, matches, "image", missing) for name in names if name not in matches.pairs)
+    used = {*matches.pairs.values(), *(name for found in matches.unclear.values() for name in found)}
+    return cases, failures, tuple(name for name in images if name not in used)
+
+
+def _failure(name: str, matches: NameMatches, what: str, missing: str) -> Failure:
+    found = matches.unclear.get(name, ())
+    if not found:
+        return Failure(name, missing)
+    if len(found) > 1:
+        return Failure(name, f"more than one {what} may belong to it: {_listing(found)}; one is needed")
+    rivals = [other for other, others in matches.unclear.items() if found[0] in others and other != name]
+    return Failure(name, f"the {what} {found[0]} may belong to {_listing(rivals)} as well; one for each is needed")
+
+
+def _listing(names: Sequence[str]) -> str:
+    more = len(names) - LISTED_NAMES
+    return ", ".join(names[:LISTED_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _apart(
+    images: Mapping[str, Path], others: Mapping[str, Path], what: str
+) -> tuple[Mapping[str, Path], Mapping[str, Path]]:
+    """Both without the files of the smaller one in the larger one."""
+    left, right = ({os.path.realpath(path) for path in paths.values()} for paths in (images, others))
+    if left.isdisjoint(right):
+        return images, others
+    if left < right:
+        return images, {name: path for name, path in others.items() if os.path.realpath(path) not in left}
+    if right < left:
+        return {name: path for name, path in images.items() if os.path.realpath(path) not in right}, others
+    raise InputError(f"images and {what}s are the same files; a folder of images and one of {what}s are needed")
+
+
+def _find(folder: Path, wanted: Callable[[str], bool]) -> Mapping[str, Path]:
+    shown = _folder_name(folder)
+    try:
+        if not folder.is_dir():
+            raise InputError(f"{shown} is {'a file' if folder.exists() else 'not there'}; a folder is needed")
+        found = list(_images_under(folder, wanted))
+    except OSError as error:
+        name = Path(error.filename or folder).name
+        raise InputError(f"the folder {name} cannot be read: {error.strerror or type(error).__name__}") from error
+    if not found:
+        raise InputError(f"{shown} holds no image; folders of DICOM files, or {', '.join(FORMATS)} files are needed")
+    named = _named(folder, found)
+    return MappingProxyType({name: named[name] for name in sorted(named, key=natural_key)})
+
+
+def _images_under(folder: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
+    for parent, names in _folders_under(folder):
+        yield from (parent / name for name in names if _is_image(parent / name) and wanted(name))
+        if _holds_dicom(parent, names):
+            yield parent
+
+
+def _folders_under(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Every folder once, also where links lead in a circle, with the names of its visible files."""
+    seen = {os.path.realpath(folder)}
+    for parent, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
+        visible = sorted((name for name in folders if not name.startswith(".")), key=natural_key)
+        folders[:] = [name for name in visible if _is_new(Path(parent, name), seen)]
+        yield Path(parent), sorted((name for name in files if not name.startswith(".")), key=natural_key)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_new(folder: Path, seen: set[str]) -> bool:
+    real = os.path.realpath(folder)
+    if real in seen:
+        return False
+    seen.add(real)
+    return True
+
+
+def _is_image(path: Path) -> bool:
+    return is_image_name(path) and path.is_file()
+
+
+def _holds_dicom(folder: Path, names: Sequence[str]) -> bool:
+    """Whether one of the first files is DICOM, those first that are named as DICOM files are."""
+    paths = [folder / name for name in names if name.lower() != DICOM_DIRECTORY]
+    paths = [path for path in paths if not is_image_name(path)]
+    paths.sort(key=lambda path: path.suffix.lower() not in DICOM_ENDINGS)
+    return any(_may_be_dicom(path) for path in paths[:PROBED_FILES])
+
+
+def _may_be_dicom(path: Path) -> bool:
+    """Whether ``path`` is DICOM, or should be: what is wrong with the file is said when its case is read."""
+    try:
+        return path.is_file() and is_dicom(path)
+    except (InputError, OSError):
+        return path.suffix.lower() in DICOM_ENDINGS - {""}
+
+
+def _named(folder: Path, found: Sequence[Path]) -> dict[str, Path]:
+    """``found`` by the shortest names that tell all of them apart."""
+    short = {path: _short_name(path) for path in found}
+    below = {path: _path_below(folder, path) for path in found}
+    named = {path: without_ending(below[path]) if count > 1 else short[path] for path, count in _counts(short)}
+    return {below[path] if count > 1 else named[path]: path for path, count in _counts(named)}
+
+
+def _counts(names: Mapping[Path, str]) -> list[tuple[Path, int]]:
+    counts = Counter(names.values())
+    return [(path, counts[name]) for path, name in names.items()]
+
+
+def _short_name(path: Path) -> str:
+    return without_ending(path.name) if is_image_name(path) else _folder_name(path)
+
+
+def _folder_name(folder: Path) -> str:
+    return (folder.resolve() if folder.name in ("", "..") else folder).name
+
+
+def _path_below(folder: Path, path: Path) -> str:
+    """With ``/`` everywhere; the folder itself keeps its own name."""
+    return path.relative_to(folder).as_posix() if path != folder else _folder_name(folder)
