@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from CovidSeverityLib.commands import analyze, phantom
+from CovidSeverityLib.commands import analyze, evaluate, phantom
+from CovidSeverityLib.commands.debugging import add_debug
 from CovidSeverityLib.errors import CovidSeverityError, InputError
 from CovidSeverityLib.version import __version__
 
@@ -53,16 +54,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 done, 2 bad input, 1 anything else. COMMAND --help tells more.",
     )
     parser.add_argument("--version", action="version", version=f"covid-severity {__version__}")
-    _add_debug(parser, default=False)
+    add_debug(parser, default=False)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (analyze, phantom):
-        _add_debug(command.add_parser(commands), default=argparse.SUPPRESS)
+    for command in (analyze, evaluate, phantom):
+        add_debug(command.add_parser(commands), default=argparse.SUPPRESS)
     return parser
-
-
-def _add_debug(parser: argparse.ArgumentParser, default: object) -> None:
-    """Add ``--debug``; a sub-command's default must not overwrite what was said before the command."""
-    parser.add_argument("--debug", action="store_true", default=default, help="show the traceback of an error")
 
 
 def _prepare_streams() -> None:

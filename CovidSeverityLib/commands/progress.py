@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from CovidSeverityLib.errors import CancelledError
 from CovidSeverityLib.types import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import ProgressColumn
 
 STAGE_TITLES = {
     "read": "Reading",
@@ -23,7 +28,7 @@ STAGE_TITLES = {
 
 
 @contextmanager
-def progress_for(kind: str, json_stream: TextIO) -> Iterator[Progress | None]:
+def progress_for(kind: str, json_stream: TextIO, of_cases: bool = False) -> Iterator[Progress | None]:
     """A progress function that lives as long as the ``with`` block.
 
     Parameters
@@ -31,19 +36,41 @@ def progress_for(kind: str, json_stream: TextIO) -> Iterator[Progress | None]:
     kind : "json" writes ``{"stage", "done", "total"}`` lines to ``json_stream``; "bar" draws a bar on standard error
         if that is a terminal; "none" says nothing.
     json_stream : where JSON lines go.
+    of_cases : what is counted are cases: show how many, and the time left (``seconds_left`` in JSON lines, null until
+        the first is done).
     """
     if kind == "json":
-        yield lambda stage, done, total: _write_line(json_stream, stage, done, total)
+        left = _SecondsLeft() if of_cases else None
+        yield lambda stage, done, total: _write_line(json_stream, stage, done, total, left)
     elif kind == "bar" and sys.stderr.isatty():
-        with _bar() as progress:
+        with _case_bar() if of_cases else _bar() as progress:
             yield progress
     else:
         yield None
 
 
-def _write_line(stream: TextIO, stage: str, done: int, total: int) -> None:
+class _SecondsLeft:
+    """Time left, from the time that cases took so far; those that were done before the first call do not count."""
+
+    def __init__(self) -> None:
+        self._first: int | None = None
+        self._began = 0.0
+
+    def __call__(self, done: int, total: int) -> float | None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first, self._began = done, now
+        if done <= self._first:
+            return None if done < total else 0.0
+        return round((now - self._began) / (done - self._first) * (total - done), 1)
+
+
+def _write_line(stream: TextIO, stage: str, done: int, total: int, left: _SecondsLeft | None) -> None:
+    line = {"stage": stage, "done": done, "total": total}
+    if left is not None:
+        line["seconds_left"] = left(done, total)
     try:
-        stream.write(json.dumps({"stage": stage, "done": done, "total": total}) + "\n")
+        stream.write(json.dumps(line) + "\n")
         stream.flush()
     except BrokenPipeError as error:  # an OSError: the stage under way would take it for one of its files
         raise CancelledError("stopped; the reader of the progress lines has gone") from error
@@ -51,15 +78,35 @@ def _write_line(stream: TextIO, stage: str, done: int, total: int) -> None:
 
 @contextmanager
 def _bar() -> Iterator[Progress]:
-    from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as RichProgress
 
     columns = (TextColumn("{task.description:<18}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with RichProgress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+    with _rich_bar(*columns, TimeElapsedColumn()) as bar:
         task = bar.add_task("Starting", total=None)
 
         def show(stage: str, done: int, total: int) -> None:
             bar.update(task, description=STAGE_TITLES.get(stage, stage), completed=done, total=total)
 
         yield show
+
+
+@contextmanager
+def _case_bar() -> Iterator[Progress]:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("Cases"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with _rich_bar(*columns, TimeRemainingColumn(), TextColumn("left")) as bar:
+
+        def show(_stage: str, done: int, total: int) -> None:
+            if not bar.tasks:  # what an earlier run has done must not count as speed
+                bar.add_task("cases", total=total, completed=done)
+            bar.update(bar.task_ids[0], completed=done, total=total)
+
+        yield show
+
+
+def _rich_bar(*columns: ProgressColumn) -> RichProgress:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+
+    return RichProgress(*columns, console=Console(stderr=True), transient=True)

@@ -70,7 +70,10 @@ def test_version_is_told(program):
     assert program("--version") == (0, f"covid-severity {CovidSeverityLib.__version__}\n", "")
 
 
-@pytest.mark.parametrize("command", [(), ("analyze",), ("phantom",)])
+EVALUATIONS = tuple(("evaluate", what) for what in ("segmentation", "classification", "ctss", "ablation"))
+
+
+@pytest.mark.parametrize("command", [(), ("analyze",), ("phantom",), ("evaluate",), *EVALUATIONS])
 def test_help_fits_a_terminal_of_80_columns(program, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "80")
     status, out, err = program(*command, "--help")
@@ -79,7 +82,10 @@ def test_help_fits_a_terminal_of_80_columns(program, monkeypatch, command):
     assert max(map(len, out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("arguments", [(), ("examine", "x"), ("analyze",), ("analyze", "x", "--fast"), ("phantom",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("examine", "x"), ("analyze",), ("analyze", "x", "--fast"), ("phantom",), ("evaluate",), *EVALUATIONS],
+)
 def test_unknown_or_missing_arguments_end_with_status_2(program, arguments):
     status, out, err = program(*arguments)
     assert (status, out) == (2, "")

@@ -1,0 +1,161 @@
+"""``covid-severity evaluate``: the tables of the published method's paper, for whoever has the data."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from CovidSeverityLib.config import PROFILES
+
+from .debugging import add_debug
+from .evaluations import IMAGE_VARIANTS, PROTOCOLS, ablation, classification, ctss, segmentation
+
+
+def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """Add this command to the command line; returns its parser."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure the results against radiologists' masks, scores or diagnoses",
+        description="Measure the results of many CTs against the truth. Each evaluation writes results.csv, "
+        "summary.json, table.md, failures.csv and plots to a folder. What it needs beside the program: "
+        'pip install "covid-severity[evaluate]".',
+    )
+    kinds = parser.add_subparsers(title="evaluations", required=True, metavar="WHAT")
+    for add in (_add_segmentation, _add_classification, _add_ctss, _add_ablation):
+        add(kinds)
+    return parser
+
+
+def _add_segmentation(kinds: argparse._SubParsersAction) -> None:
+    parser = _add(
+        kinds,
+        "segmentation",
+        segmentation,
+        "infection masks against radiologists' (the paper's tables 2 to 4)",
+        "Dice, sensitivity, specificity, precision, Jaccard, MCC, MAE and accuracy of the infection mask, per slice "
+        "and per case.",
+    )
+    _add_mask_options(parser)
+    _add_output_options(parser)
+
+
+def _add_classification(kinds: argparse._SubParsersAction) -> None:
+    parser = _add(
+        kinds,
+        "classification",
+        classification,
+        "diagnoses against the truth (the paper's tables 5 and 6)",
+        "Confusion matrix, accuracy, sensitivity, precision, F1 and ROC curves over patients.",
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--images", metavar="DIR", help="folder of CTs, which are classified (with --classifier)")
+    source.add_argument("--predictions", metavar="CSV", help="diagnoses that exist: case, label, probabilities")
+    parser.add_argument(
+        "--labels",
+        metavar="CSV",
+        required=True,
+        help="true diagnoses, in the layout of COVID-CT-MD and SPGC, of MosMed or of the LDCT sets, or case and label",
+    )
+    parser.add_argument("--classifier", metavar="FILE", help="Keras weights of the published network (.hdf5)")
+    parser.add_argument(
+        "--image",
+        metavar="NAME",
+        choices=tuple(IMAGE_VARIANTS),
+        default=next(iter(IMAGE_VARIANTS)),
+        help=f"images that the classifier was trained on, for ablation studies: {', '.join(IMAGE_VARIANTS)} "
+        "(default: %(default)s)",
+    )
+    _add_output_options(parser)
+
+
+def _add_ctss(kinds: argparse._SubParsersAction) -> None:
+    parser = _add(
+        kinds,
+        "ctss",
+        ctss,
+        "severity scores against radiologists'",
+        "Correlation, intraclass correlation, error, limits of agreement and weighted kappa of the CT severity score.",
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--images", metavar="DIR", help="folder of CTs, which are analysed")
+    source.add_argument(
+        "--predictions",
+        metavar="CSV",
+        help="scores that exist: case and ctss, or truth and scores in the truth's order",
+    )
+    parser.add_argument("--truth", metavar="CSV", help="radiologists' scores: case and CTSS (0-25)")
+    _add_profile(parser)
+    _add_output_options(parser)
+
+
+def _add_ablation(kinds: argparse._SubParsersAction) -> None:
+    parser = _add(
+        kinds,
+        "ablation",
+        ablation,
+        "what each step of the preprocessing is worth",
+        "Switch off filling, boundary, vesselness and area opening one at a time, for the infection mask and for the "
+        "classification image, and compare both with radiologists' masks.",
+    )
+    _add_mask_options(parser)
+    _add_output_options(parser)
+
+
+def _add(
+    kinds: argparse._SubParsersAction,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    summary: str,
+    description: str,
+) -> argparse.ArgumentParser:
+    parser = kinds.add_parser(name, help=summary, description=description)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="folder for the results")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with an interrupted run; of a finished one, retry what failed"
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON on standard output")
+    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+    parser.add_argument(
+        "--progress",
+        choices=("bar", "json", "none"),
+        default="bar",
+        help="bar: on a terminal (default); json: one object a line with done, total and seconds_left",
+    )
+    add_debug(parser, default=argparse.SUPPRESS)
+
+
+def _add_mask_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--images", metavar="DIR", required=True, help="folder of CTs: image files or DICOM folders")
+    parser.add_argument(
+        "--masks", metavar="DIR", required=True, help="folder of true infection masks, named as their CTs"
+    )
+    parser.add_argument("--lungs", metavar="DIR", help="folder of lung masks (default: the lungs are found)")
+    parser.add_argument(
+        "--slices",
+        metavar="LIST",
+        help="slices to compare, the first of the file being 1: 7-10,19,22, or a CSV file of case and slices",
+    )
+    parser.add_argument(
+        "--mask-labels", metavar="LIST", help="labels of the masks that are infection: 1,2 (default: all but 0)"
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        default=PROTOCOLS[0],
+        help="all: every slice counts (default); paper: slices in which nothing was found do not",
+    )
+    _add_profile(parser)
+
+
+def _add_profile(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--profile",
+        default=PROFILES[0],
+        metavar="NAME",
+        help=f"{' or '.join(PROFILES)}: our best result (default), or the published method as its authors run it",
+    )

@@ -1,0 +1,263 @@
+"""What each ``covid-severity evaluate`` does with its options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from CovidSeverityLib.config import PUBLISHED_CLASSIFICATION_IMAGE, AnalysisConfig, mask_config
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.evaluation.ablation import evaluate_ablation, image_variants
+from CovidSeverityLib.evaluation.ablation_report import ablation_outputs
+from CovidSeverityLib.evaluation.case_names import match_names
+from CovidSeverityLib.evaluation.cases import Case, Failure, cases_named, find_images, find_masks, pair_with
+from CovidSeverityLib.evaluation.classification import classified_cases, evaluate_classification
+from CovidSeverityLib.evaluation.classification_report import classification_outputs
+from CovidSeverityLib.evaluation.ctss_tables import match_ctss, read_ctss_predictions, read_ctss_truth
+from CovidSeverityLib.evaluation.diagnosis_labels import (
+    DiagnosisLabels,
+    read_diagnoses,
+    read_diagnosis_predictions,
+)
+from CovidSeverityLib.evaluation.extras import require
+from CovidSeverityLib.evaluation.journal import Record
+from CovidSeverityLib.evaluation.outputs import Outputs
+from CovidSeverityLib.evaluation.reports import RunFacts, counted
+from CovidSeverityLib.evaluation.segmentation import Protocol, case_agreement, evaluate_segmentation
+from CovidSeverityLib.evaluation.segmentation_report import segmentation_outputs
+from CovidSeverityLib.evaluation.severity import evaluate_severity, lobe_columns, severity_scores
+from CovidSeverityLib.evaluation.severity_report import severity_outputs
+from CovidSeverityLib.evaluation.slice_lists import SliceList, parse_slice_list
+from CovidSeverityLib.types import Diagnosis
+
+from .evaluation_run import EvaluationPlan, listed, path_mark, run_plan, write_evaluation
+from .paths import existing_path
+
+PROTOCOLS = tuple(protocol.value for protocol in Protocol)
+IMAGE_VARIANTS = {
+    name.replace(" ", "-"): config for name, config in image_variants(PUBLISHED_CLASSIFICATION_IMAGE).items()
+}
+
+
+def segmentation(arguments: argparse.Namespace) -> None:
+    """Run ``evaluate segmentation``."""
+    require("scipy")
+    config = mask_config(arguments.profile)
+    protocol = Protocol(arguments.protocol)
+    masked = _MaskedCases(arguments)
+    evaluate = partial(evaluate_segmentation, config=config, slices=masked.slices, labels=masked.labels)
+
+    def finish(records: Mapping[str, Record], facts: RunFacts) -> Outputs:
+        return segmentation_outputs([case_agreement(name, r) for name, r in records.items()], protocol, facts)
+
+    run_plan(
+        EvaluationPlan(
+            names=tuple(masked.cases),
+            evaluate=lambda name: evaluate(masked.cases[name]),
+            finish=finish,
+            made_with={"evaluation": "segmentation", "configuration": asdict(config), **masked.made_with},
+            failures=masked.failures,
+            profile=arguments.profile,
+            remarks=masked.remarks,
+        ),
+        arguments,
+    )
+
+
+def ablation(arguments: argparse.Namespace) -> None:
+    """Run ``evaluate ablation``."""
+    require("scipy")
+    config, image = mask_config(arguments.profile), PUBLISHED_CLASSIFICATION_IMAGE
+    protocol = Protocol(arguments.protocol)
+    masked = _MaskedCases(arguments)
+    evaluate = partial(evaluate_ablation, infection=config, image=image, slices=masked.slices, labels=masked.labels)
+    run_plan(
+        EvaluationPlan(
+            names=tuple(masked.cases),
+            evaluate=lambda name: evaluate(masked.cases[name]),
+            finish=lambda records, facts: ablation_outputs(records, protocol, facts),
+            made_with={"evaluation": "ablation", "configuration": asdict(config), **masked.made_with},
+            failures=masked.failures,
+            profile=arguments.profile,
+            remarks=masked.remarks,
+        ),
+        arguments,
+    )
+
+
+def ctss(arguments: argparse.Namespace) -> None:
+    """Run ``evaluate ctss``."""
+    require("scipy", "statsmodels", "pingouin")
+    config = AnalysisConfig.for_profile(arguments.profile)
+    truth = None if arguments.truth is None else read_ctss_truth(existing_path(arguments.truth, "table of true scores"))
+    if arguments.predictions is not None:
+        pairs = match_ctss(read_ctss_predictions(existing_path(arguments.predictions, "table of scores")), truth)
+        facts = RunFacts(None, len(pairs.cases), len(pairs.failures))
+        write_evaluation(severity_outputs(pairs, facts, {}), pairs.failures, arguments)
+        return
+    if truth is None:
+        raise InputError("--images needs the radiologists' scores: --truth CSV")
+    cases, failures, remarks = _named_cases(arguments.images, truth)
+
+    def finish(records: Mapping[str, Record], facts: RunFacts) -> Outputs:
+        extra = {
+            **lobe_columns(records, tuple(records)),
+            **{key: [record[key] for record in records.values()] for key in ("infection_percent", "seconds")},
+        }
+        return severity_outputs(severity_scores(truth, records), facts, extra)
+
+    run_plan(
+        EvaluationPlan(
+            names=tuple(cases),
+            evaluate=lambda name: evaluate_severity(cases[name], config),
+            finish=finish,
+            made_with={
+                "evaluation": "ctss",
+                "configuration": config.as_dict(),
+                "images": path_mark(Path(arguments.images)),
+            },
+            failures=failures,
+            profile=arguments.profile,
+            remarks=remarks,
+        ),
+        arguments,
+    )
+
+
+def classification(arguments: argparse.Namespace) -> None:
+    """Run ``evaluate classification``."""
+    require("scipy", "sklearn")
+    labels = read_diagnoses(existing_path(arguments.labels, "table of labels"))
+    if arguments.predictions is not None:
+        _classification_of_predictions(labels, arguments)
+        return
+    if arguments.classifier is None:
+        raise InputError("--images needs the weights of a classifier: --classifier FILE")
+    weights = existing_path(arguments.classifier, "classifier")
+    cases, failures, remarks = _named_cases(arguments.images, labels.by_case)
+    from CovidSeverityLib.classification.network import load_classifier
+
+    classifier, config = load_classifier(weights), IMAGE_VARIANTS[arguments.image]
+
+    def finish(records: Mapping[str, Record], facts: RunFacts) -> Outputs:
+        found = {name: Diagnosis(record["label"]) for name, record in records.items()}
+        scores = {name: record["scores"] for name, record in records.items()}
+        extra = {key: [record[key] for record in records.values()] for key in ("slices", "seconds")}
+        return classification_outputs(classified_cases(labels.by_case, found, scores), facts, extra, labels.layout)
+
+    run_plan(
+        EvaluationPlan(
+            names=tuple(cases),
+            evaluate=lambda name: evaluate_classification(cases[name], classifier, config),
+            finish=finish,
+            made_with={
+                "evaluation": "classification",
+                "configuration": asdict(config),
+                "images": path_mark(Path(arguments.images)),
+                "classifier": path_mark(weights),
+            },
+            failures=failures,
+            remarks=remarks,
+        ),
+        arguments,
+    )
+
+
+def _classification_of_predictions(labels: DiagnosisLabels, arguments: argparse.Namespace) -> None:
+    predicted = read_diagnosis_predictions(existing_path(arguments.predictions, "table of predictions"))
+    matches = match_names(labels.by_case, predicted)
+    if not matches.pairs:
+        raise InputError("the predictions and the labels have no case in common")
+    found = {name: predicted[matches.pairs[name]] for name in labels.by_case if name in matches.pairs}
+    failures = tuple(
+        Failure(name, f"more than one prediction may be meant: {listed(matches.unclear[name])}")
+        if name in matches.unclear
+        else Failure(name, "no prediction has this name")
+        for name in labels.by_case
+        if name not in matches.pairs
+    )
+    cases = classified_cases(
+        labels.by_case,
+        {name: p.label for name, p in found.items()},
+        {name: p.scores for name, p in found.items()},
+    )
+    facts = RunFacts(None, len(found), len(failures))
+    write_evaluation(classification_outputs(cases, facts, {}, labels.layout), failures, arguments)
+
+
+class _MaskedCases:
+    """The cases of an evaluation against masks, and the options that choose what of them is compared."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        folders = {
+            name: existing_path(getattr(arguments, name), f"folder of {name}")
+            for name in ("images", "masks", "lungs")
+            if getattr(arguments, name) is not None
+        }
+        self.slices = SliceList() if arguments.slices is None else parse_slice_list(arguments.slices)
+        self.labels = _labels(arguments.mask_labels)
+        self.made_with = {
+            "slices": asdict(self.slices),
+            "mask-labels": self.labels,
+            **{name: path_mark(folders.get(name)) for name in ("images", "masks", "lungs")},
+        }
+        masks, lungs = find_masks(folders["masks"]), find_masks(folders["lungs"]) if "lungs" in folders else {}
+        images = _without_lungs(find_images(folders["images"]), lungs)
+        listed_images = {name: path for name, path in images.items() if self.slices.has(name)}
+        self.cases, failures = _masked_cases(listed_images, masks, lungs)
+        unlisted = tuple(Failure(name, "no image has this name") for name in self.slices.unknown(images))
+        self.failures = (*failures, *unlisted)
+        self.remarks = _unused_masks(pair_with(images, masks, "mask")[0], masks)
+
+
+def _masked_cases(
+    images: Mapping[str, Path], masks: Mapping[str, Path], lungs: Mapping[str, Path]
+) -> tuple[Mapping[str, Case], tuple[Failure, ...]]:
+    with_mask, failures = pair_with(images, masks, "mask")
+    with_lungs: Mapping[str, Path] = {}
+    if lungs:
+        with_lungs, without = pair_with({name: images[name] for name in with_mask}, lungs, "lung mask")
+        failures = (*failures, *without)
+    failed = {failure.case for failure in failures}
+    cases = {
+        name: Case(name, images[name], mask, with_lungs.get(name))
+        for name, mask in with_mask.items()
+        if name not in failed
+    }
+    return cases, failures
+
+
+def _without_lungs(images: Mapping[str, Path], lungs: Mapping[str, Path]) -> Mapping[str, Path]:
+    """``images`` without the lung masks in a folder inside theirs."""
+    others = set(lungs.values())
+    return {name: path for name, path in images.items() if path not in others} or images
+
+
+def _unused_masks(used: Mapping[str, Path], masks: Mapping[str, Path]) -> tuple[str, ...]:
+    unused = tuple(name for name, path in masks.items() if path not in used.values())
+    return (f"{counted(len(unused), 'mask')} without an image ({listed(unused)})",) if unused else ()
+
+
+def _named_cases(
+    folder: str, names: Mapping[str, object]
+) -> tuple[Mapping[str, Case], tuple[Failure, ...], tuple[str, ...]]:
+    """Cases by their name in the table, those without an image, and a remark on images that it does not name."""
+    images = find_images(existing_path(folder, "folder of images"))
+    cases, failures, unnamed = cases_named(images, names)
+    remarks = (f"the table does not name {counted(len(unnamed), 'image')} ({listed(unnamed)})",) if unnamed else ()
+    return {case.name: case for case in cases}, failures, remarks
+
+
+def _labels(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        labels = tuple(sorted({int(item) for item in text.split(",")}))
+    except ValueError:
+        labels = ()
+    if not labels or labels[0] < 1:
+        raise InputError(f"--mask-labels {text!r} is no list of labels; whole numbers from 1 on are needed, as in 1,2")
+    return labels

@@ -1,0 +1,133 @@
+"""What each step of the preprocessing is worth: one switched off at a time, as in the paper's ablation studies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+
+from CovidSeverityLib.features.classification_image import ClassificationImageConfig, classification_images
+from CovidSeverityLib.metrics import MaskAgreement
+from CovidSeverityLib.segmentation.infection import InfectionConfig, segment_infection
+
+from .cases import Case
+from .estimates import Estimate
+from .journal import Record
+from .segmentation import (
+    CaseAgreement,
+    LoadedCase,
+    Protocol,
+    compare,
+    load_case,
+    slice_agreements,
+    summarise_segmentation,
+)
+from .slice_lists import SliceList
+
+COMPLETE = "all steps"
+
+SHOWN_MEASURES = ("dice", "sensitivity", "precision")
+"""In the plots, and of what is lit in the classification image: specificity and accuracy are always close to 1."""
+
+
+@dataclass(frozen=True)
+class AblationSummary:
+    """Every variant's measures over cases: of the infection mask, and of what the classification image shows."""
+
+    segmentation: Mapping[str, Mapping[str, Estimate]]
+    images: Mapping[str, Mapping[str, Estimate]]
+
+
+def segmentation_variants(config: InfectionConfig) -> Mapping[str, InfectionConfig]:
+    """The infection mask with all its steps, and without each.
+
+    The boundary step of the mask is what brings it back to a lesion's edge after the vessel filter has eaten into it:
+    the dilation of the published method, the growth of the default profile.
+    """
+    return MappingProxyType(
+        {
+            COMPLETE: config,
+            "without filling": replace(config, fill_holes=False),
+            "without boundary": replace(config, grow_px=0, closing_px=1),
+            "without vesselness": replace(config, vesselness=replace(config.vesselness, enabled=False)),
+            "without area opening": replace(config, open_area=False),
+        }
+    )
+
+
+def image_variants(config: ClassificationImageConfig) -> Mapping[str, ClassificationImageConfig]:
+    """The classification image as configured, without each of its steps, and with steps of the mask that it lacks."""
+    variants = {
+        "as published": config,
+        "without filling": replace(config, fill_holes=False),
+        "without boundary": replace(config, outline=False),
+        "without filling and boundary": replace(config, fill_holes=False, outline=False),
+        "with vesselness": replace(config, remove_vessels=True),
+        "with area opening": replace(config, open_area=True),
+        "with vesselness and area opening": replace(config, remove_vessels=True, open_area=True),
+    }
+    return MappingProxyType(variants)
+
+
+def evaluate_ablation(
+    case: Case,
+    infection: InfectionConfig,
+    image: ClassificationImageConfig,
+    slices: SliceList | None = None,
+    labels: Sequence[int] | None = None,
+) -> Record:
+    """Every variant's agreement with the truth; see :func:`~.segmentation.load_case` for what is raised."""
+    loaded = load_case(case, slices, labels)
+    masks = {
+        name: compare(loaded, segment_infection(loaded.volume.hu, loaded.lung, loaded.pixel_mm2, config).mask)
+        for name, config in segmentation_variants(infection).items()
+    }
+    images = {name: _compare_images(loaded, config) for name, config in image_variants(image).items()}
+    return {"voxel_ml": loaded.volume.geometry.voxel_ml, "segmentation": masks, "images": images}
+
+
+def _compare_images(loaded: LoadedCase, config: ClassificationImageConfig) -> list[list[float | int]]:
+    """As :func:`~.segmentation.compare`, for what is lit in the image."""
+    lit = np.zeros(loaded.truth.shape, dtype=bool)
+    shown = [k for _, k in loaded.slices if loaded.lung[k].any()]
+    if shown:
+        images = classification_images(loaded.volume.hu, loaded.lung, config, loaded.pixel_mm2, shown)
+        lit[shown] = images > 0
+    return compare(loaded, lit)
+
+
+def summarise_ablation(records: Mapping[str, Record], protocol: Protocol) -> AblationSummary:
+    """Means over cases, with intervals."""
+    return AblationSummary(
+        segmentation=_summaries(records, "segmentation", protocol), images=_summaries(records, "images", Protocol.ALL)
+    )
+
+
+def _summaries(records: Mapping[str, Record], what: str, protocol: Protocol) -> Mapping[str, Mapping[str, Estimate]]:
+    variants = next(iter(records.values()))[what]
+    return MappingProxyType(
+        {
+            name: summarise_segmentation(
+                [
+                    CaseAgreement(case, record["voxel_ml"], 0.0, slice_agreements(record[what][name]))
+                    for case, record in records.items()
+                ],
+                protocol,
+            ).per_case
+            for name in variants
+        }
+    )
+
+
+def ablation_rows(records: Mapping[str, Record], protocol: Protocol) -> list[tuple[str, str, str, MaskAgreement]]:
+    """Case, what was ablated, variant and agreement over the case's slices."""
+    rows = []
+    for case, record in records.items():
+        for what in ("segmentation", "images"):
+            rule = protocol if what == "segmentation" else Protocol.ALL
+            for name, values in record[what].items():
+                agreement = CaseAgreement(case, record["voxel_ml"], 0.0, slice_agreements(values))
+                rows.append((case, what, name, MaskAgreement.pooled(agreement.counted(rule))))
+    return rows

@@ -1,0 +1,24 @@
+"""Libraries that only an evaluation needs."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from CovidSeverityLib.errors import InputError
+
+INSTALL = 'pip install "covid-severity[evaluate]"'
+
+
+def require(*modules: str) -> None:
+    """Say what to install where a module is missing, before any work is done.
+
+    Raises
+    ------
+    InputError
+        With the command that installs them.
+    """
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise InputError(
+            f"this needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} missing: {INSTALL}"
+        )

@@ -1,0 +1,192 @@
+"""A run over many cases that survives an interruption: every finished case is a line of a file.
+
+While a run goes on its lines are in ``unfinished.jsonl``; with the results written they are kept as ``cases.jsonl``, so
+that failed cases can be tried again. The first line says how the run was made; results of different ways are not mixed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from CovidSeverityLib.errors import CancelledError, CovidSeverityError, InputError, OutputError
+from CovidSeverityLib.types import Progress
+
+from .cases import Failure
+
+STAGE = "cases"
+"""Name of this stage in progress calls."""
+
+UNFINISHED_NAME = "unfinished.jsonl"
+FINISHED_NAME = "cases.jsonl"
+
+Record = dict[str, Any]
+"""What is known of one case: values that JSON holds."""
+
+
+@dataclass
+class Journal:
+    """The finished cases of a run in ``folder``.
+
+    Parameters
+    ----------
+    folder : of the results.
+    made_with : everything that decides a case's record (configuration, version, options); values that JSON holds.
+    """
+
+    folder: Path
+    made_with: Mapping[str, Any]
+    _records: dict[str, Record] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """The file of the run that goes on."""
+        return self.folder / UNFINISHED_NAME
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """Record of every finished case."""
+        return dict(self._records)
+
+    def open(self, resume: bool) -> None:
+        """Begin a run, or go on with one (``resume``), where there is one.
+
+        Raises
+        ------
+        InputError
+            If an unfinished run is there and ``resume`` is false, or if ``resume`` is true and the run that is there
+            was made in another way.
+        OutputError
+            If nothing can be written.
+        """
+        finished = self.folder / FINISHED_NAME
+        if resume:
+            source = self.path if self.path.exists() else finished
+            self._records = self._read(source) if source.exists() else {}
+        elif self.path.exists():
+            raise InputError(
+                f"an unfinished run is in {self.folder}: --resume goes on with it, "
+                f"and removing {UNFINISHED_NAME} lets a new one begin"
+            )
+        header = json.dumps({"made_with": self.made_with}, sort_keys=True)
+        lines = [header, *(_line(case, record) for case, record in self._records.items())]
+        try:
+            trial = self.path.with_suffix(".new")
+            trial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            trial.replace(self.path)
+        except OSError as error:
+            raise OutputError(f"cannot write to {self.folder}: {error.strerror or error}") from error
+
+    def add(self, case: str, record: Record) -> None:
+        """Keep the record of a case, on the disk as well."""
+        self._records[case] = record
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(_line(case, record) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OutputError(f"cannot write to {self.folder}: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        """The run is finished and its results are written."""
+        self.path.replace(self.folder / FINISHED_NAME)
+
+    def discard(self) -> None:
+        """Take back a run in which nothing was done."""
+        self.path.unlink(missing_ok=True)
+
+    def _read(self, source: Path) -> dict[str, Record]:
+        """The records of an earlier run; a last line that was cut off is left out."""
+        lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
+        values = [_parsed(line) for line in lines]
+        if not values or "made_with" not in (values[0] or {}):
+            raise InputError(f"{source.name} does not begin as the journal of a run; remove it to begin anew")
+        self._check(values[0]["made_with"])
+        return {value["case"]: value["record"] for value in values[1:] if value is not None}
+
+    def _check(self, made_with: Mapping[str, Any]) -> None:
+        wanted = json.loads(json.dumps(self.made_with))
+        other = [key for key in {**made_with, **wanted} if made_with.get(key) != wanted.get(key)]
+        if other:
+            raise InputError(
+                f"the run in {self.folder} was made with another {', '.join(sorted(other))}; "
+                "its results cannot be mixed with these: give another folder, or the options of that run"
+            )
+
+
+def run_cases(
+    names: Sequence[str],
+    evaluate: Callable[[str], Record],
+    journal: Journal,
+    progress: Progress | None = None,
+) -> tuple[Failure, ...]:
+    """Evaluate every case that is not in the journal yet.
+
+    A case that fails does not end the run: it is named with its reason, and the next one follows.
+
+    Parameters
+    ----------
+    names : of the cases, in order.
+    evaluate : makes the record of a case.
+    journal : open.
+    progress : called with stage "cases" as cases are done.
+
+    Returns
+    -------
+    The cases that failed.
+
+    Raises
+    ------
+    CancelledError
+        At an interrupt; the finished cases are kept.
+    """
+    failures = []
+    known = journal.records
+    waiting = [name for name in names if name not in known]
+    done = len(names) - len(waiting)
+    try:
+        for name in waiting:
+            if progress is not None:
+                progress(STAGE, done, len(names))
+            failure = _run_case(name, evaluate, journal)
+            failures += [failure] if failure else []
+            done += 1
+    except KeyboardInterrupt as error:
+        raise CancelledError(
+            f"stopped after {len(journal.records)} of {len(names)} cases; --resume goes on with the rest"
+        ) from error
+    if progress is not None:
+        progress(STAGE, done, len(names))
+    return tuple(failures)
+
+
+def _run_case(name: str, evaluate: Callable[[str], Record], journal: Journal) -> Failure | None:
+    try:
+        record = evaluate(name)
+    except CancelledError:
+        raise
+    except CovidSeverityError as error:
+        return Failure(name, str(error))
+    except MemoryError:
+        return Failure(name, "not enough memory for this volume")
+    except Exception as error:  # one of a thousand cases must not end the run; it is named with what went wrong
+        return Failure(name, f"unexpected {type(error).__name__}: {error}")
+    journal.add(name, record)
+    return None
+
+
+def _line(case: str, record: Record) -> str:
+    return json.dumps({"case": case, "record": record}, allow_nan=False)
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and ({"case", "record"} <= set(value) or "made_with" in value) else None

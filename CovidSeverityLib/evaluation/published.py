@@ -1,0 +1,74 @@
+"""Published figures to stand beside one's own, each with where it was found.
+
+Only what could be checked at its source is here. They were measured on their authors' data: a difference to one's own
+figures says something about the method only where the data are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class PublishedFigures:
+    """Values by measure (the names of the tables' columns), what they were measured on, and their source."""
+
+    what: str
+    data: str
+    source: str
+    values: Mapping[str, float]
+
+
+AUTHORS_REPOSITORY = "github.com/aanandt/Identification-and-Severity-Assessment-of-COVID-19-using-Lung-CT-Scans"
+
+CTSS_FIGURES = tuple(
+    PublishedFigures(
+        what=f"method authors, {variant} variant",
+        data="their 50 patients",
+        source=f"computed from CTSS_results.csv of {AUTHORS_REPOSITORY}",
+        values=MappingProxyType(values),
+    )
+    for variant, values in (
+        (
+            "mean",
+            {
+                "pearson": 0.823,
+                "spearman": 0.787,
+                "icc_2_1": 0.760,
+                "mae": 2.12,
+                "rmse": 2.668,
+                "bias": -1.04,
+                "limit_low": -5.905,
+                "limit_high": 3.825,
+                "kappa_linear": 0.536,
+                "kappa_quadratic": 0.584,
+            },
+        ),
+        (
+            "max",
+            {
+                "pearson": 0.555,
+                "spearman": 0.560,
+                "icc_2_1": 0.082,
+                "mae": 12.72,
+                "rmse": 13.236,
+                "bias": 12.72,
+                "limit_low": 5.472,
+                "limit_high": 19.968,
+                "kappa_linear": 0.007,
+                "kappa_quadratic": 0.062,
+            },
+        ),
+    )
+)
+
+CLASSIFICATION_FIGURES = (
+    PublishedFigures(
+        what="the same network without the preprocessing",
+        data="test set of the SPGC-COVID challenge",
+        source="IEEE ICASSP 2021 Signal Processing Grand Challenge on COVID-19, first place",
+        values=MappingProxyType({"accuracy": 0.90}),
+    ),
+)

@@ -1,0 +1,100 @@
+"""What all evaluations' reports share: the head of the summary, the foot of the table, published figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from CovidSeverityLib.version import __version__
+
+from .estimates import INTERVAL_METHOD, Estimate
+from .outputs import markdown_table
+from .published import PublishedFigures
+
+MEASURE_TITLES = {
+    "dice": "Dice",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "precision": "Precision",
+    "jaccard": "Jaccard",
+    "mcc": "MCC",
+    "mae": "MAE",
+    "accuracy": "Accuracy",
+    "pearson": "Pearson r",
+    "spearman": "Spearman ρ",
+    "icc_2_1": "ICC(2,1)",
+    "rmse": "RMSE",
+    "bias": "Bias",
+    "limit_low": "Lower limit of agreement",
+    "limit_high": "Upper limit of agreement",
+    "kappa_linear": "Kappa, linear",
+    "kappa_quadratic": "Kappa, quadratic",
+    "f1": "F1",
+    "auc": "AUC",
+}
+"""Headings of the measures in tables for people."""
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a report says of the run itself: the profile (None for results from elsewhere), cases done, cases failed."""
+
+    profile: str | None
+    done: int
+    failed: int
+
+    @property
+    def text(self) -> str:
+        """``12 cases, 1 failed, profile default``."""
+        failed = f", {self.failed} failed (failures.csv)" if self.failed else ""
+        profile = f", profile {self.profile}" if self.profile else ""
+        return f"{counted(self.done, 'case')}{failed}{profile}"
+
+
+def summary_head(what: str, facts: RunFacts) -> dict[str, Any]:
+    """The first entries of every summary."""
+    return {
+        "evaluation": what,
+        "program": f"CovidSeverity {__version__}",
+        "profile": facts.profile,
+        "cases": facts.done,
+        "failed": facts.failed,
+        "intervals": INTERVAL_METHOD,
+    }
+
+
+def estimates_dict(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    """Estimates as plain values."""
+    return {name: estimate.as_dict() for name, estimate in estimates.items()}
+
+
+def estimate_table(
+    rows: Mapping[str, Mapping[str, Estimate]],
+    measures: Sequence[str],
+    first: str,
+    published: Iterable[Sequence[str]] = (),
+) -> str:
+    """A Markdown table with a row for each of ``rows`` and a column for each measure, then the published rows."""
+    header = [first, *(MEASURE_TITLES.get(name, name) for name in measures)]
+    body = [[title, *(values[name].text() for name in measures)] for title, values in rows.items()]
+    return markdown_table(header, [*body, *published])
+
+
+def published_rows(figures: Sequence[PublishedFigures], measures: Sequence[str]) -> list[list[str]]:
+    """Rows for published figures, numbered so that :func:`published_notes` can name their sources."""
+    rows = []
+    for n, figure in enumerate(figures, start=1):
+        values = [f"{figure.values[m]:.3f}".replace("-", "−") if m in figure.values else "" for m in measures]
+        rows.append([f"*published [{n}]: {figure.what}*", *values])
+    return rows
+
+
+def published_notes(figures: Sequence[PublishedFigures]) -> str:
+    """The sources of published figures, as Markdown."""
+    return "".join(f"[{n}] {f.source}; measured on {f.data}.\n\n" for n, f in enumerate(figures, start=1))
+
+
+def counted(number: int, what: str) -> str:
+    """``1 case``, ``2 cases``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

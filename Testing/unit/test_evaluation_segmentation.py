@@ -1,0 +1,205 @@
+"""Masks against the truth: which slices count, what is compared with what, and in which order slices are numbered."""
+
+from math import isnan
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from CovidSeverityLib import InputError, read_ct
+from CovidSeverityLib.config import PUBLISHED_CLASSIFICATION_IMAGE, mask_config
+from CovidSeverityLib.evaluation.ablation import COMPLETE, evaluate_ablation, image_variants, segmentation_variants
+from CovidSeverityLib.evaluation.cases import Case
+from CovidSeverityLib.evaluation.segmentation import (
+    CaseAgreement,
+    Protocol,
+    SliceAgreement,
+    case_agreement,
+    evaluate_segmentation,
+    load_case,
+    measure,
+    summarise_segmentation,
+)
+from CovidSeverityLib.evaluation.slice_lists import parse_slice_list
+from CovidSeverityLib.metrics import MaskAgreement
+from CovidSeverityLib.preprocessing.lungs import segment_lungs
+from CovidSeverityLib.segmentation.infection import segment_infection
+
+CONFIG = mask_config("reference")
+BOTH_EMPTY = MaskAgreement(0, 0, 0, 100)
+RIGHT = MaskAgreement(10, 0, 0, 90)
+MISSED = MaskAgreement(0, 0, 10, 90)
+FALSE = MaskAgreement(0, 5, 0, 95)
+HALF = MaskAgreement(5, 5, 5, 85)
+
+
+def case(name, *slices):
+    return CaseAgreement(name, 0.002, 1.0, tuple(SliceAgreement(n, float(n), a) for n, a in enumerate(slices, 1)))
+
+
+def test_every_slice_counts_unless_asked_otherwise():
+    summary = summarise_segmentation([case("a", BOTH_EMPTY, RIGHT, MISSED, FALSE, HALF)], Protocol.ALL)
+    assert summary.per_slice["dice"].value == pytest.approx((1 + 1 + 0 + 0 + 0.5) / 5)
+    assert summary.per_slice["sensitivity"].value == pytest.approx((1 + 0 + 0.5) / 3)
+    assert summary.per_slice["sensitivity"].n == 3
+    assert summary.per_slice["precision"].value == pytest.approx((1 + 0 + 0.5) / 3)
+    assert (summary.slices, summary.left_out) == (5, 0)
+
+
+def test_paper_leaves_slices_out_in_which_nothing_was_found():
+    summary = summarise_segmentation([case("a", BOTH_EMPTY, RIGHT, MISSED, FALSE, HALF)], Protocol.PAPER)
+    assert summary.per_slice["dice"].value == pytest.approx((1 + 0 + 0.5) / 3)
+    assert summary.per_slice["sensitivity"].value == pytest.approx((1 + 0 + 0.5) / 3)
+    assert (summary.slices, summary.left_out) == (3, 2)
+    assert summary.per_case["sensitivity"].value == pytest.approx(15 / 20)
+
+
+def test_paper_calls_the_sensitivity_of_a_false_find_0():
+    assert measure("sensitivity", FALSE, Protocol.PAPER) == 0
+    assert isnan(measure("sensitivity", FALSE, Protocol.ALL))
+
+
+def test_case_is_its_slices_taken_together():
+    summary = summarise_segmentation([case("a", RIGHT, MISSED), case("b", HALF)], Protocol.ALL)
+    assert summary.per_case["dice"].value == pytest.approx((20 / 30 + 10 / 20) / 2)
+    assert summary.per_case["dice"].n == 2
+
+
+def test_case_in_which_nothing_was_found_has_no_value_in_the_paper():
+    summary = summarise_segmentation([case("a", MISSED, BOTH_EMPTY), case("b", HALF)], Protocol.PAPER)
+    assert summary.per_case["dice"].n == 1
+    assert summary.per_case["dice"].value == pytest.approx(0.5)
+
+
+@pytest.fixture(scope="module")
+def marked_chest(coarse_phantom, tmp_path_factory):
+    """A folder with a CT, its lungs, and as its true infection the mask that the program itself finds."""
+    folder = tmp_path_factory.mktemp("marked")
+    volume = coarse_phantom.volume
+    lungs = segment_lungs(volume).labels
+    pixel_mm2 = volume.geometry.spacing_mm[0] * volume.geometry.spacing_mm[1]
+    found = segment_infection(volume.hu, lungs > 0, pixel_mm2, FINDING).mask
+    for name, array in (("ct", volume.hu), ("mask", found.astype(np.uint8)), ("lungs", lungs)):
+        image = sitk.GetImageFromArray(array)
+        image.SetSpacing(volume.geometry.spacing_mm)
+        image.SetOrigin(volume.geometry.origin_mm)
+        sitk.WriteImage(image, str(folder / f"{name}.nii.gz"))
+        sitk.WriteImage(image[:, :, ::-1], str(folder / f"{name}_head_first.nii.gz"))
+    assert found.any(axis=(1, 2)).sum() > 20
+    return folder
+
+
+FINDING = mask_config("default")
+
+
+@pytest.mark.parametrize(("ct", "mask"), [("ct", "mask"), ("ct", "mask_head_first"), ("ct_head_first", "mask")])
+def test_own_mask_agrees_with_itself_however_both_are_stored(marked_chest, ct, mask):
+    record = evaluate_segmentation(
+        Case("c", marked_chest / f"{ct}.nii.gz", marked_chest / f"{mask}.nii.gz"), config=FINDING
+    )
+    agreement = case_agreement("c", record)
+    assert len(agreement.slices) == 72
+    assert {s.agreement.dice for s in agreement.slices} == {1.0}
+    assert sum(s.agreement.infected for s in agreement.slices) > 500
+
+
+def test_slices_are_numbered_as_in_the_file(marked_chest):
+    stored = read_ct(marked_chest / "ct_head_first.nii.gz")
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(marked_chest / "mask_head_first.nii.gz"))) > 0
+    number = int(np.flatnonzero(mask.any(axis=(1, 2)))[0]) + 1
+    files = {name: marked_chest / f"{name}_head_first.nii.gz" for name in ("ct", "mask", "lungs")}
+    loaded = load_case(Case("c", files["ct"], files["mask"], files["lungs"]), parse_slice_list(f"{number},72"))
+    assert [n for n, _ in loaded.slices] == [number, 72]
+    assert [k for _, k in loaded.slices] == [72 - number, 0]
+    assert loaded.truth[72 - number].any()
+    np.testing.assert_array_equal(loaded.truth[72 - number], mask[number - 1])
+    z_mm = [
+        s.z_mm
+        for s in case_agreement(
+            "c",
+            evaluate_segmentation(
+                Case("c", files["ct"], files["mask"], files["lungs"]), CONFIG, parse_slice_list(f"{number},72")
+            ),
+        ).slices
+    ]
+    assert z_mm == pytest.approx(stored.geometry.slice_z_mm()[[72 - number, 0]], abs=1e-3)
+
+
+def test_given_lungs_are_used(marked_chest, tmp_path):
+    lungs = sitk.ReadImage(str(marked_chest / "lungs.nii.gz"))
+    half = sitk.GetArrayFromImage(lungs)
+    half[half == 1] = 0
+    image = sitk.GetImageFromArray(half)
+    image.CopyInformation(lungs)
+    sitk.WriteImage(image, str(tmp_path / "left.nii.gz"))
+    files = marked_chest / "ct.nii.gz", marked_chest / "mask.nii.gz"
+    whole = load_case(Case("c", *files, marked_chest / "lungs.nii.gz"))
+    left = load_case(Case("c", *files, tmp_path / "left.nii.gz"))
+    assert whole.lung[:, :, :60].any()
+    assert left.lung.any()
+    assert not left.lung[:, :, :60].any()
+
+
+def test_labels_of_the_mask_can_be_chosen(marked_chest, tmp_path):
+    mask = sitk.ReadImage(str(marked_chest / "mask.nii.gz"))
+    labels = sitk.GetArrayFromImage(mask)
+    labels[:, :, 64:] *= 3  # an effusion, say
+    image = sitk.GetImageFromArray(labels)
+    image.CopyInformation(mask)
+    sitk.WriteImage(image, str(tmp_path / "labels.nii.gz"))
+    loaded = Case("c", marked_chest / "ct.nii.gz", tmp_path / "labels.nii.gz", marked_chest / "lungs.nii.gz")
+    assert load_case(loaded).truth.sum() == (labels > 0).sum()
+    assert load_case(loaded, labels=(1, 2)).truth.sum() == (labels == 1).sum() > 0
+
+
+def test_empty_lung_mask_and_missing_mask_are_refused(marked_chest, tmp_path):
+    lungs = sitk.ReadImage(str(marked_chest / "lungs.nii.gz"))
+    sitk.WriteImage(lungs * 0, str(tmp_path / "empty.nii.gz"))
+    files = marked_chest / "ct.nii.gz", marked_chest / "mask.nii.gz"
+    with pytest.raises(InputError, match=r"the lung mask empty\.nii\.gz is empty"):
+        load_case(Case("c", *files, tmp_path / "empty.nii.gz"))
+    with pytest.raises(InputError, match="no mask was found for c"):
+        load_case(Case("c", files[0]))
+
+
+def test_slices_beyond_the_last_are_refused(marked_chest):
+    case_ = Case("c", marked_chest / "ct.nii.gz", marked_chest / "mask.nii.gz", marked_chest / "lungs.nii.gz")
+    with pytest.raises(InputError, match="slice 73 of c was asked for; it has 72 slices"):
+        load_case(case_, parse_slice_list("70-73"))
+
+
+@pytest.fixture(scope="module")
+def ablation(chest_folder):
+    """The record of an ablation with the true masks of a synthetic chest."""
+    files = {name: chest_folder / f"{name}.nii.gz" for name in ("ct", "infection", "lungs")}
+    chest = Case("c", files["ct"], files["infection"], files["lungs"])
+    return evaluate_ablation(chest, FINDING, PUBLISHED_CLASSIFICATION_IMAGE, parse_slice_list("20-45"))
+
+
+def test_steps_that_are_switched_off_change_the_result(ablation):
+    for what in ("segmentation", "images"):
+        complete, *others = ablation[what].values()
+        assert len(complete) == 26
+        changed = [rows != complete for rows in others]
+        assert changed[0] or what == "segmentation"  # no lesion of this chest has a hole that the closing leaves open
+        assert all(changed[1:])
+
+
+def test_steps_do_what_their_names_say(ablation):
+    marked = {name: sum(row[2] + row[3] for row in rows) for name, rows in ablation["segmentation"].items()}
+    assert marked["without filling"] <= marked[COMPLETE]
+    assert marked["without boundary"] < marked[COMPLETE]
+    assert marked["without vesselness"] > marked[COMPLETE]
+    assert marked["without area opening"] > marked[COMPLETE]
+    lit = {name: sum(row[2] + row[3] for row in rows) for name, rows in ablation["images"].items()}
+    published = lit["as published"]
+    assert lit["without filling and boundary"] < min(lit["without filling"], lit["without boundary"])
+    assert max(v for name, v in lit.items() if name != "as published") < published
+
+
+def test_variants_differ_in_their_step_alone():
+    for variants in (segmentation_variants(CONFIG), image_variants(PUBLISHED_CLASSIFICATION_IMAGE)):
+        configs = list(variants.values())
+        assert len(set(configs)) == len(configs)
+    assert segmentation_variants(CONFIG)[COMPLETE] == CONFIG
+    assert not segmentation_variants(CONFIG)["without filling"].fill_holes
