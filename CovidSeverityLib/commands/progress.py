@@ -27,6 +27,10 @@ STAGE_TITLES = {
 }
 
 
+CASE_SPEED_FROM_S = 3600.0
+"""The time left is estimated from the cases of the last hour: one can take longer than rich's usual half minute."""
+
+
 @contextmanager
 def progress_for(kind: str, json_stream: TextIO, of_cases: bool = False) -> Iterator[Progress | None]:
     """A progress function that lives as long as the ``with`` block.
@@ -95,7 +99,8 @@ def _case_bar() -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (TextColumn("Cases"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with _rich_bar(*columns, TimeRemainingColumn(), TextColumn("left")) as bar:
+    columns = (*columns, TimeRemainingColumn(), TextColumn("left"))
+    with _rich_bar(*columns, speed_from_s=CASE_SPEED_FROM_S) as bar:
 
         def show(_stage: str, done: int, total: int) -> None:
             if not bar.tasks:  # what an earlier run has done must not count as speed
@@ -105,8 +110,8 @@ def _case_bar() -> Iterator[Progress]:
         yield show
 
 
-def _rich_bar(*columns: ProgressColumn) -> RichProgress:
+def _rich_bar(*columns: ProgressColumn, speed_from_s: float = 30.0) -> RichProgress:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
 
-    return RichProgress(*columns, console=Console(stderr=True), transient=True)
+    return RichProgress(*columns, console=Console(stderr=True), transient=True, speed_estimate_period=speed_from_s)

@@ -1,8 +1,10 @@
 """``covid-severity evaluate``: folders and tables in, tables, plots and a summary out."""
 
 import csv
+import io
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from sklearn import metrics as oracle
 
 from CovidSeverityLib import analyze, read_ct
 from CovidSeverityLib.commands import evaluations
+from CovidSeverityLib.commands.progress import progress_for
 from CovidSeverityLib.evaluation import extras
 from CovidSeverityLib.evaluation.segmentation import evaluate_segmentation
 
@@ -154,6 +157,24 @@ def test_progress_tells_cases_done_and_time_left(program, study, tmp_path):
     assert lines[0]["seconds_left"] is None
     assert lines[1]["seconds_left"] > 0
     assert lines[3]["seconds_left"] == 0
+
+
+def test_bar_tells_cases_done_and_time_left_however_slow_they_are(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    now = 1000.0
+    monkeypatch.setattr("rich.console.monotonic", lambda: now)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_for("bar", io.StringIO(), of_cases=True) as progress:
+        for done in (20, 21, 22, 23):
+            progress("cases", done, 100)
+            now += 60.0
+    drawn = sys.stderr.getvalue()
+    assert "23/100" in drawn
+    assert "1:17:00" in drawn  # 77 cases at a minute each; the 20 of an earlier run were not done in no time
 
 
 def test_json_is_the_summary_and_nothing_else(program, study, tmp_path):
