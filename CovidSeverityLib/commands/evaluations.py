@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -44,42 +44,45 @@ IMAGE_VARIANTS = {
 
 def segmentation(arguments: argparse.Namespace) -> None:
     """Run ``evaluate segmentation``."""
-    require("scipy")
-    config = mask_config(arguments.profile)
     protocol = Protocol(arguments.protocol)
-    masked = _MaskedCases(arguments)
-    evaluate = partial(evaluate_segmentation, config=config, slices=masked.slices, labels=masked.labels)
-
-    def finish(records: Mapping[str, Record], facts: RunFacts) -> Outputs:
-        return segmentation_outputs([case_agreement(name, r) for name, r in records.items()], protocol, facts)
-
-    run_plan(
-        EvaluationPlan(
-            names=tuple(masked.cases),
-            evaluate=lambda name: evaluate(masked.cases[name]),
-            finish=finish,
-            made_with={"evaluation": "segmentation", "configuration": asdict(config), **masked.made_with},
-            failures=masked.failures,
-            profile=arguments.profile,
-            remarks=masked.remarks,
-        ),
+    _run_masked(
         arguments,
+        "segmentation",
+        partial(evaluate_segmentation, config=mask_config(arguments.profile)),
+        lambda records, facts: segmentation_outputs(
+            [case_agreement(name, record) for name, record in records.items()], protocol, facts
+        ),
     )
 
 
 def ablation(arguments: argparse.Namespace) -> None:
     """Run ``evaluate ablation``."""
-    require("scipy")
-    config, image = mask_config(arguments.profile), PUBLISHED_CLASSIFICATION_IMAGE
     protocol = Protocol(arguments.protocol)
+    image = PUBLISHED_CLASSIFICATION_IMAGE
+    _run_masked(
+        arguments,
+        "ablation",
+        partial(evaluate_ablation, infection=mask_config(arguments.profile), image=image),
+        lambda records, facts: ablation_outputs(records, protocol, facts),
+    )
+
+
+def _run_masked(
+    arguments: argparse.Namespace,
+    what: str,
+    evaluate: partial[Record],
+    finish: Callable[[Mapping[str, Record], RunFacts], Outputs],
+) -> None:
+    """Run an evaluation against masks; the configurations that ``evaluate`` is bound to decide its records."""
+    require("scipy")
     masked = _MaskedCases(arguments)
-    evaluate = partial(evaluate_ablation, infection=config, image=image, slices=masked.slices, labels=masked.labels)
+    configurations = {name: asdict(config) for name, config in evaluate.keywords.items()}
     run_plan(
         EvaluationPlan(
             names=tuple(masked.cases),
-            evaluate=lambda name: evaluate(masked.cases[name]),
-            finish=lambda records, facts: ablation_outputs(records, protocol, facts),
-            made_with={"evaluation": "ablation", "configuration": asdict(config), **masked.made_with},
+            evaluate=lambda name: evaluate(masked.cases[name], slices=masked.slices, labels=masked.labels),
+            finish=finish,
+            made_with={"evaluation": what, "configuration": configurations, **masked.made_with},
             failures=masked.failures,
             profile=arguments.profile,
             remarks=masked.remarks,
@@ -102,7 +105,7 @@ def ctss(arguments: argparse.Namespace) -> None:
         raise InputError("--images needs the radiologists' scores: --truth CSV")
     cases, failures, remarks = _named_cases(arguments.images, truth)
 
-    def finish(records: Mapping[str, Record], facts: RunFacts) -> Outputs:
+    def outputs(records: Mapping[str, Record], facts: RunFacts) -> Outputs:
         extra = {
             **lobe_columns(records, tuple(records)),
             **{key: [record[key] for record in records.values()] for key in ("infection_percent", "seconds")},
@@ -113,7 +116,7 @@ def ctss(arguments: argparse.Namespace) -> None:
         EvaluationPlan(
             names=tuple(cases),
             evaluate=lambda name: evaluate_severity(cases[name], config),
-            finish=finish,
+            finish=outputs,
             made_with={
                 "evaluation": "ctss",
                 "configuration": config.as_dict(),
@@ -142,7 +145,7 @@ def classification(arguments: argparse.Namespace) -> None:
 
     classifier, config = load_classifier(weights), IMAGE_VARIANTS[arguments.image]
 
-    def finish(records: Mapping[str, Record], facts: RunFacts) -> Outputs:
+    def outputs(records: Mapping[str, Record], facts: RunFacts) -> Outputs:
         found = {name: Diagnosis(record["label"]) for name, record in records.items()}
         scores = {name: record["scores"] for name, record in records.items()}
         extra = {key: [record[key] for record in records.values()] for key in ("slices", "seconds")}
@@ -152,7 +155,7 @@ def classification(arguments: argparse.Namespace) -> None:
         EvaluationPlan(
             names=tuple(cases),
             evaluate=lambda name: evaluate_classification(cases[name], classifier, config),
-            finish=finish,
+            finish=outputs,
             made_with={
                 "evaluation": "classification",
                 "configuration": asdict(config),

@@ -299,6 +299,35 @@ def test_diagnoses_that_exist_are_scored(program, tmp_path):
     assert names(out) == {"results.csv", "failures.csv", "summary.json", "table.md", "confusion.png", "roc.png"}
 
 
+def test_images_are_classified_slice_by_slice_and_voted_on(program, study, tmp_path, monkeypatch):
+    weights = tmp_path / "weights.hdf5"
+    weights.touch()
+    seen = []
+
+    def classifier(images):
+        """COVID-19 where a tenth of the image is lit."""
+        seen.append(images.shape)
+        lit = (images > 0).mean(axis=(1, 2))
+        return np.stack([0.9 - 0.8 * (lit > 0.1), 0 * lit + 0.05, 0.05 + 0.8 * (lit > 0.1)], axis=1)
+
+    monkeypatch.setattr("CovidSeverityLib.classification.network.load_classifier", lambda path: classifier)
+    labels = write_csv(tmp_path / "l.csv", ("case", "label"), ("study_1", "COVID-19"), ("study_2", "normal"))
+    options = ("--images", study / "images", "--labels", labels, "--classifier", weights, "-o", tmp_path / "out")
+    run = program("evaluate", "classification", *options)
+    assert run.status == 0, run.err
+    first, second = rows(tmp_path / "out" / "results.csv")
+    assert (first["truth"], second["truth"]) == ("COVID-19", "normal")
+    assert first["predicted"] == second["predicted"]  # the same chest twice
+    scores = [float(first[f"score_{name}"]) for name in ("normal", "cap", "covid19")]
+    assert sum(scores) == pytest.approx(1, abs=1e-5)
+    assert int(first["slices"]) == sum(shape[0] for shape in seen) / 2 > 20
+    assert {shape[1:] for shape in seen} == {(512, 512)}
+    assert summary(tmp_path / "out")["accuracy"]["value"] == 0.5
+    other = program("evaluate", "classification", *options, "--image", "without-boundary", "--resume")
+    assert other.status == 2
+    assert "was made with another configuration" in other.err
+
+
 def test_prediction_without_label_or_with_an_unclear_name_is_named(program, tmp_path):
     labels = write_csv(
         tmp_path / "l.csv", ("case", "label"), ("./P001", "COVID-19"), ("P002", "CAP"), ("P003", "normal")
