@@ -68,7 +68,8 @@ def run_plan(plan: EvaluationPlan, arguments: argparse.Namespace) -> None:
     kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
     with progress_for(kind, sys.stderr if arguments.json else sys.stdout, of_cases=True) as progress:
         failures = (*plan.failures, *run_cases(plan.names, plan.evaluate, journal, progress))
-    records = {name: journal.records[name] for name in plan.names if name in journal.records}
+    known = journal.records
+    records = {name: known[name] for name in plan.names if name in known}
     if not records:
         journal.discard()
         raise _nothing_done(failures, folder)

@@ -114,13 +114,16 @@ def clustered_mean(groups: Sequence[Sequence[float]]) -> Estimate:
     """The mean over the values of all groups, its interval by resampling whole groups.
 
     Slices of one patient resemble each other: resampling them one by one would give an interval that is too narrow.
-    With a single group there is nothing else to resample, and no interval is given.
+    Within a single group there is nothing else to resample, and that is done: right for a file of single slices of many
+    patients, too narrow for one patient. Whoever shows the interval has to say so.
 
     Parameters
     ----------
     groups : the values of each group; what is not a number is left out. ``n`` of the result counts values.
     """
     kept = [[v for v in group if isfinite(v)] for group in groups]
+    if len(groups) == 1:
+        return mean_estimate(kept[0])
     kept = [group for group in kept if group]
     sums = np.array([sum(group) for group in kept], dtype=np.float64)
     sizes = np.array([len(group) for group in kept], dtype=np.float64)

@@ -67,7 +67,7 @@ class Journal:
         if resume:
             source = self.path if self.path.exists() else finished
             self._records = self._read(source) if source.exists() else {}
-        elif self.path.exists():
+        elif self.path.exists() and len(self.path.read_bytes().splitlines()) > 1:
             raise InputError(
                 f"an unfinished run is in {self.folder}: --resume goes on with it, "
                 f"and removing {UNFINISHED_NAME} lets a new one begin"

@@ -22,8 +22,8 @@ def segmentation_outputs(cases: Sequence[CaseAgreement], protocol: Protocol, fac
     dice = summary.per_case["dice"]
     return Outputs(
         results=_results(cases, pooled, protocol),
-        summary=summary_head("segmentation", facts) | _summary(summary),
-        table=_table(summary, facts),
+        summary=summary_head("segmentation", facts) | _summary(summary, _resampled(cases)),
+        table=_table(summary, facts, _resampled(cases)),
         headline=f"{facts.text}, protocol {protocol.value}\nDice per case {dice.text()}, "
         f"per slice {summary.per_slice['dice'].text()} ({counted(summary.slices, 'slice')})",
         plots={
@@ -59,17 +59,31 @@ def _slices(cases: Sequence[CaseAgreement], protocol: Protocol) -> Table:
     return Table(("case", "slice", "z_mm", "counted", *MEASURES, *COUNTS), tuple(rows))
 
 
-def _summary(summary: SegmentationSummary) -> dict[str, object]:
+def _resampled(cases: Sequence[CaseAgreement]) -> str:
+    """What the intervals over slices come from."""
+    return "cases" if len(cases) > 1 else "slices"
+
+
+def _summary(summary: SegmentationSummary, resampled: str) -> dict[str, object]:
     return {
         "protocol": {"name": summary.protocol.value, "meaning": summary.protocol.meaning},
         "slices": summary.slices,
         "slices_left_out": summary.left_out,
+        "per_slice_resampled": resampled,
         "per_slice": estimates_dict(summary.per_slice),
         "per_case": estimates_dict(summary.per_case),
     }
 
 
-def _table(summary: SegmentationSummary, facts: RunFacts) -> str:
+RESAMPLED = {
+    "cases": "its interval from resampling cases",
+    "slices": "its interval from resampling the slices of the only case, which is right for a set of single slices and "
+    "too narrow for slices of one patient",
+}
+"""What the table says of the intervals over slices."""
+
+
+def _table(summary: SegmentationSummary, facts: RunFacts, resampled: str) -> str:
     rows: dict[str, dict[str, Estimate]] = {
         f"per slice ({summary.slices})": dict(summary.per_slice),
         f"per case ({facts.done})": dict(summary.per_case),
@@ -79,9 +93,9 @@ def _table(summary: SegmentationSummary, facts: RunFacts) -> str:
         f"# Segmentation of the infection\n\n{facts.text}.\n\n"
         f"{estimate_table(rows, MEASURES, 'mean over')}\n"
         f"Protocol *{summary.protocol.value}*: {summary.protocol.meaning}.{left_out}\n\n"
-        "Per slice: the mean over all slices that count, its interval from resampling cases. Per case: the mean over "
-        "cases, each case's slices taken together. In brackets: 95 % bootstrap interval. Measures are over whole "
-        "slices, not over the lungs alone. A measure that is not defined for a slice or case (sensitivity without "
+        f"Per slice: the mean over all slices that count, {RESAMPLED[resampled]}. Per case: the mean over cases, each "
+        "case's slices taken together. In brackets: 95 % bootstrap interval. Measures are over whole slices, not over "
+        "the lungs alone. A measure that is not defined for a slice or case (sensitivity without "
         "infection, precision without a find) is left out of its mean; `summary.json` has the number that each mean is "
         "over.\n"
     )

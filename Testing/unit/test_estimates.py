@@ -52,8 +52,14 @@ def test_slices_of_one_patient_do_not_count_as_patients():
     assert grouped.high - grouped.low > 4 * (single.high - single.low)
 
 
-def test_slices_of_a_single_patient_have_no_interval():
-    assert clustered_mean([[0.1, 0.2, 0.6]]) == Estimate(pytest.approx(0.3), None, None, 3)
+def test_slices_of_a_single_file_are_resampled_one_by_one():
+    values = [0.1, 0.2, 0.6, 0.9, 0.4]
+    assert clustered_mean([values]) == mean_estimate(values)
+    assert clustered_mean([values]).low < 0.44 < clustered_mean([values]).high
+
+
+def test_group_without_values_does_not_make_a_group_of_slices():
+    assert clustered_mean([[0.1, 0.2, 0.6], []]) == Estimate(pytest.approx(0.3), None, None, 3)
 
 
 def test_statistic_that_most_resamples_leave_undefined_has_no_interval():

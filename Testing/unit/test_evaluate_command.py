@@ -86,7 +86,7 @@ def test_segmentation_names_its_protocol_and_counts_every_slice(segmentation):
     _, out = segmentation
     found = summary(out)
     assert found["protocol"]["name"] == "all"
-    assert (found["slices"], found["slices_left_out"]) == (22, 0)
+    assert (found["slices"], found["slices_left_out"], found["per_slice_resampled"]) == (22, 0, "cases")
     assert "Protocol *all*: every slice counts" in (out / "table.md").read_text(encoding="utf-8")
     measures = ["dice", "sensitivity", "specificity", "precision", "jaccard", "mcc", "mae", "accuracy"]
     assert list(found["per_slice"]) == list(found["per_case"]) == measures
@@ -221,6 +221,8 @@ def test_slices_of_each_case_come_from_a_table(program, study, tmp_path):
     found = [(row["case"], row["slice"]) for row in rows(tmp_path / "out" / "slices.csv")]
     assert found == [("study_2", "20"), ("study_2", "21"), ("study_2", "22")]
     assert [row["case"] for row in rows(tmp_path / "out" / "failures.csv")] == ["study_5"]
+    assert summary(tmp_path / "out")["per_slice_resampled"] == "slices"
+    assert "resampling the slices of the only case" in (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
 
 
 def test_ablation_compares_every_step(program, study, tmp_path):
