@@ -18,8 +18,9 @@ def summary_text(analysis: Analysis) -> str:
 
 
 def _score_lines(analysis: Analysis) -> Iterator[str]:
+    variant = "" if analysis.ctss_max_variant is None else f", {analysis.ctss_max_variant} by the maximum over slices"
     yield from _wrapped(
-        f"CTSS {analysis.ctss}/{CTSS_MAX} ({analysis.severity.label}); "
+        f"CTSS {analysis.ctss}/{CTSS_MAX} ({analysis.severity.label}){variant}; "
         f"total severity score {analysis.total_severity_score}/{TSS_MAX}"
     )
     yield from map(_lobe_line, analysis.lobe_scores)

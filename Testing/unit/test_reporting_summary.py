@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from CovidSeverityLib.reporting import summary_text
 from CovidSeverityLib.types import NoteSeverity, QualityNote, Side
 
@@ -9,6 +11,11 @@ from CovidSeverityLib.types import NoteSeverity, QualityNote, Side
 def test_first_line_is_the_score(factory):
     analysis = factory.make_analysis()
     assert summary_text(analysis).splitlines()[0].startswith(f"CTSS {analysis.ctss}/25 (mild)")
+
+
+def test_maximum_variant_is_told_where_there_is_one(factory):
+    analysis = replace(factory.make_analysis(), ctss_max_variant=15)
+    assert "15 by the maximum over slices;" in summary_text(analysis).splitlines()[0]
 
 
 def test_every_lobe_and_both_lungs_are_named(factory):
