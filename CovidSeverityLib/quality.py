@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from .features.regions import LobeSegmentation
-from .types import NoteSeverity, QualityNote, Side
+from .types import LOBE_NAMES, NoteSeverity, QualityNote, Side
 
 LITTLE_INVOLVEMENT_PERCENT = 0.5
 """Less infected lung than this cannot be told from none: in healthy lungs up to 0.23 % were marked (large vessels near
@@ -14,6 +14,9 @@ the hilum and the blurred dome of the diaphragm; one scan and eight phantoms).""
 SMALL_LUNGS_ML = 1500.0
 """Both lungs of an adult at full inspiration hold 4-6 litres; under this the scan was taken in expiration, the lungs
 are collapsed, or part of them was not found."""
+
+UNSURE_LOBE = 0.7
+"""Confidence of a lobe under which a reader is warned: under what the atlas alone reaches for the middle lobe."""
 
 USUAL_RIGHT_TO_LEFT = (0.65, 1.8)
 """The right lung is usually 1.05 to 1.2 times as large as the left; outside these limits one of them is ill or lost."""
@@ -39,6 +42,14 @@ def _lobe_notes(lobes: LobeSegmentation) -> Iterator[QualityNote]:
             "lobes_approximate",
             NoteSeverity.INFO,
             f"Lobes are approximate ({lobes.source}); single scores can be off where disease is near a fissure.",
+        )
+    unsure = [lobe for lobe, sure in (lobes.confidence or {}).items() if sure < UNSURE_LOBE]
+    if unsure:
+        shown = ", ".join(f"{LOBE_NAMES[lobe]} {lobes.confidence[lobe]:.2f}" for lobe in unsure)
+        yield QualityNote(
+            "lobes_unsure",
+            NoteSeverity.WARNING,
+            f"Outlines of lobes are unsure (expected Dice coefficient: {shown}); their scores are too.",
         )
 
 

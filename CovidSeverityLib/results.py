@@ -28,8 +28,27 @@ class MixtureFit:
 
 
 @dataclass(frozen=True)
+class FissureFinding:
+    """How a fissure between two lobes was found.
+
+    Parameters
+    ----------
+    name : "right oblique", "right horizontal" or "left oblique".
+    seen_percent : part of its area that the image shows; the rest is an atlas's.
+    expected_mm : expected mean distance to the true fissure, mm.
+    """
+
+    name: str
+    seen_percent: float
+    expected_mm: float
+
+
+@dataclass(frozen=True)
 class LobeScore:
-    """What was found in one lobe: ``score`` 0-5 (CTSS) and ``total_severity_score`` 0-4 (TSS, Chung 2020)."""
+    """What was found in one lobe: ``score`` 0-5 (CTSS) and ``total_severity_score`` 0-4 (TSS, Chung 2020).
+
+    ``confidence`` is the lobe's expected Dice coefficient with the true one, 0 to 1; None where it is not known.
+    """
 
     lobe: Lobe
     voxels: int
@@ -37,6 +56,7 @@ class LobeScore:
     voxel_ml: float
     score: int
     total_severity_score: int
+    confidence: float | None = None
 
     @property
     def volume_ml(self) -> float:
@@ -116,6 +136,7 @@ class Provenance:
     lungs_from: str
     lobes_from: str
     lobes_approximate: bool
+    fissures: tuple[FissureFinding, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

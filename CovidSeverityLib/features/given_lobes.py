@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ def fit_to_lungs(lobes: LobeSegmentation, lungs: NDArray[np.uint8]) -> LobeSegme
         distances = np.stack([distance_to(lobes.labels[box] == lobe, (1.0, 1.0, 1.0)) for lobe in of_side])
         nearest = np.array(of_side, dtype=np.uint8)[distances.argmin(axis=0)]
         labels[box][wrong[box]] = nearest[wrong[box]]
-    return LobeSegmentation(labels, lobes.source, lobes.approximate)
+    return replace(lobes, labels=labels)
 
 
 def lungs_of(lobes: LobeSegmentation) -> NDArray[np.uint8]:

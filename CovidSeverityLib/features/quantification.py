@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,12 @@ def count_voxels(lungs: NDArray[np.uint8], lobes: NDArray[np.uint8], infected: N
     return Counts(lung, sick)
 
 
-def lobe_scores(counts: Counts, voxel_ml: float, scores: dict[Lobe, int] | None = None) -> tuple[LobeScore, ...]:
+def lobe_scores(
+    counts: Counts,
+    voxel_ml: float,
+    scores: dict[Lobe, int] | None = None,
+    confidence: Mapping[Lobe, float] | None = None,
+) -> tuple[LobeScore, ...]:
     """Every lobe's volume, involvement and scores.
 
     Parameters
@@ -50,13 +56,16 @@ def lobe_scores(counts: Counts, voxel_ml: float, scores: dict[Lobe, int] | None 
     counts : of the whole volume.
     voxel_ml : volume of a voxel, ml.
     scores : CTSS of every lobe where it was found otherwise; None scores the involved share of its volume.
+    confidence : of every lobe's outline, 0 to 1, where it is known.
     """
     result = []
     for lobe in Lobe:
         voxels, infected = int(counts.lung[:, lobe].sum()), int(counts.infected[:, lobe].sum())
         percent = 100.0 * infected / voxels if voxels else 0.0
         score = score_for_percent(percent) if scores is None else scores[lobe]
-        result.append(LobeScore(lobe, voxels, infected, voxel_ml, score, total_severity_score_for_percent(percent)))
+        total = total_severity_score_for_percent(percent)
+        sure = confidence.get(lobe) if confidence else None
+        result.append(LobeScore(lobe, voxels, infected, voxel_ml, score, total, sure))
     return tuple(result)
 
 

@@ -1,75 +1,41 @@
-"""Lobes and the published method's regions, from the lungs alone."""
+"""What divides the lungs, and the published method's regions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import radians, tan
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.types import Geometry, Lobe, Side, frozen_array
-
-FISSURE_INCLINATION_DEG = 50.0
-"""Slope of the oblique fissures against the axial plane, rising towards the back (anatomy texts: from the fourth
-thoracic vertebra to the sixth costal cartilage, 45 to 60 degrees)."""
-
-LOWER_LOBE_SHARE = {Side.RIGHT: 0.46, Side.LEFT: 0.48}
-MIDDLE_LOBE_SHARE = 0.18
-"""Shares of a lung's volume: lower lobes a little under half, the middle lobe a sixth to a fifth of the right lung
-(lobar volumes in health; between persons they vary by several per cent of the lung)."""
+from CovidSeverityLib.results import FissureFinding
+from CovidSeverityLib.types import Lobe, Side, frozen_array
 
 
 @dataclass(frozen=True, eq=False)
 class LobeSegmentation:
-    """``labels`` is (K, J, I) uint8 of :class:`Lobe`; ``source`` names the method or the file."""
+    """Lobes and how they were made.
+
+    Parameters
+    ----------
+    labels : (K, J, I) uint8 of :class:`Lobe`.
+    source : the method or the file.
+    approximate : whether single scores may be off for that reason.
+    confidence : of every lobe, its expected Dice coefficient with the true one, 0 to 1; None where it is not known.
+    fissures : how they were found, where lobes were made from them.
+    """
 
     labels: NDArray[np.uint8]
     source: str
     approximate: bool
+    confidence: Mapping[Lobe, float] | None = None
+    fissures: tuple[FissureFinding, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", frozen_array(self.labels))
-
-
-def approximate_lobes(lungs: NDArray[np.uint8], geometry: Geometry) -> LobeSegmentation:
-    """Five lobes by flat fissures: every lung is cut by an inclined plane at the usual share of its volume.
-
-    The planes run from left to right, so that a lobe is a matter of slice and row. The fissures of the patient are not
-    looked at: borders are off by a centimetre or more, and the result says so (``approximate``).
-
-    Parameters
-    ----------
-    lungs : (K, J, I) uint8 of :class:`Side`.
-    geometry : of ``lungs``.
-    """
-    slice_mm, row_mm, _ = geometry.spacing_kji
-    k, j = np.ogrid[: lungs.shape[0], : lungs.shape[1]]
-    above_fissure = k * slice_mm - j * row_mm * tan(radians(FISSURE_INCLINATION_DEG))
-    height = np.broadcast_to(k * slice_mm, above_fissure.shape)
-    by_side = np.zeros((3, *above_fissure.shape), dtype=np.uint8)
-    for side, upper, lower in ((Side.RIGHT, Lobe.RUL, Lobe.RLL), (Side.LEFT, Lobe.LUL, Lobe.LLL)):
-        voxels = np.count_nonzero(lungs == side, axis=2)
-        in_lower = above_fissure <= _volume_quantile(above_fissure, voxels, LOWER_LOBE_SHARE[side])
-        by_side[side] = np.where(in_lower, lower, upper)
-        if side is Side.RIGHT:
-            rest = np.where(in_lower, 0, voxels)
-            share = MIDDLE_LOBE_SHARE / (1 - LOWER_LOBE_SHARE[side])
-            by_side[side][~in_lower & (height <= _volume_quantile(height, rest, share))] = Lobe.RML
-    labels = np.zeros(lungs.shape, dtype=np.uint8)
-    for n in range(lungs.shape[0]):
-        for side in Side:
-            np.copyto(labels[n], by_side[side, n][:, None], where=lungs[n] == side)
-    return LobeSegmentation(labels, "geometric split (flat fissures)", approximate=True)
-
-
-def _volume_quantile(position: NDArray, voxels: NDArray, share: float) -> float:
-    """The position below which ``share`` of the voxels lie (-inf if there are none)."""
-    if not voxels.any():
-        return -np.inf
-    order = np.argsort(position, axis=None, kind="stable")
-    below = np.cumsum(voxels.ravel()[order])
-    return float(position.ravel()[order][np.searchsorted(below, share * below[-1])])
+        if self.confidence is not None:
+            object.__setattr__(self, "confidence", MappingProxyType(dict(self.confidence)))
 
 
 def published_regions(lungs: NDArray[np.uint8]) -> LobeSegmentation:

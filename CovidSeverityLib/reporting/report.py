@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from CovidSeverityLib.ctss import CTSS_MAX, TSS_DEFINITION, TSS_MAX, TSS_SOURCE
-from CovidSeverityLib.results import Analysis, MixtureFit
+from CovidSeverityLib.results import Analysis, MixtureFit, Provenance
 from CovidSeverityLib.types import Lobe, Opacity, QualityNote, Side
 
 from .tables import ML_DECIMALS, PERCENT_DECIMALS, lobe_row, rounded
@@ -27,8 +27,9 @@ SECONDS_DECIMALS = 3
 SPACING_DECIMALS = 6
 HU_DECIMALS = 3
 WEIGHT_DECIMALS = 6
+EXPECTED_MM_DECIMALS = 1
 
-_LOBE_FIELDS = ("score", "involvement_percent", "volume_ml", "infection_ml")
+_LOBE_FIELDS = ("score", "involvement_percent", "volume_ml", "infection_ml", "confidence")
 
 
 def build_report(analysis: Analysis) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def build_report(analysis: Analysis) -> dict[str, Any]:
         "infection": _infection(analysis),
         "well_aerated_percent": _percent(analysis.well_aerated_percent),
         "mixture": _mixture(analysis.densitometry.mixture),
-        "lobes": {"method": analysis.provenance.lobes_from, "approximate": analysis.provenance.lobes_approximate},
+        "lobes": _lobes(analysis.provenance),
         "classification": analysis.classification,
         "classification_reason": analysis.classification_reason or NO_CLASSIFICATION,
         "quality": [_note(note) for note in analysis.quality],
@@ -118,6 +119,18 @@ def _infection(analysis: Analysis) -> dict[str, float]:
         "consolidation_ml": _ml(analysis.opacity_ml(Opacity.CONSOLIDATION)),
         "high_opacity_percent": _percent(analysis.high_opacity_percent),
     }
+
+
+def _lobes(provenance: Provenance) -> dict[str, Any]:
+    fissures = [
+        {
+            "name": fissure.name,
+            "seen_percent": _percent(fissure.seen_percent),
+            "expected_distance_mm": rounded(fissure.expected_mm, EXPECTED_MM_DECIMALS),
+        }
+        for fissure in provenance.fissures
+    ]
+    return {"method": provenance.lobes_from, "approximate": provenance.lobes_approximate, "fissures": fissures}
 
 
 def _mixture(fit: MixtureFit | None) -> dict[str, Any] | None:

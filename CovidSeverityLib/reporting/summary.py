@@ -30,9 +30,10 @@ def _lobe_line(score: LobeScore) -> str:
     name = f"  {score.lobe.name} {LOBE_NAMES[score.lobe]:<17}"
     if not score.voxels:
         return f"{name} absent"
+    sure = "" if score.confidence is None else f", confidence {score.confidence:.2f}"
     return (
         f"{name} score {score.score}  {score.involvement_percent:5.1f} % infected"
-        f"  ({score.infection_ml:.1f} of {score.volume_ml:.0f} ml)"
+        f"  ({score.infection_ml:.1f} of {score.volume_ml:.0f} ml){sure}"
     )
 
 

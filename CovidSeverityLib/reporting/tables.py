@@ -12,6 +12,7 @@ from CovidSeverityLib.types import LOBE_NAMES, Lobe
 PERCENT_DECIMALS = 3
 ML_DECIMALS = 2
 MM_DECIMALS = 3
+CONFIDENCE_DECIMALS = 2
 
 LOBE_COLUMNS = (
     "lobe",
@@ -21,6 +22,7 @@ LOBE_COLUMNS = (
     "involvement_percent",
     "volume_ml",
     "infection_ml",
+    "confidence",
 )
 SLICE_COLUMNS = (
     "index",
@@ -30,7 +32,7 @@ SLICE_COLUMNS = (
     *(f"infection_percent_{lobe.name}" for lobe in Lobe),
 )
 
-Row = dict[str, int | float | str]
+Row = dict[str, int | float | str | None]
 
 
 def rounded(value: float, decimals: int) -> float:
@@ -48,6 +50,7 @@ def lobe_row(score: LobeScore) -> Row:
         "involvement_percent": rounded(score.involvement_percent, PERCENT_DECIMALS),
         "volume_ml": rounded(score.volume_ml, ML_DECIMALS),
         "infection_ml": rounded(score.infection_ml, ML_DECIMALS),
+        "confidence": None if score.confidence is None else rounded(score.confidence, CONFIDENCE_DECIMALS),
     }
 
 
@@ -81,11 +84,13 @@ def _write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Row]) -> Non
     writer.writerows(_fixed_decimals(row) for row in rows)
 
 
-def _fixed_decimals(row: Mapping[str, int | float | str]) -> dict[str, str]:
-    def text(column: str, value: int | float | str) -> str:
+def _fixed_decimals(row: Mapping[str, int | float | str | None]) -> dict[str, str]:
+    def text(column: str, value: int | float | str | None) -> str:
         if not isinstance(value, float):
-            return str(value)
-        places = {"ml": ML_DECIMALS, "mm": MM_DECIMALS}.get(column.rsplit("_", 1)[-1], PERCENT_DECIMALS)
+            return "" if value is None else str(value)
+        places = {"ml": ML_DECIMALS, "mm": MM_DECIMALS, "confidence": CONFIDENCE_DECIMALS}.get(
+            column.rsplit("_", 1)[-1], PERCENT_DECIMALS
+        )
         return f"{value:.{places}f}"
 
     return {column: text(column, value) for column, value in row.items()}

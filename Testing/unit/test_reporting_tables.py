@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -32,8 +33,16 @@ def test_lobes_have_one_row_each_in_fixed_columns(factory):
         "involvement_percent",
         "volume_ml",
         "infection_ml",
+        "confidence",
     ]
     assert rows[1]["name"] == "right middle lobe"
+
+
+def test_confidence_is_empty_where_it_is_not_known(factory):
+    analysis = factory.make_analysis()
+    sure = tuple(replace(score, confidence=0.9) for score in analysis.lobe_scores)
+    assert {row["confidence"] for row in rows_of(write_lobes, analysis)} == {""}
+    assert {row["confidence"] for row in rows_of(write_lobes, replace(analysis, lobe_scores=sure))} == {"0.90"}
 
 
 def test_lobes_say_the_same_as_the_report(factory):

@@ -1,0 +1,127 @@
+"""A synthetic fissure, found again."""
+
+import numpy as np
+import pytest
+
+from CovidSeverityLib.features.fissures import LungImage, find_fissures
+from CovidSeverityLib.features.lobe_atlas import Fissure, load_atlas, surface_on_grid
+from CovidSeverityLib.features.lung_frame import LungFrame
+from CovidSeverityLib.features.sheets import patch_evidence, sheet_evidence
+
+STEP = (1.5, 1.5, 1.0)
+SPACING = (2.0, 1.6, 1.6)
+MODEL = load_atlas().fissures[Fissure.LEFT_OBLIQUE]
+LOW = np.array([-320.0, -235.0, 5.0])
+"""(K, J, I) corner of the block of lung that the tests cut out of the atlas's left lung, mm."""
+
+
+def noisy(shape, seed=0):
+    return np.random.default_rng(seed).normal(-860.0, 15.0, shape).astype(np.float32)
+
+
+def block_with(kind):
+    hu = noisy((40, 40, 31))
+    if kind == "sheet":
+        hu[:, :, 15:17] += 90
+    elif kind == "vessel":
+        hu[19:21, :, 14:17] += 200
+    elif kind == "upright sheet":
+        hu[19:21] += 90
+    return hu
+
+
+def mean_evidence(kind):
+    inside = np.ones((40, 40, 31), dtype=bool)
+    evidence = sheet_evidence(block_with(kind), inside, STEP)
+    cells = evidence.reshape(20, 2, 20, 2, 31).mean(axis=(1, 3))
+    return evidence, patch_evidence(cells, np.ones(cells.shape, dtype=np.float32), 3.0, 1.0)
+
+
+def test_sheet_gives_evidence_where_it_lies():
+    evidence, patches = mean_evidence("sheet")
+    assert set(patches[8:12, 8:12].argmax(axis=2).ravel().tolist()) <= {14, 15, 16, 17}
+    assert patches[10, 10].max() > 0.5
+    assert evidence.max() <= 1.0
+
+
+@pytest.mark.parametrize(("kind", "most"), [("nothing", 0.2), ("upright sheet", 0.2), ("vessel", 0.4)])
+def test_what_is_no_level_sheet_gives_little_evidence(kind, most):
+    """A clear sheet gives 0.86."""
+    assert mean_evidence(kind)[1][5:15, 5:15].max() < most
+
+
+def test_outside_the_lung_there_is_no_evidence():
+    inside = np.zeros((40, 40, 31), dtype=bool)
+    assert not sheet_evidence(block_with("sheet"), inside, STEP).any()
+    inside[:20] = True
+    assert not sheet_evidence(block_with("sheet"), inside, STEP)[20:].any()
+
+
+def test_constant_block_gives_no_evidence():
+    hu = np.full((12, 12, 12), -850.0, dtype=np.float32)
+    assert not sheet_evidence(hu, np.ones(hu.shape, dtype=bool), STEP).any()
+
+
+def true_height(a, b, offset_mm):
+    """The atlas, moved and bent."""
+    mean = surface_on_grid(MODEL.mean, MODEL.plane, a, b)
+    return mean + offset_mm + 5.0 * np.sin(a[:, None] / 35.0) * np.cos(b[None, :] / 45.0)
+
+
+def lung_with_fissure(offset_mm, contrast=110.0):
+    """A block of lung in atlas coordinates with a curved sheet, blurred over 2 mm."""
+    shape = (116, 110, 72)
+    k, j, i = (LOW[n] + SPACING[n] * np.arange(shape[n]) for n in range(3))
+    hu = noisy(shape)
+    a, b, h = MODEL.plane.of_atlas(k[:, None, None], j[None, :, None], i[None, None, :])
+    grid_a, grid_b = np.arange(-90.0, 90.0), np.arange(-170.0, 170.0)
+    table = true_height(grid_a, grid_b, offset_mm)
+    rows = np.clip(np.rint(a - grid_a[0]), 0, 179).astype(int), np.clip(np.rint(b - grid_b[0]), 0, 339).astype(int)
+    off = h - table[np.broadcast_arrays(*rows)[0], np.broadcast_arrays(*rows)[1]]
+    hu += (contrast * np.exp(-0.5 * (off / 1.0) ** 2)).astype(np.float32)
+    frame = LungFrame((1.0, 1.0, 1.0), tuple(LOW.tolist()))
+    mask = np.zeros(shape, dtype=bool)
+    mask[3:-3, 3:-3, 3:-3] = True
+    return LungImage(np.rint(hu).astype(np.int16), mask, SPACING, frame)
+
+
+def found_in(image):
+    return find_fissures(image, {Fissure.LEFT_OBLIQUE: MODEL})[Fissure.LEFT_OBLIQUE]
+
+
+@pytest.mark.parametrize("offset_mm", [0.0, 14.0, -18.0])
+def test_curved_sheet_is_found_within_two_millimetres(offset_mm):
+    surface = found_in(lung_with_fissure(offset_mm))
+    off = np.abs(surface.height - true_height(surface.a, surface.b, offset_mm))
+    well_inside = surface.inside & (surface.seen > 0.5)
+    assert well_inside.sum() > 0.6 * surface.inside.sum()
+    assert off[surface.inside].mean() < 2.0
+    assert off[well_inside].mean() < 1.5
+
+
+def test_where_no_sheet_is_seen_the_atlas_hardly_moves():
+    """Noise looks like a sheet here and there; it moves the surface by less than the atlas's own error."""
+    surface = found_in(lung_with_fissure(10.0, contrast=0.0))
+    mean = surface_on_grid(MODEL.mean, MODEL.plane, surface.a, surface.b)
+    assert surface.seen[surface.inside].mean() < 0.1
+    assert np.abs(surface.height - mean)[surface.inside].mean() < 0.7 * MODEL.distance_mm
+    assert surface.expected_mm[surface.inside].mean() > 0.4 * MODEL.distance_mm
+
+
+def test_seen_fissure_is_expected_nearer_than_a_guessed_one():
+    seen = found_in(lung_with_fissure(5.0))
+    guessed = found_in(lung_with_fissure(5.0, contrast=0.0))
+    assert seen.expected_mm[seen.inside].mean() < 0.5 * guessed.expected_mm[guessed.inside].mean()
+
+
+def test_same_lung_gives_the_same_bits():
+    first, second = (found_in(lung_with_fissure(5.0)) for _ in range(2))
+    np.testing.assert_array_equal(first.height, second.height)
+    np.testing.assert_array_equal(first.expected_mm, second.expected_mm)
+
+
+def test_height_above_is_measured_from_the_surface():
+    surface = found_in(lung_with_fissure(0.0))
+    p, q = 30, 50
+    k, j, i = surface.plane.to_atlas(surface.a[p : p + 1], surface.b[q : q + 1], surface.height[p, q] + 7.0)
+    np.testing.assert_allclose(surface.above(k, j, i), 7.0, atol=1e-6)
