@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .errors import InputError
 from .features.classification_image import ClassificationImageConfig
 from .features.published_score import SliceScoreConfig
 from .segmentation.infection import InfectionConfig
+from .segmentation.lesions import LesionConfig
 from .segmentation.mixture import MixtureConfig
 from .segmentation.vesselness import VesselnessConfig
 
@@ -22,11 +23,13 @@ class AnalysisConfig:
     Parameters
     ----------
     profile : name of the profile that this configuration began as.
-    infection : the infection mask.
+    lesions : the infection mask of the default profile; None marks it as published.
+    infection : the published infection mask, and the mixture that the report draws.
     slice_scores : None scores lobes by their volume; otherwise the published slice-wise score over rows of slices.
     """
 
     profile: str = "default"
+    lesions: LesionConfig | None = LesionConfig()
     infection: InfectionConfig = InfectionConfig()
     slice_scores: SliceScoreConfig | None = None
 
@@ -42,7 +45,7 @@ class AnalysisConfig:
         if profile == "default":
             return cls()
         if profile == "reference":
-            return cls(profile="reference", infection=PUBLISHED_CTSS, slice_scores=SliceScoreConfig())
+            return cls(profile="reference", lesions=None, infection=PUBLISHED_CTSS, slice_scores=SliceScoreConfig())
         raise InputError(f"no profile {profile!r}; there are {' and '.join(PROFILES)}")
 
     def as_dict(self) -> dict[str, Any]:
@@ -81,7 +84,7 @@ PUBLISHED_CLASSIFICATION_IMAGE = ClassificationImageConfig(infection=PUBLISHED_C
 """What the published classifier was trained with: the windows of the severity score, vessels and small objects kept."""
 
 
-def mask_config(profile: str) -> InfectionConfig:
+def mask_config(profile: str) -> AnalysisConfig:
     """How ``profile`` marks infection where the mask itself is wanted: for ``"reference"``, as in the paper's tables.
 
     Raises
@@ -89,4 +92,5 @@ def mask_config(profile: str) -> InfectionConfig:
     InputError
         If there is no such profile.
     """
-    return PUBLISHED_SEGMENTATION if profile == "reference" else AnalysisConfig.for_profile(profile).infection
+    config = AnalysisConfig.for_profile(profile)
+    return config if config.lesions is not None else replace(config, infection=PUBLISHED_SEGMENTATION)

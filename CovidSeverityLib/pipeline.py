@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .config import AnalysisConfig
 from .ctss import CTSS_DEFINITION, CTSS_REFERENCE_DEFINITION, severity_for
 from .features.given_lobes import fit_to_lungs, lungs_of
+from .features.lobes import anatomical_lobes
 from .features.published_score import PublishedScore, published_score
 from .features.quantification import (
     Counts,
@@ -24,11 +25,12 @@ from .features.quantification import (
     side_voxels,
     slice_rows,
 )
-from .features.regions import LobeSegmentation, approximate_lobes, published_regions
+from .features.regions import LobeSegmentation, published_regions
 from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
 from .quality import result_notes
 from .results import Analysis, Provenance
 from .segmentation.infection import opacity_labels, segment_infection
+from .segmentation.lesions import segment_lesions
 from .types import CtVolume, Progress
 from .version import __version__
 
@@ -74,10 +76,31 @@ def analyze(
     with clock.stage("lobes"):
         regions = _lobes(volume, found.labels, lobes, config)
     with clock.stage("infection", reports_itself=True):
-        pixel_mm2 = volume.geometry.spacing_mm[0] * volume.geometry.spacing_mm[1]
-        infection = segment_infection(volume.hu, found.labels > 0, pixel_mm2, config.infection, progress)
+        infected = mark_infection(volume, found.labels > 0, config, progress)
     with clock.stage("scores"):
-        return _assemble(volume, config, found, regions, infection.mask, clock)
+        return _assemble(volume, config, found, regions, infected, clock)
+
+
+def mark_infection(
+    volume: CtVolume, lung: NDArray[np.bool_], config: AnalysisConfig, progress: Progress | None = None
+) -> NDArray[np.bool_]:
+    """The infection mask of a profile.
+
+    Parameters
+    ----------
+    volume : chest CT.
+    lung : (K, J, I) bool, at least one voxel.
+    config : of the profile.
+    progress : called with stage "infection".
+
+    Returns
+    -------
+    (K, J, I) bool.
+    """
+    if config.lesions is not None:
+        return segment_lesions(volume.hu, lung, volume.geometry, config.lesions, progress)
+    pixel_mm2 = volume.geometry.spacing_mm[0] * volume.geometry.spacing_mm[1]
+    return segment_infection(volume.hu, lung, pixel_mm2, config.infection, progress).mask
 
 
 def _lungs(
@@ -96,7 +119,7 @@ def _lobes(
 ) -> LobeSegmentation:
     if config.slice_scores is not None:
         return published_regions(lungs)
-    return fit_to_lungs(lobes, lungs) if lobes is not None else approximate_lobes(lungs, volume.geometry)
+    return fit_to_lungs(lobes, lungs) if lobes is not None else anatomical_lobes(volume, lungs)
 
 
 def _published_score(volume: CtVolume, counts: Counts, config: AnalysisConfig) -> PublishedScore | None:
@@ -116,7 +139,7 @@ def _assemble(
     ml = volume.geometry.voxel_ml
     counts = count_voxels(lungs.labels, lobes.labels, infected)
     published = _published_score(volume, counts, config)
-    scores = lobe_scores(counts, ml, published.mean if published else None)
+    scores = lobe_scores(counts, ml, published.mean if published else None, lobes.confidence)
     opacities = opacity_labels(volume.hu, infected)
     sides = side_voxels(lungs.labels)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
@@ -141,6 +164,7 @@ def _assemble(
             lungs_from=lungs.source,
             lobes_from=lobes.source,
             lobes_approximate=lobes.approximate,
+            fissures=lobes.fissures,
         ),
         quality=(*volume.notes, *lungs.notes, *notes),
         ctss_max_variant=sum(published.maximum.values()) if published else None,

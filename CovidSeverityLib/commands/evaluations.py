@@ -62,7 +62,7 @@ def ablation(arguments: argparse.Namespace) -> None:
     _run_masked(
         arguments,
         "ablation",
-        partial(evaluate_ablation, infection=mask_config(arguments.profile), image=image),
+        partial(evaluate_ablation, mask=mask_config(arguments.profile), image=image),
         lambda records, facts: ablation_outputs(records, protocol, facts),
     )
 

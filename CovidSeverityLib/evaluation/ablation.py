@@ -8,9 +8,10 @@ from types import MappingProxyType
 
 import numpy as np
 
+from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.features.classification_image import ClassificationImageConfig, classification_images
 from CovidSeverityLib.metrics import MaskAgreement
-from CovidSeverityLib.segmentation.infection import InfectionConfig, segment_infection
+from CovidSeverityLib.pipeline import mark_infection
 
 from .cases import Case
 from .estimates import Estimate
@@ -40,21 +41,30 @@ class AblationSummary:
     images: Mapping[str, Mapping[str, Estimate]]
 
 
-def segmentation_variants(config: InfectionConfig) -> Mapping[str, InfectionConfig]:
+def segmentation_variants(config: AnalysisConfig) -> Mapping[str, AnalysisConfig]:
     """The infection mask with all its steps, and without each.
 
-    The boundary step of the mask is what brings it back to a lesion's edge after the vessel filter has eaten into it:
-    the dilation of the published method, the growth of the default profile.
+    The boundary step of the mask is what brings it back to a lesion's edge: the dilation of the published method, the
+    growth of the default profile. Its vessel step there is the calibre of vessels, its area opening a volume.
     """
-    return MappingProxyType(
-        {
-            COMPLETE: config,
-            "without filling": replace(config, fill_holes=False),
-            "without boundary": replace(config, grow_px=0, closing_px=1),
-            "without vesselness": replace(config, vesselness=replace(config.vesselness, enabled=False)),
-            "without area opening": replace(config, open_area=False),
+    if config.lesions is not None:
+        steps = {
+            "without filling": {"fill_holes": False},
+            "without boundary": {"grow": False},
+            "without vesselness": {"remove_vessels": False},
+            "without area opening": {"open_volume": False},
         }
-    )
+        variants = {name: replace(config, lesions=replace(config.lesions, **step)) for name, step in steps.items()}
+    else:
+        mask = config.infection
+        published = {
+            "without filling": replace(mask, fill_holes=False),
+            "without boundary": replace(mask, grow_px=0, closing_px=1),
+            "without vesselness": replace(mask, vesselness=replace(mask.vesselness, enabled=False)),
+            "without area opening": replace(mask, open_area=False),
+        }
+        variants = {name: replace(config, infection=infection) for name, infection in published.items()}
+    return MappingProxyType({COMPLETE: config} | variants)
 
 
 def image_variants(config: ClassificationImageConfig) -> Mapping[str, ClassificationImageConfig]:
@@ -73,7 +83,7 @@ def image_variants(config: ClassificationImageConfig) -> Mapping[str, Classifica
 
 def evaluate_ablation(
     case: Case,
-    infection: InfectionConfig,
+    mask: AnalysisConfig,
     image: ClassificationImageConfig,
     slices: SliceList | None = None,
     labels: Sequence[int] | None = None,
@@ -81,8 +91,8 @@ def evaluate_ablation(
     """Every variant's agreement with the truth; see :func:`~.segmentation.load_case` for what is raised."""
     loaded = load_case(case, slices, labels)
     masks = {
-        name: compare(loaded, segment_infection(loaded.volume.hu, loaded.lung, loaded.pixel_mm2, config).mask)
-        for name, config in segmentation_variants(infection).items()
+        name: compare(loaded, mark_infection(loaded.volume, loaded.lung, config))
+        for name, config in segmentation_variants(mask).items()
     }
     images = {name: _compare_images(loaded, config) for name, config in image_variants(image).items()}
     return {"voxel_ml": loaded.volume.geometry.voxel_ml, "segmentation": masks, "images": images}

@@ -12,11 +12,12 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io import read_ct, read_mask
 from CovidSeverityLib.metrics import MaskAgreement
+from CovidSeverityLib.pipeline import mark_infection
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
-from CovidSeverityLib.segmentation.infection import InfectionConfig, segment_infection
 from CovidSeverityLib.types import CtVolume
 
 from .cases import Case
@@ -147,12 +148,12 @@ def compare(loaded: LoadedCase, found: NDArray[np.bool_]) -> list[list[float | i
 
 
 def evaluate_segmentation(
-    case: Case, config: InfectionConfig, slices: SliceList | None = None, labels: Sequence[int] | None = None
+    case: Case, config: AnalysisConfig, slices: SliceList | None = None, labels: Sequence[int] | None = None
 ) -> Record:
     """Mark the infection of a case and compare it with the truth; see :func:`load_case` for what is raised."""
     loaded = load_case(case, slices, labels)
     began = time.perf_counter()
-    found = segment_infection(loaded.volume.hu, loaded.lung, loaded.pixel_mm2, config).mask
+    found = mark_infection(loaded.volume, loaded.lung, config)
     return {
         "voxel_ml": loaded.volume.geometry.voxel_ml,
         "seconds": round(time.perf_counter() - began, 3),

@@ -22,8 +22,8 @@ from CovidSeverityLib.evaluation.segmentation import (
 )
 from CovidSeverityLib.evaluation.slice_lists import parse_slice_list
 from CovidSeverityLib.metrics import MaskAgreement
+from CovidSeverityLib.pipeline import mark_infection
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
-from CovidSeverityLib.segmentation.infection import segment_infection
 
 CONFIG = mask_config("reference")
 BOTH_EMPTY = MaskAgreement(0, 0, 0, 100)
@@ -77,8 +77,7 @@ def marked_chest(coarse_phantom, tmp_path_factory):
     folder = tmp_path_factory.mktemp("marked")
     volume = coarse_phantom.volume
     lungs = segment_lungs(volume).labels
-    pixel_mm2 = volume.geometry.spacing_mm[0] * volume.geometry.spacing_mm[1]
-    found = segment_infection(volume.hu, lungs > 0, pixel_mm2, FINDING).mask
+    found = mark_infection(volume, lungs > 0, FINDING)
     for name, array in (("ct", volume.hu), ("mask", found.astype(np.uint8)), ("lungs", lungs)):
         image = sitk.GetImageFromArray(array)
         image.SetSpacing(volume.geometry.spacing_mm)
@@ -198,8 +197,11 @@ def test_steps_do_what_their_names_say(ablation):
 
 
 def test_variants_differ_in_their_step_alone():
-    for variants in (segmentation_variants(CONFIG), image_variants(PUBLISHED_CLASSIFICATION_IMAGE)):
+    both = (segmentation_variants(CONFIG), segmentation_variants(FINDING))
+    for variants in (*both, image_variants(PUBLISHED_CLASSIFICATION_IMAGE)):
         configs = list(variants.values())
         assert len(set(configs)) == len(configs)
-    assert segmentation_variants(CONFIG)[COMPLETE] == CONFIG
-    assert not segmentation_variants(CONFIG)["without filling"].fill_holes
+    assert [next(iter(variants)) for variants in both] == [COMPLETE, COMPLETE]
+    assert (both[0][COMPLETE], both[1][COMPLETE]) == (CONFIG, FINDING)
+    assert not both[0]["without filling"].infection.fill_holes
+    assert not both[1]["without filling"].lesions.fill_holes

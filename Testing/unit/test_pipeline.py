@@ -14,6 +14,7 @@ from CovidSeverityLib.io import volume_from_array
 from CovidSeverityLib.pipeline import STAGES
 from CovidSeverityLib.results import Analysis
 from CovidSeverityLib.segmentation.infection import InfectionConfig
+from CovidSeverityLib.segmentation.lesions import LesionConfig
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
 MASKS = ("lungs", "lobes", "infection")
@@ -147,7 +148,7 @@ def test_progress_is_told_for_every_stage_in_order(coarse_phantom):
         assert of_stage[0][0] == 0
         assert of_stage[-1][0] == of_stage[-1][1]
         assert all(0 <= done <= total for done, total in of_stage)
-    assert ("infection", len(coarse_phantom.volume.hu), len(coarse_phantom.volume.hu)) in calls
+    assert len([call for call in calls if call[0] == "infection"]) >= 4
 
 
 class StopError(Exception):
@@ -211,7 +212,7 @@ def test_configuration_survives_the_way_through_a_report(coarse_analysis):
 
 
 def test_configuration_is_used(coarse_phantom, coarse_analysis):
-    config = AnalysisConfig(infection=InfectionConfig(smallest_mm2=1e6))
+    config = AnalysisConfig(lesions=LesionConfig(smallest_ml=1e6))
     analysis = analyze(coarse_phantom.volume, config)
     assert analysis.infection_percent == 0
     assert analysis.ctss == 0
