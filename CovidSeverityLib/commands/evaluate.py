@@ -1,4 +1,4 @@
-"""``covid-severity evaluate``: the tables of the published method's paper, for whoever has the data."""
+"""``covid-severity evaluate``: the tables of the published method's paper, and what the profiles are worth."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from CovidSeverityLib.config import PROFILES
 
 from .debugging import add_debug
+from .evaluate_accuracy import accuracy
 from .evaluations import IMAGE_VARIANTS, PROTOCOLS, ablation, classification, ctss, segmentation
 
 
@@ -21,7 +22,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         'pip install "covid-severity[evaluate]".',
     )
     kinds = parser.add_subparsers(title="evaluations", required=True, metavar="WHAT")
-    for add in (_add_segmentation, _add_classification, _add_ctss, _add_ablation):
+    for add in (_add_segmentation, _add_classification, _add_ctss, _add_ablation, _add_accuracy):
         add(kinds)
     return parser
 
@@ -98,6 +99,42 @@ def _add_ablation(kinds: argparse._SubParsersAction) -> None:
         "classification image, and compare both with radiologists' masks.",
     )
     _add_mask_options(parser)
+    _add_output_options(parser)
+
+
+def _add_accuracy(kinds: argparse._SubParsersAction) -> None:
+    parser = _add(
+        kinds,
+        "accuracy",
+        accuracy,
+        "all profiles on the same work, beside what is asked of them",
+        "One table of the profiles side by side: radiologists' labels of slices and lobes, lesions of known extent in "
+        "healthy chests, the same CTs with other slices, pixels and noise. Figures that are not as asked are marked.",
+    )
+    parser.add_argument("--images", metavar="DIR", help="folder of CTs: image files or DICOM folders")
+    parser.add_argument(
+        "--slice-labels",
+        metavar="DIR",
+        help="folder of radiologists' labels, NAME_labels.csv for the CT NAME: z_mm, infected, and a column a lobe",
+    )
+    parser.add_argument("--normal", metavar="NAMES", help="CTs in which nothing is infected: names with commas between")
+    parser.add_argument(
+        "--implants",
+        metavar="N",
+        type=int,
+        default=0,
+        help="cases of implanted lesions in each normal CT, and in a healthy synthetic chest",
+    )
+    parser.add_argument(
+        "--resampling", action="store_true", help="every CT with slices of 1 to 8 mm, 256 x 256 pixels and added noise"
+    )
+    parser.add_argument("--seed", metavar="S", type=int, default=0, help="of lesions and noise (default: %(default)s)")
+    parser.add_argument(
+        "--profiles",
+        metavar="NAMES",
+        default=",".join(PROFILES),
+        help="columns of the table: names with commas between (default: %(default)s)",
+    )
     _add_output_options(parser)
 
 

@@ -123,7 +123,7 @@ def _class_summary(
     if scores is None or not is_class.any() or is_class.all():
         measures["auc"] = Estimate(None, None, None, len(truth))
         return ClassSummary(int(is_class.sum()), MappingProxyType(measures), None)
-    area = bootstrap([is_class, scores[:, which]], _areas)
+    area = bootstrap([is_class, scores[:, which]], roc_areas)
     measures["auc"] = replace(area, value=float(roc_auc_score(is_class, scores[:, which])))
     false_rate, true_rate, _ = roc_curve(is_class, scores[:, which])
     return ClassSummary(int(is_class.sum()), MappingProxyType(measures), (false_rate, true_rate))
@@ -132,7 +132,7 @@ def _class_summary(
 # What follows is for many resamples at once; scikit-learn, which gives the values themselves, takes one at a time.
 
 
-def _areas(is_class: NDArray[np.bool_], score: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+def roc_areas(is_class: NDArray[np.bool_], score: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
     """Areas under ROC curves, from ranks (Hanley 1982, doi 10.1148/radiology.143.1.7063747)."""
     from scipy import stats
 

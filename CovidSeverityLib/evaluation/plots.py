@@ -34,15 +34,15 @@ def scatter(truth: Sequence[float], variants: Mapping[str, Sequence[float]], not
     """Scores against the truth, a panel for each variant, with ``notes`` under their titles."""
 
     def draw(figure: Figure) -> None:
-        for axes, (name, scores) in zip(_panels(figure, len(variants)), variants.items(), strict=True):
-            _severity_bands(axes)
+        for axes, (name, scores) in zip(panels(figure, len(variants)), variants.items(), strict=True):
+            severity_bands(axes)
             axes.plot([0, CTSS_MAX], [0, CTSS_MAX], color=MUTED, linewidth=1, linestyle="--")
-            x, y = _apart(truth, scores)
+            x, y = apart(truth, scores)
             axes.scatter(x, y, s=22, color=BLUE, alpha=0.75, linewidths=0)
             axes.set(xlim=(-0.7, CTSS_MAX + 0.7), ylim=(-0.7, CTSS_MAX + 0.7), aspect="equal")
-            _label(axes, f"{_score_title(name)}, {len(truth)} cases\n{notes[name]}", "radiologists' CTSS", "CTSS")
+            label_axes(axes, f"{_score_title(name)}, {len(truth)} cases\n{notes[name]}", "radiologists' CTSS", "CTSS")
 
-    return _writer(draw, len(variants))
+    return picture_writer(draw, len(variants))
 
 
 def bland_altman(
@@ -53,17 +53,17 @@ def bland_altman(
     """Difference against mean, a panel for each variant; ``limits`` are the lower limit, the bias, the upper limit."""
 
     def draw(figure: Figure) -> None:
-        for axes, (name, scores) in zip(_panels(figure, len(variants)), variants.items(), strict=True):
+        for axes, (name, scores) in zip(panels(figure, len(variants)), variants.items(), strict=True):
             a, b = np.asarray(truth, dtype=float), np.asarray(scores, dtype=float)
-            x, y = _apart((a + b) / 2, b - a)
+            x, y = apart((a + b) / 2, b - a)
             axes.scatter(x, y, s=22, color=BLUE, alpha=0.75, linewidths=0)
             axes.axhline(0, color=MUTED, linewidth=0.8)
             for estimate, colour in zip(limits[name], (ORANGE, INK, ORANGE), strict=True):
                 _level(axes, estimate, colour)
             axes.set_xlim(-0.7, CTSS_MAX + 0.7)
-            _label(axes, _score_title(name), "mean of CTSS and radiologists' CTSS", "CTSS minus radiologists' CTSS")
+            label_axes(axes, _score_title(name), "mean of CTSS and radiologists' CTSS", "CTSS minus radiologists' CTSS")
 
-    return _writer(draw, len(variants))
+    return picture_writer(draw, len(variants))
 
 
 def dice_by_case(names: Sequence[str], dice: Sequence[float], mean: Estimate) -> FileWriter:
@@ -81,9 +81,9 @@ def dice_by_case(names: Sequence[str], dice: Sequence[float], mean: Estimate) ->
         axes.set_yticks(range(len(order)) if few else [], [_short(names[n]) for n in order] if few else [])
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.7, max(len(order) - 0.3, 0.7)))
         axes.grid(axis="x", color="#E3E8ED")
-        _label(axes, f"Dice of the infection, mean {mean.text(2)}", "Dice", "" if few else f"{len(order)} cases")
+        label_axes(axes, f"Dice of the infection, mean {mean.text(2)}", "Dice", "" if few else f"{len(order)} cases")
 
-    return _writer(draw, 1)
+    return picture_writer(draw, 1)
 
 
 def volumes(truth_ml: Sequence[float], found_ml: Sequence[float]) -> FileWriter:
@@ -95,9 +95,9 @@ def volumes(truth_ml: Sequence[float], found_ml: Sequence[float]) -> FileWriter:
         axes.plot([0, largest], [0, largest], color=MUTED, linewidth=1, linestyle="--")
         axes.scatter(truth_ml, found_ml, s=26, color=BLUE, alpha=0.8, linewidths=0)
         axes.set(xlim=(-0.02 * largest, largest), ylim=(-0.02 * largest, largest), aspect="equal")
-        _label(axes, "Volume of infection in the compared slices", "true, ml", "found, ml")
+        label_axes(axes, "Volume of infection in the compared slices", "true, ml", "found, ml")
 
-    return _writer(draw, 1)
+    return picture_writer(draw, 1)
 
 
 def confusion(table: NDArray[np.int64], classes: Sequence[str]) -> FileWriter:
@@ -112,9 +112,9 @@ def confusion(table: NDArray[np.int64], classes: Sequence[str]) -> FileWriter:
             axes.text(column, row, f"{count}\n{share[row, column]:.0%}", ha="center", va="center", color=colour)
         axes.set_xticks(range(len(classes)), classes)
         axes.set_yticks(range(len(classes)), classes, rotation=90, va="center")
-        _label(axes, f"{table.sum()} cases", "predicted", "true")
+        label_axes(axes, f"{table.sum()} cases", "predicted", "true")
 
-    return _writer(draw, 1)
+    return picture_writer(draw, 1)
 
 
 def roc_curves(curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64], Estimate]]) -> FileWriter:
@@ -130,29 +130,29 @@ def roc_curves(curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float6
             axes.legend(
                 loc="lower right", frameon=False, fontsize=8, title="one against the rest: area", title_fontsize=8
             )
-        _label(axes, "ROC curves", "1 - specificity", "sensitivity")
+        label_axes(axes, "ROC curves", "1 - specificity", "sensitivity")
 
-    return _writer(draw, 1)
+    return picture_writer(draw, 1)
 
 
 def bars(title: str, measures: Mapping[str, Mapping[str, Estimate]]) -> FileWriter:
     """A panel for each measure with a bar for each variant and its interval: ``measures[measure][variant]``."""
 
     def draw(figure: Figure) -> None:
-        panels = _panels(figure, len(measures))
-        for axes, (name, estimates) in zip(panels, measures.items(), strict=True):
+        drawn = panels(figure, len(measures))
+        for axes, (name, estimates) in zip(drawn, measures.items(), strict=True):
             rows = np.arange(len(estimates))[::-1]
             for row, estimate in zip(rows, estimates.values(), strict=True):
                 _bar(axes, int(row), estimate)
-            first = axes is panels[0]
+            first = axes is drawn[0]
             axes.set_yticks(rows if first else [], [_short(v) for v in estimates] if first else [])
             axes.set(xlim=(0, 1.2), ylim=(-0.6, len(estimates) - 0.4), xticks=(0, 0.25, 0.5, 0.75, 1))
             axes.grid(axis="x", color="#E3E8ED")
             axes.set_axisbelow(True)
-            _label(axes, name, "", "")
+            label_axes(axes, name, "", "")
         figure.suptitle(title, fontsize=11, color=INK)
 
-    return _writer(draw, len(measures), BAR_PANEL_INCHES)
+    return picture_writer(draw, len(measures), BAR_PANEL_INCHES)
 
 
 def _bar(axes: Axes, row: int, estimate: Estimate) -> None:
@@ -164,9 +164,11 @@ def _bar(axes: Axes, row: int, estimate: Estimate) -> None:
     axes.text(1.18, row, text, ha="right", va="center", fontsize=8, color=INK)
 
 
-def _writer(
-    draw: Callable[[Figure], None], panels: int, panel_inches: tuple[float, float] = PANEL_INCHES
+def picture_writer(
+    draw: Callable[[Figure], None], count: int, panel_inches: tuple[float, float] = PANEL_INCHES
 ) -> FileWriter:
+    """A writer of the picture that ``draw`` makes of a figure as wide as ``count`` panels."""
+
     def write(path: Path) -> None:
         import matplotlib.style
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -174,7 +176,7 @@ def _writer(
 
         with matplotlib.style.context("default"):
             width, height = panel_inches
-            size = (width * max(panels, 1) + 0.6, height)
+            size = (width * max(count, 1) + 0.6, height)
             figure = Figure(figsize=size, dpi=DPI, facecolor="white", layout="constrained")
             FigureCanvasAgg(figure)
             draw(figure)
@@ -183,11 +185,13 @@ def _writer(
     return write
 
 
-def _panels(figure: Figure, count: int) -> list[Axes]:
+def panels(figure: Figure, count: int) -> list[Axes]:
+    """``count`` axes beside each other."""
     return list(np.ravel(figure.subplots(1, max(count, 1), squeeze=False)))[:count]
 
 
-def _label(axes: Axes, title: str, x: str, y: str) -> None:
+def label_axes(axes: Axes, title: str, x: str, y: str) -> None:
+    """Title and labels of axes, in the style of all pictures."""
     axes.set_title(title, fontsize=10, color=INK, parse_math=False)
     axes.set_xlabel(x, fontsize=9, color=MUTED)
     axes.set_ylabel(y, fontsize=9, color=MUTED)
@@ -219,14 +223,14 @@ def _score_title(variant: str) -> str:
     return "CTSS" if variant == "ctss" else f"CTSS ({variant.removeprefix('ctss_').replace('_', ' ')})"
 
 
-def _severity_bands(axes: Axes) -> None:
+def severity_bands(axes: Axes) -> None:
     """Fine lines between mild, moderate and severe."""
     for highest, _ in SEVERITY_CUTOFFS[1:-1]:
         axes.axvline(highest + 0.5, color="#E3E8ED", linewidth=1, zorder=0)
         axes.axhline(highest + 0.5, color="#E3E8ED", linewidth=1, zorder=0)
 
 
-def _apart(x: Sequence[float], y: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def apart(x: Sequence[float], y: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Points of whole scores that coincide, moved onto a small spiral around their place."""
     points = np.column_stack([np.asarray(x, dtype=float), np.asarray(y, dtype=float)])
     seen: dict[tuple[float, float], int] = {}

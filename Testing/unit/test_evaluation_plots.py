@@ -52,7 +52,7 @@ def test_case_without_a_dice_is_left_out(tmp_path):
 
 
 def test_points_that_coincide_are_moved_apart_by_less_than_half_a_score():
-    x, y = plots._apart([5.0] * 4 + [9.0], [6.0] * 4 + [9.0])
+    x, y = plots.apart([5.0] * 4 + [9.0], [6.0] * 4 + [9.0])
     assert len({(a, b) for a, b in zip(x, y, strict=True)}) == 5
     assert np.abs(x[:4] - 5).max() < 0.5
     assert (x[4], y[4]) == (9, 9)

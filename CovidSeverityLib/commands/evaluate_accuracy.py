@@ -1,0 +1,122 @@
+"""What ``covid-severity evaluate accuracy`` does with its options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from CovidSeverityLib.config import AnalysisConfig
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.evaluation.accuracy import Chest, Workbench, accuracy_cases
+from CovidSeverityLib.evaluation.accuracy_report import accuracy_outputs
+from CovidSeverityLib.evaluation.case_names import find_name
+from CovidSeverityLib.evaluation.cases import find_images
+from CovidSeverityLib.evaluation.extras import require
+from CovidSeverityLib.evaluation.slice_labels import LABELS_ENDING, read_slice_labels
+from CovidSeverityLib.evaluation.variations import VARIATIONS
+
+from .evaluation_run import EvaluationPlan, listed, path_mark, run_plan
+from .paths import existing_path
+
+PHANTOM_NAME = "synthetic"
+"""Of the healthy synthetic chest, in tables."""
+
+
+def accuracy(arguments: argparse.Namespace) -> None:
+    """Run ``evaluate accuracy``."""
+    require("scipy", "sklearn")
+    profiles = _names(arguments.profiles, "--profiles")
+    configs = {profile: AnalysisConfig.for_profile(profile) for profile in profiles}
+    _check(arguments)
+    images, labels = (_folder(arguments, name) for name in ("images", "slice_labels"))
+    chests, remarks = _chests(arguments, images, labels)
+    variations = VARIATIONS if arguments.resampling else ()
+    cases = {
+        case.name: case for case in accuracy_cases(chests, profiles, variations, arguments.implants, arguments.seed)
+    }
+    bench = Workbench(configs, arguments.seed)
+    run_plan(
+        EvaluationPlan(
+            names=tuple(cases),
+            evaluate=lambda name: bench.measure(cases[name]),
+            finish=lambda records, facts: accuracy_outputs(records, profiles, facts),
+            made_with=_made_with(arguments, configs, images, labels),
+            profile=" and ".join(profiles),
+            remarks=remarks,
+        ),
+        arguments,
+    )
+
+
+def _made_with(
+    arguments: argparse.Namespace, configs: Mapping[str, AnalysisConfig], images: Path | None, labels: Path | None
+) -> dict[str, Any]:
+    """What decides a record; ``--resampling`` only adds records."""
+    return {
+        "evaluation": "accuracy",
+        "configuration": {profile: config.as_dict() for profile, config in configs.items()},
+        "images": path_mark(images),
+        "slice-labels": path_mark(labels),
+        "normal": list(_names(arguments.normal, "--normal")) if arguments.normal else [],
+        "implants": arguments.implants,
+        "seed": arguments.seed,
+    }
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.seed < 0:
+        raise InputError(f"--seed {arguments.seed} is negative; 0 or more is needed")
+    if arguments.implants < 0:
+        raise InputError(f"--implants {arguments.implants} is negative; 0 or more is needed")
+    if arguments.images is None and not arguments.implants:
+        raise InputError("there is nothing to measure; --images DIR or --implants N is needed")
+    for name in ("slice_labels", "normal", "resampling"):
+        if getattr(arguments, name) and arguments.images is None:
+            raise InputError(f"--{name.replace('_', '-')} needs CTs: --images DIR")
+
+
+def _folder(arguments: argparse.Namespace, name: str) -> Path | None:
+    given = getattr(arguments, name)
+    return None if given is None else existing_path(given, f"folder of {name.replace('_', ' ')}")
+
+
+def _names(text: str, option: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise InputError(f"{option} names nothing; names with commas between them are needed")
+    return names
+
+
+def _chests(
+    arguments: argparse.Namespace, images: Path | None, labels: Path | None
+) -> tuple[tuple[Chest, ...], tuple[str, ...]]:
+    """The CTs with their labels, then the synthetic chest, and what is to be remarked on."""
+    paths = {} if images is None else find_images(images)
+    normal = {_the_image(name, paths) for name in _names(arguments.normal, "--normal")} if arguments.normal else set()
+    files = {name: labels / f"{Path(name).name}{LABELS_ENDING}" for name in paths} if labels is not None else {}
+    chests = tuple(
+        Chest(
+            name,
+            path,
+            labels=read_slice_labels(files[name]) if name in files and files[name].exists() else None,
+            normal=name in normal,
+        )
+        for name, path in paths.items()
+    )
+    if labels is not None and not any(chest.labels for chest in chests):
+        raise InputError(f"{labels.name} has labels of no CT; NAME{LABELS_ENDING} holds those of the CT NAME")
+    bare = tuple(chest.name for chest in chests if chest.labels is None and not chest.normal)
+    remarks = (f"no labels, and not named as normal: {listed(bare)}",) if bare and (labels or normal) else ()
+    synthetic = (Chest(PHANTOM_NAME, None, normal=True, seed=arguments.seed),) if arguments.implants else ()
+    return (*chests, *synthetic), remarks
+
+
+def _the_image(name: str, paths: Mapping[str, Path]) -> str:
+    found = find_name(name, paths)
+    if len(found) != 1:
+        raise InputError(
+            f"--normal names {name}, which {'may be ' + listed(found) if found else 'is no CT of --images'}"
+        )
+    return found[0]

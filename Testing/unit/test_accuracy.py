@@ -1,0 +1,332 @@
+"""``evaluate accuracy``: every profile on the same work, beside what is asked."""
+
+import csv
+import json
+import shutil
+from math import nan
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from CovidSeverityLib import AnalysisConfig, analyze, read_ct
+from CovidSeverityLib.commands import evaluate_accuracy
+from CovidSeverityLib.ctss import score_for_percent
+from CovidSeverityLib.evaluation import accuracy, accuracy_plots
+from CovidSeverityLib.evaluation.accuracy import AS_IT_IS, Chest, Workbench, accuracy_cases, true_ctss
+from CovidSeverityLib.evaluation.accuracy_figures import Sense, Target, figures, volume_change, volume_is_right
+from CovidSeverityLib.evaluation.variations import Variation
+from CovidSeverityLib.phantom import make_phantom, write_phantom
+from CovidSeverityLib.types import Lobe
+
+GRID = {"shape": (72, 128, 128), "spacing_mm": (3.0, 3.0, 4.4)}
+VARIATIONS = (Variation("slices 8 mm", slice_mm=8.0), Variation("noise 20 HU", noise_hu=20.0))
+LOBES = ("LLL", "LUL", "RLL", "RML", "RUL")
+
+
+def ct_record(chest, what=AS_IT_IS, profile="default", **fields):
+    base = {"ctss": 5, "infection_percent": 2.0, "infection_ml": 100.0, "lung_ml": 5000.0, "seconds": 1.0}
+    plain = {"slices": None} if what == AS_IT_IS else {}
+    return {"chest": chest, "what": what, "profile": profile, "normal": False} | base | plain | fields
+
+
+def implant_record(n, profile="default", **fields):
+    spec = {"kind": "mixed", "position": "any", "count": 1, "burden_percent": 2.0, "seed": 1}
+    lesions = {"dice": 0.9, "true_ml": 100.0, "true_percent": 2.0, "true_ctss": 5, "lungs_dice": [0.99, 0.98]}
+    return ct_record("n1", f"implants {n:03d}", profile) | lesions | {"lesions": 3, "spec": spec} | fields
+
+
+def slices(labels, shares):
+    """Rows of a record: the labels and shares of the left lower lobe are those of the slice, other lobes are empty."""
+    return [
+        [float(n), int(label), share, [0, 0, 0, 0, int(label)], [0.0] * 4 + [share]]
+        for n, (label, share) in enumerate(zip(labels, shares, strict=True))
+    ]
+
+
+def by_title(found, of=None):
+    return {figure.title: figure for figure in found if of is None or figure.of == of}
+
+
+def test_roc_areas_are_of_each_ct_and_of_all_slices_together():
+    records = [
+        ct_record("a", slices=slices([0, 0, 1, 1], [0.0, 1.0, 2.0, 3.0])),
+        ct_record("b", slices=slices([0, 0, 1, 1], [5.0, 6.0, 5.5, 9.0])),
+    ]
+    found = figures(records, ["default"])
+    areas = {f.of: f.values["default"].value for f in found if f.title == "ROC area, slices"}
+    # together: of 16 pairs, 5 above both of a's infected slices and 6 above all but 9 are wrong
+    assert areas == pytest.approx({"a": 1.0, "b": 0.75, "all CTs": 1 - 5 / 16})
+    met = {f.of: f.met("default") for f in found if f.title == "ROC area, slices"}
+    assert met == {"a": True, "b": False, "all CTs": False}
+    pairs = by_title(found, "a")["ROC area, slices x lobes"].values["default"]
+    assert (pairs.value, pairs.n) == (1.0, 20)
+
+
+def test_normal_ct_has_no_roc_area_of_its_own_but_counts_in_that_of_all():
+    records = [
+        ct_record("a", slices=slices([0, 1], [0.0, 1.0])),
+        ct_record("n", normal=True, ctss=2, infection_percent=0.4, slices=slices([0, 0], [0.0, 2.0])),
+    ]
+    found = figures(records, ["default"])
+    assert [f.of for f in found if f.title == "ROC area, slices"] == ["a", "all CTs"]
+    assert found[1].values["default"].value == pytest.approx(2 / 3)
+    normal = by_title(found, "n")
+    assert normal["infected, % of the lungs"].met("default") is True
+    assert normal["CTSS"].met("default") is False
+    assert by_title(found, "a")["CTSS"].target is None
+
+
+def test_implanted_lesions_are_summed_up_by_profile():
+    records = [
+        implant_record(1, dice=0.9, infection_ml=114.0, ctss=6),
+        implant_record(2, dice=0.6, infection_ml=70.0, ctss=3, lungs_dice=[0.99, 0.91]),
+        implant_record(1, "reference", dice=0.5),
+    ]
+    found = by_title(figures(records, ["default", "reference"]))
+    values = {title: figure.values["default"].value for title, figure in found.items()}
+    assert values == pytest.approx(
+        {"Dice, mean": 0.75, "volumes right, %": 50.0, "CTSS within 1, %": 50.0, "lungs' Dice, lowest": 0.91}
+    )
+    assert found["Dice, mean"].values["reference"].value == 0.5
+    assert found["volumes right, %"].met("reference") is True
+    assert found["lungs' Dice, lowest"].met("default") is False
+
+
+@pytest.mark.parametrize(
+    ("true_ml", "found_ml", "right"),
+    [(1000, 1150, True), (1000, 1151, False), (1000, 849, False), (20, 30, True), (20, 30.1, False), (20, 0, False)],
+)
+def test_volume_is_right_within_15_percent_or_10_ml(true_ml, found_ml, right):
+    assert volume_is_right({"true_ml": float(true_ml), "infection_ml": float(found_ml)}) is right
+
+
+def test_robustness_is_the_largest_change_either_way():
+    records = [
+        ct_record("a"),
+        ct_record("a", "slices 8 mm", ctss=3, infection_ml=130.0),
+        ct_record("a", "noise 20 HU", ctss=6, infection_ml=60.0),
+        ct_record("n", normal=True, infection_percent=0.1),
+        ct_record("n", "noise 20 HU", normal=True, infection_percent=0.6),
+    ]
+    found = figures(records, ["default"])
+    assert by_title(found, "a")["CTSS, largest change"].values["default"].value == 2
+    assert by_title(found, "a")["volume, largest change, %"].values["default"].value == pytest.approx(40)
+    assert by_title(found, "n")["infected, most, %"].met("default") is False
+    assert "volume, largest change, %" not in by_title(found, "n")
+
+
+def test_change_of_a_ct_that_could_not_be_analysed_is_not_told():
+    assert figures([ct_record("a", "noise 20 HU")], ["default"]) == ()
+    assert np.isnan(volume_change({"infection_ml": 3.0}, {"infection_ml": 0.0}))
+
+
+def test_bounds_hold_at_their_edge_but_under_does_not():
+    assert Target(Sense.AT_LEAST, 0.97).met(0.97) is True
+    assert Target(Sense.AT_MOST, 1).met(1.0) is True
+    assert Target(Sense.UNDER, 0.5).met(0.5) is False
+    assert Target(Sense.UNDER, 0.5, " %").text == "under 0.5 %"
+    assert Target(Sense.AT_MOST, 1).met(None) is None
+
+
+def test_profiles_share_every_ct_and_lesion(tmp_path):
+    chests = (Chest("p", tmp_path), Chest("n", tmp_path, normal=True), Chest("s", None, normal=True))
+    cases = accuracy_cases(chests, ("default", "reference"), VARIATIONS, implants=2, seed=3)
+    names = [case.name for case in cases]
+    assert len(names) == len(set(names)) == 2 * (3 + 3 + 2 + 2)
+    assert names[:3] == ["p/as it is/default", "p/as it is/reference", "p/slices 8 mm/default"]
+    pairs = {case.name.rsplit("/", 1)[0]: case.spec for case in cases if case.spec}
+    assert len(set(pairs.values())) == 4
+    assert all(case.spec == pairs[case.name.rsplit("/", 1)[0]] for case in cases if case.spec)
+
+
+def test_true_ctss_follows_from_the_lobes_shares():
+    lobes = np.repeat(np.arange(6, dtype=np.uint8), 100).reshape(6, 10, 10)
+    truth = np.zeros(lobes.shape, dtype=bool)
+    truth[0], truth[1, 0, :4], truth[5, :8] = True, True, True  # outside, 4 % of the RUL, 80 % of the LLL
+    assert true_ctss(truth, lobes) == score_for_percent(4) + score_for_percent(80) == 6
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_pictures_are_drawn_for_any_number_of_cases(tmp_path, count):
+    laid_in = [implant_record(n, dice=n / 4, true_percent=2.0 + n) for n in range(count)]
+    rows = [
+        {"chest": f"ct {n % 2}", "what": f"change {n}", "profile": "default", "normal": n % 2}
+        | {"ctss_change": n, "volume_change_percent": value}
+        for n, value in zip(range(count), (5.0, nan, -60.0), strict=False)
+    ]
+    for name, writer in (
+        ("dice", accuracy_plots.dice_by_burden(laid_in, ["default", "reference"])),
+        ("ctss", accuracy_plots.implanted_scores(laid_in, ["default", "reference"])),
+        ("robustness", accuracy_plots.robustness(rows, ["default", "reference"])),
+    ):
+        writer(tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture(scope="module")
+def healthy():
+    return make_phantom(1, healthy=True, **GRID)
+
+
+@pytest.fixture(scope="module")
+def study(chest_folder, coarse_phantom, healthy, tmp_path_factory):
+    """Images of a sick and a healthy chest, and the labels of the sick one as its truth has them."""
+    root = tmp_path_factory.mktemp("accuracy")
+    (root / "images").mkdir()
+    (root / "labels").mkdir()
+    shutil.copy(chest_folder / "ct.nii.gz", root / "images" / "sick.nii.gz")
+    write_phantom(healthy, root / "well")
+    (root / "well" / "ct.nii.gz").rename(root / "images" / "well.nii.gz")
+    lines = ["file,z_mm,infected," + ",".join(LOBES)]
+    for k, z in enumerate(coarse_phantom.volume.geometry.slice_z_mm()):
+        found = set(np.unique(coarse_phantom.lobes[k][coarse_phantom.infection[k] > 0]).tolist())
+        cells = [int(Lobe[name] in found) for name in LOBES]
+        lines.append(f"{k}.dcm,{z:.2f},{int(any(cells))},{','.join(map(str, cells))}")
+    (root / "labels" / "sick_labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(program, study, tmp_path_factory):
+    """A run with everything in it, on coarse chests, and its folder."""
+    out = tmp_path_factory.mktemp("out") / "accuracy"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accuracy, "PHANTOM_GRID", GRID)
+        patch.setattr(evaluate_accuracy, "VARIATIONS", VARIATIONS[:1])
+        done = program("evaluate", "accuracy", *everything(study), "-o", out)
+    assert done.status == 0, done.err
+    return done, out
+
+
+def everything(study):
+    folders = ("--images", study / "images", "--slice-labels", study / "labels", "--normal", "well")
+    return *folders, "--implants", 1, "--resampling"
+
+
+def rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def summary(out):
+    return json.loads((out / "summary.json").read_text(encoding="utf-8"))
+
+
+def test_run_writes_every_file_and_prints_the_table(run):
+    done, out = run
+    tables = {"results.csv", "robustness.csv", "failures.csv", "summary.json", "table.md", "cases.jsonl"}
+    assert {path.name for path in out.iterdir()} == tables | {"dice.png", "ctss.png", "robustness.png"}
+    assert rows(out / "failures.csv") == []
+    assert len(rows(out / "results.csv")) == 2 * (2 + 2 + 1 + 1)
+    for text in (done.out, (out / "table.md").read_text(encoding="utf-8")):
+        assert "at least 0.97" in text
+        assert "default" in text
+        assert "reference" in text
+        assert "Dice, mean" in text
+    assert "## Whole CTs\n" in (out / "table.md").read_text(encoding="utf-8")
+
+
+def test_figures_are_those_of_the_analysis(run, study, coarse_phantom):
+    _, out = run
+    volume = read_ct(study / "images" / "sick.nii.gz")
+    found = {(f["of"], f["figure"]): f for f in summary(out)["figures"]}
+    for profile in ("default", "reference"):
+        expected = analyze(volume, AnalysisConfig.for_profile(profile))
+        assert found["sick", "CTSS"]["values"][profile]["value"] == expected.ctss
+        percent = found["sick", "infected, % of the lungs"]["values"][profile]["value"]
+        assert percent == pytest.approx(expected.infection_percent, abs=1e-3)
+        infected = coarse_phantom.infection.any(axis=(1, 2))
+        shares = [row.infection_percent for row in expected.slices]
+        area = found["sick", "ROC area, slices"]["values"][profile]
+        assert area["value"] == pytest.approx(roc_auc_score(infected, shares), abs=1e-3)
+        assert area["low"] <= area["value"] <= area["high"]
+        assert area["n"] == volume.hu.shape[0]
+
+
+def test_misses_are_marked_and_counted(run):
+    done, out = run
+    found = summary(out)
+    missed = [f for f in found["figures"] if f["met"]["reference"] is False]
+    assert found["missed"]["reference"] == len(missed) > 0
+    assert all(f["asked"] for f in missed)
+    text = (out / "table.md").read_text(encoding="utf-8")
+    assert text.count(" missed**") == sum(found["missed"].values())
+    assert done.out.count(" missed\n") + done.out.count(" missed  ") == sum(found["missed"].values())
+
+
+def test_results_hold_the_truth_of_every_implanted_case(run):
+    _, out = run
+    laid_in = [row for row in rows(out / "results.csv") if row["what"].startswith("implants")]
+    assert {row["chest"] for row in laid_in} == {"well", "synthetic"}
+    for first, second in zip(laid_in[::2], laid_in[1::2], strict=True):
+        assert (first["profile"], second["profile"]) == ("default", "reference")
+        assert (first["true_ml"], first["true_ctss"]) == (second["true_ml"], second["true_ctss"])
+        assert 0 <= float(first["dice"]) <= 1
+
+
+def test_resumed_run_does_nothing_again(program, run, study, monkeypatch):
+    _, out = run
+    monkeypatch.setattr(accuracy, "PHANTOM_GRID", GRID)
+    monkeypatch.setattr(evaluate_accuracy, "VARIATIONS", VARIATIONS[:1])
+    monkeypatch.setattr(Workbench, "measure", lambda *_: pytest.fail("nothing is to be done"))
+    before = summary(out)
+    again = program("evaluate", "accuracy", *everything(study), "-o", out, "--resume")
+    assert again.status == 0, again.err
+    assert summary(out) == before
+    other = program("evaluate", "accuracy", *everything(study), "-o", out, "--resume", "--seed", 1)
+    assert other.status == 2
+    assert "was made with another seed" in other.err
+
+
+def test_ct_and_lesions_are_made_once_for_all_profiles(healthy, monkeypatch):
+    made = []
+
+    def counted(name, function):
+        return lambda *arguments, **options: made.append(name) or function(*arguments, **options)
+
+    without_lesions = analyze(healthy.volume)
+    monkeypatch.setattr(accuracy, "make_phantom", counted("make_phantom", lambda *_, **__: healthy))
+    monkeypatch.setattr(accuracy, "analyze", counted("analyze", lambda *_: without_lesions))
+    monkeypatch.setattr(accuracy, "implant", counted("implant", accuracy.implant))
+    bench = Workbench({name: AnalysisConfig() for name in ("a", "b")})
+    cases = accuracy_cases((Chest("synthetic", None, normal=True, seed=1),), ("a", "b"), implants=1)
+    first, second = (bench.measure(case) for case in cases)
+    assert made == ["make_phantom", "analyze", "implant", "analyze", "analyze"]
+    assert first["true_ml"] == second["true_ml"] > 0
+    assert first["lungs_dice"] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "there is nothing to measure"),
+        (("--implants", "-1"), "--implants -1 is negative"),
+        (("--implants", "1", "--seed", "-1"), "--seed -1 is negative"),
+        (("--implants", "1", "--resampling"), "--resampling needs CTs"),
+        (("--implants", "1", "--profiles", "best"), "no profile 'best'"),
+        (("--implants", "1", "--profiles", ","), "--profiles names nothing"),
+        (("--images", "images", "--normal", "nobody"), "--normal names nobody, which is no CT of --images"),
+        (("--images", "images", "--slice-labels", "images"), "has labels of no CT"),
+        (("--images", "nowhere"), "no such folder of images"),
+    ],
+)
+def test_options_that_cannot_be_used_end_with_status_2(program, study, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(study)
+    done = program("evaluate", "accuracy", *options, "-o", tmp_path / "out")
+    assert done.status == 2
+    assert message in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_of_another_ct_fail_that_case_and_no_other(program, study, tmp_path, monkeypatch):
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    (labels / "sick_labels.csv").write_text("z_mm,infected,RUL,RML,RLL,LUL,LLL\n0,0,0,0,0,0,0\n", encoding="utf-8")
+    options = ("--images", study / "images", "--slice-labels", labels, "--profiles", "default")
+    done = program("evaluate", "accuracy", *options, "-o", tmp_path / "out")
+    assert done.status == 0, done.err
+    (failure,) = rows(tmp_path / "out" / "failures.csv")
+    assert failure["case"] == "sick/as it is/default"
+    assert "slices have no label" in failure["reason"]
+    assert "note: no labels, and not named as normal: well" in done.err

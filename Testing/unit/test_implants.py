@@ -1,0 +1,226 @@
+"""Lesions laid into a healthy chest: known extent, known density, nothing outside the lungs, the same every time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.evaluation.implant_plan import COUNTS, plan_implants
+from CovidSeverityLib.evaluation.implants import ImplantSpec, Position, implant
+from CovidSeverityLib.evaluation.scan_noise import TYPICAL, ScanNoise, estimate_noise, noise_plane
+from CovidSeverityLib.phantom import LesionKind, make_phantom
+from CovidSeverityLib.types import CtVolume, Geometry, Side
+
+GLASS, SOLID, MIXED = LesionKind.GROUND_GLASS, LesionKind.CONSOLIDATION, LesionKind.MIXED
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+@pytest.fixture(scope="module")
+def healthy():
+    """A healthy synthetic chest of coarse voxels."""
+    return make_phantom(1, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4), healthy=True)
+
+
+@pytest.fixture(scope="module")
+def block():
+    """Two lungs of -850 HU side by side in soft tissue of 40 HU, voxels of 1 mm, with noise and one vessel through."""
+    hu = np.full((56, 96, 120), 40.0)
+    lungs = np.zeros(hu.shape, dtype=np.uint8)
+    lungs[6:50, 20:76, 4:60], lungs[6:50, 20:76, 60:116] = Side.RIGHT, Side.LEFT
+    hu[lungs > 0] = -850.0
+    hu[:, 46:50, :] = np.where(lungs[:, 46:50, :] > 0, 120.0, hu[:, 46:50, :])
+    rng = np.random.default_rng(0)
+    for plane in hu:
+        plane += noise_plane(ScanNoise(20.0, 0.7), plane.shape, rng)
+    geometry = Geometry(hu.shape[::-1], (1.0, 1.0, 1.0), (-60.0, -40.0, -500.0), IDENTITY)
+    return CtVolume(np.rint(hu).astype(np.int16), geometry, geometry, name="block"), lungs
+
+
+def core(mask, steps=3):
+    return ndimage.binary_erosion(mask, iterations=steps)
+
+
+def test_same_specification_gives_the_same_bits_and_another_seed_others(healthy):
+    spec = ImplantSpec(MIXED, Position.ANY, 3, 5.0, seed=7)
+    first, second = (implant(healthy.volume, healthy.lungs, spec) for _ in range(2))
+    other = implant(healthy.volume, healthy.lungs, replace(spec, seed=8))
+    assert np.array_equal(first.volume.hu, second.volume.hu)
+    assert first.lesions == second.lesions
+    assert not np.array_equal(first.truth, other.truth)
+
+
+@pytest.mark.parametrize("kind", LesionKind)
+@pytest.mark.parametrize("burden", [1.0, 12.0, 60.0])
+def test_truth_lies_in_the_lungs_and_covers_what_was_asked_for(healthy, kind, burden):
+    spec = ImplantSpec(kind, Position.ANY, 3, burden, seed=1)
+    laid_in = implant(healthy.volume, healthy.lungs, spec)
+    percent = 100 * np.count_nonzero(laid_in.truth) / np.count_nonzero(healthy.lungs)
+    assert percent == pytest.approx(burden, rel=0.2)
+    assert not laid_in.truth[healthy.lungs == 0].any()
+    assert sum(lesion.voxels for lesion in laid_in.lesions) == np.count_nonzero(laid_in.truth)
+    assert laid_in.truth_ml == pytest.approx(np.count_nonzero(laid_in.truth) * healthy.volume.geometry.voxel_ml)
+
+
+def test_nothing_changes_farther_than_the_seam_from_the_lungs(block):
+    volume, lungs = block
+    laid_in = implant(volume, lungs, ImplantSpec(SOLID, Position.PLEURAL, 6, 25.0, seed=3))
+    near = ndimage.distance_transform_edt(lungs == 0) <= 2.0
+    changed = laid_in.volume.hu != volume.hu
+    assert changed[lungs > 0].any()
+    assert not changed[(lungs == 0) & ~near].any()
+
+
+def test_number_of_lesions_is_kept_where_they_can_hold_the_burden(healthy):
+    for count in (1, 8):
+        laid_in = implant(healthy.volume, healthy.lungs, ImplantSpec(GLASS, Position.ANY, count, 1.0, seed=5))
+        assert len(laid_in.lesions) == count
+    laid_in = implant(healthy.volume, healthy.lungs, ImplantSpec(GLASS, Position.ANY, 1, 30.0, seed=5))
+    assert len(laid_in.lesions) > 5
+    assert all(4.99 <= lesion.diameter_mm <= 60.01 for lesion in laid_in.lesions)
+
+
+@pytest.mark.parametrize(("kind", "low", "high"), [(GLASS, -700, -400), (SOLID, -50, 50)])
+def test_inside_of_a_lesion_is_as_dense_as_it_says(block, kind, low, high):
+    volume, lungs = block
+    laid_in = implant(volume, lungs, ImplantSpec(kind, Position.CENTRAL, 1, 10.0, seed=4))
+    (lesion,) = laid_in.lesions
+    aim = lesion.ground_glass_hu if kind is GLASS else lesion.consolidation_hu
+    inside = core(laid_in.truth, 5) & (volume.hu < -700)
+    assert low <= aim <= high
+    assert laid_in.volume.hu[inside].mean() == pytest.approx(aim, abs=45)
+
+
+def test_mixed_lesion_has_a_dense_core_in_ground_glass(block):
+    volume, lungs = block
+    laid_in = implant(volume, lungs, ImplantSpec(MIXED, Position.CENTRAL, 1, 15.0, seed=2))
+    changed = laid_in.volume.hu[laid_in.truth & (volume.hu < -700)]
+    assert (changed > -150).mean() > 0.1
+    assert ((changed > -750) & (changed < -350)).mean() > 0.3
+    depth = ndimage.distance_transform_edt(laid_in.truth)
+    dense = laid_in.truth & (laid_in.volume.hu > -150) & (volume.hu < -700)
+    assert depth[dense].mean() > depth[laid_in.truth].mean()
+
+
+def test_vessels_stay_visible_in_ground_glass(block):
+    volume, lungs = block
+    laid_in = implant(volume, lungs, ImplantSpec(GLASS, Position.ANY, 6, 30.0, seed=6))
+    vessel = laid_in.truth & (volume.hu > 50)
+    assert vessel.sum() > 100
+    assert np.array_equal(laid_in.volume.hu[vessel], volume.hu[vessel])
+
+
+def test_edge_of_a_lesion_is_not_hard(block):
+    volume, lungs = block
+    laid_in = implant(volume, lungs, ImplantSpec(SOLID, Position.CENTRAL, 1, 8.0, seed=9))
+    added = ndimage.gaussian_filter1d(laid_in.volume.hu - volume.hu.astype(float), 0.6, axis=0)
+    inside = added[core(laid_in.truth, 4)].mean()
+    border = laid_in.truth & ~core(laid_in.truth, 1) & (volume.hu < -700) & core(lungs > 0, 4)
+    assert 0.4 * inside < added[border].mean() < 0.9 * inside
+    outside = ndimage.binary_dilation(laid_in.truth) & ~laid_in.truth & (volume.hu < -700)
+    assert 0.05 * inside < added[outside].mean() < 0.5 * inside
+
+
+def test_consolidation_has_the_noise_of_the_scan(block):
+    volume, lungs = block
+    laid_in = implant(volume, lungs, ImplantSpec(SOLID, Position.CENTRAL, 1, 12.0, seed=4))
+    inside = core(laid_in.truth, 5) & ~ndimage.binary_dilation(volume.hu > 50, iterations=7)
+    rest = laid_in.volume.hu - ndimage.gaussian_filter(laid_in.volume.hu.astype(float), (0, 2, 2))
+    tissue = volume.hu - ndimage.gaussian_filter(volume.hu.astype(float), (0, 2, 2))
+    expected = tissue[:, 80:94, 5:-5].std()
+    assert inside.sum() > 1000
+    assert rest[inside].std() == pytest.approx(expected, rel=0.15)
+
+
+def test_lesions_lie_where_they_are_asked_for(healthy):
+    geometry = healthy.volume.geometry
+    depth = ndimage.distance_transform_edt(np.pad(healthy.lungs > 0, 1), sampling=geometry.spacing_kji)[
+        1:-1, 1:-1, 1:-1
+    ]
+
+    def depths_and_radii(position):
+        laid_in = implant(healthy.volume, healthy.lungs, ImplantSpec(GLASS, position, 8, 2.0, seed=3))
+        to_ijk = np.linalg.inv(geometry.ijk_to_lps)
+        for lesion in laid_in.lesions:
+            i, j, k, _ = np.rint(to_ijk @ [*lesion.centre_mm, 1]).astype(int)
+            yield depth[k, j, i], lesion.diameter_mm / 2
+
+    assert all(mm >= radius for mm, radius in depths_and_radii(Position.CENTRAL))
+    assert all(mm <= max(0.6 * radius, 3) + 3 for mm, radius in depths_and_radii(Position.PLEURAL))
+
+
+def test_lesion_does_not_reach_into_the_other_lung(block):
+    volume, lungs = block
+    for seed in range(8):
+        laid_in = implant(volume, lungs, ImplantSpec(SOLID, Position.ANY, 1, 8.0, seed=seed))
+        if len(laid_in.lesions) == 1:
+            assert len(np.unique(lungs[laid_in.truth])) == 1
+
+
+def test_centre_is_told_in_world_coordinates(block):
+    volume, lungs = block
+    laid_in = implant(volume, lungs, ImplantSpec(SOLID, Position.CENTRAL, 1, 6.0, seed=1))
+    middle = np.argwhere(laid_in.truth).mean(axis=0)[::-1] + volume.geometry.origin_mm
+    assert laid_in.lesions[0].centre_mm == pytest.approx(middle, abs=4)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"burden_percent": 90.0}, "90 % is not between"),
+        ({"burden_percent": float("nan")}, "is not between"),
+        ({"count": 0}, "0 lesions"),
+        ({"seed": -1}, "seed -1 is negative"),
+    ],
+)
+def test_specification_that_cannot_be_laid_in_is_refused(change, message):
+    fields = {"kind": GLASS, "position": Position.ANY, "count": 1, "burden_percent": 5.0, "seed": 0} | change
+    with pytest.raises(InputError, match=message):
+        ImplantSpec(**fields)
+
+
+def test_lungs_that_do_not_fit_are_refused(block):
+    volume, lungs = block
+    spec = ImplantSpec(GLASS, Position.ANY, 1, 5.0, 0)
+    with pytest.raises(InputError, match="do not match"):
+        implant(volume, lungs[1:], spec)
+    with pytest.raises(InputError, match="empty"):
+        implant(volume, np.zeros_like(lungs), spec)
+
+
+def test_plan_spreads_burdens_kinds_positions_and_numbers():
+    specs = plan_implants(36, seed=4)
+    burdens = np.array([spec.burden_percent for spec in specs])
+    edges = np.geomspace(1, 60, 37)
+    assert ((burdens >= edges[:-1] - 1e-3) & (burdens <= edges[1:] + 1e-3)).all()
+    for values, of in ((LesionKind, "kind"), (Position, "position"), (COUNTS, "count")):
+        found = [getattr(spec, of) for spec in specs]
+        assert {value: found.count(value) for value in values} == dict.fromkeys(values, 36 // len(tuple(values)))
+    assert plan_implants(36, seed=4) == specs
+    assert plan_implants(36, seed=5) != specs
+    assert len({spec.seed for spec in specs}) == 36
+
+
+@pytest.mark.parametrize(("count", "seed"), [(0, 0), (1001, 0), (3, -1)])
+def test_plan_that_makes_no_sense_is_refused(count, seed):
+    with pytest.raises(InputError):
+        plan_implants(count, seed)
+
+
+@pytest.mark.parametrize("noise", [ScanNoise(12.0, 0.0), ScanNoise(30.0, 0.7), ScanNoise(20.0, 1.2)])
+def test_noise_and_its_grain_are_measured_in_soft_tissue(noise):
+    rng = np.random.default_rng(1)
+    hu = np.full((16, 128, 128), 45.0)
+    hu[:, :40] = -850.0
+    for plane in hu:
+        plane += noise_plane(noise, plane.shape, rng)
+    geometry = Geometry(hu.shape[::-1], (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), IDENTITY)
+    found = estimate_noise(CtVolume(np.rint(hu).astype(np.int16), geometry, geometry))
+    assert found.sd_hu == pytest.approx(noise.sd_hu, rel=0.1)
+    assert found.grain_px == pytest.approx(noise.grain_px, abs=0.25)
+
+
+def test_without_soft_tissue_the_noise_counts_as_typical():
+    geometry = Geometry((40, 40, 20), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), IDENTITY)
+    assert estimate_noise(CtVolume(np.full((20, 40, 40), -850, np.int16), geometry, geometry)) == TYPICAL
