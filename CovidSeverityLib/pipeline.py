@@ -24,6 +24,7 @@ from .features.quantification import (
     opacity_voxels,
     side_voxels,
     slice_rows,
+    spilled_lobes,
 )
 from .features.regions import LobeSegmentation, published_regions
 from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
@@ -139,7 +140,8 @@ def _assemble(
     ml = volume.geometry.voxel_ml
     counts = count_voxels(lungs.labels, lobes.labels, infected)
     published = _published_score(volume, counts, config)
-    scores = lobe_scores(counts, ml, published.mean if published else None, lobes.confidence)
+    spilled = spilled_lobes(infected, lobes.labels) if lobes.approximate and not published else ()
+    scores = lobe_scores(counts, ml, published.mean if published else None, lobes.confidence, spilled)
     opacities = opacity_labels(volume.hu, infected)
     sides = side_voxels(lungs.labels)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from CovidSeverityLib.ctss import score_for_percent, total_severity_score_for_percent
+from CovidSeverityLib.preprocessing.grid import bounding_box
 from CovidSeverityLib.results import Densitometry, LobeScore, SliceRow
 from CovidSeverityLib.segmentation.mixture import MixtureConfig, fit_mixture
 from CovidSeverityLib.segmentation.windows import histogram
@@ -16,6 +18,10 @@ from CovidSeverityLib.types import CtVolume, Lobe, Opacity, Side
 
 WELL_AERATED_HU = (-950, -700)
 """Well-aerated lung, bounds included (Colombi 2020, doi 10.1148/radiol.2020201433)."""
+
+
+SPILL_PERCENT = 5.0
+"""Up to here, the first band of the score, a lobe that others' opacities only spill into is not scored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +54,7 @@ def lobe_scores(
     voxel_ml: float,
     scores: dict[Lobe, int] | None = None,
     confidence: Mapping[Lobe, float] | None = None,
+    spilled: Collection[Lobe] = (),
 ) -> tuple[LobeScore, ...]:
     """Every lobe's volume, involvement and scores.
 
@@ -57,16 +64,37 @@ def lobe_scores(
     voxel_ml : volume of a voxel, ml.
     scores : CTSS of every lobe where it was found otherwise; None scores the involved share of its volume.
     confidence : of every lobe's outline, 0 to 1, where it is known.
+    spilled : lobes of :func:`spilled_lobes`; they score 0 up to :data:`SPILL_PERCENT`.
     """
     result = []
     for lobe in Lobe:
         voxels, infected = int(counts.lung[:, lobe].sum()), int(counts.infected[:, lobe].sum())
         percent = 100.0 * infected / voxels if voxels else 0.0
-        score = score_for_percent(percent) if scores is None else scores[lobe]
-        total = total_severity_score_for_percent(percent)
+        counted = 0.0 if lobe in spilled and percent <= SPILL_PERCENT else percent
+        score = score_for_percent(counted) if scores is None else scores[lobe]
+        total = total_severity_score_for_percent(counted)
         sure = confidence.get(lobe) if confidence else None
         result.append(LobeScore(lobe, voxels, infected, voxel_ml, score, total, sure))
     return tuple(result)
+
+
+def spilled_lobes(infected: NDArray[np.bool_], lobes: NDArray[np.uint8]) -> frozenset[Lobe]:
+    """Lobes that opacities reach only with their smaller part: none has most of its voxels there.
+
+    Where the border of a lobe is known to a few millimetres, such a part may as well lie on the other side of it.
+
+    Parameters
+    ----------
+    infected : (K, J, I) bool.
+    lobes : (K, J, I) uint8 labels.
+    """
+    box = bounding_box(infected)
+    labels, count = ndimage.label(infected[box], np.ones((3, 3, 3), dtype=bool))
+    inside = infected[box]
+    pairs = labels[inside].astype(np.int64) * (len(Lobe) + 1) + lobes[box][inside]
+    table = np.bincount(pairs, minlength=(count + 1) * (len(Lobe) + 1)).reshape(-1, len(Lobe) + 1)[1:, 1:]
+    homes = set((table.argmax(axis=1)[table.any(axis=1)] + 1).tolist())
+    return frozenset(lobe for lobe in Lobe if table[:, lobe - 1].any() and lobe not in homes)
 
 
 def slice_rows(counts: Counts, volume: CtVolume) -> tuple[SliceRow, ...]:

@@ -14,6 +14,7 @@ from CovidSeverityLib.features.quantification import (
     opacity_voxels,
     side_voxels,
     slice_rows,
+    spilled_lobes,
 )
 from CovidSeverityLib.segmentation.mixture import MixtureConfig
 from CovidSeverityLib.types import CtVolume, Geometry, Lobe, Opacity, Side
@@ -182,3 +183,26 @@ def test_no_slice_that_counts_scores_0():
 def test_reference_profile_scores_slices_and_the_default_does_not():
     assert AnalysisConfig.for_profile("reference").slice_scores == SliceScoreConfig(0.06, 6, 5)
     assert AnalysisConfig.for_profile("default").slice_scores is None
+
+
+def test_lobe_that_an_opacity_only_spills_into_scores_nothing_up_to_five_percent():
+    lobes = np.full((4, 20, 40), int(Lobe.RLL), dtype=np.uint8)
+    lobes[:, :, 20:] = Lobe.RML
+    infected = np.zeros(lobes.shape, dtype=bool)
+    infected[1, 5:10, 12:22] = True
+    assert spilled_lobes(infected, lobes) == {Lobe.RML}
+    counts = count_voxels((lobes > 0).astype(np.uint8), lobes, infected)
+    scored = {s.lobe: s.score for s in lobe_scores(counts, 0.01, spilled=spilled_lobes(infected, lobes))}
+    assert (scored[Lobe.RLL], scored[Lobe.RML]) == (1, 0)
+    infected[3, 15, 30] = True  # an opacity of its own
+    assert spilled_lobes(infected, lobes) == frozenset()
+    assert spilled_lobes(np.zeros_like(infected), lobes) == frozenset()
+
+
+def test_spill_beyond_five_percent_is_scored():
+    lobes = np.full((4, 20, 40), int(Lobe.RLL), dtype=np.uint8)
+    lobes[:, :, 38:] = Lobe.RML
+    infected = np.ones(lobes.shape, dtype=bool)
+    counts = count_voxels((lobes > 0).astype(np.uint8), lobes, infected)
+    scored = {s.lobe: s.score for s in lobe_scores(counts, 0.01, spilled=spilled_lobes(infected, lobes))}
+    assert (scored[Lobe.RLL], scored[Lobe.RML]) == (5, 5)
