@@ -89,7 +89,9 @@ def test_unfinished_run_is_not_overwritten(open_journal):
 
 def test_run_that_stopped_before_its_first_case_is_in_nobodys_way(open_journal):
     open_journal()
-    run_cases(NAMES, Evaluation(), open_journal())
+    journal = open_journal()
+    run_cases(NAMES, Evaluation(), journal)
+    assert list(journal.records) == list(NAMES)
 
 
 def test_finished_run_is_replaced_only_when_the_new_one_is_finished(open_journal, tmp_path):
