@@ -1,6 +1,6 @@
 """The atlas of the fissures: mean surfaces and their usual variation, in the coordinates of the atlas lungs.
 
-``lobe_atlas.json`` beside this file is written by ``tools/fit_lobe_atlas.py`` from fissure points of 93 chest CTs
+``lobe_atlas.json`` beside this file is written by ``models/lobe_atlas`` from fissure points of 93 chest CTs
 (Chest Imaging Platform, The Brigham and Women's Hospital; ``lobe_atlas_LICENSE.txt``).
 """
 
