@@ -8,10 +8,9 @@ from typing import Any
 from .errors import InputError
 from .features.classification_image import ClassificationImageConfig
 from .features.published_score import SliceScoreConfig
-from .segmentation.infection import InfectionConfig
+from .segmentation.infection_config import InfectionConfig
 from .segmentation.lesions import LesionConfig
 from .segmentation.mixture import MixtureConfig
-from .segmentation.vesselness import VesselnessConfig
 
 PROFILES = ("default", "reference")
 
@@ -23,15 +22,22 @@ class AnalysisConfig:
     Parameters
     ----------
     profile : name of the profile that this configuration began as.
-    lesions : the infection mask of the default profile; None marks it as published.
-    infection : the published infection mask, and the mixture that the report draws.
+    lesions : the infection mask of the default profile; None marks it as published, by ``infection``.
+    infection : the published infection mask; None where ``lesions`` marks it.
+    mixture : fitted to the histogram of both lungs, to describe it in the report; no mask depends on it.
     slice_scores : None scores lobes by their volume; otherwise the published slice-wise score over rows of slices.
     """
 
     profile: str = "default"
     lesions: LesionConfig | None = LesionConfig()
-    infection: InfectionConfig = InfectionConfig()
+    infection: InfectionConfig | None = None
+    mixture: MixtureConfig = MixtureConfig()
     slice_scores: SliceScoreConfig | None = None
+
+    def __post_init__(self) -> None:
+        if (self.lesions is None) == (self.infection is None):
+            both = "neither is" if self.lesions is None else "both are"
+            raise ValueError(f"infection is marked either by lesions or by infection; {both} given")
 
     @classmethod
     def for_profile(cls, profile: str) -> AnalysisConfig:
@@ -45,7 +51,13 @@ class AnalysisConfig:
         if profile == "default":
             return cls()
         if profile == "reference":
-            return cls(profile="reference", lesions=None, infection=PUBLISHED_CTSS, slice_scores=SliceScoreConfig())
+            return cls(
+                profile="reference",
+                lesions=None,
+                infection=PUBLISHED_CTSS,
+                mixture=PUBLISHED_CTSS.mixture,
+                slice_scores=SliceScoreConfig(),
+            )
         raise InputError(f"no profile {profile!r}; there are {' and '.join(PROFILES)}")
 
     def as_dict(self) -> dict[str, Any]:
@@ -53,15 +65,7 @@ class AnalysisConfig:
         return asdict(self)
 
 
-PUBLISHED_SEGMENTATION = InfectionConfig(
-    smallest_px=70,
-    one_window=False,
-    faint_share=1.0,
-    grow_px=0,
-    inside_lung=False,
-    smallest_lung_px=0,
-    vesselness=VesselnessConfig(volume_floor=False),
-)
+PUBLISHED_SEGMENTATION = InfectionConfig()
 """Infection masks of the paper's segmentation tables."""
 
 PUBLISHED_CTSS = InfectionConfig(
@@ -70,13 +74,7 @@ PUBLISHED_CTSS = InfectionConfig(
     window_caps_hu=(10.0, 30.0),
     background_hu=0,
     smallest_px=50,
-    one_window=False,
-    faint_share=1.0,
-    grow_px=0,
-    inside_lung=False,
-    smallest_lung_px=0,
     mixture=MixtureConfig(variance_floor_hu2=0.0),
-    vesselness=VesselnessConfig(volume_floor=False),
 )
 """Infection masks of the paper's severity score: other caps, and a vessel filter that sees 0 HU outside the lung."""
 

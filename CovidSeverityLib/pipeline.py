@@ -100,8 +100,7 @@ def mark_infection(
     """
     if config.lesions is not None:
         return segment_lesions(volume.hu, lung, volume.geometry, config.lesions, progress)
-    pixel_mm2 = volume.geometry.spacing_mm[0] * volume.geometry.spacing_mm[1]
-    return segment_infection(volume.hu, lung, pixel_mm2, config.infection, progress).mask
+    return segment_infection(volume.hu, lung, config.infection, progress).mask
 
 
 def _lungs(
@@ -157,7 +156,7 @@ def _assemble(
         slices=slice_rows(counts, volume),
         severity=severity_for(sum(lobe.score for lobe in scores)),
         ctss_definition=CTSS_REFERENCE_DEFINITION if published else CTSS_DEFINITION,
-        densitometry=densitometry(volume.hu, lungs.labels, config.infection.mixture),
+        densitometry=densitometry(volume.hu, lungs.labels, config.mixture),
         provenance=Provenance(
             version=__version__,
             profile=config.profile,

@@ -80,7 +80,6 @@ def diagnose(
     lung: NDArray[np.bool_],
     classifier: SliceClassifier,
     config: ClassificationImageConfig,
-    pixel_mm2: float,
     batch: int = 8,
     size_px: int = NETWORK_SIZE_PX,
     progress: Progress | None = None,
@@ -93,7 +92,6 @@ def diagnose(
     lung : (K, J, I) bool.
     classifier : given (n, size_px, size_px) uint8, n up to ``batch``.
     config : the images that the classifier was trained with.
-    pixel_mm2 : area of a pixel of ``hu``.
     batch : slices that the classifier is given at a time.
     size_px : edge of the classifier's image. Slices of another size are resampled to it linearly, each axis for itself,
         so that both fields of view are the same.
@@ -113,7 +111,7 @@ def diagnose(
         raise InputError(
             f"none of the slices around the middle of this scan ({len(lung)} slices) shows lung to classify"
         )
-    images = classification_images(hu, lung, config, pixel_mm2, slices)
+    images = classification_images(hu, lung, config, slices)
     answers = []
     for first in range(0, len(slices), batch):
         if progress is not None:

@@ -59,7 +59,7 @@ def segmentation_variants(config: AnalysisConfig) -> Mapping[str, AnalysisConfig
         mask = config.infection
         published = {
             "without filling": replace(mask, fill_holes=False),
-            "without boundary": replace(mask, grow_px=0, closing_px=1),
+            "without boundary": replace(mask, dilation_px=1),
             "without vesselness": replace(mask, vesselness=replace(mask.vesselness, enabled=False)),
             "without area opening": replace(mask, open_area=False),
         }
@@ -103,7 +103,7 @@ def _compare_images(loaded: LoadedCase, config: ClassificationImageConfig) -> li
     lit = np.zeros(loaded.truth.shape, dtype=bool)
     shown = [k for _, k in loaded.slices if loaded.lung[k].any()]
     if shown:
-        images = classification_images(loaded.volume.hu, loaded.lung, config, loaded.pixel_mm2, shown)
+        images = classification_images(loaded.volume.hu, loaded.lung, config, shown)
         lit[shown] = images > 0
     return compare(loaded, lit)
 

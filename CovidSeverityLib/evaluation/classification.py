@@ -61,8 +61,7 @@ def evaluate_classification(case: Case, classifier: SliceClassifier, config: Cla
     """Classify a CT; raises what reading it, finding its lungs and :func:`~.diagnosis.diagnose` raise."""
     began = time.perf_counter()
     volume = read_ct(case.image)
-    pixel_mm2 = volume.geometry.spacing_mm[0] * volume.geometry.spacing_mm[1]
-    found = diagnose(volume.hu, segment_lungs(volume).labels > 0, classifier, config, pixel_mm2)
+    found = diagnose(volume.hu, segment_lungs(volume).labels > 0, classifier, config)
     return {
         "label": int(found.label),
         "scores": [round(float(score), 6) for score in found.scores],

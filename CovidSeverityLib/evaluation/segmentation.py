@@ -58,11 +58,6 @@ class LoadedCase:
     truth: NDArray[np.bool_]
     slices: tuple[tuple[int, int], ...]
 
-    @property
-    def pixel_mm2(self) -> float:
-        """Area of a pixel."""
-        return self.volume.geometry.spacing_mm[0] * self.volume.geometry.spacing_mm[1]
-
 
 @dataclass(frozen=True)
 class SliceAgreement:

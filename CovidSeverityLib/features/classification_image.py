@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.parallel import map_in_order
-from CovidSeverityLib.segmentation.infection import candidate_mask, open_area, usual_largest_curvature
+from CovidSeverityLib.segmentation.infection import candidate_mask, open_area
 from CovidSeverityLib.segmentation.infection_config import InfectionConfig
 from CovidSeverityLib.segmentation.windows import masked_slice, slice_mixtures
 from CovidSeverityLib.types import AIR_HU
@@ -72,7 +72,6 @@ def classification_images(
     hu: NDArray[np.int16],
     lung: NDArray[np.bool_],
     config: ClassificationImageConfig,
-    pixel_mm2: float,
     slices: Sequence[int] | None = None,
 ) -> NDArray[np.uint8]:
     """Images of axial slices: ``HU + 1024`` inside the window mask, plus the outline, stretched to 0-255.
@@ -80,17 +79,14 @@ def classification_images(
     What lies outside the lung is dark, be it in a hole that was filled. The authors also keep their images as JPEG
     files; that loss is not imitated.
 
-    A slice with too little lung for a mixture (``smallest_lung_px`` of the infection) shows its outline alone, one
-    without lung is 0.
+    A slice with too few values for a mixture shows its outline alone, one without lung is 0.
 
     Parameters
     ----------
     hu : (K, J, I) int16, Hounsfield units.
     lung : (K, J, I) bool.
     config : how the image is made.
-    pixel_mm2 : area of a pixel; matters for the smallest object alone.
-    slices : which slices; None for all. Where the infection's vessel filter or objects look at other slices, they look
-        at these, and neighbours have to stand beside each other.
+    slices : which slices; None for all. Each stands for itself.
 
     Returns
     -------
@@ -107,25 +103,22 @@ def classification_images(
     if picks.size == 0:
         return np.zeros((0, *hu.shape[1:]), dtype=np.uint8)
     hu, lung = hu[picks], lung[picks] != 0
-    marked = _marked(hu, lung, config, pixel_mm2)
+    marked = _marked(hu, lung, config)
     images = map_in_order(lambda n: _image(hu[n], marked[n], lung[n], config), range(picks.size), "images", None)
     return np.stack(images)
 
 
-def _marked(
-    hu: NDArray[np.int16], lung: NDArray[np.bool_], config: ClassificationImageConfig, pixel_mm2: float
-) -> NDArray[np.bool_]:
+def _marked(hu: NDArray[np.int16], lung: NDArray[np.bool_], config: ClassificationImageConfig) -> NDArray[np.bool_]:
     """(N, J, I) bool: windows, minus vessels and small objects where the configuration says so, holes filled."""
     vesselness = replace(config.infection.vesselness, enabled=config.remove_vessels)
     infection = replace(config.infection, vesselness=vesselness)
     masked = np.stack([masked_slice(h, m, infection) for h, m in zip(hu, lung, strict=True)])
-    fits, floor = slice_mixtures(masked, infection), usual_largest_curvature(masked, infection)
     marked = np.zeros(masked.shape, dtype=bool)
-    for n, fit in enumerate(fits):
+    for n, fit in enumerate(slice_mixtures(masked, infection)):
         if fit is not None:
-            marked[n] = candidate_mask(masked[n], fit, floor, infection)
+            marked[n] = candidate_mask(masked[n], fit, infection)
     if config.open_area:
-        marked = open_area(marked, infection.smallest_object_px(pixel_mm2), infection.faint_share)
+        marked = open_area(marked, infection.smallest_px)
     return np.stack([ndimage.binary_fill_holes(m) for m in marked]) if config.fill_holes else marked
 
 

@@ -21,15 +21,12 @@ class VesselnessConfig:
     ----------
     sigmas_px : Gaussian scales, pixels (the published method's).
     threshold : vesselness, 0-1, from which a pixel is a vessel. With tau = 1, as published, the enhancement grows with
-        the curvature alone, so that this is a threshold on curvature relative to a largest one.
-    volume_floor : what the largest curvature is. False: the slice's own, as published. True: at least the median of the
-        slices' largest; otherwise a slice with few vessels (a base, an apex) takes lesions for its vessels.
+        the curvature alone, so that this is a threshold on curvature relative to the slice's largest.
     enabled : False keeps the vessels (for ablation).
     """
 
     sigmas_px: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 2.5)
     threshold: float = 0.65
-    volume_floor: bool = True
     enabled: bool = True
 
     @property
@@ -56,16 +53,13 @@ def relative_curvature(threshold: float) -> float:
     return float(next(r.real for r in roots if abs(r.imag) < ROOT_IS_REAL and 0.0 < r.real < 0.5))
 
 
-def vessel_mask(
-    image_hu: NDArray[np.float32], config: VesselnessConfig, largest_at_least: NDArray[np.float32] | None = None
-) -> NDArray[np.bool_]:
+def vessel_mask(image_hu: NDArray[np.float32], config: VesselnessConfig) -> NDArray[np.bool_]:
     """Bright, line-like structures of a slice, at any of the scales.
 
     Parameters
     ----------
     image_hu : (J, I) float32, Hounsfield units.
     config : scales and threshold.
-    largest_at_least : (scales,) the largest curvature of each scale counts as no smaller than this; None for no floor.
 
     Returns
     -------
@@ -73,19 +67,12 @@ def vessel_mask(
     """
     share = np.float32(relative_curvature(config.threshold))
     mask = np.zeros(image_hu.shape, dtype=bool)
-    for n, sigma in enumerate(config.sigmas_px):
+    for sigma in config.sigmas_px:
         curvature = line_curvature(image_hu, sigma)
         largest = curvature.max()
-        if largest_at_least is not None:
-            largest = max(largest, largest_at_least[n])
         if largest > 0:
             mask |= curvature >= share * largest
     return mask
-
-
-def largest_curvatures(image_hu: NDArray[np.float32], config: VesselnessConfig) -> NDArray[np.float32]:
-    """(scales,) float32: the largest curvature of a slice at each scale."""
-    return np.array([line_curvature(image_hu, sigma).max() for sigma in config.sigmas_px], dtype=np.float32)
 
 
 def line_curvature(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:

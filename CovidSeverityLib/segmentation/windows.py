@@ -31,18 +31,17 @@ def masked_slice(hu: NDArray[np.int16], lung: NDArray[np.bool_], config: Infecti
 
 
 def slice_mixtures(masked: NDArray[np.int16], config: InfectionConfig) -> list[MixtureFit | None]:
-    """Every slice's mixture; None where it holds too little lung.
+    """Every slice's mixture; None where it holds too few values.
 
     Parameters
     ----------
     masked : (K, J, I) int16, slices of :func:`masked_slice`; at least one.
-    config : the mixture, and how much lung is enough.
+    config : its ``mixture``.
     """
     first, last = min(int(masked.min()), 0), max(int(masked.max()), 0)
     values = np.arange(first, last + 1)
     counts = np.stack([np.bincount(s.ravel().astype(np.int64) - first, minlength=values.size) for s in masked])
     counts[:, -first] = 0  # 0 HU is what lies outside the lung
-    counts[counts.sum(axis=1) < config.smallest_lung_px] = 0
     batches = [counts[n : n + MIXTURE_BATCH] for n in range(0, len(counts), MIXTURE_BATCH)]
     fits = map_in_order(lambda batch: fit_mixtures(values, batch, config.mixture), batches, "mixtures", None)
     return [fit for batch in fits for fit in batch]
@@ -67,8 +66,6 @@ def window_mask(masked: NDArray[np.int16], fit: MixtureFit, config: InfectionCon
     config : the windows.
     """
     (low_2, high_2), (low_3, high_3) = windows(fit, config)
-    if config.one_window:
-        return (masked > min(low_2, low_3)) & (masked != 0)
     return (((masked > low_2) & (masked < high_2)) | ((masked > low_3) & (masked < high_3))) & (masked != 0)
 
 

@@ -19,13 +19,11 @@ VARIANTS = {"segmentation": ("a_infection", PUBLISHED_SEGMENTATION), "score": ("
 LOBE_ORDER = (Lobe.LLL, Lobe.LUL, Lobe.RLL, Lobe.RUL, Lobe.RML)
 """Columns of the stored scores."""
 
-PIXEL_MM2 = 1.0
-
 
 def run(golden, config, slices):
     """Our mask and mixture of some slices, each for itself."""
     hu, lung = golden["inputs"]["hu"][slices], golden["inputs"]["lung"][slices] > 0
-    return segment_infection(hu, lung, PIXEL_MM2, config)
+    return segment_infection(hu, lung, config)
 
 
 @pytest.fixture(scope="session", params=VARIANTS)
@@ -77,8 +75,8 @@ def stage_vessels(masked, _, config):
 
 
 def stage_filled(masked, mixture, config):
-    candidates = candidate_mask(masked, mixture, None, config)
-    opened = open_area(candidates[None], config.smallest_object_px(PIXEL_MM2), config.faint_share)
+    candidates = candidate_mask(masked, mixture, config)
+    opened = open_area(candidates[None], config.smallest_px)
     return ndimage.binary_fill_holes(opened[0])
 
 

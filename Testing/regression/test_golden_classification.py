@@ -15,7 +15,6 @@ from CovidSeverityLib.segmentation.windows import masked_slice, slice_mixtures
 
 SLICES = range(13)
 NO_OUTLINE = replace(PUBLISHED_CLASSIFICATION_IMAGE, outline=False)
-PIXEL_MM2 = 1.0
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +29,7 @@ def theirs(golden):
 
 
 def images(chest, config, slices=None):
-    return classification_images(*chest, config, PIXEL_MM2, slices)
+    return classification_images(*chest, config, slices)
 
 
 def differing(ours, stored):

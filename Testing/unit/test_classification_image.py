@@ -7,18 +7,15 @@ import pytest
 
 from CovidSeverityLib.config import PUBLISHED_CLASSIFICATION_IMAGE, PUBLISHED_CTSS
 from CovidSeverityLib.features.classification_image import (
-    ClassificationImageConfig,
     classification_images,
     classification_slices,
 )
 from CovidSeverityLib.features.lung_outline import lung_outline
 from CovidSeverityLib.results import MixtureFit
-from CovidSeverityLib.segmentation.infection_config import InfectionConfig
 from CovidSeverityLib.segmentation.vesselness import VesselnessConfig
 
 PUBLISHED = PUBLISHED_CLASSIFICATION_IMAGE
 NO_OUTLINE = replace(PUBLISHED, outline=False)
-PIXEL_MM2 = 0.5
 ROW, COLUMN = np.mgrid[:96, :112]
 
 
@@ -51,7 +48,7 @@ def known_mixture(monkeypatch):
 
 
 def image_of(parts, config=NO_OUTLINE):
-    return classification_images(*chest(parts), config, PIXEL_MM2)[0]
+    return classification_images(*chest(parts), config)[0]
 
 
 def test_published_image_has_the_windows_of_the_published_score_and_keeps_the_vessels():
@@ -110,7 +107,7 @@ def test_filled_hole_that_is_no_lung_stays_dark(known_mixture):
     vessel = disc(4, 60, 50)
     hu, lung = chest({-500: LESION, 40: vessel})
     lung[:, vessel] = False
-    image = classification_images(hu, lung, NO_OUTLINE, PIXEL_MM2)[0]
+    image = classification_images(hu, lung, NO_OUTLINE)[0]
     np.testing.assert_array_equal(image, 255 * (LESION & ~vessel))
 
 
@@ -143,60 +140,52 @@ def test_small_objects_go_before_holes_are_filled(known_mixture):
 
 
 def test_ablation_steps_follow_their_own_switches_and_not_those_of_the_infection(known_mixture):
-    infection = replace(PUBLISHED_CTSS, vesselness=VesselnessConfig(enabled=False, volume_floor=False), open_area=False)
+    infection = replace(PUBLISHED_CTSS, vesselness=VesselnessConfig(enabled=False), open_area=False)
     parts = {-500: LESION, 10: VESSEL | SPOT}
     for switch in ("remove_vessels", "open_area"):
         config = replace(NO_OUTLINE, **{switch: True})
         np.testing.assert_array_equal(image_of(parts, replace(config, infection=infection)), image_of(parts, config))
 
 
-def test_smallest_object_of_the_default_infection_is_an_area(known_mixture):
-    config = ClassificationImageConfig(InfectionConfig(), outline=False, open_area=True)
-    volume = chest({-500: SPOT})
-    assert SPOT.sum() < 35 / 0.5
-    assert not classification_images(*volume, config, 0.5)[0].any()
-    assert classification_images(*volume, config, 2.0)[0][SPOT].all()
-
-
 def test_slices_are_taken_in_the_order_asked_for_and_stand_for_themselves():
     hu, lung = chest({-500: LESION}, {}, {-500: SPOT | LESION})
-    every = classification_images(hu, lung, PUBLISHED, PIXEL_MM2)
-    np.testing.assert_array_equal(classification_images(hu, lung, PUBLISHED, PIXEL_MM2, (2, 0)), every[[2, 0]])
+    every = classification_images(hu, lung, PUBLISHED)
+    np.testing.assert_array_equal(classification_images(hu, lung, PUBLISHED, (2, 0)), every[[2, 0]])
     assert (every[0] != every[2]).any()
 
 
 def test_no_slices_give_no_images():
-    assert classification_images(*chest({}), PUBLISHED, PIXEL_MM2, ()).shape == (0, *ROW.shape)
+    assert classification_images(*chest({}), PUBLISHED, ()).shape == (0, *ROW.shape)
 
 
-def test_slice_with_too_little_lung_shows_its_outline_alone_and_one_without_lung_nothing():
+def test_slice_with_too_few_values_shows_its_outline_alone_and_one_without_lung_nothing():
     hu, lung = chest({-500: LESION}, {}, {})
-    lung[1], lung[2] = disc(9), False
-    config = replace(PUBLISHED, infection=replace(PUBLISHED_CTSS, smallest_lung_px=500))
-    images = classification_images(hu, lung, config, PIXEL_MM2)
-    np.testing.assert_array_equal(images[1], 255 * lung_outline(disc(9)))
+    hu[1] = -850
+    lung[2] = False
+    images = classification_images(hu, lung, PUBLISHED)
+    np.testing.assert_array_equal(images[1], 255 * lung_outline(LUNG))
     assert not images[2].any()
     assert images[0][LESION].all()
 
 
 def test_lung_of_one_value_has_no_mixture_and_no_warning():
     hu, lung = chest({-850: LUNG})
-    np.testing.assert_array_equal(classification_images(hu, lung, PUBLISHED, PIXEL_MM2)[0], 255 * lung_outline(LUNG))
-    assert not classification_images(hu, lung, NO_OUTLINE, PIXEL_MM2).any()
+    np.testing.assert_array_equal(classification_images(hu, lung, PUBLISHED)[0], 255 * lung_outline(LUNG))
+    assert not classification_images(hu, lung, NO_OUTLINE).any()
 
 
 def test_labels_of_the_lungs_serve_as_well_as_a_mask():
     hu, lung = chest({-500: LESION})
     labels = np.where(COLUMN < 56, 1, 2).astype(np.uint8) * lung
     np.testing.assert_array_equal(
-        classification_images(hu, labels, PUBLISHED, PIXEL_MM2), classification_images(hu, lung, PUBLISHED, PIXEL_MM2)
+        classification_images(hu, labels, PUBLISHED), classification_images(hu, lung, PUBLISHED)
     )
 
 
 def test_input_is_left_alone():
     hu, lung = chest({-500: LESION})
     before = hu.copy(), lung.copy()
-    classification_images(hu, lung, PUBLISHED, PIXEL_MM2)
+    classification_images(hu, lung, PUBLISHED)
     np.testing.assert_array_equal(hu, before[0])
     np.testing.assert_array_equal(lung, before[1])
 
@@ -204,7 +193,7 @@ def test_input_is_left_alone():
 def test_mask_of_another_shape_is_refused():
     hu, lung = chest({}, {})
     with pytest.raises(ValueError, match=r"lung mask \(1, 96, 112\) does not match volume \(2, 96, 112\)"):
-        classification_images(hu, lung[:1], PUBLISHED, PIXEL_MM2)
+        classification_images(hu, lung[:1], PUBLISHED)
 
 
 # Which slices

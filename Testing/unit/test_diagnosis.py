@@ -11,7 +11,6 @@ from CovidSeverityLib.features.classification_image import classification_images
 from CovidSeverityLib.types import Diagnosis
 
 NORMAL, CAP, COVID19 = Diagnosis
-PIXEL_MM2 = 0.5
 SIZE = 64
 ROW, COLUMN = np.mgrid[:SIZE, :SIZE]
 LUNG = np.hypot(ROW - 32, COLUMN - 32) < 26
@@ -43,7 +42,7 @@ class Recorder:
 
 def run(hu, lung, classifier=None, **kwargs):
     kwargs = {"size_px": SIZE, **kwargs}
-    return diagnose(hu, lung, classifier or Recorder(), PUBLISHED_CLASSIFICATION_IMAGE, PIXEL_MM2, **kwargs)
+    return diagnose(hu, lung, classifier or Recorder(), PUBLISHED_CLASSIFICATION_IMAGE, **kwargs)
 
 
 RADII = (0, 9, 9, 0, 9, 9, 0, 0)
@@ -62,7 +61,7 @@ def test_classifier_sees_the_classification_images_from_superior_to_inferior():
     hu, lung = chest(RADII)
     recorder = Recorder()
     run(hu, lung, recorder)
-    wanted = classification_images(hu, lung, PUBLISHED_CLASSIFICATION_IMAGE, PIXEL_MM2, classification_slices(lung))
+    wanted = classification_images(hu, lung, PUBLISHED_CLASSIFICATION_IMAGE, classification_slices(lung))
     np.testing.assert_array_equal(np.concatenate(recorder.batches), wanted)
     assert recorder.batches[0].dtype == np.uint8
 
@@ -118,7 +117,7 @@ def test_oblong_slices_become_square():
 
 def test_default_size_is_that_of_the_published_network():
     recorder = Recorder()
-    diagnose(*chest((0, 9, 0)), recorder, PUBLISHED_CLASSIFICATION_IMAGE, PIXEL_MM2)
+    diagnose(*chest((0, 9, 0)), recorder, PUBLISHED_CLASSIFICATION_IMAGE)
     assert recorder.batches[0].shape == (1, 512, 512)
 
 

@@ -9,7 +9,7 @@ from CovidSeverityLib.evaluation.cases import Failure
 from CovidSeverityLib.evaluation.journal import FINISHED_NAME, UNFINISHED_NAME, Journal, run_cases
 
 NAMES = ("a", "b", "c", "d")
-MADE_WITH = {"version": "1", "configuration": {"grow_px": 3, "caps": (10.0, 30.0)}}
+MADE_WITH = {"version": "1", "configuration": {"dilation_px": 3, "caps": (10.0, 30.0)}}
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_resumed_finished_run_retries_what_failed(open_journal):
 def test_run_of_another_configuration_is_not_mixed_in(open_journal):
     run_cases(("a",), Evaluation(), open_journal())
     with pytest.raises(InputError, match=r"was made with another configuration, version; its results cannot be mixed"):
-        open_journal(resume=True, version="2", configuration={"grow_px": 4})
+        open_journal(resume=True, version="2", configuration={"dilation_px": 4})
     with pytest.raises(InputError, match=r"was made with another slices;"):
         open_journal(resume=True, slices=[1])
 

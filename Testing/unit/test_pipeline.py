@@ -13,8 +13,9 @@ from CovidSeverityLib.config import PUBLISHED_CTSS
 from CovidSeverityLib.io import volume_from_array
 from CovidSeverityLib.pipeline import STAGES
 from CovidSeverityLib.results import Analysis
-from CovidSeverityLib.segmentation.infection import InfectionConfig
+from CovidSeverityLib.segmentation.infection_config import InfectionConfig
 from CovidSeverityLib.segmentation.lesions import LesionConfig
+from CovidSeverityLib.segmentation.mixture import MixtureConfig
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
 MASKS = ("lungs", "lobes", "infection")
@@ -179,8 +180,27 @@ def test_reference_profile_scores_slices_and_has_a_max_variant(coarse_phantom, c
 
 
 def test_profiles_are_values_of_the_configuration():
-    assert AnalysisConfig.for_profile("default") == AnalysisConfig() == AnalysisConfig(infection=InfectionConfig())
-    assert AnalysisConfig.for_profile("reference").infection == PUBLISHED_CTSS
+    default, reference = (AnalysisConfig.for_profile(profile) for profile in ("default", "reference"))
+    assert default == AnalysisConfig()
+    assert (default.lesions, default.infection) == (LesionConfig(), None)
+    assert (reference.lesions, reference.infection) == (None, PUBLISHED_CTSS)
+
+
+@pytest.mark.parametrize(
+    ("marks", "said"),
+    [({"infection": PUBLISHED_CTSS}, "both are given"), ({"lesions": None}, "neither is given")],
+)
+def test_infection_is_marked_in_one_way(marks, said):
+    with pytest.raises(ValueError, match=said):
+        AnalysisConfig(**marks)
+
+
+def test_mixture_of_the_report_decides_no_mask(coarse_phantom, coarse_analysis):
+    config = AnalysisConfig(mixture=MixtureConfig(start_means_hu=(-900.0, -300.0)))
+    other = analyze(coarse_phantom.volume, config)
+    assert len(other.densitometry.mixture.means_hu) == 2
+    assert len(coarse_analysis.densitometry.mixture.means_hu) == 3
+    np.testing.assert_array_equal(other.infection, coarse_analysis.infection)
 
 
 def test_unknown_profile_is_refused_with_those_there_are():
