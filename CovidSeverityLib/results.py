@@ -115,8 +115,8 @@ class Severity:
 class Densitometry:
     """Counts over both lungs, by Hounsfield units.
 
-    ``histogram[n]`` counts lung voxels of ``first_hu + n`` HU; ``mixture`` is the fit over that histogram that the
-    report draws.
+    ``histogram[n]`` counts lung voxels of ``first_hu + n`` HU; ``mixture`` is fitted to that histogram to describe it,
+    and no infection is marked by it.
     """
 
     first_hu: int

@@ -44,7 +44,7 @@ LEGEND_Y = 0.409
 LOWER_BOTTOM, LOWER_TOP = 0.1, 0.388
 CORONAL = (LEFT, LOWER_BOTTOM, 0.26, LOWER_TOP - LOWER_BOTTOM)
 LOBES = (0.318, 0.15, 0.2, 0.19)
-HISTOGRAM = (0.58, 0.15, 0.21, 0.21)
+HISTOGRAM = (0.58, 0.15, 0.21, 0.194)
 NUMBERS = (0.822, LOWER_BOTTOM + 0.012, RIGHT - 0.822, 0.25)
 HEADINGS_Y = LOWER_TOP - 0.012
 
@@ -70,7 +70,8 @@ def _draw_page(figure: Figure, analysis: Analysis) -> None:
     _draw_coronal(figure, analysis, indices)
     _heading(figure, LOBES[0] - 0.03, "Infection by lobe")
     panels.draw_lobes(figure.add_axes(LOBES), analysis.lobe_scores)
-    _heading(figure, HISTOGRAM[0] - 0.035, "Density of the lungs and the fitted mixture")
+    _heading(figure, HISTOGRAM[0] - 0.035, "Density of the lungs")
+    _draw_mixture_note(figure, analysis)
     panels.draw_histogram(figure.add_axes(HISTOGRAM), analysis.densitometry, analysis.well_aerated_percent)
     _heading(figure, NUMBERS[0], "Key numbers")
     panels.draw_numbers(figure.add_axes(NUMBERS), analysis)
@@ -168,6 +169,25 @@ def _draw_coronal(figure: Figure, analysis: Analysis, indices: tuple[int, ...]) 
 
 def _heading(figure: Figure, x: float, text: str) -> None:
     figure.text(x, HEADINGS_Y, text, fontsize=panels.HEADING, fontweight="bold", va="center", color=panels.INK)
+
+
+def _draw_mixture_note(figure: Figure, analysis: Analysis) -> None:
+    """Under the heading of the histogram: what the fitted curves are, and that no mask follows from them.
+
+    Where infection is marked as published, it is by a mixture of every slice.
+    """
+    if analysis.densitometry.mixture is None:
+        return
+    by_mixtures = analysis.provenance.configuration.get("infection") is not None
+    use = "each slice has its own" if by_mixtures else "it marks no infection"
+    figure.text(
+        HISTOGRAM[0] - 0.035,
+        HEADINGS_Y - 0.0185,
+        f"Fitted mixture, for orientation: {use}",
+        fontsize=panels.SMALL,
+        va="center",
+        color=panels.MUTED,
+    )
 
 
 def _draw_footer(figure: Figure, analysis: Analysis) -> None:

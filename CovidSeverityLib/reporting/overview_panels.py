@@ -30,8 +30,8 @@ INK = "#1B2733"
 MUTED = "#5B6875"
 RULE = "#C9D1D9"
 PALE = "#EEF2F6"
-COMPONENT_COLOURS = ("#0072B2", "#B8860B", "#C8401A")
-"""Aerated lung blue; the two components behind the opacities darker shades of the opacities' own colours."""
+COMPONENT_COLOURS = ("#0072B2", "#7A5195", "#8C6D31")
+"""None is a shade of an opacity's colour: a component is no kind of opacity."""
 MARK = "#F0E442"
 
 RIM_WIDTH = 2.0
@@ -208,7 +208,7 @@ def _draw_mixture(axes: Axes, densitometry: Densitometry) -> None:
         label = f"{signed(mean, 0)} ± {sd:.0f} HU, {100 * weight:.0f} %"
         colour = COMPONENT_COLOURS[n % len(COMPONENT_COLOURS)]
         axes.plot(hu, _per_bin(density), color=colour, linewidth=1.2, label=label, zorder=2)
-    axes.plot(hu, _per_bin(total), color=INK, linewidth=0.9, linestyle=(0, (4, 2)), label="sum of the fit", zorder=3)
+    axes.plot(hu, _per_bin(total), color=INK, linewidth=0.9, linestyle=(0, (4, 2)), label="their sum", zorder=3)
 
 
 def _per_bin(density: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,1 +1,1 @@
-"""What is infected: mixture, vessels, infection mask."""
+"""What is infected: by density and thickness in the lung (lesions), or by the published method (infection)."""

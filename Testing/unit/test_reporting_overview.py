@@ -10,8 +10,11 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
+from CovidSeverityLib.reporting import overview
 from CovidSeverityLib.reporting import overview_views as views
 from CovidSeverityLib.reporting.overview import write_overview
 from CovidSeverityLib.reporting.overview_text import clean, elided, note_lines, signed
@@ -26,6 +29,14 @@ def page(analysis) -> np.ndarray:
     file = io.BytesIO()
     write_overview(analysis, file)
     return np.asarray(Image.open(io.BytesIO(file.getvalue())).convert("RGB"))
+
+
+def texts_of(analysis) -> list[str]:
+    """Every text that is put on the page itself, not into one of its panels."""
+    figure = Figure(figsize=overview.PAGE_INCHES, dpi=20)
+    FigureCanvasAgg(figure)
+    overview._draw_page(figure, analysis)
+    return [text.get_text() for text in figure.texts]
 
 
 def pixels_of(colour, picture) -> int:
@@ -134,6 +145,22 @@ def test_few_slices_are_all_shown_once(factory):
     analysis = factory.make_analysis(factory.make_chest((5, 24, 32)))
     with_lung = [row.index for row in analysis.slices if row.lung_voxels]
     assert list(views.axial_indices(analysis)) == with_lung[::-1]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "said"),
+    [
+        ({"infection": None, "lesions": {}}, "it marks no infection"),
+        ({"infection": {"window_sds": 1.5}, "lesions": None}, "each slice has its own"),
+    ],
+)
+def test_page_says_that_the_drawn_mixture_marks_nothing(factory, configuration, said):
+    analysis = factory.make_analysis()
+    provenance = dataclasses.replace(analysis.provenance, configuration=configuration)
+    texts = texts_of(dataclasses.replace(analysis, provenance=provenance))
+    assert f"Fitted mixture, for orientation: {said}" in texts
+    without = dataclasses.replace(analysis.densitometry, mixture=None)
+    assert not any("mixture" in text for text in texts_of(dataclasses.replace(analysis, densitometry=without)))
 
 
 def test_views_are_turned_as_radiologists_have_them(factory):
