@@ -108,6 +108,7 @@ def _draw_header(figure: Figure, analysis: Analysis) -> None:
 
 def _draw_axials(figure: Figure, analysis: Analysis, indices: tuple[int, ...]) -> None:
     box, worst = lung_box(analysis), most_infected_index(analysis)
+    rows_by_index = {row.index: row for row in analysis.slices}
     rows = -(-AXIAL_COUNT // COLUMNS)
     width = (RIGHT - LEFT - (COLUMNS - 1) * TILE_GAP) / COLUMNS
     height = (TILES_TOP - TILES_BOTTOM - (rows - 1) * TILE_GAP) / rows
@@ -115,7 +116,7 @@ def _draw_axials(figure: Figure, analysis: Analysis, indices: tuple[int, ...]) -
         row, column = divmod(n, COLUMNS)
         corner = (LEFT + column * (width + TILE_GAP), TILES_TOP - height - row * (height + TILE_GAP))
         axes = figure.add_axes((*corner, width, height))
-        result = analysis.slices[index]
+        result = rows_by_index[index]
         note = f"{result.infection_percent:.1f} % infected" if result.infected_voxels else ""
         if index == worst:
             note += ", the largest area"

@@ -23,7 +23,8 @@ class View:
 
     Parameters
     ----------
-    hu, lungs, lobes, infection : (rows, columns) arrays; columns run from the patient's right to left.
+    hu, lungs, lobes, infection : (rows, columns) arrays; columns run from the patient's right to left. Of the infection
+        what lies in the lungs: the published mask reaches beyond them, and no number counts that.
     extent_mm : outer edges of the first column, the last column, the last row and the first row (which is on top).
     """
 
@@ -43,8 +44,8 @@ class View:
 
 
 def axial_indices(analysis: Analysis, count: int = AXIAL_COUNT) -> tuple[int, ...]:
-    """Slices spread evenly over the lungs, superior first; the most infected one is always among them."""
-    lung = np.flatnonzero([row.lung_voxels for row in analysis.slices])
+    """K of acquired slices, spread evenly over the lungs, superior first; the most infected is always among them."""
+    lung = np.array([row.index for row in analysis.slices if row.lung_voxels], dtype=np.intp)
     if not lung.size:
         return ()
     edge = int(EDGE_FRACTION * lung.size)
@@ -58,14 +59,15 @@ def axial_indices(analysis: Analysis, count: int = AXIAL_COUNT) -> tuple[int, ..
 
 
 def most_infected_index(analysis: Analysis) -> int | None:
-    """The axial slice with the largest infected area; None where nothing is infected."""
-    areas = [row.infected_voxels for row in analysis.slices]
-    return int(np.argmax(areas)) if any(areas) else None
+    """K of the acquired slice with the largest infected area; None where nothing is infected."""
+    worst = max(analysis.slices, key=lambda row: row.infected_voxels, default=None)
+    return worst.index if worst is not None and worst.infected_voxels else None
 
 
 def coronal_index(analysis: Analysis) -> int:
     """The coronal plane with the largest infected area, or else with the largest lung area."""
-    mask = analysis.infection if any(row.infected_voxels for row in analysis.slices) else analysis.lungs
+    infected = any(row.infected_voxels for row in analysis.slices)
+    mask = (analysis.infection > 0) & (analysis.lungs > 0) if infected else analysis.lungs
     return int(np.argmax(np.count_nonzero(mask, axis=(0, 2))))
 
 
@@ -108,9 +110,9 @@ def _view(analysis: Analysis, cut: tuple, row_mm: float, column_mm: float) -> Vi
         (rows.start - 0.5) * row_mm,
     )
     arrays = (analysis.volume.hu, analysis.lungs, analysis.lobes, analysis.infection)
-    planes = [array[cut] for array in arrays]
-    thin = tuple(slice(None, None, max(1, -(-size // MAX_PIXELS))) for size in planes[0].shape)
-    return View(*(plane[thin] for plane in planes), extent)
+    steps = [max(1, -(-(part.stop - part.start) // MAX_PIXELS)) for part in (rows, columns)]
+    hu, lungs, lobes, infection = (array[cut][:: steps[0], :: steps[1]] for array in arrays)
+    return View(hu, lungs, lobes, np.where(lungs > 0, infection, np.uint8(0)), extent)
 
 
 def _centres(first_edge: float, last_edge: float, count: int) -> NDArray[np.float64]:

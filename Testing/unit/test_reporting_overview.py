@@ -147,6 +147,32 @@ def test_few_slices_are_all_shown_once(factory):
     assert list(views.axial_indices(analysis)) == with_lung[::-1]
 
 
+def test_slices_that_were_not_acquired_are_left_out_and_the_others_keep_their_index(factory):
+    """An interpolated slice has no row: from there on a row's place among the rows is not its slice."""
+    chest = factory.make_chest((20, 24, 32))
+    analysis = factory.make_analysis(chest)
+    acquired = tuple(row for row in analysis.slices if row.index not in (2, 3, 9))
+    gap = dataclasses.replace(analysis, slices=acquired)
+    worst = max(acquired, key=lambda row: row.infected_voxels)
+    assert views.most_infected_index(gap) == worst.index
+    assert set(views.axial_indices(gap)) <= {row.index for row in acquired if row.lung_voxels}
+    assert worst.index in views.axial_indices(gap)
+    assert page(gap).std() > 20
+
+
+def test_infection_outside_the_lungs_is_not_drawn(factory):
+    """The published mask is dilated beyond them; no number of the page counts that."""
+    chest = factory.make_chest()
+    spilled = dataclasses.replace(chest, infection=np.where(chest.lungs == 0, np.uint8(2), chest.infection))
+    analysis = factory.make_analysis(spilled)
+    box = views.lung_box(analysis)
+    assert views.coronal_index(analysis) == views.coronal_index(factory.make_analysis(chest))
+    for view in (views.axial_view(analysis, 10, box), views.coronal_view(analysis, 24, box)):
+        assert not view.infection[view.lungs == 0].any()
+    inside = views.axial_view(analysis, 6, box)
+    np.testing.assert_array_equal(inside.infection, views.axial_view(factory.make_analysis(chest), 6, box).infection)
+
+
 @pytest.mark.parametrize(
     ("configuration", "said"),
     [
