@@ -9,7 +9,7 @@ from .errors import InputError
 from .features.classification_image import ClassificationImageConfig
 from .features.published_score import SliceScoreConfig
 from .segmentation.infection_config import InfectionConfig
-from .segmentation.lesions import LesionConfig
+from .segmentation.lesion_config import LesionConfig
 from .segmentation.mixture import MixtureConfig
 
 PROFILES = ("default", "reference")

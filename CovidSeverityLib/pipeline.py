@@ -27,11 +27,12 @@ from .features.quantification import (
     spilled_lobes,
 )
 from .features.regions import LobeSegmentation, published_regions
+from .features.score_range import with_ranges
 from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
-from .quality import result_notes
+from .quality import result_notes, uncertainty_notes
 from .results import Analysis, Provenance
 from .segmentation.infection import opacity_labels, segment_infection
-from .segmentation.lesions import segment_lesions
+from .segmentation.lesions import MarkedLesions, segment_lesions, segment_lesions_with_range
 from .types import CtVolume, Progress
 from .version import __version__
 
@@ -77,9 +78,10 @@ def analyze(
     with clock.stage("lobes"):
         regions = _lobes(volume, found.labels, lobes, config)
     with clock.stage("infection", reports_itself=True):
-        infected = mark_infection(volume, found.labels > 0, config, progress)
+        lesions = _lesions(volume, found.labels > 0, config, progress)
+        infected = lesions.mask if lesions else mark_infection(volume, found.labels > 0, config, progress)
     with clock.stage("scores"):
-        return _assemble(volume, config, found, regions, infected, clock)
+        return _assemble(volume, config, found, regions, infected, lesions, clock)
 
 
 def mark_infection(
@@ -101,6 +103,15 @@ def mark_infection(
     if config.lesions is not None:
         return segment_lesions(volume.hu, lung, volume.geometry, config.lesions, progress)
     return segment_infection(volume.hu, lung, config.infection, progress).mask
+
+
+def _lesions(
+    volume: CtVolume, lung: NDArray[np.bool_], config: AnalysisConfig, progress: Progress | None
+) -> MarkedLesions | None:
+    """Opacities with their range; None by the published method, which has none."""
+    if config.lesions is None:
+        return None
+    return segment_lesions_with_range(volume.hu, lung, volume.geometry, config.lesions, progress)
 
 
 def _lungs(
@@ -134,6 +145,7 @@ def _assemble(
     lungs: LungSegmentation,
     lobes: LobeSegmentation,
     infected: NDArray[np.bool_],
+    lesions: MarkedLesions | None,
     clock: _Clock,
 ) -> Analysis:
     ml = volume.geometry.voxel_ml
@@ -141,10 +153,18 @@ def _assemble(
     published = _published_score(volume, counts, config)
     spilled = spilled_lobes(infected, lobes.labels) if lobes.approximate and not published else ()
     scores = lobe_scores(counts, ml, published.mean if published else None, lobes.confidence, spilled)
+    ranged = None
+    if lesions:
+        masks = (infected, lesions.stricter, lesions.more_lenient)
+        ranged = with_ranges(scores, masks, lobes, volume.geometry)
+        scores = ranged.lobes
     opacities = opacity_labels(volume.hu, infected)
     sides = side_voxels(lungs.labels)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
-    notes = result_notes(lobes, {side: n * ml for side, n in sides.items()}, percent)
+    notes = (
+        *result_notes(lobes, {side: n * ml for side, n in sides.items()}, percent),
+        *uncertainty_notes(scores, ranged.ctss if ranged else None, lesions.uncounted if lesions else None),
+    )
     return Analysis(
         volume=volume,
         lungs=lungs.labels,
@@ -169,6 +189,8 @@ def _assemble(
         ),
         quality=(*volume.notes, *lungs.notes, *notes),
         ctss_max_variant=sum(published.maximum.values()) if published else None,
+        ctss_range=ranged.ctss if ranged else None,
+        uncounted=lesions.uncounted if lesions else None,
         classification_reason=NO_CLASSIFIER,
     )
 

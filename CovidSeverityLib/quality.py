@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from .ctss import severity_for
 from .features.regions import LobeSegmentation
+from .results import LobeScore, UncountedDensity
 from .types import LOBE_NAMES, NoteSeverity, QualityNote, Side
 
 LITTLE_INVOLVEMENT_PERCENT = 0.5
@@ -17,6 +19,9 @@ are collapsed, or part of them was not found."""
 
 UNSURE_LOBE = 0.7
 """Confidence of a lobe under which a reader is warned: under what the atlas alone reaches for the middle lobe."""
+
+MOSTLY_DEPENDENT_PERCENT = 50.0
+"""More of the opacities than this under the dependent pleura is called to the reader's mind: the greater part."""
 
 USUAL_RIGHT_TO_LEFT = (0.65, 1.8)
 """The right lung is usually 1.05 to 1.2 times as large as the left; outside these limits one of them is ill or lost."""
@@ -34,6 +39,50 @@ def result_notes(
     infection_percent : infected part of both lungs.
     """
     return (*_lobe_notes(lobes), *_volume_notes(sides_ml), *_involvement_notes(infection_percent))
+
+
+def uncertainty_notes(
+    scores: Sequence[LobeScore], ctss_range: tuple[int, int] | None, uncounted: UncountedDensity | None
+) -> tuple[QualityNote, ...]:
+    """Notes on scores near an edge, and on opacities where gravity alone can make lung dense.
+
+    Parameters
+    ----------
+    scores : of all lobes.
+    ctss_range : of their sum.
+    uncounted : of the same CT; both None where the profile does not know them.
+    """
+    return (*_range_notes(scores, ctss_range), *_dependent_notes(scores, uncounted))
+
+
+def _range_notes(scores: Sequence[LobeScore], ctss_range: tuple[int, int] | None) -> Iterator[QualityNote]:
+    near = [score for score in scores if score.near_edge]
+    if near:
+        shown = ", ".join(f"{score.lobe.name} {score.score_range[0]} to {score.score_range[1]}" for score in near)
+        yield QualityNote("scores_near_edge", NoteSeverity.INFO, f"Scores of lobes are near an edge: {shown}.")
+    if ctss_range is not None:
+        words = [severity_for(total).label for total in ctss_range]
+        if words[0] != words[1]:
+            yield QualityNote(
+                "severity_unsure",
+                NoteSeverity.WARNING,
+                f"Severity may be {words[0]} or {words[1]}: the score is {ctss_range[0]} to {ctss_range[1]} within the "
+                "uncertainty of thresholds and fissures.",
+            )
+
+
+def _dependent_notes(scores: Sequence[LobeScore], uncounted: UncountedDensity | None) -> Iterator[QualityNote]:
+    infected_ml = sum(score.infection_ml for score in scores)
+    if uncounted is None or uncounted.dependent_opacity_ml is None or not infected_ml:
+        return
+    percent = 100.0 * uncounted.dependent_opacity_ml / infected_ml
+    if percent > MOSTLY_DEPENDENT_PERCENT:
+        yield QualityNote(
+            "mostly_dependent",
+            NoteSeverity.WARNING,
+            f"{min(percent, 100.0):.0f} % of the opacities lie right under the dependent pleura, where gravity alone "
+            "can make lung airless; a scan of the patient turned over would tell.",
+        )
 
 
 def _lobe_notes(lobes: LobeSegmentation) -> Iterator[QualityNote]:

@@ -47,7 +47,9 @@ class FissureFinding:
 class LobeScore:
     """What was found in one lobe: ``score`` 0-5 (CTSS) and ``total_severity_score`` 0-4 (TSS, Chung 2020).
 
-    ``confidence`` is the lobe's expected Dice coefficient with the true one, 0 to 1; None where it is not known.
+    ``confidence`` is the lobe's expected Dice coefficient with the true one, 0 to 1; None where it is not known. The
+    ranges hold lowest and highest value with thresholds and fissures moved by their uncertainty; None where they were
+    not looked for.
     """
 
     lobe: Lobe
@@ -57,6 +59,13 @@ class LobeScore:
     score: int
     total_severity_score: int
     confidence: float | None = None
+    score_range: tuple[int, int] | None = None
+    involvement_range_percent: tuple[float, float] | None = None
+
+    @property
+    def near_edge(self) -> bool:
+        """Whether another score is within the uncertainty."""
+        return self.score_range is not None and self.score_range[0] < self.score_range[1]
 
     @property
     def volume_ml(self) -> float:
@@ -111,6 +120,27 @@ class Severity:
     source: str
 
 
+@dataclass(frozen=True)
+class UncountedDensity:
+    """Lung that is denser than aerated lung where it bears no weight, and not counted as infected, by reason.
+
+    Parameters
+    ----------
+    borders_ml : voxels of lung and tissue in parts, at the edge of the lung.
+    vessels_ml : vessels with their blur.
+    dependent_ml : as dense as aerated lung is at the same height of the chest: gravity explains it.
+    small_ml : too small or too thin for an opacity.
+    dependent_opacity_ml : of what *is* counted, the part right under the dependent pleura, where lung may be airless by
+        gravity alone; None where the CT does not tell which side was down.
+    """
+
+    borders_ml: float
+    vessels_ml: float
+    dependent_ml: float
+    small_ml: float
+    dependent_opacity_ml: float | None
+
+
 @dataclass(frozen=True, eq=False)
 class Densitometry:
     """Counts over both lungs, by Hounsfield units.
@@ -144,7 +174,8 @@ class Analysis:
     """Everything that one analysis found: masks, and the counts that every number follows from.
 
     ``lungs``, ``lobes`` and ``infection`` are (K, J, I) uint8 label arrays of :class:`Side`, :class:`Lobe` and
-    :class:`Opacity` on the grid of ``volume``. Totals are derived, never stored twice.
+    :class:`Opacity` on the grid of ``volume``. Totals are derived, never stored twice. ``ctss_range`` and ``uncounted``
+    are None where the profile does not know them.
     """
 
     volume: CtVolume
@@ -161,6 +192,8 @@ class Analysis:
     provenance: Provenance
     quality: tuple[QualityNote, ...] = ()
     ctss_max_variant: int | None = None
+    ctss_range: tuple[int, int] | None = None
+    uncounted: UncountedDensity | None = None
     classification: None = None
     classification_reason: str = field(default="")
 

@@ -184,6 +184,7 @@ def _head(case: AccuracyCase, found: Analysis, began: float) -> Record:
         "profile": case.profile,
         "normal": case.chest.normal,
         "ctss": found.ctss,
+        "ctss_range": None if found.ctss_range is None else list(found.ctss_range),
         "infection_percent": round(found.infection_percent, 4),
         "infection_ml": round(_infection_ml(found), 3),
         "lung_ml": round(found.lung_ml, 1),

@@ -162,6 +162,9 @@ def _add_implants(table: _Table, laid_in: Sequence[Record]) -> None:
         table.add(IMPLANTS, name, "Dice, mean", MEAN_DICE, 3, records, _mean_of(lambda r: r["dice"]))
         table.add(IMPLANTS, name, "volumes right, %", VOLUMES_RIGHT, 0, records, _share_of(volume_is_right))
         table.add(IMPLANTS, name, "CTSS within 1, %", SCORES_RIGHT, 0, records, _share_of(score_is_right))
+        ranged = [record for record in records if record["ctss_range"] is not None]
+        table.add(IMPLANTS, name, "true CTSS in the range told, %", None, 0, ranged, _share_of(range_is_right))
+        table.add(IMPLANTS, name, "width of the range, mean", None, 1, ranged, _mean_of(range_width))
         table.add(IMPLANTS, name, "lungs' Dice, lowest", LUNGS_DICE, 3, records, _lowest_lungs)
 
 
@@ -189,6 +192,18 @@ def volume_is_right(record: Record) -> bool:
 def score_is_right(record: Record) -> bool:
     """Whether the CTSS is within 1 of the true one."""
     return abs(record["ctss"] - record["true_ctss"]) <= CTSS_ERROR
+
+
+def range_is_right(record: Record) -> bool:
+    """Whether the true CTSS lies in the range that was told."""
+    low, high = record["ctss_range"]
+    return low <= record["true_ctss"] <= high
+
+
+def range_width(record: Record) -> float:
+    """Highest minus lowest CTSS of the range."""
+    low, high = record["ctss_range"]
+    return float(high - low)
 
 
 def ctss_change(record: Record, plain: Record) -> float:

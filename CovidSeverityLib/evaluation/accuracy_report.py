@@ -28,7 +28,7 @@ MISSED = "missed"
 HEAD = ("chest", "what", "profile", "ctss", "infection_percent", "infection_ml", "lung_ml", "seconds")
 IMPLANT_COLUMNS = (
     *("kind", "position", "lesions", "true_percent", "true_ml", "volume_error_percent", "volume_right", "dice"),
-    *("true_ctss", "lungs_dice_right", "lungs_dice_left"),
+    *("true_ctss", "ctss_low", "ctss_high", "lungs_dice_right", "lungs_dice_left"),
 )
 CHANGE_COLUMNS = ("chest", "what", "profile", "ctss_change", "volume_change_percent", "infection_percent", "normal")
 
@@ -69,6 +69,7 @@ def _result_row(record: Record) -> Row:
         *head,
         *(spec["kind"], spec["position"], record["lesions"], record["true_percent"], record["true_ml"]),
         *(volume_error_percent(record), int(volume_is_right(record)), record["dice"], record["true_ctss"]),
+        *(record["ctss_range"] or (None, None)),
         *record["lungs_dice"],
     )
 
@@ -158,7 +159,8 @@ def _table(found: Sequence[Figure], profiles: Sequence[str], facts: RunFacts) ->
     return text + (
         "\nROC areas: of the infected share of a slice (or of a lobe in a slice) for those that radiologists call "
         f"infected. Volumes are right within {VOLUME_ERROR_PERCENT:g} % or {VOLUME_ERROR_ML:g} ml of the true one. The "
-        "true CTSS is that of the lesions in the lobes that are found without them; lungs' Dice is against the lungs "
+        "true CTSS is that of the lesions in the lobes that are found without them; the range is the one that a report "
+        "tells beside the score; lungs' Dice is against the lungs "
         "that are found without them, the lower of both sides. Other scanners: changes against the CT as it is; of a "
         "normal CT, where any change is a large part of next to nothing, the most that is marked. In brackets: 95 % "
         "bootstrap interval, over cases; for ROC areas over slices, which is too narrow, as slices of a patient are "

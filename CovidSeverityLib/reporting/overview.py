@@ -20,6 +20,7 @@ from .overview_views import (
     most_infected_index,
 )
 from .palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS
+from .tables import with_range
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,8 +44,8 @@ TILES_BOTTOM, TILES_TOP, TILE_GAP = 0.425, 0.905, 0.004
 LEGEND_Y = 0.409
 LOWER_BOTTOM, LOWER_TOP = 0.1, 0.388
 CORONAL = (LEFT, LOWER_BOTTOM, 0.26, LOWER_TOP - LOWER_BOTTOM)
-LOBES = (0.318, 0.15, 0.2, 0.19)
-HISTOGRAM = (0.58, 0.15, 0.21, 0.194)
+LOBES = (0.318, 0.15, 0.187, 0.19)
+HISTOGRAM = (0.592, 0.15, 0.2, 0.194)
 NUMBERS = (0.822, LOWER_BOTTOM + 0.012, RIGHT - 0.822, 0.25)
 HEADINGS_Y = LOWER_TOP - 0.012
 
@@ -99,7 +100,9 @@ def _draw_header(figure: Figure, analysis: Analysis) -> None:
     )
     colour = SEVERITY_COLOURS.get(analysis.severity.label.lower(), FALLBACK_SEVERITY_COLOUR)
     box = {"boxstyle": "round,pad=0.35", "facecolor": colour, "edgecolor": "none"}
-    score = f"CTSS {analysis.ctss} / {CTSS_MAX}   {clean(analysis.severity.label)}"
+    score = (
+        f"CTSS {with_range(analysis.ctss, analysis.ctss_range, '–')} / {CTSS_MAX}   {clean(analysis.severity.label)}"
+    )
     at_right = {"ha": "right", "va": "center", "parse_math": False}
     figure.text(RIGHT - 0.008, 0.969, score, fontsize=17, fontweight="bold", color="white", bbox=box, **at_right)
     cutoffs = elided(clean(analysis.severity.cutoffs), CUTOFFS_LENGTH)

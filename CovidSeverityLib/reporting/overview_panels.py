@@ -154,8 +154,14 @@ def _draw_lobe(axes: Axes, row: int, score: LobeScore) -> None:
         color=INK,
         zorder=3,
     )
+    if score.involvement_range_percent is not None:
+        ends = np.sqrt(np.clip(score.involvement_range_percent, 0.0, 100.0))
+        axes.plot(ends, [row + 0.28] * 2, color=INK, linewidth=1.4, marker="|", markersize=4, zorder=3)
     shown = str(score.score) if score.voxels else "–"
     axes.text(10.2, row, shown, ha="left", va="center", fontsize=11, fontweight="bold", color=INK)
+    if score.near_edge:
+        low, high = score.score_range
+        axes.text(10.75, row, f"({low}–{high})", ha="left", va="center", fontsize=NORMAL, color=MUTED)
 
 
 def draw_histogram(axes: Axes, densitometry: Densitometry, well_aerated_percent: float) -> None:

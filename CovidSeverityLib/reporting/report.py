@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from CovidSeverityLib.ctss import CTSS_MAX, TSS_DEFINITION, TSS_MAX, TSS_SOURCE
-from CovidSeverityLib.results import Analysis, MixtureFit, Provenance
+from CovidSeverityLib.results import Analysis, LobeScore, MixtureFit, Provenance, UncountedDensity
 from CovidSeverityLib.types import Lobe, Opacity, QualityNote, Side
 
 from .tables import ML_DECIMALS, PERCENT_DECIMALS, lobe_row, rounded
@@ -47,6 +47,7 @@ def build_report(analysis: Analysis) -> dict[str, Any]:
         "severity": dataclasses.asdict(analysis.severity),
         "lungs": _lungs(analysis),
         "infection": _infection(analysis),
+        "uncounted_density": _uncounted(analysis.uncounted),
         "well_aerated_percent": _percent(analysis.well_aerated_percent),
         "mixture": _mixture(analysis.densitometry.mixture),
         "lobes": _lobes(analysis.provenance),
@@ -81,16 +82,26 @@ def _input(analysis: Analysis) -> dict[str, Any]:
 
 
 def _ctss(analysis: Analysis) -> dict[str, Any]:
-    rows = {row["lobe"]: row for row in map(lobe_row, analysis.lobe_scores)}
     ctss = {
         "total": analysis.ctss,
+        "range": None if analysis.ctss_range is None else list(analysis.ctss_range),
         "maximum": CTSS_MAX,
         "definition": analysis.ctss_definition,
-        "lobes": {lobe.name: {field: rows[lobe.name][field] for field in _LOBE_FIELDS} for lobe in Lobe},
+        "lobes": {score.lobe.name: _lobe(score) for score in sorted(analysis.lobe_scores, key=lambda s: s.lobe)},
     }
     if analysis.ctss_max_variant is not None:
         ctss["max_variant"] = analysis.ctss_max_variant
     return ctss
+
+
+def _lobe(score: LobeScore) -> dict[str, Any]:
+    row = lobe_row(score)
+    fields = {field: row[field] for field in _LOBE_FIELDS}
+    if score.score_range is not None and score.involvement_range_percent is not None:
+        fields["score_range"] = list(score.score_range)
+        fields["involvement_range_percent"] = [_percent(end) for end in score.involvement_range_percent]
+        fields["near_edge"] = score.near_edge
+    return fields
 
 
 def _total_severity_score(analysis: Analysis) -> dict[str, Any]:
@@ -119,6 +130,13 @@ def _infection(analysis: Analysis) -> dict[str, float]:
         "consolidation_ml": _ml(analysis.opacity_ml(Opacity.CONSOLIDATION)),
         "high_opacity_percent": _percent(analysis.high_opacity_percent),
     }
+
+
+def _uncounted(density: UncountedDensity | None) -> dict[str, float | None] | None:
+    if density is None:
+        return None
+    values = dataclasses.asdict(density)
+    return {name: None if ml is None else _ml(ml) for name, ml in values.items()}
 
 
 def _lobes(provenance: Provenance) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from CovidSeverityLib.ctss import CTSS_MAX, TSS_MAX
 from CovidSeverityLib.results import Analysis, LobeScore
 from CovidSeverityLib.types import LOBE_NAMES, NoteSeverity, Opacity, QualityNote, Side
 
+from .tables import with_range
+
 COLUMNS = 100
 
 
@@ -20,7 +22,7 @@ def summary_text(analysis: Analysis) -> str:
 def _score_lines(analysis: Analysis) -> Iterator[str]:
     variant = "" if analysis.ctss_max_variant is None else f", {analysis.ctss_max_variant} by the maximum over slices"
     yield from _wrapped(
-        f"CTSS {analysis.ctss}/{CTSS_MAX} ({analysis.severity.label}){variant}; "
+        f"CTSS {with_range(analysis.ctss, analysis.ctss_range)} of {CTSS_MAX}, {analysis.severity.label}{variant}; "
         f"total severity score {analysis.total_severity_score}/{TSS_MAX}"
     )
     yield from map(_lobe_line, analysis.lobe_scores)
@@ -31,8 +33,9 @@ def _lobe_line(score: LobeScore) -> str:
     if not score.voxels:
         return f"{name} absent"
     sure = "" if score.confidence is None else f", confidence {score.confidence:.2f}"
+    points = with_range(score.score, score.score_range)
     return (
-        f"{name} score {score.score}  {score.involvement_percent:5.1f} % infected"
+        f"{name} score {points:<7} {score.involvement_percent:5.1f} % infected"
         f"  ({score.infection_ml:.1f} of {score.volume_ml:.0f} ml){sure}"
     )
 
@@ -48,6 +51,12 @@ def _volume_lines(analysis: Analysis) -> Iterator[str]:
         f"Infection {analysis.infection_percent:.1f} % of the lungs "
         f"(ground glass {glass:.1f} ml, consolidation {solid:.1f} ml)"
     )
+    if analysis.uncounted is not None:
+        dense = analysis.uncounted
+        yield (
+            f"Dense, not counted: vessels {dense.vessels_ml:.0f} ml, borders of the lungs {dense.borders_ml:.0f} ml, "
+            f"dependent {dense.dependent_ml:.0f} ml, small or thin {dense.small_ml:.0f} ml"
+        )
 
 
 def _note_lines(analysis: Analysis) -> Iterator[str]:

@@ -18,6 +18,8 @@ LOBE_COLUMNS = (
     "lobe",
     "name",
     "score",
+    "score_low",
+    "score_high",
     "total_severity_score",
     "involvement_percent",
     "volume_ml",
@@ -40,12 +42,20 @@ def rounded(value: float, decimals: int) -> float:
     return round(float(value), decimals) + 0.0
 
 
+def with_range(value: int, ends: tuple[int, int] | None, dash: str = "-") -> str:
+    """``6 (5-8)``; the value alone where no other is within its uncertainty, or where that is not known."""
+    return f"{value} ({ends[0]}{dash}{ends[1]})" if ends is not None and ends[0] < ends[1] else str(value)
+
+
 def lobe_row(score: LobeScore) -> Row:
     """What was found in one lobe, by column of ``lobes.csv``."""
+    low, high = score.score_range or (None, None)
     return {
         "lobe": score.lobe.name,
         "name": LOBE_NAMES[score.lobe],
         "score": score.score,
+        "score_low": low,
+        "score_high": high,
         "total_severity_score": score.total_severity_score,
         "involvement_percent": rounded(score.involvement_percent, PERCENT_DECIMALS),
         "volume_ml": rounded(score.volume_ml, ML_DECIMALS),

@@ -20,60 +20,47 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.types import Geometry, Progress
+from CovidSeverityLib.parallel import map_in_order
+from CovidSeverityLib.preprocessing.grid import bounding_box
+from CovidSeverityLib.results import UncountedDensity
+from CovidSeverityLib.types import Geometry, Progress, frozen_array
 
-from .calibre import grown_by, thicker_than, vessel_radius_mm
-from .parenchyma import ExcessDensity, excess_density, smoothed_inside
-from .tubes import TubeConfig, without_tubes
+from .calibre import thicker_than
+from .evidence import Evidence, gather_evidence
+from .lesion_config import LesionConfig
+from .parenchyma import ExcessDensity
+from .tubes import without_tubes
+from .uncounted import uncounted_density
 
 STAGE = "infection"
 """Name of this stage in progress calls."""
 
-STEPS = 3
+FILTER_REACH = 4.0
+"""A Gaussian filter sees this many standard deviations far."""
 
 EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
 TOUCHING = np.ones((3, 3, 3), dtype=bool)
 
 
-@dataclass(frozen=True)
-class LesionConfig:
-    """Constants of the default profile's infection mask.
+@dataclass(frozen=True, eq=False)
+class MarkedLesions:
+    """Opacities, and how sure their extent is.
 
     Parameters
     ----------
-    smoothing_mm : of the density, in the axial plane.
-    dense_hu : excess over aerated lung of what is held against the calibre of vessels.
-    faint_hu, faint_radius_mm : excess of what is faint, and the radius that it has to have: the fainter, the larger.
-    faint_smoothing_mm : further smoothing, in the axial plane and away from vessels, of what is held against
-        ``faint_hu``: ground glass is grainy.
-    vessel_core_hu : density of a vessel's inside, half-way between blood and aerated lung.
-    vessel_halo_mm : how far the blur of the scanner and of the blocks carries a vessel's density.
-    border_mm : width of the border of partial volume in the axial plane; along the axis it is one block.
-    smallest_ml : volume of the smallest opacity: a ball of 8 mm.
-    grow_hu : excess below which nothing grows.
-    grow_mm : how far an opacity grows at most.
-    closing_mm : gaps in an opacity up to twice this, vessels and bronchi, are filled.
-    tubes : what of the dense is a vessel all the same.
-    remove_vessels, open_volume, grow, fill_holes : False leaves the step out (for ablation).
+    mask : (K, J, I) bool, inside the lungs.
+    stricter, more_lenient : the same with all thresholds moved by their tolerance.
+    uncounted : what is dense and no opacity.
     """
 
-    smoothing_mm: float = 0.7
-    dense_hu: float = 230.0
-    faint_hu: tuple[float, ...] = (180.0, 95.0)
-    faint_radius_mm: tuple[float, ...] = (3.2, 6.5)
-    faint_smoothing_mm: float = 1.5
-    vessel_core_hu: float = -400.0
-    vessel_halo_mm: float = 2.0
-    border_mm: float = 1.5
-    smallest_ml: float = 0.3
-    grow_hu: float = 110.0
-    grow_mm: float = 3.0
-    closing_mm: float = 1.3
-    tubes: TubeConfig = TubeConfig()
-    remove_vessels: bool = True
-    open_volume: bool = True
-    grow: bool = True
-    fill_holes: bool = True
+    mask: NDArray[np.bool_]
+    stricter: NDArray[np.bool_]
+    more_lenient: NDArray[np.bool_]
+    uncounted: UncountedDensity
+
+    def __post_init__(self) -> None:
+        for name in ("mask", "stricter", "more_lenient"):
+            object.__setattr__(self, name, frozen_array(getattr(self, name)))
 
 
 def segment_lesions(
@@ -98,52 +85,65 @@ def segment_lesions(
     (K, J, I) bool, inside ``lung``.
     """
     report = partial(progress, STAGE) if progress is not None else _silent
-    report(0, STEPS)
-    density = excess_density(hu, lung, geometry, config.smoothing_mm)
-    report(1, STEPS)
-    seeds = _seeds(density, config)
-    report(2, STEPS)
-    mask = density.grid.expand(_extended(seeds, density, config)) & lung
-    report(STEPS, STEPS)
+    report(0, 2)
+    evidence = gather_evidence(hu, lung, geometry, config)
+    report(1, 2)
+    mask = evidence.expand(mark_lesions(evidence, config), lung)
+    report(2, 2)
     return mask
+
+
+def segment_lesions_with_range(
+    hu: NDArray[np.int16],
+    lung: NDArray[np.bool_],
+    geometry: Geometry,
+    config: LesionConfig = LesionConfig(),
+    progress: Progress | None = None,
+) -> MarkedLesions:
+    """Mark the opacities of both lungs, and again with stricter and with more lenient thresholds.
+
+    Parameters are those of :func:`segment_lesions`.
+    """
+    report = partial(progress, STAGE) if progress is not None else _silent
+    configs = (config, config.varied(1), config.varied(-1))
+    report(0, 1 + len(configs))
+    evidence = gather_evidence(hu, lung, geometry, config)
+    report(1, 1 + len(configs))
+    marks = map_in_order(partial(mark_lesions, evidence), configs, STAGE, lambda _, done, of: report(1 + done, 1 + of))
+    mask, stricter, more_lenient = (evidence.expand(mark, lung) for mark in marks)
+    return MarkedLesions(mask, stricter, more_lenient, uncounted_density(evidence, marks[0], config))
 
 
 def _silent(_done: int, _total: int) -> None:
     """Where nobody asked for progress."""
 
 
-def _seeds(density: ExcessDensity, config: LesionConfig) -> NDArray[np.bool_]:
+def mark_lesions(evidence: Evidence, config: LesionConfig) -> NDArray[np.bool_]:
+    """(K, J, I) bool: the blocks of ``evidence`` that are opacity by the thresholds of ``config``."""
+    seeds = _seeds(evidence, config)
+    reach_mm = config.grow_mm * (1.0 + FILTER_REACH)
+    box = bounding_box(seeds, margin=tuple(ceil(reach_mm / mm) for mm in evidence.density.grid.spacing_mm))
+    mask = np.zeros(seeds.shape, dtype=bool)
+    if seeds[box].size:
+        mask[box] = _extended(seeds[box], evidence.density.part(box), config)
+    return mask
+
+
+def _seeds(evidence: Evidence, config: LesionConfig) -> NDArray[np.bool_]:
     """Blocks that are opacity for sure."""
+    density = evidence.density
     pixel_mm = density.grid.spacing_mm[1:]
     found = (density.excess_hu > config.dense_hu) & density.lung
     if config.remove_vessels:
-        found = thicker_than(found, vessel_radius_mm(density.lung, pixel_mm), pixel_mm)
+        thick = thicker_than(found, evidence.vessel_radius_mm + np.float32(config.extra_radius_mm), pixel_mm)
         found = without_tubes(
-            found & _away_from_border(density.lung, config.border_mm, pixel_mm),
-            density.hu,
-            density.excess_hu,
-            density.grid.spacing_mm,
-            config.tubes,
+            thick & evidence.inner, density.hu, density.excess_hu, density.grid.spacing_mm, config.tubes
         )
-        vessels = grown_by((density.hu > config.vessel_core_hu) & density.lung, config.vessel_halo_mm, pixel_mm)
-    else:
-        vessels = np.zeros(found.shape, dtype=bool)
-    between = density.lung & ~vessels
-    smooth = smoothed_inside(density.excess_hu, between, config.faint_smoothing_mm, pixel_mm, outside=0.0)
+    between = density.lung & ~evidence.vessels
     for excess_hu, radius_mm in zip(config.faint_hu, config.faint_radius_mm, strict=True):
-        found |= thicker_than(between & (smooth > excess_hu), radius_mm, pixel_mm)
-    found &= _away_from_border(density.lung, config.border_mm, pixel_mm)
+        found |= thicker_than(between & (evidence.faint_hu > excess_hu), radius_mm, pixel_mm)
+    found &= evidence.inner
     return _large(found, config.smallest_ml / density.grid.voxel_ml) if config.open_volume else found
-
-
-def _away_from_border(lung: NDArray[np.bool_], border_mm: float, pixel_mm: tuple[float, float]) -> NDArray[np.bool_]:
-    """Lung with lung above and below it, and more than ``border_mm`` from its edge in the axial plane."""
-    inner = lung.copy()
-    inner[1:] &= lung[:-1]
-    inner[:-1] &= lung[1:]
-    for k in np.flatnonzero(inner.any(axis=(1, 2))):
-        inner[k] &= ndimage.distance_transform_edt(np.pad(lung[k], 1), pixel_mm)[1:-1, 1:-1] > border_mm
-    return inner
 
 
 def _large(mask: NDArray[np.bool_], smallest: float) -> NDArray[np.bool_]:
@@ -159,13 +159,16 @@ def _extended(seeds: NDArray[np.bool_], density: ExcessDensity, config: LesionCo
     slice_mm, *pixel_mm = density.grid.spacing_mm
     mask = seeds
     if config.grow:
-        inside = density.lung & (density.excess_hu > np.maximum(config.grow_hu, _level(seeds, density, config) / 2))
+        inside = density.lung & (
+            density.excess_hu > np.maximum(config.grow_hu, config.edge_share * _level(seeds, density, config))
+        )
         mask = _grown(seeds & inside, inside, ceil(config.grow_mm / min(pixel_mm)), slice_mm <= config.grow_mm)
     steps = round(config.closing_mm / min(pixel_mm))
     for k in np.flatnonzero(mask.any(axis=(1, 2))) if config.fill_holes else ():
-        padded = np.pad(mask[k], steps + 1)
+        box = (k, *ndimage.find_objects(mask[k].view(np.uint8))[0])
+        padded = np.pad(mask[box], steps + 1)
         closed = ndimage.binary_closing(padded, EIGHT_CONNECTED, iterations=steps) if steps else padded
-        mask[k] |= ndimage.binary_fill_holes(closed)[(slice(steps + 1, -steps - 1),) * 2]
+        mask[box] |= ndimage.binary_fill_holes(closed)[(slice(steps + 1, -steps - 1),) * 2]
     return mask & density.lung
 
 
@@ -184,7 +187,8 @@ def _level(seeds: NDArray[np.bool_], density: ExcessDensity, config: LesionConfi
     """Excess of the lesion around every block (0 far from any): of its seeds, the denser the more, so that the blurred
     rim does not lower it."""
     sigma = tuple(config.grow_mm / mm for mm in density.grid.spacing_mm)
+    gaussian = partial(ndimage.gaussian_filter, sigma=sigma, truncate=FILTER_REACH)
     excess = np.where(seeds, np.maximum(density.excess_hu, np.float32(0)), np.float32(0))
-    weight = ndimage.gaussian_filter(excess, sigma)
-    total = ndimage.gaussian_filter(excess * excess, sigma)
+    weight = gaussian(excess)
+    total = gaussian(excess * excess)
     return np.where(weight > 0.1, total / np.maximum(weight, np.float32(0.1)), np.float32(0))

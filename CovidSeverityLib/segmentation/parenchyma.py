@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.preprocessing.grid import WorkingGrid
-from CovidSeverityLib.types import AIR_HU, Geometry, frozen_array
+from CovidSeverityLib.types import AIR_HU, frozen_array
 
 AERATED_HU = (-1000, -600)
 """Where the peak of aerated lung is looked for: emphysema to a scan in expiration."""
@@ -48,21 +48,29 @@ class ExcessDensity:
     grid : blocks of the full grid's voxels.
     lung : (K, J, I) bool, blocks.
     hu : (K, J, I) float32, smoothed over lung alone; :data:`~.types.AIR_HU` outside.
+    aerated_hu : (J,) float32, density of aerated lung in every row.
     excess_hu : (K, J, I) float32, ``hu`` minus that of aerated lung; 0 outside.
     """
 
     grid: WorkingGrid
     lung: NDArray[np.bool_]
     hu: NDArray[np.float32]
+    aerated_hu: NDArray[np.float32]
     excess_hu: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        for name in ("lung", "hu", "excess_hu"):
+        for name in ("lung", "hu", "aerated_hu", "excess_hu"):
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
+
+    def part(self, box: tuple[slice, slice, slice]) -> ExcessDensity:
+        """The blocks of ``box``."""
+        lung = self.lung[box]
+        grid = WorkingGrid(lung.shape, (1, 1, 1), self.grid.spacing_mm)
+        return ExcessDensity(grid, lung, self.hu[box], self.aerated_hu[box[1]], self.excess_hu[box])
 
 
 def excess_density(
-    hu: NDArray[np.int16], lung: NDArray[np.bool_], geometry: Geometry, smoothing_mm: float
+    hu: NDArray[np.int16], lung: NDArray[np.bool_], grid: WorkingGrid, smoothing_mm: float
 ) -> ExcessDensity:
     """Density over that of aerated lung, on blocks of 1 to 2 mm.
 
@@ -70,16 +78,16 @@ def excess_density(
     ----------
     hu : (K, J, I) int16, Hounsfield units.
     lung : (K, J, I) bool.
-    geometry : of both.
+    grid : blocks of their voxels.
     smoothing_mm : standard deviation of the Gaussian in the axial plane, mm: with the blocks it makes noise of 40 HU a
         pixel about a third.
     """
-    grid = WorkingGrid.of(geometry)
     share = grid.reduce(lung.view(np.uint8))
     inside = share > INSIDE_SHARE
     smooth = smoothed_inside(grid.reduce(hu), inside, smoothing_mm, grid.spacing_mm[1:], outside=AIR_HU)
-    reference = aerated_density(smooth, inside)
-    return ExcessDensity(grid, inside, smooth, np.where(inside, smooth - reference[None, :, None], np.float32(0)))
+    aerated = aerated_density(smooth, inside)
+    excess = np.where(inside, smooth - aerated[None, :, None], np.float32(0))
+    return ExcessDensity(grid, inside, smooth, aerated, excess)
 
 
 def smoothed_inside(

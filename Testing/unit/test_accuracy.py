@@ -25,7 +25,14 @@ LOBES = ("LLL", "LUL", "RLL", "RML", "RUL")
 
 
 def ct_record(chest, what=AS_IT_IS, profile="default", **fields):
-    base = {"ctss": 5, "infection_percent": 2.0, "infection_ml": 100.0, "lung_ml": 5000.0, "seconds": 1.0}
+    base = {
+        "ctss": 5,
+        "ctss_range": [4, 5],
+        "infection_percent": 2.0,
+        "infection_ml": 100.0,
+        "lung_ml": 5000.0,
+        "seconds": 1.0,
+    }
     plain = {"slices": None} if what == AS_IT_IS else {}
     return {"chest": chest, "what": what, "profile": profile, "normal": False} | base | plain | fields
 
@@ -79,14 +86,21 @@ def test_normal_ct_has_no_roc_area_of_its_own_but_counts_in_that_of_all():
 
 def test_implanted_lesions_are_summed_up_by_profile():
     records = [
-        implant_record(1, dice=0.9, infection_ml=114.0, ctss=6),
-        implant_record(2, dice=0.6, infection_ml=70.0, ctss=3, lungs_dice=[0.99, 0.91]),
+        implant_record(1, dice=0.9, infection_ml=114.0, ctss=6, ctss_range=[4, 6]),
+        implant_record(2, dice=0.6, infection_ml=70.0, ctss=3, ctss_range=[3, 4], lungs_dice=[0.99, 0.91]),
         implant_record(1, "reference", dice=0.5),
     ]
     found = by_title(figures(records, ["default", "reference"]))
     values = {title: figure.values["default"].value for title, figure in found.items()}
     assert values == pytest.approx(
-        {"Dice, mean": 0.75, "volumes right, %": 50.0, "CTSS within 1, %": 50.0, "lungs' Dice, lowest": 0.91}
+        {
+            "Dice, mean": 0.75,
+            "volumes right, %": 50.0,
+            "CTSS within 1, %": 50.0,
+            "true CTSS in the range told, %": 50.0,
+            "width of the range, mean": 1.5,
+            "lungs' Dice, lowest": 0.91,
+        }
     )
     assert found["Dice, mean"].values["reference"].value == 0.5
     assert found["volumes right, %"].met("reference") is True

@@ -96,7 +96,9 @@ def test_analysis_writes_every_file_and_tells_the_score(result):
     folder, (status, out, err) = result
     assert (status, err) == (0, "")
     assert {path.name for path in folder.iterdir()} == NAMES
-    assert out.startswith(f"CTSS {report_in(folder)['ctss']['total']}/25")
+    ctss = report_in(folder)["ctss"]
+    assert out.startswith(f"CTSS {ctss['total']} ")
+    assert ctss["range"][0] <= ctss["total"] <= ctss["range"][1]
     assert "Note: Lobes are approximate" in out
     assert out.endswith(f"Results are in {folder}\n")
 
@@ -157,7 +159,8 @@ def test_lobes_from_elsewhere_are_taken_over(program, chest_folder, coarse_phant
     sitk.WriteImage(mapped, str(tmp_path / "lobes.nii"))
     options = ("--lobes", tmp_path / "lobes.nii", "--progress", "json")
     status, out, err = program("analyze", chest_folder / "ct.nii.gz", "-o", tmp_path / "out", *options)
-    assert (status, err) == (0, "")
+    assert status == 0
+    assert all("near an edge" in line for line in err.splitlines())  # no note on approximate lobes
     report = report_in(tmp_path / "out")
     assert report["provenance"]["lobes_from"] == f"file lobes.nii ({scheme} labels)"
     for lobe in Lobe:

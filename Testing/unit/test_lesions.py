@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from CovidSeverityLib.preprocessing.grid import WorkingGrid
 from CovidSeverityLib.segmentation.calibre import grown_by, thicker_than, vessel_radius_mm
-from CovidSeverityLib.segmentation.lesions import LesionConfig, segment_lesions
+from CovidSeverityLib.segmentation.lesion_config import LesionConfig
+from CovidSeverityLib.segmentation.lesions import segment_lesions
 from CovidSeverityLib.segmentation.parenchyma import aerated_density, excess_density
 from CovidSeverityLib.segmentation.tubes import without_tubes
 from CovidSeverityLib.types import Geometry
@@ -133,8 +135,8 @@ def test_found_lies_inside_the_lung_and_the_same_bits_come_again():
 def test_progress_runs_to_its_end():
     calls = []
     Chest().found(progress=lambda *call: calls.append(call))
-    assert calls[0] == ("infection", 0, 3)
-    assert calls[-1] == ("infection", 3, 3)
+    assert calls[0] == ("infection", 0, 2)
+    assert calls[-1] == ("infection", 2, 2)
 
 
 @pytest.mark.parametrize("step", ["remove_vessels", "open_volume", "grow", "fill_holes"])
@@ -164,7 +166,7 @@ def test_aerated_density_is_that_of_what_is_left_where_most_is_ground_glass():
 
 def test_excess_is_zero_outside_the_lung_and_in_plain_lung():
     chest = Chest()
-    density = excess_density(chest.hu.astype(np.int16), chest.lung, chest.geometry, 0.7)
+    density = excess_density(chest.hu.astype(np.int16), chest.lung, WorkingGrid.of(chest.geometry), 0.7)
     assert np.abs(density.excess_hu[density.lung]).max() < 12
     assert (density.excess_hu[~density.lung] == 0).all()
 

@@ -15,6 +15,7 @@ import pytest
 
 from CovidSeverityLib.reporting import build_report, report_schema
 from CovidSeverityLib.reporting.report import write_report
+from CovidSeverityLib.results import UncountedDensity
 from CovidSeverityLib.types import Lobe, Side
 
 
@@ -56,6 +57,27 @@ def key_paths(value, path=()):
 def test_report_follows_its_schema(factory):
     jsonschema.Draft202012Validator.check_schema(report_schema())
     jsonschema.validate(build_report(factory.make_analysis(ctss_max_variant=9)), report_schema())
+
+
+def ranged_analysis(factory):
+    analysis = factory.make_analysis(ctss_range=(3, 6), uncounted=UncountedDensity(1.0, 2.0, 3.0, 4.0, None))
+    lobes = (
+        dataclasses.replace(s, score_range=(0, 2), involvement_range_percent=(0.0, 6.1)) for s in analysis.lobe_scores
+    )
+    return dataclasses.replace(analysis, lobe_scores=tuple(lobes))
+
+
+def test_uncertainty_follows_the_schema_and_is_described(factory):
+    schema, report = report_schema(), build_report(ranged_analysis(factory))
+    jsonschema.validate(report, schema)
+    assert report["ctss"]["range"] == [3, 6]
+    lobe = report["ctss"]["lobes"]["RML"]
+    assert (lobe["score_range"], lobe["involvement_range_percent"], lobe["near_edge"]) == ([0, 2], [0.0, 6.1], True)
+    assert report["uncounted_density"]["vessels_ml"] == 2.0
+    assert report["uncounted_density"]["dependent_opacity_ml"] is None
+    paths = [("ctss", "lobes", "RML", key) for key in lobe]
+    paths += [("uncounted_density", key) for key in report["uncounted_density"]]
+    assert [path for path in paths if not described(schema, path, schema)] == []
 
 
 def test_every_field_is_described_by_the_schema(factory):

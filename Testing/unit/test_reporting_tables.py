@@ -29,6 +29,8 @@ def test_lobes_have_one_row_each_in_fixed_columns(factory):
         "lobe",
         "name",
         "score",
+        "score_low",
+        "score_high",
         "total_severity_score",
         "involvement_percent",
         "volume_ml",
@@ -36,6 +38,14 @@ def test_lobes_have_one_row_each_in_fixed_columns(factory):
         "confidence",
     ]
     assert rows[1]["name"] == "right middle lobe"
+
+
+def test_range_of_a_score_is_empty_where_it_is_not_known(factory):
+    analysis = factory.make_analysis()
+    ranged = tuple(replace(score, score_range=(0, 3)) for score in analysis.lobe_scores)
+    known = rows_of(write_lobes, replace(analysis, lobe_scores=ranged))
+    assert {(row["score_low"], row["score_high"]) for row in rows_of(write_lobes, analysis)} == {("", "")}
+    assert {(row["score_low"], row["score_high"]) for row in known} == {("0", "3")}
 
 
 def test_confidence_is_empty_where_it_is_not_known(factory):

@@ -1,0 +1,103 @@
+"""How sure a score is: what it would be with the thresholds, or the fissures, where they may as well lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.preprocessing.grid import bounding_box, distance_to
+from CovidSeverityLib.results import FissureFinding, LobeScore
+from CovidSeverityLib.types import Geometry, Lobe
+
+from .quantification import Counts, lobe_scores, spilled_lobes
+from .regions import LobeSegmentation
+
+SAMPLING_MM = 2.5
+"""Largest distance of the voxels that are looked at: a lobe has some 50 000 of them, the smallest opacity 20."""
+
+FISSURE_SIDES: Mapping[str, tuple[tuple[Lobe, ...], tuple[Lobe, ...]]] = {
+    "right oblique": ((Lobe.RUL, Lobe.RML), (Lobe.RLL,)),
+    "right horizontal": ((Lobe.RUL,), (Lobe.RML,)),
+    "left oblique": ((Lobe.LUL,), (Lobe.LLL,)),
+}
+"""Lobes on either side of every fissure."""
+
+
+@dataclass(frozen=True)
+class ScoredLobes:
+    """Scores of the lobes with their ranges, and the range of their sum.
+
+    Parameters
+    ----------
+    lobes : with their ranges.
+    ctss : lowest and highest sum over the lobes.
+    """
+
+    lobes: tuple[LobeScore, ...]
+    ctss: tuple[int, int]
+
+
+def with_ranges(
+    scores: tuple[LobeScore, ...],
+    infected: Sequence[NDArray[np.bool_]],
+    lobes: LobeSegmentation,
+    geometry: Geometry,
+) -> ScoredLobes:
+    """Scores with what they would be for other masks of the infection, and for other places of the fissures.
+
+    Every fissure is moved by its expected distance to the true one, either way, one at a time. The ranges hold the
+    scores themselves. They are no confidence intervals: they are what changes when one thing at a time is moved by its
+    standard uncertainty, all thresholds together.
+
+    Parameters
+    ----------
+    scores : of the infection as it was marked, in the order of :class:`~CovidSeverityLib.types.Lobe`.
+    infected : (K, J, I) bool masks: as it was marked, then by other thresholds.
+    lobes : on the same grid.
+    geometry : of all of them.
+    """
+    step = tuple(slice(None, None, max(1, int(SAMPLING_MM / mm))) for mm in geometry.spacing_kji)
+    spacing = tuple(mm * part.step for mm, part in zip(geometry.spacing_kji, step, strict=True))
+    box = bounding_box(lobes.labels[step])
+    labels = lobes.labels[step][box]
+    marked, *others = (mask[step][box] for mask in infected)
+    variants = [_scored(mask, labels, lobes.approximate) for mask in others]
+    variants += [_scored(marked, moved, lobes.approximate) for moved in _moved(labels, lobes.fissures, spacing)]
+    totals = [sum(score.score for score in variant) for variant in (scores, *variants)]
+    return ScoredLobes(
+        tuple(_ranged(score, [variant[n] for variant in variants]) for n, score in enumerate(scores)),
+        (min(totals), max(totals)),
+    )
+
+
+def _scored(infected: NDArray[np.bool_], labels: NDArray[np.uint8], approximate: bool) -> tuple[LobeScore, ...]:
+    """Scores of samples; their volumes mean nothing."""
+    whole = np.bincount(labels.ravel(), minlength=len(Lobe) + 1)
+    sick = np.bincount(labels[infected], minlength=len(Lobe) + 1)
+    spilled = spilled_lobes(infected, labels) if approximate else ()
+    return lobe_scores(Counts(whole[None], sick[None]), 0.0, spilled=spilled)
+
+
+def _ranged(score: LobeScore, variants: Sequence[LobeScore]) -> LobeScore:
+    both = (score, *variants)
+    points, percents = [lobe.score for lobe in both], [lobe.involvement_percent for lobe in both]
+    return replace(
+        score, score_range=(min(points), max(points)), involvement_range_percent=(min(percents), max(percents))
+    )
+
+
+def _moved(
+    labels: NDArray[np.uint8], fissures: Sequence[FissureFinding], spacing_mm: tuple[float, float, float]
+) -> Iterator[NDArray[np.uint8]]:
+    """(K, J, I) lobes with one fissure moved by its expected distance to the true one, to either side."""
+    for fissure in fissures:
+        for grows, shrinks in zip(FISSURE_SIDES[fissure.name], reversed(FISSURE_SIDES[fissure.name]), strict=True):
+            distances = [distance_to(labels == lobe, spacing_mm) for lobe in grows]
+            nearest = np.min(distances, axis=0)
+            taken = np.isin(labels, shrinks) & (nearest <= fissure.expected_mm)
+            moved = labels.copy()
+            moved[taken] = np.array(grows, dtype=np.uint8)[np.argmin(distances, axis=0)[taken]]
+            yield moved

@@ -1,0 +1,96 @@
+"""How far a score may be off: other thresholds, other places of the fissures."""
+
+import numpy as np
+import pytest
+
+from CovidSeverityLib.features.quantification import count_voxels, lobe_scores
+from CovidSeverityLib.features.regions import LobeSegmentation
+from CovidSeverityLib.features.score_range import with_ranges
+from CovidSeverityLib.results import FissureFinding
+from CovidSeverityLib.types import Geometry, Lobe
+
+SHAPE, SPACING = (50, 40, 100), (2.0, 2.0, 2.0)
+GEOMETRY = Geometry(SHAPE[::-1], SPACING, (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+FISSURES = (FissureFinding("right oblique", 10.0, 6.0), FissureFinding("left oblique", 10.0, 2.0))
+
+
+def lobes(fissures=FISSURES, approximate=True):
+    """Right: RLL below RUL, no middle lobe but a corner; left: LLL below LUL; borders at slice 25 (50 mm)."""
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[:25, :, :50], labels[25:, :, :50] = Lobe.RLL, Lobe.RUL
+    labels[40:, :20, :50] = Lobe.RML
+    labels[:25, :, 50:], labels[25:, :, 50:] = Lobe.LLL, Lobe.LUL
+    return LobeSegmentation(labels, "test", approximate, None, fissures)
+
+
+def slab(low, high, columns=slice(0, 50)):
+    mask = np.zeros(SHAPE, bool)
+    mask[low:high, :, columns] = True
+    return mask
+
+
+def ranges(infected, segmentation):
+    counts = count_voxels((segmentation.labels > 0).astype(np.uint8), segmentation.labels, infected[0])
+    return with_ranges(lobe_scores(counts, GEOMETRY.voxel_ml), infected, segmentation, GEOMETRY)
+
+
+def of(found, lobe):
+    return next(score for score in found.lobes if score.lobe is lobe)
+
+
+def test_other_thresholds_widen_the_range_of_their_lobe_alone():
+    found = ranges([slab(4, 6), slab(4, 5), slab(4, 12)], lobes(fissures=()))
+    lower = of(found, Lobe.RLL)
+    assert (lower.score, lower.score_range, lower.near_edge) == (2, (1, 3), True)
+    assert lower.involvement_range_percent == pytest.approx((4.0, 32.0))
+    assert of(found, Lobe.LLL).score_range == (0, 0)
+    assert not of(found, Lobe.LLL).near_edge
+    assert found.ctss == (1, 3)
+
+
+def test_total_range_is_of_whole_variants_not_of_the_worst_of_every_lobe():
+    more_right = slab(4, 12) | slab(4, 6, slice(50, 100))
+    more_left = slab(4, 6) | slab(4, 12, slice(50, 100))
+    found = ranges([slab(4, 6) | slab(4, 6, slice(50, 100)), more_right, more_left], lobes(fissures=()))
+    assert found.ctss == (4, 5)
+    assert of(found, Lobe.RLL).score_range == of(found, Lobe.LLL).score_range == (2, 3)
+
+
+def test_fissure_moves_by_its_own_expected_distance():
+    at_border = [slab(22, 25)] * 3  # 6 mm below the right fissure
+    right = ranges(at_border, lobes())
+    assert of(right, Lobe.RLL).score_range == (0, 2)
+    assert of(right, Lobe.RUL).score_range[1] > 0
+    left = ranges([slab(22, 25, slice(50, 100))] * 3, lobes())
+    assert of(left, Lobe.LLL).score_range == (2, 2)
+    assert of(left, Lobe.LUL).score_range == (0, 0)  # 2 mm: most of it stays in the lower lobe, the rest only spills
+    assert of(left, Lobe.RLL).score_range == (0, 0)
+
+
+def test_grown_lobe_takes_the_nearest_part():
+    """Below the right oblique fissure lies the upper lobe's base: nothing goes to the middle lobe far above."""
+    found = ranges([slab(22, 25)] * 3, lobes())
+    assert of(found, Lobe.RML).score_range == (0, 0)
+
+
+def test_given_lobes_have_no_fissures_that_move():
+    found = ranges([slab(22, 25)] * 3, lobes(fissures=(), approximate=False))
+    assert found.ctss == (2, 2)
+
+
+@pytest.mark.parametrize("spacing", [(0.7, 0.7, 1.0), (2.0, 2.0, 2.0)])
+def test_samples_tell_the_share_of_the_whole(spacing):
+    geometry = Geometry(SHAPE[::-1], spacing, (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    segmentation = lobes(fissures=())
+    mask = np.random.default_rng(0).random(SHAPE) < 0.15
+    counts = count_voxels((segmentation.labels > 0).astype(np.uint8), segmentation.labels, mask)
+    found = with_ranges(lobe_scores(counts, 1.0), [mask, mask, mask], segmentation, geometry)
+    low, high = of(found, Lobe.LUL).involvement_range_percent
+    assert high - low < 1.5
+    assert found.ctss == (10, 10)
+
+
+def test_absent_lobe_has_no_range_to_speak_of():
+    labels = np.where(np.arange(SHAPE[2]) < 50, lobes().labels, 0).astype(np.uint8)
+    found = ranges([slab(4, 6)] * 3, LobeSegmentation(labels, "test", True, None, FISSURES))
+    assert of(found, Lobe.LUL).score_range == (0, 0)
