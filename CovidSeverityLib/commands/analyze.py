@@ -13,6 +13,7 @@ from CovidSeverityLib.features.given_lobes import lobes_from_labels
 from CovidSeverityLib.io import read_ct, read_mask
 from CovidSeverityLib.pipeline import analyze
 from CovidSeverityLib.preprocessing.given_lungs import lungs_from_labels
+from CovidSeverityLib.preprocessing.lungmask_engine import LungmaskEngine
 from CovidSeverityLib.reporting import OUTPUT_NAMES, build_report, check_output_folder, summary_text, write_results
 from CovidSeverityLib.results import Analysis
 from CovidSeverityLib.types import CtVolume, Progress
@@ -22,6 +23,8 @@ from .progress import progress_for
 
 OUTPUT_SUFFIX = "-covid-severity"
 """Results go to a folder of the input's name with this behind it, unless another is named."""
+
+LUNG_ENGINES = ("default", "lungmask")
 
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 
@@ -73,6 +76,15 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--lungs", metavar="FILE", help="lung mask of this CT: 1 right and 2 left, or a single label")
     parser.add_argument(
+        "--lung-engine",
+        choices=LUNG_ENGINES,
+        default=LUNG_ENGINES[0],
+        help="what finds the lungs: our own segmentation, or lungmask's U-Net R231 (extra lungmask)",
+    )
+    parser.add_argument(
+        "--lung-weights", metavar="FILE", help="weights for --lung-engine lungmask; nothing is downloaded"
+    )
+    parser.add_argument(
         "--lobes",
         metavar="FILE",
         help="lobe mask of this CT: 1-5 as from lungmask's LTRCLobes or 10-14 as from TotalSegmentator",
@@ -92,12 +104,13 @@ def run(arguments: argparse.Namespace) -> None:
     for mask, what in ((arguments.lungs, "lung mask"), (arguments.lobes, "lobe mask")):
         if mask is not None:
             existing_path(mask, what)
+    engine = _lung_engine(arguments)
     wanted = default_output(source) if arguments.output is None else given_path(arguments.output, "output folder")
     kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
     folder = check_output_folder(wanted, OUTPUT_NAMES)
     try:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:
-            result = _analyze(arguments, source, config, progress)
+            result = _analyze(arguments, source, config, engine, progress)
             write_results(result, folder.path, progress)
     except BaseException:
         folder.discard_if_empty()
@@ -119,11 +132,26 @@ def _config(arguments: argparse.Namespace) -> AnalysisConfig:
     return config
 
 
+def _lung_engine(arguments: argparse.Namespace) -> LungmaskEngine | None:
+    """None for the library's own segmentation."""
+    if arguments.lung_engine == LUNG_ENGINES[0]:
+        if arguments.lung_weights is not None:
+            raise InputError("--lung-weights is for --lung-engine lungmask")
+        return None
+    if arguments.lungs is not None:
+        raise InputError("--lungs and --lung-engine lungmask exclude each other")
+    return LungmaskEngine(arguments.lung_weights)
+
+
 def _analyze(
-    arguments: argparse.Namespace, source: Path, config: AnalysisConfig, progress: Progress | None
+    arguments: argparse.Namespace,
+    source: Path,
+    config: AnalysisConfig,
+    engine: LungmaskEngine | None,
+    progress: Progress | None,
 ) -> Analysis:
     volume = read_ct(source, series_uid=arguments.series, force=arguments.force, progress=progress)
-    lungs = lobes = None
+    lungs, lobes = engine, None
     if arguments.lungs:
         lungs = lungs_from_labels(read_mask(arguments.lungs, volume), volume, Path(arguments.lungs).name)
     if arguments.lobes:

@@ -1,8 +1,8 @@
 """Both lungs from a chest CT: classical, deterministic, without a model.
 
 On the working grid (:mod:`.grid`): body, airways and gas are found, the aerated rest is split into right and left,
-gaps of vessels, bronchi and fissures are closed, and airless lung is put back (:mod:`.pleura`). On the full grid only
-the boundary is decided again, voxel by voxel.
+gaps of vessels, bronchi and fissures are closed, and airless lung is put back (:mod:`.pleura`, :mod:`.hidden_lung`). On
+the full grid only the boundary is decided again, voxel by voxel.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from CovidSeverityLib.errors import NoLungsError
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote, Side, frozen_array
 
+from .airless_pieces import airless_pieces
 from .airways import airway_mask
 from .components import fill_holes, largest_component
 from .grid import WorkingGrid, bounding_box, close_mm
+from .hidden_lung import ExpectedLung, expected_lungs
 from .pleura import enclosed_opacities, hidden_opacities
 from .sides import main_lungs, split_sides
 from .thorax import LUNG_TISSUE_HU, body_mask, gas_mask, parenchyma_pieces
@@ -46,6 +48,11 @@ apex or a costophrenic recess that just ends there is smaller)."""
 PART_ONLY_ML = 1500.0
 """Lungs that are cut where they are about widest and smaller than this are the bases in an abdominal CT, or the apices
 in one of the neck."""
+
+
+NOTED_AIRLESS_SHARE = 0.1
+"""Airless part of the lungs from which the reader is told that its border is an estimate: errors of half a centimetre
+then matter to the volumes."""
 
 
 class LungSegmenter(Protocol):
@@ -94,23 +101,22 @@ def segment_lungs(volume: CtVolume) -> LungSegmentation:
         raise NoLungsError(f"no lungs found in {name}: it shows no body")
     full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
     labels = np.zeros(volume.hu.shape, dtype=np.uint8)
-    labels[full], airway_found = _lungs_in_body(volume.hu[full], hu[box], body[box], grid, name)
-    notes = field_of_view_notes(labels)
-    if not airway_found:
-        notes += (_warn("airway_not_found", "The trachea was not found; part of it may be counted as lung."),)
-    return LungSegmentation(labels, "classical", notes)
+    labels[full], notes = _lungs_in_body(volume.hu[full], hu[box], body[box], grid, name)
+    return LungSegmentation(labels, "classical", (*field_of_view_notes(labels), *notes))
 
 
 def _lungs_in_body(
     full_hu: NDArray[np.int16], hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid, name: str
-) -> tuple[NDArray[np.uint8], bool]:
-    """Lungs on the full grid, and whether the trachea was found; arrays are cut to the box of the body."""
+) -> tuple[NDArray[np.uint8], tuple[QualityNote, ...]]:
+    """Lungs on the full grid, and what the reader should know of them; arrays are cut to the box of the body."""
     airway = airway_mask(hu, body, grid)
     outside = gas_mask(hu, body, grid) | airway
     aerated = main_lungs(split_sides(parenchyma_pieces(hu, body, outside, grid), body, grid), SMALLEST_LUNG_ML, grid)
     _require_lungs(name, aerated, grid)
-    lungs, restored = _complete(hu, aerated, body, grid)
-    return _refine(full_hu, lungs, restored, body & ~(outside & (lungs == 0)), grid), bool(airway.any())
+    complete = _complete(hu, aerated, body, outside, grid)
+    lungs = complete.lungs
+    labels = _refine(full_hu, lungs, complete.restored, body & ~(outside & (lungs == 0)), grid)
+    return labels, _notes(complete, bool(airway.any()), grid)
 
 
 def _require_lungs(name: str, aerated: NDArray[np.uint8], grid: WorkingGrid) -> None:
@@ -129,38 +135,99 @@ def _require_lungs(name: str, aerated: NDArray[np.uint8], grid: WorkingGrid) -> 
             )
 
 
-def _complete(
-    hu: NDArray[np.float32], aerated: NDArray[np.uint8], body: NDArray[np.bool_], grid: WorkingGrid
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Close and fill each lung; returns the lungs and, among them, the airless parts that were put back.
+@dataclass(frozen=True, eq=False)
+class _Completed:
+    """Lungs on the working grid: uint8 of :class:`Side`; among them the airless parts that were put back; and the fluid
+    beside them, voxels."""
 
-    What both lungs reach for goes to the right one.
-    """
+    lungs: NDArray[np.uint8]
+    restored: NDArray[np.bool_]
+    fluid: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Lung:
+    """One lung in a box of the working grid (empty where there is none)."""
+
+    box: tuple[slice, slice, slice]
+    mask: NDArray[np.bool_]
+    restored: NDArray[np.bool_]
+    fluid: int = 0
+
+
+def _complete(
+    hu: NDArray[np.float32],
+    aerated: NDArray[np.uint8],
+    body: NDArray[np.bool_],
+    outside: NDArray[np.bool_],
+    grid: WorkingGrid,
+) -> _Completed:
+    """Close and fill each lung and put its airless parts back. What both lungs reach for goes to the right one."""
     lungs = np.zeros_like(aerated)
     restored = np.zeros(aerated.shape, dtype=bool)
-    completed = map_in_order(lambda side: _complete_side(hu, aerated, body, side, grid), tuple(Side), "sides", None)
-    for side, (box, lung, hidden) in zip(Side, completed, strict=True):
-        lung &= lungs[box] == 0
-        lungs[box][lung] = side
-        restored[box] |= hidden & lung
-    return lungs, restored
+    expected = expected_lungs(hu, aerated, outside | ~body, grid)
+    completed = map_in_order(
+        lambda side: _complete_side(hu, aerated, body, outside, expected.get(side), side, grid),
+        tuple(Side),
+        "sides",
+        None,
+    )
+    for side, lung in zip(Side, completed, strict=True):
+        mask = lung.mask & (lungs[lung.box] == 0)
+        lungs[lung.box][mask] = side
+        restored[lung.box] |= lung.restored & mask
+    return _Completed(lungs, restored, sum(lung.fluid for lung in completed))
 
 
 def _complete_side(
-    hu: NDArray[np.float32], aerated: NDArray[np.uint8], body: NDArray[np.bool_], side: Side, grid: WorkingGrid
-) -> tuple[tuple[slice, slice, slice], NDArray[np.bool_], NDArray[np.bool_]]:
-    """One lung, complete, and what was put back into it, in a box of the working grid (empty where there is none)."""
-    box = bounding_box(aerated == side, margin=tuple(2 + int(CLOSING_MM / mm) for mm in grid.spacing_mm))
+    hu: NDArray[np.float32],
+    aerated: NDArray[np.uint8],
+    body: NDArray[np.bool_],
+    outside: NDArray[np.bool_],
+    expected: ExpectedLung | None,
+    side: Side,
+    grid: WorkingGrid,
+) -> _Lung:
+    """One lung, complete; without aerated lung there is nothing to expect."""
+    if expected is None:
+        nothing = np.zeros((0, 0, 0), dtype=bool)
+        return _Lung((slice(0, 0),) * 3, nothing, nothing)
+    margin = tuple(2 + int(CLOSING_MM / mm) for mm in grid.spacing_mm)
+    box = bounding_box((aerated == side) | expected.inside, margin)
     mask = aerated[box] == side
-    if not mask.any():
-        return box, mask, mask
     free = body[box] & (mask | (aerated[box] == 0))
+    possible = expected.possible[box] & free
+    room = possible & ~outside[box]
     lung = fill_holes(close_mm(mask, CLOSING_MM, grid.spacing_mm) & free)
     hidden = enclosed_opacities(lung, free, grid)
-    hidden |= hidden_opacities(hu[box], lung | hidden, side, free, grid)
+    hidden = (hidden | hidden_opacities(hu[box], lung | hidden, side, free, grid)) & possible
+    tissue, airway = expected.inside[box] & room & ~lung, outside[box] & body[box]
+    pieces = airless_pieces(hu[box], tissue, lung | hidden, room, airway, grid)
+    hidden = (hidden | pieces.lung) & ~pieces.fluid
     if hidden.any():
-        lung = fill_holes(close_mm(lung | hidden, SMOOTHING_MM, grid.spacing_mm) & free)
-    return box, largest_component(lung & free), hidden
+        closed = fill_holes(close_mm(lung | hidden, SMOOTHING_MM, grid.spacing_mm) & free)
+        lung |= closed & possible & ~pieces.fluid
+    return _Lung(box, largest_component(lung & free), hidden, int(np.count_nonzero(pieces.fluid)))
+
+
+def _notes(complete: _Completed, airway_found: bool, grid: WorkingGrid) -> tuple[QualityNote, ...]:
+    notes = []
+    if not airway_found:
+        notes.append(_warn("airway_not_found", "The trachea was not found; part of it may be counted as lung."))
+    share = np.count_nonzero(complete.restored) / max(1, np.count_nonzero(complete.lungs))
+    if share >= NOTED_AIRLESS_SHARE:
+        message = (
+            f"{100 * share:.0f} % of the lungs is airless; where it lies against heart, liver or chest wall its border "
+            "is estimated from the shape of the chest; look at the outlines."
+        )
+        notes.append(_warn("lungs_airless", message))
+    if complete.fluid:
+        message = (
+            f"About {complete.fluid * grid.voxel_ml:.0f} ml beside the lungs have the density of fluid and no texture; "
+            "they were taken for an effusion and left out."
+        )
+        notes.append(_warn("pleural_fluid", message))
+    return tuple(notes)
 
 
 def _refine(

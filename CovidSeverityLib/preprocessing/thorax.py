@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .components import component_sizes, fill_holes_in_slices
-from .grid import WorkingGrid, dilate_mm
+from .grid import WorkingGrid, bounding_box, dilate_mm
 
 LUNG_TISSUE_HU = -400
 """Between inflated lung (about -850 HU) and soft tissue (about +50 HU): the midpoint, where a sharp boundary blurred by
@@ -24,6 +24,11 @@ emphysematous blocks do not."""
 
 GAS_RIM_MM = 3.5
 """Partial volume between gas and the wall around it, and the wall of a large airway (1-3 mm)."""
+
+LUNG_AROUND_HU = -700
+LUNG_AROUND_SHARE = 0.6
+"""Gas of which this share of the second block around is lung (walls blur to more than this density even when thin) is a
+bulla or emphysema, and lung itself."""
 
 BODY_OPENING_MM = 2.5
 """Radius of the in-plane opening that parts the body from a table top or a sheet that touches it (1-3 mm thick)."""
@@ -73,7 +78,23 @@ def gas_mask(hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid
     """Pure gas inside the body (trachea and large bronchi, stomach, bowel) with its blurred rim."""
     radius = max(1, round(GAS_CORE_RADIUS_MM / grid.spacing_mm[2]))
     core = ndimage.binary_opening((hu < GAS_HU) & body, _disk(radius))
-    return dilate_mm(core, GAS_RIM_MM, grid.spacing_mm) & body
+    return dilate_mm(_walled(core, hu), GAS_RIM_MM, grid.spacing_mm) & body
+
+
+def _walled(gas: NDArray[np.bool_], hu: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The 3-D components of ``gas`` that a wall surrounds: emphysema has lung around it."""
+    box = bounding_box(gas, margin=(0, 2, 2))
+    labels, count = ndimage.label(gas[box])
+    if count == 0:
+        return gas
+    near = ndimage.maximum_filter(labels, (1, 3, 3))
+    shell = np.where(near == 0, ndimage.maximum_filter(labels, (1, 5, 5)), 0)
+    lung = np.bincount(shell[hu[box] < LUNG_AROUND_HU], minlength=count + 1)
+    walled = lung < LUNG_AROUND_SHARE * np.bincount(shell.ravel(), minlength=count + 1)
+    walled[0] = False
+    result = np.zeros_like(gas)
+    result[box] = walled[labels]
+    return result
 
 
 def parenchyma_pieces(

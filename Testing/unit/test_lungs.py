@@ -117,11 +117,6 @@ def test_nothing_else_is_noted_of_a_whole_chest(chest):
     assert found.source == "classical"
 
 
-LOST_AT_THE_HILUM = pytest.mark.xfail(
-    strict=True, reason="an opacity that lies broadly against the mediastinum is taken for it"
-)
-
-
 @pytest.mark.parametrize(
     ("seed", "lobe", "placement"),
     [
@@ -129,7 +124,7 @@ LOST_AT_THE_HILUM = pytest.mark.xfail(
         (2, Lobe.LUL, "central"),
         (2, Lobe.RLL, "pleural"),
         (0, Lobe.LLL, "pleural"),
-        pytest.param(1, Lobe.LLL, "central", marks=LOST_AT_THE_HILUM),
+        (1, Lobe.LLL, "central"),
     ],
 )
 def test_consolidation_stays_in(seed, lobe, placement):

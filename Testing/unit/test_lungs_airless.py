@@ -1,0 +1,266 @@
+"""Lungs that disease hides: airless parts against heart, liver and chest wall, effusion, a lost lung, coarse scans."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from CovidSeverityLib import parallel
+from CovidSeverityLib.io import volume_from_array
+from CovidSeverityLib.phantom import make_phantom
+from CovidSeverityLib.preprocessing.airless_pieces import airless_pieces
+from CovidSeverityLib.preprocessing.expected_shape import Seen, moved_onto, usual_lung
+from CovidSeverityLib.preprocessing.grid import WorkingGrid, distance_to
+from CovidSeverityLib.preprocessing.lungs import segment_lungs
+from CovidSeverityLib.preprocessing.rib_cage import ANGLES, WALL_MM, bridged_wall, rib_cage
+from CovidSeverityLib.types import Side
+
+SPACING_MM = (2.4, 2.4, 3.0)
+"""(I, J, K)"""
+
+KJI_MM = SPACING_MM[::-1]
+EDGE_MM = 1.5
+NOISE_HU = 15.0
+
+
+def dice(a, b):
+    return 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b))
+
+
+@pytest.fixture(scope="module", params=[1, 4])
+def chest(request):
+    """A healthy phantom."""
+    return make_phantom(request.param, healthy=True, shape=(106, 160, 160), spacing_mm=SPACING_MM)
+
+
+def opaque(chest, burden, diameters_mm, seed, near=None):
+    """HU of ``chest`` with consolidations until they cover ``burden`` of the lungs; centres where ``near`` is true."""
+    rng = np.random.default_rng(seed)
+    hu, lungs = chest.volume.hu.astype(np.float32), chest.lungs > 0
+    centres = np.argwhere(lungs if near is None else lungs & near)
+    covered = np.zeros_like(lungs)
+    axes = [np.arange(n) * mm for n, mm in zip(lungs.shape, KJI_MM, strict=True)]
+    while covered.sum() < burden * lungs.sum():
+        centre = centres[rng.integers(len(centres))] * np.array(KJI_MM)
+        radius = rng.uniform(*diameters_mm) / 2
+        stretch = rng.uniform(0.8, 1.25, 3)
+        parts = np.ix_(*(((axis - c) / s) ** 2 for axis, c, s in zip(axes, centre, stretch, strict=True)))
+        weight = np.clip((radius - np.sqrt(parts[0] + parts[1] + parts[2])) / EDGE_MM + 0.5, 0, 1) * lungs
+        density = rng.uniform(-50, 50) + rng.normal(0, NOISE_HU, 1)
+        hu = np.maximum(hu, hu + weight * (density + rng.normal(0, NOISE_HU, hu.shape) - hu))
+        covered |= weight >= 0.5
+    return hu
+
+
+def found_in(hu, chest, spacing_mm=SPACING_MM):
+    hu = np.clip(np.rint(hu), -1024, 3000)
+    return segment_lungs(volume_from_array(hu, spacing_mm, (0, 0, 0), np.eye(3), name="case.nii"))
+
+
+def codes(found):
+    return {note.code for note in found.notes}
+
+
+def worst(found, truth):
+    return min(dice(found.labels == side, truth == side) for side in Side)
+
+
+def medial(chest):
+    """Lung near the mediastinum: within 25 mm of the other side's."""
+    right, left = (distance_to(chest.lungs == side, KJI_MM) for side in Side)
+    return np.maximum(right, left) < 45
+
+
+def basal(chest):
+    """The lowest 2 cm of every column of lung."""
+    lungs = chest.lungs > 0
+    height = (np.arange(lungs.shape[0])[:, None, None] - lungs.argmax(axis=0)) * KJI_MM[0]
+    return lungs & (height < 20)
+
+
+def test_healthy_lungs_stay_as_they_are(chest):
+    found = segment_lungs(chest.volume)
+    assert worst(found, chest.lungs) > 0.985
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("where", [medial, basal], ids=["mediastinum", "diaphragm"])
+def test_consolidation_against_the_mediastinum_or_the_diaphragm_stays_in(chest, where):
+    hu = opaque(chest, 0.08, (35, 60), 3, where(chest))
+    assert worst(found_in(hu, chest), chest.lungs) > 0.96
+
+
+@pytest.mark.parametrize("burden", [0.15, 0.3])
+def test_consolidations_anywhere_stay_in(chest, burden):
+    found = found_in(opaque(chest, burden, (10, 60), 5), chest)
+    assert worst(found, chest.lungs) > 0.955
+    assert codes(found) == {"lungs_airless"}
+    assert "airless" in found.notes[0].message
+
+
+def test_lungs_that_are_mostly_solid_are_mostly_found_and_noted(chest):
+    """Where opacities hide heart and liver over a broad front the image does not tell; the note does."""
+    found = found_in(opaque(chest, 0.6, (20, 60), 7), chest)
+    assert worst(found, chest.lungs) > 0.88
+    assert "lungs_airless" in codes(found)
+
+
+@pytest.mark.parametrize(("ml", "least"), [(300, 0.97), (600, 0.93)])
+def test_fluid_that_settles_at_the_back_is_left_out(chest, ml, least):
+    """On either side; of very much fluid a part is kept."""
+    hu, truth = chest.volume.hu.astype(np.float32), chest.lungs.copy()
+    rng = np.random.default_rng(0)
+    _, j, _ = np.indices(truth.shape)
+    for side in Side:
+        inside = np.flatnonzero(truth == side)
+        count = int(ml * 1000 / np.prod(SPACING_MM))
+        lowest = inside[np.argsort(-j.ravel()[inside], kind="stable")[:count]]
+        hu.ravel()[lowest] = 10 + rng.normal(0, NOISE_HU, count)
+        truth.ravel()[lowest] = 0
+    found = found_in(hu, chest)
+    fluid = (chest.lungs > 0) & (truth == 0)
+    assert np.mean(found.labels[fluid] > 0) < 0.2
+    assert worst(found, truth) > least
+
+
+@pytest.mark.parametrize("side", Side)
+def test_lung_that_is_gone_leaves_the_other_alone(chest, side):
+    hu = chest.volume.hu.astype(np.float32)
+    gone = chest.lungs == side
+    hu[gone] = 20 + np.random.default_rng(0).normal(0, NOISE_HU, np.count_nonzero(gone))
+    found = found_in(hu, chest)
+    other = Side.LEFT if side is Side.RIGHT else Side.RIGHT
+    assert not (found.labels == side).any()
+    assert dice(found.labels == other, chest.lungs == other) > 0.98
+    assert "lung_missing" in codes(found)
+
+
+def test_emphysema_stays_in(chest):
+    hu, rng = chest.volume.hu.astype(np.float32), np.random.default_rng(0)
+    holes = (ndimage.gaussian_filter(rng.standard_normal(hu.shape), 3) > 0.02) & (hu < -800) & (chest.lungs > 0)
+    hu[holes] = -980 + rng.normal(0, NOISE_HU, np.count_nonzero(holes))
+    assert worst(found_in(hu, chest), chest.lungs) > 0.96
+
+
+@pytest.mark.parametrize("slices", [2, 3])
+def test_thick_slices_keep_the_lungs(chest, slices):
+    """6 and 9 mm."""
+    count = chest.lungs.shape[0] // slices * slices
+    hu = chest.volume.hu[:count].astype(np.float32).reshape(-1, slices, *chest.lungs.shape[1:]).mean(axis=1)
+    truth = chest.lungs[slices // 2 : count : slices]
+    assert worst(found_in(hu, chest, (*SPACING_MM[:2], SPACING_MM[2] * slices)), truth) > 0.96
+
+
+def test_low_dose_keeps_the_lungs(chest):
+    noise = np.random.default_rng(0).normal(0, 40, chest.lungs.shape)
+    assert worst(found_in(chest.volume.hu + noise, chest), chest.lungs) > 0.98
+
+
+def test_threads_change_no_bit(chest, monkeypatch):
+    hu = opaque(chest, 0.2, (20, 60), 9)
+    several = found_in(hu, chest)
+    monkeypatch.setattr(parallel, "thread_count", lambda: 1)
+    np.testing.assert_array_equal(found_in(hu, chest).labels, several.labels)
+
+
+# The parts
+
+
+RING_MM = 70.0
+
+
+def ring():
+    """A bone every 20 degrees on a ring of 70 mm, in 20 slices of 3 mm; and every column's distance from its middle."""
+    y, x = np.mgrid[-40:41, -40:41] * 2.0
+    distance, angle = np.hypot(y, x), np.degrees(np.arctan2(x, y))
+    bones = (np.abs(distance - RING_MM) < 2) & (np.abs((angle % 20) - 10) < 3)
+    return np.repeat(bones[None], 20, axis=0), distance
+
+
+def test_wall_lies_inside_the_ribs_also_between_them():
+    bone, distance = ring()
+    lungs = np.repeat((distance < 50)[None], 20, axis=0)
+    cage = rib_cage(bone, lungs, (3.0, 2.0, 2.0))
+    assert cage.radius_mm.shape == (20, ANGLES)
+    np.testing.assert_allclose(cage.radius_mm, RING_MM - WALL_MM, atol=2.5)
+    assert not (cage.outside() & lungs).any()
+
+
+def test_gap_between_lung_and_wall_is_bridged_unless_an_organ_fills_it():
+    bone, distance = ring()
+    lung = np.repeat((distance < 65)[None], 20, axis=0)
+    lung[8:12, 30:50, 60:] = False
+    cage = rib_cage(bone, lung, (3.0, 2.0, 2.0))
+    gap = np.zeros_like(lung)
+    gap[8:12, 36:44, 66:70] = True
+    nothing = np.zeros_like(lung)
+    assert bridged_wall(lung, nothing, cage, (3.0, 2.0, 2.0))[gap].all()
+    assert not bridged_wall(lung, gap, cage, (3.0, 2.0, 2.0))[gap].any()
+
+
+def test_expected_lung_is_the_seen_one_where_all_is_seen(chest):
+    lung = chest.lungs[::2, ::2, ::2] == Side.RIGHT
+    both = np.argwhere(chest.lungs[::2, ::2, ::2] > 0)
+    spacing = tuple(2 * mm for mm in KJI_MM)
+    surface = lung & ~ndimage.binary_erosion(lung)
+    seen = Seen(surface, np.ones(surface.sum(), dtype=np.float32), np.zeros_like(lung), spacing)
+    box_mm = np.array([both.min(axis=0), both.max(axis=0) + 1]) * np.array(spacing)
+    first = usual_lung(Side.RIGHT, seen, box_mm)
+    assert dice(first < 0, lung) > 0.9
+    assert dice(moved_onto(seen, first) < 0, lung) > 0.95
+
+
+def block_of_tissue(hu_inside, around):
+    """A cube of 6 cm in ``around`` (lung, room): HU, tissue, lung, room, and no airway."""
+    tissue = np.zeros((40, 40, 40), dtype=bool)
+    tissue[5:35, 5:35, 5:35] = True
+    lung, room = (np.full(tissue.shape, kind == around) & ~tissue for kind in ("lung", "tissue"))
+    hu = np.random.default_rng(0).normal(hu_inside, NOISE_HU, tissue.shape).astype(np.float32)
+    return hu, tissue, lung, room | tissue, np.zeros_like(tissue)
+
+
+@pytest.mark.parametrize(
+    ("hu_inside", "around", "expected"),
+    [
+        (45.0, "lung", (1, 0)),
+        (10.0, "lung", (1, 0)),
+        (10.0, "wall", (0, 1)),
+        (45.0, "wall", (1, 0)),
+    ],
+)
+def test_large_piece_is_fluid_if_it_has_its_density_and_no_lung_around(hu_inside, around, expected):
+    pieces = airless_pieces(*block_of_tissue(hu_inside, around), BLOCKS)
+    assert (pieces.lung.any(), pieces.fluid.any()) == expected
+
+
+BLOCKS = WorkingGrid((40, 40, 40), (1, 1, 1), (2.0, 2.0, 2.0))
+
+
+def test_thin_piece_is_no_lung():
+    hu, tissue, lung, room, airway = block_of_tissue(45.0, "lung")
+    tissue[10:] = False
+    assert not airless_pieces(hu, tissue, lung, room, airway, BLOCKS).lung.any()
+
+
+def in_healthy_lung(*arrays):
+    """The arrays below 80 cm of healthy lung, and their grid."""
+    above = [np.full((400, 40, 40), value) for value in (-850.0, False, True, False, False)]
+    return [np.concatenate(pair) for pair in zip(above, arrays, strict=True)] + [
+        WorkingGrid((440, 40, 40), (1, 1, 1), (2.0, 2.0, 2.0))
+    ]
+
+
+def test_small_piece_that_is_cut_out_of_tissue_is_no_lung():
+    """A lens of the aorta in a lung that is otherwise healthy."""
+    hu, tissue, _, _, airway = block_of_tissue(45.0, "tissue")
+    tissue[15:] = False
+    above = np.broadcast_to(np.arange(40)[:, None, None] < 5, tissue.shape)
+    assert not airless_pieces(*in_healthy_lung(hu, tissue, above, ~above, airway)).lung.any()
+
+
+@pytest.mark.parametrize("hilum", [True, False])
+def test_small_piece_around_a_large_airway_is_no_lung(hilum):
+    hu, tissue, _, _, airway = block_of_tissue(45.0, "lung")
+    tissue[:] = False
+    tissue[12:24, 12:24, 12:24] = True
+    airway[:, 12:24, 9:12] = hilum
+    assert airless_pieces(*in_healthy_lung(hu, tissue, ~tissue, tissue, airway)).lung.any() != hilum
