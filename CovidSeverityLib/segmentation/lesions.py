@@ -2,7 +2,8 @@
 
 Three questions are asked of every place, in millimetres and Hounsfield units and not in pixels:
 
-* Is it *dense*, and thicker than vessels are there? Then it is an opacity, whatever its shape.
+* Is it *dense*, and thicker than vessels are there, also without the walls of bronchi? Then it is an opacity, whatever
+  its shape.
 * Is it *faint*, away from any vessel, and of some thickness? A vessel of that thickness would not be faint: its middle
   is free of partial volume. So it is ground glass, also near the hilum.
 * Is it the *border* of the lung, where a voxel is lung and tissue in parts? Then it says nothing by itself.
@@ -22,7 +23,8 @@ from scipy import ndimage
 
 from CovidSeverityLib.types import Geometry, Progress
 
-from .calibre import grown_by, thicker_than, vessel_radius_mm
+from .airway_walls import AirwayWallConfig, without_airway_walls
+from .calibre import grown_by, lasting, thicker_than, vessel_radius_mm
 from .parenchyma import ExcessDensity, excess_density, smoothed_inside
 from .tubes import TubeConfig, without_tubes
 
@@ -46,6 +48,8 @@ class LesionConfig:
     faint_hu, faint_radius_mm : excess of what is faint, and the radius that it has to have: the fainter, the larger.
     faint_smoothing_mm : further smoothing, in the axial plane and away from vessels, of what is held against
         ``faint_hu``: ground glass is grainy.
+    faint_depth_mm : how far along the axis what is faint goes on: a dome or a fissure that lies in the slice is mixed
+        with lung in one block.
     vessel_core_hu : density of a vessel's inside, half-way between blood and aerated lung.
     vessel_halo_mm : how far the blur of the scanner and of the blocks carries a vessel's density.
     border_mm : width of the border of partial volume in the axial plane; along the axis it is one block.
@@ -54,7 +58,8 @@ class LesionConfig:
     grow_mm : how far an opacity grows at most.
     closing_mm : gaps in an opacity up to twice this, vessels and bronchi, are filled.
     tubes : what of the dense is a vessel all the same.
-    remove_vessels, open_volume, grow, fill_holes : False leaves the step out (for ablation).
+    airway_walls : what of the dense is the wall of a bronchus.
+    remove_vessels, remove_airway_walls, open_volume, grow, fill_holes : False leaves the step out (for ablation).
     """
 
     smoothing_mm: float = 0.7
@@ -62,6 +67,7 @@ class LesionConfig:
     faint_hu: tuple[float, ...] = (180.0, 95.0)
     faint_radius_mm: tuple[float, ...] = (3.2, 6.5)
     faint_smoothing_mm: float = 1.5
+    faint_depth_mm: float = 4.0
     vessel_core_hu: float = -400.0
     vessel_halo_mm: float = 2.0
     border_mm: float = 1.5
@@ -70,7 +76,9 @@ class LesionConfig:
     grow_mm: float = 3.0
     closing_mm: float = 1.3
     tubes: TubeConfig = TubeConfig()
+    airway_walls: AirwayWallConfig = AirwayWallConfig()
     remove_vessels: bool = True
+    remove_airway_walls: bool = True
     open_volume: bool = True
     grow: bool = True
     fill_holes: bool = True
@@ -117,7 +125,8 @@ def _seeds(density: ExcessDensity, config: LesionConfig) -> NDArray[np.bool_]:
     pixel_mm = density.grid.spacing_mm[1:]
     found = (density.excess_hu > config.dense_hu) & density.lung
     if config.remove_vessels:
-        found = thicker_than(found, vessel_radius_mm(density.lung, pixel_mm), pixel_mm)
+        calibre_mm = vessel_radius_mm(density.lung, pixel_mm)
+        found = thicker_than(found, calibre_mm, pixel_mm)
         found = without_tubes(
             found & _away_from_border(density.lung, config.border_mm, pixel_mm),
             density.hu,
@@ -125,13 +134,16 @@ def _seeds(density: ExcessDensity, config: LesionConfig) -> NDArray[np.bool_]:
             density.grid.spacing_mm,
             config.tubes,
         )
+        if config.remove_airway_walls:
+            found = without_airway_walls(found, density.hu, calibre_mm, density.grid.spacing_mm, config.airway_walls)
         vessels = grown_by((density.hu > config.vessel_core_hu) & density.lung, config.vessel_halo_mm, pixel_mm)
     else:
         vessels = np.zeros(found.shape, dtype=bool)
     between = density.lung & ~vessels
     smooth = smoothed_inside(density.excess_hu, between, config.faint_smoothing_mm, pixel_mm, outside=0.0)
     for excess_hu, radius_mm in zip(config.faint_hu, config.faint_radius_mm, strict=True):
-        found |= thicker_than(between & (smooth > excess_hu), radius_mm, pixel_mm)
+        thick = thicker_than(between & (smooth > excess_hu), radius_mm, pixel_mm)
+        found |= lasting(thick, config.faint_depth_mm, density.grid.spacing_mm[0])
     found &= _away_from_border(density.lung, config.border_mm, pixel_mm)
     return _large(found, config.smallest_ml / density.grid.voxel_ml) if config.open_volume else found
 
