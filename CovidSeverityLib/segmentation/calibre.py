@@ -79,6 +79,21 @@ def thicker_than(
     return thick
 
 
+def lasting(mask: NDArray[np.bool_], depth_mm: float, slice_mm: float) -> NDArray[np.bool_]:
+    """The parts of ``mask`` that go on for ``depth_mm`` along the axis (an opening by a line).
+
+    Parameters
+    ----------
+    mask : (K, J, I) bool.
+    depth_mm : rounded to whole blocks; thicker blocks than that leave all as it is.
+    slice_mm : edge of a block along K, mm.
+    """
+    blocks = round(depth_mm / slice_mm)
+    if blocks < 2:
+        return mask.copy()
+    return ndimage.binary_opening(mask, np.ones((blocks, 1, 1), dtype=bool))
+
+
 def grown_by(mask: NDArray[np.bool_], distance_mm: float, pixel_mm: tuple[float, float]) -> NDArray[np.bool_]:
     """(K, J, I) ``mask`` grown by ``distance_mm`` in the axial plane."""
     grown = np.zeros(mask.shape, dtype=bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from .airway_walls import AirwayWallConfig
 from .tubes import TubeConfig
 
 
@@ -39,6 +40,8 @@ class LesionConfig:
     faint_hu, faint_radius_mm : excess of what is faint, and the radius that it has to have: the fainter, the larger.
     faint_smoothing_mm : further smoothing, in the axial plane and away from vessels, of what is held against
         ``faint_hu``: ground glass is grainy.
+    faint_depth_mm : how far along the axis what is faint goes on: a dome or a fissure that lies in the slice is mixed
+        with lung in one block.
     vessel_core_hu : density of a vessel's inside, half-way between blood and aerated lung.
     vessel_halo_mm : how far the blur of the scanner and of the blocks carries a vessel's density.
     extra_radius_mm : added to the largest radius of vessels at every place (see :mod:`.calibre`).
@@ -46,11 +49,14 @@ class LesionConfig:
     smallest_ml : volume of the smallest opacity: a ball of 8 mm.
     edge_share : share of an opacity's excess density at which its edge is drawn; half is where a blurred edge lies.
     grow_hu : excess below which nothing is opacity: that of the faintest.
+    level_mm : how far around a place an opacity's own density is taken from: more than its blurred rim, less than the
+        thickness of a rim of ground glass around a dense core.
     grow_mm : how far an opacity grows at most.
     closing_mm : gaps in an opacity up to twice this, vessels and bronchi, are filled.
     tubes : what of the dense is a vessel all the same.
+    airway_walls : what of the dense is the wall of a bronchus.
     tolerance : of these thresholds, for the range of the score.
-    remove_vessels, open_volume, grow, fill_holes : False leaves the step out (for ablation).
+    remove_vessels, remove_airway_walls, open_volume, grow, fill_holes : False leaves the step out (for ablation).
     """
 
     smoothing_mm: float = 0.7
@@ -58,6 +64,7 @@ class LesionConfig:
     faint_hu: tuple[float, ...] = (180.0, 95.0)
     faint_radius_mm: tuple[float, ...] = (3.2, 6.5)
     faint_smoothing_mm: float = 1.5
+    faint_depth_mm: float = 4.0
     vessel_core_hu: float = -400.0
     vessel_halo_mm: float = 2.0
     extra_radius_mm: float = 0.0
@@ -65,11 +72,14 @@ class LesionConfig:
     smallest_ml: float = 0.3
     edge_share: float = 0.5
     grow_hu: float = 95.0
+    level_mm: float = 3.0
     grow_mm: float = 3.0
     closing_mm: float = 1.3
     tubes: TubeConfig = TubeConfig()
+    airway_walls: AirwayWallConfig = AirwayWallConfig()
     tolerance: LesionTolerance = LesionTolerance()
     remove_vessels: bool = True
+    remove_airway_walls: bool = True
     open_volume: bool = True
     grow: bool = True
     fill_holes: bool = True

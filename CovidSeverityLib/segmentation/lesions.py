@@ -2,7 +2,8 @@
 
 Three questions are asked of every place, in millimetres and Hounsfield units and not in pixels:
 
-* Is it *dense*, and thicker than vessels are there? Then it is an opacity, whatever its shape.
+* Is it *dense*, and thicker than vessels are there, also without the walls of bronchi? Then it is an opacity, whatever
+  its shape.
 * Is it *faint*, away from any vessel, and of some thickness? A vessel of that thickness would not be faint: its middle
   is free of partial volume. So it is ground glass, also near the hilum.
 * Is it the *border* of the lung, where a voxel is lung and tissue in parts? Then it says nothing by itself.
@@ -25,7 +26,8 @@ from CovidSeverityLib.preprocessing.grid import bounding_box
 from CovidSeverityLib.results import UncountedDensity
 from CovidSeverityLib.types import Geometry, Progress, frozen_array
 
-from .calibre import thicker_than
+from .airway_walls import without_airway_walls
+from .calibre import lasting, thicker_than
 from .evidence import Evidence, gather_evidence
 from .lesion_config import LesionConfig
 from .parenchyma import ExcessDensity
@@ -121,7 +123,7 @@ def _silent(_done: int, _total: int) -> None:
 def mark_lesions(evidence: Evidence, config: LesionConfig) -> NDArray[np.bool_]:
     """(K, J, I) bool: the blocks of ``evidence`` that are opacity by the thresholds of ``config``."""
     seeds = _seeds(evidence, config)
-    reach_mm = config.grow_mm * (1.0 + FILTER_REACH)
+    reach_mm = config.grow_mm + FILTER_REACH * config.level_mm
     box = bounding_box(seeds, margin=tuple(ceil(reach_mm / mm) for mm in evidence.density.grid.spacing_mm))
     mask = np.zeros(seeds.shape, dtype=bool)
     if seeds[box].size:
@@ -135,13 +137,15 @@ def _seeds(evidence: Evidence, config: LesionConfig) -> NDArray[np.bool_]:
     pixel_mm = density.grid.spacing_mm[1:]
     found = (density.excess_hu > config.dense_hu) & density.lung
     if config.remove_vessels:
-        thick = thicker_than(found, evidence.vessel_radius_mm + np.float32(config.extra_radius_mm), pixel_mm)
-        found = without_tubes(
-            thick & evidence.inner, density.hu, density.excess_hu, density.grid.spacing_mm, config.tubes
-        )
+        radius_mm = evidence.vessel_radius_mm + np.float32(config.extra_radius_mm)
+        thick = thicker_than(found, radius_mm, pixel_mm) & evidence.inner
+        found = without_tubes(thick, density.hu, density.excess_hu, density.grid.spacing_mm, config.tubes)
+        if config.remove_airway_walls:
+            found = without_airway_walls(found, density.hu, radius_mm, density.grid.spacing_mm, config.airway_walls)
     between = density.lung & ~evidence.vessels
     for excess_hu, radius_mm in zip(config.faint_hu, config.faint_radius_mm, strict=True):
-        found |= thicker_than(between & (evidence.faint_hu > excess_hu), radius_mm, pixel_mm)
+        thick = thicker_than(between & (evidence.faint_hu > excess_hu), radius_mm, pixel_mm)
+        found |= lasting(thick, config.faint_depth_mm, density.grid.spacing_mm[0])
     found &= evidence.inner
     return _large(found, config.smallest_ml / density.grid.voxel_ml) if config.open_volume else found
 
@@ -186,7 +190,7 @@ def _grown(seeds: NDArray[np.bool_], inside: NDArray[np.bool_], steps: int, alon
 def _level(seeds: NDArray[np.bool_], density: ExcessDensity, config: LesionConfig) -> NDArray[np.float32]:
     """Excess of the lesion around every block (0 far from any): of its seeds, the denser the more, so that the blurred
     rim does not lower it."""
-    sigma = tuple(config.grow_mm / mm for mm in density.grid.spacing_mm)
+    sigma = tuple(config.level_mm / mm for mm in density.grid.spacing_mm)
     gaussian = partial(ndimage.gaussian_filter, sigma=sigma, truncate=FILTER_REACH)
     excess = np.where(seeds, np.maximum(density.excess_hu, np.float32(0)), np.float32(0))
     weight = gaussian(excess)

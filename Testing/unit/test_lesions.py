@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.preprocessing.grid import WorkingGrid
-from CovidSeverityLib.segmentation.calibre import grown_by, thicker_than, vessel_radius_mm
+from CovidSeverityLib.segmentation.airway_walls import AirwayWallConfig, without_airway_walls
+from CovidSeverityLib.segmentation.calibre import grown_by, lasting, thicker_than, vessel_radius_mm
 from CovidSeverityLib.segmentation.lesion_config import LesionConfig
 from CovidSeverityLib.segmentation.lesions import segment_lesions
 from CovidSeverityLib.segmentation.parenchyma import aerated_density, excess_density
-from CovidSeverityLib.segmentation.tubes import without_tubes
+from CovidSeverityLib.segmentation.tubes import TubeConfig, without_tubes
 from CovidSeverityLib.types import Geometry
 
 AERATED, GLASS, BLOOD, TISSUE = -850.0, -600.0, 40.0, 40.0
@@ -219,3 +220,50 @@ def test_tubes_of_blood_go_and_everything_else_stays(shape, hu, stays):
     values = np.where(mask, hu, AERATED).astype(np.float32)
     kept = without_tubes(mask, values, values - np.float32(AERATED), chest.spacing)
     np.testing.assert_array_equal(kept, mask if stays else np.zeros_like(mask))
+
+
+def test_wall_around_a_lumen_goes_and_opacities_with_air_bronchograms_stay():
+    chest = Chest((2.0, 1.0, 1.0), noise_hu=15)
+    truth = chest.fill(chest.ball((60, 90, 185), 20), BLOOD)
+    chest.fill(chest.rod((60, 90, 185), 2.0, 0) & truth, -980)
+    near_chest_wall = (60, 90, 18)
+    bundle = chest.fill(chest.rod(near_chest_wall, 7.0, 0), BLOOD)
+    chest.fill(chest.rod(near_chest_wall, 3.0, 0), -980)
+    config = LesionConfig(tubes=TubeConfig(blob_ratio=0.0))  # a straight one is a tube, too
+    found, with_walls = chest.found(config), chest.found(replace(config, remove_airway_walls=False))
+    assert dice(found & ~bundle, truth) > 0.9
+    assert chest.ml(with_walls & bundle) > 0.2 * chest.ml(bundle)
+    assert chest.ml(found & bundle) < 0.02 * chest.ml(bundle)
+
+
+def test_dark_pocket_wider_than_a_bronchus_is_no_lumen():
+    j, i = np.ogrid[:80, :80]
+    distance = np.hypot(j - 40, i - 40)
+    for lumen_mm, stays in ((4, False), (12, True)):
+        wall = ((distance >= lumen_mm) & (distance < lumen_mm + 6))[None]
+        hu = np.where(wall, 0, -950).astype(np.float32)
+        kept = without_airway_walls(wall, hu, np.full(hu.shape, np.float32(2.8)), (2.0, 1.0, 1.0))
+        assert kept.any() == stays
+
+
+def test_airway_wall_needs_a_width():
+    with pytest.raises(ValueError, match=r"wall_mm is 0; expected more than 0"):
+        AirwayWallConfig(wall_mm=0)
+
+
+@pytest.mark.parametrize(("slice_mm", "stays"), [(1.0, False), (2.0, False), (5.0, True)])
+def test_what_is_thinner_than_a_depth_goes_where_slices_can_tell(slice_mm, stays):
+    mask = np.zeros((9, 4, 4), dtype=bool)
+    mask[2], mask[4:8, :, 1] = True, True
+    kept = lasting(mask, 4.0, slice_mm)
+    assert kept[4:8, :, 1].all()
+    assert kept[2].any() == stays
+
+
+def test_haze_of_one_slice_is_a_surface_and_that_of_three_an_opacity():
+    chest = Chest()
+    level = (chest.k > 58) & (chest.k < 60)
+    chest.fill(chest.rod(PERIPHERAL, 15, 0) & level, -680)
+    assert not chest.found().any()
+    chest.fill(chest.rod(PERIPHERAL, 15, 0) & (np.abs(chest.k - 59) < 4), -680)
+    assert chest.found().any()
