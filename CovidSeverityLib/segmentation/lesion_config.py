@@ -47,7 +47,9 @@ class LesionConfig:
     extra_radius_mm : added to the largest radius of vessels at every place (see :mod:`.calibre`).
     border_mm : width of the border of partial volume in the axial plane; along the axis it is one block.
     smallest_ml : volume of the smallest opacity: a ball of 8 mm.
-    edge_share : share of an opacity's excess density at which its edge is drawn; half is where a blurred edge lies.
+    edge_share : share of an opacity's excess density at which its edge is drawn. Half is where a blurred edge lies;
+        smoothing, closing and whole blocks carry the outline outwards from there: 24 implanted cases were 4 to 11 %
+        too large at half (median of a chest), 1 to 5 % at 0.65.
     grow_hu : excess below which nothing is opacity: that of the faintest.
     level_mm : how far around a place an opacity's own density is taken from: more than its blurred rim, less than the
         thickness of a rim of ground glass around a dense core.
@@ -70,9 +72,9 @@ class LesionConfig:
     extra_radius_mm: float = 0.0
     border_mm: float = 1.5
     smallest_ml: float = 0.3
-    edge_share: float = 0.5
+    edge_share: float = 0.65
     grow_hu: float = 95.0
-    level_mm: float = 3.0
+    level_mm: float = 2.0
     grow_mm: float = 3.0
     closing_mm: float = 1.3
     tubes: TubeConfig = TubeConfig()

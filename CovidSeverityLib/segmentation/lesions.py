@@ -8,7 +8,7 @@ Three questions are asked of every place, in millimetres and Hounsfield units an
   is free of partial volume. So it is ground glass, also near the hilum.
 * Is it the *border* of the lung, where a voxel is lung and tissue in parts? Then it says nothing by itself.
 
-What is found grows to where the density has fallen to half of the lesion's own.
+What is found grows to where the density has fallen to about half of the lesion's own.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class MarkedLesions:
     Parameters
     ----------
     mask : (K, J, I) bool, inside the lungs.
-    stricter, more_lenient : the same with all thresholds moved by their tolerance.
+    stricter, more_lenient : the same with all thresholds moved by their tolerance, a part of it and more than it.
     uncounted : what is dense and no opacity.
     """
 
@@ -112,8 +112,9 @@ def segment_lesions_with_range(
     evidence = gather_evidence(hu, lung, geometry, config)
     report(1, 1 + len(configs))
     marks = map_in_order(partial(mark_lesions, evidence), configs, STAGE, lambda _, done, of: report(1 + done, 1 + of))
-    mask, stricter, more_lenient = (evidence.expand(mark, lung) for mark in marks)
-    return MarkedLesions(mask, stricter, more_lenient, uncounted_density(evidence, marks[0], config))
+    marked, strict, lenient = marks
+    mask, stricter, more_lenient = (evidence.expand(m, lung) for m in (marked, strict & marked, lenient | marked))
+    return MarkedLesions(mask, stricter, more_lenient, uncounted_density(evidence, marked, config))
 
 
 def _silent(_done: int, _total: int) -> None:
