@@ -31,7 +31,8 @@ class Evidence:
     box : its part that the blocks cover.
     density : over aerated lung, HU.
     vessel_radius_mm : float32, the largest radius of vessels at every place, mm.
-    vessels : bool, vessels with their halo: nothing faint is looked for there.
+    cores : bool, what is as dense as the inside of a vessel.
+    vessels : bool, these with their halo: nothing faint is looked for there.
     faint_hu : float32, excess density between the vessels, smoothed further, HU; 0 elsewhere.
     inner : bool, lung that is not at its border.
     """
@@ -40,12 +41,13 @@ class Evidence:
     box: tuple[slice, slice, slice]
     density: ExcessDensity
     vessel_radius_mm: NDArray[np.float32]
+    cores: NDArray[np.bool_]
     vessels: NDArray[np.bool_]
     faint_hu: NDArray[np.float32]
     inner: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        for name in ("vessel_radius_mm", "vessels", "faint_hu", "inner"):
+        for name in ("vessel_radius_mm", "cores", "vessels", "faint_hu", "inner"):
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
 
     def expand(self, blocks: NDArray, lung: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -74,14 +76,31 @@ def gather_evidence(
     pixel_mm = density.grid.spacing_mm[1:]
     if config.remove_vessels:
         radius = vessel_radius_mm(density.lung, pixel_mm)
-        vessels = grown_by((density.hu > config.vessel_core_hu) & density.lung, config.vessel_halo_mm, pixel_mm)
+        cores = (density.hu > config.vessel_core_hu) & density.lung
     else:
-        radius, vessels = np.zeros(density.lung.shape, np.float32), np.zeros(density.lung.shape, bool)
-    faint = smoothed_inside(
-        density.excess_hu, density.lung & ~vessels, config.faint_smoothing_mm, pixel_mm, outside=0.0
-    )
+        radius, cores = np.zeros(density.lung.shape, np.float32), np.zeros(density.lung.shape, bool)
+    vessels, faint = between_vessels(density, cores, config)
     inner = _away_from_border(density.lung, config.border_mm, pixel_mm)
-    return Evidence(hu.shape, box, density, radius, vessels, faint, inner)
+    return Evidence(hu.shape, box, density, radius, cores, vessels, faint, inner)
+
+
+def between_vessels(
+    density: ExcessDensity, cores: NDArray[np.bool_], config: LesionConfig
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Vessels with their halo (bool), and the excess density between them, smoothed further (float32, HU).
+
+    Both are (K, J, I); every slice stands for itself.
+
+    Parameters
+    ----------
+    density : of the lungs.
+    cores : (K, J, I) bool, the insides of vessels.
+    config : widths of halo and filter.
+    """
+    pixel_mm = density.grid.spacing_mm[1:]
+    vessels = grown_by(cores, config.vessel_halo_mm, pixel_mm)
+    between = density.lung & ~vessels
+    return vessels, smoothed_inside(density.excess_hu, between, config.faint_smoothing_mm, pixel_mm, outside=0.0)
 
 
 def _block_box(lung: NDArray[np.bool_], factors: tuple[int, int, int]) -> tuple[slice, slice, slice]:

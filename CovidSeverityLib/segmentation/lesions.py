@@ -27,8 +27,8 @@ from CovidSeverityLib.results import UncountedDensity
 from CovidSeverityLib.types import Geometry, Progress, frozen_array
 
 from .airway_walls import without_airway_walls
-from .calibre import lasting, thicker_than
-from .evidence import Evidence, gather_evidence
+from .calibre import grown_by, lasting, thicker_than
+from .evidence import Evidence, between_vessels, gather_evidence
 from .lesion_config import LesionConfig
 from .parenchyma import ExcessDensity
 from .tubes import without_tubes
@@ -143,12 +143,28 @@ def _seeds(evidence: Evidence, config: LesionConfig) -> NDArray[np.bool_]:
         found = without_tubes(thick, density.hu, density.excess_hu, density.grid.spacing_mm, config.tubes)
         if config.remove_airway_walls:
             found = without_airway_walls(found, density.hu, radius_mm, density.grid.spacing_mm, config.airway_walls)
-    between = density.lung & ~evidence.vessels
+    vessels, faint_hu = _between_vessels(evidence, found, config)
     for excess_hu, radius_mm in zip(config.faint_hu, config.faint_radius_mm, strict=True):
-        thick = thicker_than(between & (evidence.faint_hu > excess_hu), radius_mm, pixel_mm)
+        thick = thicker_than(density.lung & ~vessels & (faint_hu > excess_hu), radius_mm, pixel_mm)
         found |= lasting(thick, config.faint_depth_mm, density.grid.spacing_mm[0])
     found &= evidence.inner
     return _large(found, config.smallest_ml / density.grid.voxel_ml) if config.open_volume else found
+
+
+def _between_vessels(
+    evidence: Evidence, dense: NDArray[np.bool_], config: LesionConfig
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Vessels and what is faint between them; the core of an opacity that was found is no vessel, so that its halo of
+    ground glass is seen."""
+    slices = np.flatnonzero((dense & evidence.cores).any(axis=(1, 2)))
+    if not slices.size:
+        return evidence.vessels, evidence.faint_hu
+    part = (slice(slices[0], slices[-1] + 1), slice(None), slice(None))
+    density = evidence.density.part(part)
+    own = grown_by(dense[part], config.border_mm, density.grid.spacing_mm[1:])
+    vessels, faint_hu = evidence.vessels.copy(), evidence.faint_hu.copy()
+    vessels[part], faint_hu[part] = between_vessels(density, evidence.cores[part] & ~own, config)
+    return vessels, faint_hu
 
 
 def _large(mask: NDArray[np.bool_], smallest: float) -> NDArray[np.bool_]:
@@ -160,14 +176,18 @@ def _large(mask: NDArray[np.bool_], smallest: float) -> NDArray[np.bool_]:
 
 
 def _extended(seeds: NDArray[np.bool_], density: ExcessDensity, config: LesionConfig) -> NDArray[np.bool_]:
-    """Opacities to their edges, closed, their holes filled."""
-    slice_mm, *pixel_mm = density.grid.spacing_mm
+    """Opacities to their edges, closed, their holes filled.
+
+    What the edge of a dense core leaves over of the seeds is its blurred rim, or, where it is thick, a halo of ground
+    glass with an edge of its own.
+    """
+    pixel_mm = density.grid.spacing_mm[1:]
     mask = seeds
     if config.grow:
-        inside = density.lung & (
-            density.excess_hu > np.maximum(config.grow_hu, config.edge_share * _level(seeds, density, config))
-        )
-        mask = _grown(seeds & inside, inside, ceil(config.grow_mm / min(pixel_mm)), slice_mm <= config.grow_mm)
+        mask = _grown(seeds, density, config)
+        halo = thicker_than(seeds & ~mask, config.rim_mm, pixel_mm)
+        if halo.any():
+            mask |= _grown(halo, density, config)
     steps = round(config.closing_mm / min(pixel_mm))
     for k in np.flatnonzero(mask.any(axis=(1, 2))) if config.fill_holes else ():
         box = (k, *ndimage.find_objects(mask[k].view(np.uint8))[0])
@@ -177,12 +197,16 @@ def _extended(seeds: NDArray[np.bool_], density: ExcessDensity, config: LesionCo
     return mask & density.lung
 
 
-def _grown(seeds: NDArray[np.bool_], inside: NDArray[np.bool_], steps: int, along_axis: bool) -> NDArray[np.bool_]:
-    """``seeds`` grown by ``steps`` pixels within ``inside``, and by one block along the axis."""
+def _grown(seeds: NDArray[np.bool_], density: ExcessDensity, config: LesionConfig) -> NDArray[np.bool_]:
+    """``seeds`` brought to where the density has fallen to its share of their own."""
+    slice_mm, *pixel_mm = density.grid.spacing_mm
+    edge_hu = np.maximum(config.grow_hu, config.edge_share * _level(seeds, density, config))
+    inside = density.lung & (density.excess_hu > edge_hu)
     in_plane = np.zeros((3, 3, 3), dtype=bool)
     in_plane[1] = True
-    mask = ndimage.binary_dilation(seeds, in_plane, iterations=steps, mask=inside)
-    if along_axis:
+    steps = ceil(config.grow_mm / min(pixel_mm))
+    mask = ndimage.binary_dilation(seeds & inside, in_plane, iterations=steps, mask=inside)
+    if slice_mm <= config.grow_mm:
         mask[1:] |= mask[:-1] & inside[1:]
         mask[:-1] |= mask[1:] & inside[:-1]
     return mask
