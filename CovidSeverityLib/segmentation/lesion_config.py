@@ -44,6 +44,8 @@ class LesionConfig:
         with lung in one block.
     vessel_core_hu : density of a vessel's inside, half-way between blood and aerated lung.
     vessel_halo_mm : how far the blur of the scanner and of the blocks carries a vessel's density.
+    core_radius_mm : what is dense, found thicker than a vessel and holds a disc of this radius is the core of an opacity
+        for what is faint around it: one and a half times a segmental artery's.
     extra_radius_mm : added to the largest radius of vessels at every place (see :mod:`.calibre`).
     border_mm : width of the border of partial volume in the axial plane; along the axis it is one block.
     smallest_ml : volume of the smallest opacity: a ball of 8 mm.
@@ -70,6 +72,7 @@ class LesionConfig:
     faint_depth_mm: float = 4.0
     vessel_core_hu: float = -400.0
     vessel_halo_mm: float = 2.0
+    core_radius_mm: float = 5.0
     extra_radius_mm: float = 0.0
     border_mm: float = 1.5
     smallest_ml: float = 0.3

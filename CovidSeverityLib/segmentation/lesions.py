@@ -154,14 +154,15 @@ def _seeds(evidence: Evidence, config: LesionConfig) -> NDArray[np.bool_]:
 def _between_vessels(
     evidence: Evidence, dense: NDArray[np.bool_], config: LesionConfig
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """Vessels and what is faint between them; the core of an opacity that was found is no vessel, so that its halo of
-    ground glass is seen."""
-    slices = np.flatnonzero((dense & evidence.cores).any(axis=(1, 2)))
+    """Vessels and what is faint between them; the thick core of an opacity is none, so that its halo of ground glass is
+    seen."""
+    thick = thicker_than(dense & evidence.cores, config.core_radius_mm, evidence.density.grid.spacing_mm[1:])
+    slices = np.flatnonzero(thick.any(axis=(1, 2)))
     if not slices.size:
         return evidence.vessels, evidence.faint_hu
     part = (slice(slices[0], slices[-1] + 1), slice(None), slice(None))
     density = evidence.density.part(part)
-    own = grown_by(dense[part], config.border_mm, density.grid.spacing_mm[1:])
+    own = grown_by(thick[part], config.border_mm, density.grid.spacing_mm[1:])
     vessels, faint_hu = evidence.vessels.copy(), evidence.faint_hu.copy()
     vessels[part], faint_hu[part] = between_vessels(density, evidence.cores[part] & ~own, config)
     return vessels, faint_hu
