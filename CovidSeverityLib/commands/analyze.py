@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from CovidSeverityLib.config import PROFILES, AnalysisConfig
@@ -13,7 +14,7 @@ from CovidSeverityLib.features.given_lobes import lobes_from_labels
 from CovidSeverityLib.io import read_ct, read_mask
 from CovidSeverityLib.pipeline import analyze
 from CovidSeverityLib.preprocessing.given_lungs import lungs_from_labels
-from CovidSeverityLib.preprocessing.lungmask_engine import LungmaskEngine
+from CovidSeverityLib.preprocessing.lungmask_engine import LTRC_LOBES, LungmaskEngine, checked_weights, lungmask_lobes
 from CovidSeverityLib.reporting import OUTPUT_NAMES, build_report, check_output_folder, summary_text, write_results
 from CovidSeverityLib.results import Analysis
 from CovidSeverityLib.types import CtVolume, Progress
@@ -24,7 +25,7 @@ from .progress import progress_for
 OUTPUT_SUFFIX = "-covid-severity"
 """Results go to a folder of the input's name with this behind it, unless another is named."""
 
-LUNG_ENGINES = ("default", "lungmask")
+ENGINES = ("default", "lungmask")
 
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 
@@ -77,8 +78,8 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lungs", metavar="FILE", help="lung mask of this CT: 1 right and 2 left, or a single label")
     parser.add_argument(
         "--lung-engine",
-        choices=LUNG_ENGINES,
-        default=LUNG_ENGINES[0],
+        choices=ENGINES,
+        default=ENGINES[0],
         help="what finds the lungs: our own segmentation, or lungmask's U-Net R231 (extra lungmask)",
     )
     parser.add_argument(
@@ -88,6 +89,15 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         "--lobes",
         metavar="FILE",
         help="lobe mask of this CT: 1-5 as from lungmask's LTRCLobes or 10-14 as from TotalSegmentator",
+    )
+    parser.add_argument(
+        "--lobe-engine",
+        choices=ENGINES,
+        default=ENGINES[0],
+        help="what finds the lobes: our own atlas of the fissures, or lungmask's LTRCLobes (extra lungmask)",
+    )
+    parser.add_argument(
+        "--lobe-weights", metavar="FILE", help="weights for --lobe-engine lungmask; nothing is downloaded"
     )
     parser.add_argument(
         "--series", metavar="UID", help="SeriesInstanceUID to read from a folder (default: the CT with most slices)"
@@ -104,13 +114,13 @@ def run(arguments: argparse.Namespace) -> None:
     for mask, what in ((arguments.lungs, "lung mask"), (arguments.lobes, "lobe mask")):
         if mask is not None:
             existing_path(mask, what)
-    engine = _lung_engine(arguments)
+    engine, lobe_weights = _lung_engine(arguments), _lobe_weights(arguments)
     wanted = default_output(source) if arguments.output is None else given_path(arguments.output, "output folder")
     kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
     folder = check_output_folder(wanted, OUTPUT_NAMES)
     try:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:
-            result = _analyze(arguments, source, config, engine, progress)
+            result = _analyze(arguments, source, config, engine, lobe_weights, progress)
             write_results(result, folder.path, progress)
     except BaseException:
         folder.discard_if_empty()
@@ -127,14 +137,15 @@ def default_output(source: Path) -> Path:
 
 def _config(arguments: argparse.Namespace) -> AnalysisConfig:
     config = AnalysisConfig.for_profile(arguments.profile)
-    if arguments.lobes is not None and config.slice_scores is not None:
-        raise InputError(f"--lobes cannot be used with --profile {config.profile}, which cuts its own regions")
+    for option, used in (("--lobes", arguments.lobes is not None), ("--lobe-engine", _runs_lobe_engine(arguments))):
+        if used and config.slice_scores is not None:
+            raise InputError(f"{option} cannot be used with --profile {config.profile}, which cuts its own regions")
     return config
 
 
 def _lung_engine(arguments: argparse.Namespace) -> LungmaskEngine | None:
     """None for the library's own segmentation."""
-    if arguments.lung_engine == LUNG_ENGINES[0]:
+    if arguments.lung_engine == ENGINES[0]:
         if arguments.lung_weights is not None:
             raise InputError("--lung-weights is for --lung-engine lungmask")
         return None
@@ -143,11 +154,27 @@ def _lung_engine(arguments: argparse.Namespace) -> LungmaskEngine | None:
     return LungmaskEngine(arguments.lung_weights)
 
 
+def _runs_lobe_engine(arguments: argparse.Namespace) -> bool:
+    return arguments.lobe_engine != ENGINES[0]
+
+
+def _lobe_weights(arguments: argparse.Namespace) -> Path | None:
+    """The checked weights for lungmask's lobes; None for the library's own lobes, or those of a file."""
+    if not _runs_lobe_engine(arguments):
+        if arguments.lobe_weights is not None:
+            raise InputError("--lobe-weights is for --lobe-engine lungmask")
+        return None
+    if arguments.lobes is not None:
+        raise InputError("--lobes and --lobe-engine lungmask exclude each other")
+    return checked_weights(LTRC_LOBES, arguments.lobe_weights, None)
+
+
 def _analyze(
     arguments: argparse.Namespace,
     source: Path,
     config: AnalysisConfig,
     engine: LungmaskEngine | None,
+    lobe_weights: Path | None,
     progress: Progress | None,
 ) -> Analysis:
     volume = read_ct(source, series_uid=arguments.series, force=arguments.force, progress=progress)
@@ -156,6 +183,10 @@ def _analyze(
         lungs = lungs_from_labels(read_mask(arguments.lungs, volume), volume, Path(arguments.lungs).name)
     if arguments.lobes:
         lobes = lobes_from_labels(read_mask(arguments.lobes, volume), volume, Path(arguments.lobes).name)
+    elif lobe_weights:
+        source_name = f"{LTRC_LOBES.name} ({lobe_weights.name})"
+        found = lobes_from_labels(lungmask_lobes(volume, lobe_weights), volume, source_name)
+        lobes = replace(found, source=f"lungmask {source_name}")
     try:
         return analyze(volume, config, progress, lungs=lungs, lobes=lobes)
     except NoLungsError as error:

@@ -25,10 +25,16 @@ emphysematous blocks do not."""
 GAS_RIM_MM = 3.5
 """Partial volume between gas and the wall around it, and the wall of a large airway (1-3 mm)."""
 
+GAS_ISLAND_SHARE = 0.5
+"""Slices thicker than the rim blur gas into their neighbours, up to the density of lung. An island of air in a slice of
+which more than this share is known gas, or lies straight above or below it, is gas as a whole: bowel goes on so; a
+lung's section is far wider than the gas under it."""
+
 LUNG_AROUND_HU = -700
 LUNG_AROUND_SHARE = 0.6
 """Gas of which this share of the second block around is lung (walls blur to more than this density even when thin) is a
-bulla or emphysema, and lung itself."""
+bulla or emphysema, and lung itself. In slices thicker than the rim it is the third block: where a wall slopes, they
+blur it over the second one (0.62 of a colon's in 10 mm slices, 0.38 of its third)."""
 
 BODY_OPENING_MM = 2.5
 """Radius of the in-plane opening that parts the body from a table top or a sheet that touches it (1-3 mm thick)."""
@@ -78,17 +84,36 @@ def gas_mask(hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid
     """Pure gas inside the body (trachea and large bronchi, stomach, bowel) with its blurred rim."""
     radius = max(1, round(GAS_CORE_RADIUS_MM / grid.spacing_mm[2]))
     core = ndimage.binary_opening((hu < GAS_HU) & body, _disk(radius))
-    return dilate_mm(_walled(core, hu), GAS_RIM_MM, grid.spacing_mm) & body
+    thick = grid.spacing_mm[0] > GAS_RIM_MM
+    gas = dilate_mm(_walled(core, hu, 3 if thick else 2), GAS_RIM_MM, grid.spacing_mm) & body
+    return _with_thick_rims(gas, body & (hu < LUNG_TISSUE_HU)) if thick else gas
 
 
-def _walled(gas: NDArray[np.bool_], hu: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """The 3-D components of ``gas`` that a wall surrounds: emphysema has lung around it."""
-    box = bounding_box(gas, margin=(0, 2, 2))
+def _with_thick_rims(gas: NDArray[np.bool_], air: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """``gas`` with the islands of ``air`` that continue it, slice by slice, upwards and then downwards."""
+    whole = gas.copy()
+    last = len(gas) - 1
+    for step, order in ((-1, range(last + 1)), (1, range(last, -1, -1))):
+        for k in order:
+            known = whole[k] | whole[min(max(k + step, 0), last)]
+            labels, count = ndimage.label(air[k])
+            if not count or not known.any():
+                continue
+            covered = np.bincount(labels[known], minlength=count + 1)
+            islands = covered > GAS_ISLAND_SHARE * np.bincount(labels.ravel(), minlength=count + 1)
+            islands[0] = False
+            whole[k] |= islands[labels]
+    return whole
+
+
+def _walled(gas: NDArray[np.bool_], hu: NDArray[np.float32], ring: int) -> NDArray[np.bool_]:
+    """The 3-D components of ``gas`` that a wall surrounds, seen ``ring`` blocks away: emphysema has lung around it."""
+    box = bounding_box(gas, margin=(0, ring, ring))
     labels, count = ndimage.label(gas[box])
     if count == 0:
         return gas
-    near = ndimage.maximum_filter(labels, (1, 3, 3))
-    shell = np.where(near == 0, ndimage.maximum_filter(labels, (1, 5, 5)), 0)
+    near = ndimage.maximum_filter(labels, (1, 2 * ring - 1, 2 * ring - 1))
+    shell = np.where(near == 0, ndimage.maximum_filter(labels, (1, 2 * ring + 1, 2 * ring + 1)), 0)
     lung = np.bincount(shell[hu[box] < LUNG_AROUND_HU], minlength=count + 1)
     walled = lung < LUNG_AROUND_SHARE * np.bincount(shell.ravel(), minlength=count + 1)
     walled[0] = False

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import json
 import logging
 import sys
 import types
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.errors import InputError, NoLungsError
-from CovidSeverityLib.io import volume_from_array
+from CovidSeverityLib.features.given_lobes import LOBE_SCHEMES
+from CovidSeverityLib.io import read_ct, read_mask, volume_from_array
 from CovidSeverityLib.preprocessing import lungmask_engine
 from CovidSeverityLib.preprocessing.lungmask_engine import LTRC_LOBES, R231, LungmaskEngine, lungmask_lobes
+from CovidSeverityLib.types import Lobe
 
 HAS_LUNGMASK = all(importlib.util.find_spec(name) for name in ("torch", "lungmask"))
 needs_lungmask = pytest.mark.skipif(not HAS_LUNGMASK, reason="the extra lungmask is not installed")
@@ -131,6 +134,10 @@ def test_lobes_keep_the_labels_of_the_network(installed, tmp_path):
         (["--lung-weights", "w.pth"], "--lung-weights is for --lung-engine lungmask"),
         (["--lung-engine", "lungmask", "--lungs", "LUNGS"], "exclude each other"),
         (["--lung-engine", "lungmask", "--lung-weights", "absent.pth"], "lungmask"),
+        (["--lobe-weights", "w.pth"], "--lobe-weights is for --lobe-engine lungmask"),
+        (["--lobe-engine", "lungmask", "--lobes", "LUNGS"], "exclude each other"),
+        (["--lobe-engine", "lungmask", "--lobe-weights", "absent.pth"], "lungmask"),
+        (["--lobe-engine", "lungmask", "--profile", "reference"], "--lobe-engine cannot be used with --profile"),
     ],
 )
 def test_options_that_do_not_fit_end_with_status_2(program, chest_folder, tmp_path, options, expected):
@@ -139,6 +146,20 @@ def test_options_that_do_not_fit_end_with_status_2(program, chest_folder, tmp_pa
     assert run.status == 2
     assert expected in run.err
     assert not (tmp_path / "out").exists()
+
+
+def test_lobes_of_the_network_are_used(installed, program, chest_folder, tmp_path):
+    truth = read_mask(chest_folder / "lobes.nii.gz", read_ct(chest_folder / "ct.nii.gz"))
+    lookup = np.zeros(1 + max(Lobe), dtype=np.uint8)
+    for label, lobe in LOBE_SCHEMES["lungmask"].items():
+        lookup[lobe] = label
+    installed.classes, installed.labels = 6, lookup[truth]
+    weights = named_by_sum(tmp_path, b"weights")
+    options = ("--lobe-engine", "lungmask", "--lobe-weights", weights)
+    run = program("analyze", chest_folder / "ct.nii.gz", "-o", tmp_path / "out", *options)
+    assert run.status == 0, run.err
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["provenance"]["lobes_from"] == f"lungmask LTRCLobes ({weights.name})"
 
 
 def saved_network(folder, classes):

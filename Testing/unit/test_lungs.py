@@ -8,7 +8,9 @@ from skimage.morphology import convex_hull_image
 from CovidSeverityLib.errors import NoLungsError
 from CovidSeverityLib.io import volume_from_array
 from CovidSeverityLib.phantom import LesionSpec, make_phantom
+from CovidSeverityLib.preprocessing.grid import WorkingGrid
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
+from CovidSeverityLib.preprocessing.thorax import LUNG_TISSUE_HU, gas_mask
 from CovidSeverityLib.types import Lobe, NoteSeverity, Side
 
 COARSE = {"shape": (72, 128, 128), "spacing_mm": (3.0, 3.0, 4.4)}
@@ -206,6 +208,29 @@ def test_organ_that_rises_into_the_lung_from_below_stays_out():
 def test_bowel_gas_stays_out():
     gas = ellipsoid((60, -30, -122), (25, 25, 12))
     assert not found_in(painted((gas, -1000))).labels[gas].any()
+
+
+@pytest.mark.parametrize("slice_mm", [5.0, 8.0, 10.0])
+def test_gas_whose_walls_slope_is_gas_as_a_whole_in_thick_slices(slice_mm):
+    """A colon that narrows upwards: thick slices blur its wall to the density of lung."""
+    grid = WorkingGrid((int(80 / slice_mm), 70, 70), (1, 1, 1), (slice_mm, 1.6, 1.6))
+    y, x = (np.indices((70, 70)) - 34.5) * 1.6
+    heights = (np.arange(int(80 / slice_mm) * 10) + 0.5) * slice_mm / 10
+    radii = np.interp(heights, (15, 60), (48, 6)) * (heights > 15) * (heights < 60)
+    fine = np.where(np.hypot(x, y) < radii[:, None, None], -1005.0, 40.0)
+    hu = fine.reshape(-1, 10, 70, 70).mean(axis=1).astype(np.float32)
+    air = hu < LUNG_TISSUE_HU
+    gas = gas_mask(hu, np.ones(hu.shape, dtype=bool), grid)
+    assert np.mean(gas[air]) > 0.97
+
+
+def test_bulla_in_thick_slices_stays_lung():
+    grid = WorkingGrid((10, 70, 70), (1, 1, 1), (8.0, 1.6, 1.6))
+    z, y, x = (np.indices(grid.shape) - np.array([4.5, 34.5, 34.5])[:, None, None, None]) * np.array(grid.spacing_mm)[
+        :, None, None, None
+    ]
+    hu = np.where(x**2 + y**2 + z**2 < 20**2, -1000, -850).astype(np.float32)
+    assert not gas_mask(hu, np.ones(hu.shape, dtype=bool), grid).any()
 
 
 def test_table_does_not_matter():
