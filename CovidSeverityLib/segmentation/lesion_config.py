@@ -44,7 +44,7 @@ class LesionConfig:
         with lung in one block.
     vessel_core_hu : density of a vessel's inside, half-way between blood and aerated lung.
     vessel_halo_mm : how far the blur of the scanner and of the blocks carries a vessel's density.
-    core_radius_mm : what is dense, found thicker than a vessel and holds a disc of this radius is the core of an opacity
+    core_radius_mm : what is dense, thicker than a vessel and holds a disc of this radius is the core of an opacity
         for what is faint around it: one and a half times a segmental artery's.
     extra_radius_mm : added to the largest radius of vessels at every place (see :mod:`.calibre`).
     border_mm : width of the border of partial volume in the axial plane; along the axis it is one block.
