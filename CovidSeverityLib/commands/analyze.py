@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from CovidSeverityLib.config import PROFILES, AnalysisConfig
@@ -14,18 +13,17 @@ from CovidSeverityLib.features.given_lobes import lobes_from_labels
 from CovidSeverityLib.io import read_ct, read_mask
 from CovidSeverityLib.pipeline import analyze
 from CovidSeverityLib.preprocessing.given_lungs import lungs_from_labels
-from CovidSeverityLib.preprocessing.lungmask_engine import LTRC_LOBES, LungmaskEngine, checked_weights, lungmask_lobes
+from CovidSeverityLib.preprocessing.lungmask_engine import LungmaskEngine
 from CovidSeverityLib.reporting import OUTPUT_NAMES, build_report, check_output_folder, summary_text, write_results
 from CovidSeverityLib.results import Analysis
 from CovidSeverityLib.types import CtVolume, Progress
 
+from .engines import add_engine_options, engine_lobes, lobe_weights, lung_engine, runs_lobe_engine
 from .paths import existing_path, given_path
 from .progress import progress_for
 
 OUTPUT_SUFFIX = "-covid-severity"
 """Results go to a folder of the input's name with this behind it, unless another is named."""
-
-ENGINES = ("default", "lungmask")
 
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 
@@ -43,6 +41,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     )
     parser.add_argument("input", metavar="INPUT", help="DICOM folder, or a .nii, .nii.gz, .nrrd or .mha file")
     _add_input_options(parser)
+    add_engine_options(parser)
     _add_output_options(parser)
     parser.set_defaults(run=run)
     return parser
@@ -77,27 +76,9 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--lungs", metavar="FILE", help="lung mask of this CT: 1 right and 2 left, or a single label")
     parser.add_argument(
-        "--lung-engine",
-        choices=ENGINES,
-        default=ENGINES[0],
-        help="what finds the lungs: our own segmentation, or lungmask's U-Net R231 (extra lungmask)",
-    )
-    parser.add_argument(
-        "--lung-weights", metavar="FILE", help="weights for --lung-engine lungmask; nothing is downloaded"
-    )
-    parser.add_argument(
         "--lobes",
         metavar="FILE",
         help="lobe mask of this CT: 1-5 as from lungmask's LTRCLobes or 10-14 as from TotalSegmentator",
-    )
-    parser.add_argument(
-        "--lobe-engine",
-        choices=ENGINES,
-        default=ENGINES[0],
-        help="what finds the lobes: our own atlas of the fissures, or lungmask's LTRCLobes (extra lungmask)",
-    )
-    parser.add_argument(
-        "--lobe-weights", metavar="FILE", help="weights for --lobe-engine lungmask; nothing is downloaded"
     )
     parser.add_argument(
         "--series", metavar="UID", help="SeriesInstanceUID to read from a folder (default: the CT with most slices)"
@@ -114,13 +95,13 @@ def run(arguments: argparse.Namespace) -> None:
     for mask, what in ((arguments.lungs, "lung mask"), (arguments.lobes, "lobe mask")):
         if mask is not None:
             existing_path(mask, what)
-    engine, lobe_weights = _lung_engine(arguments), _lobe_weights(arguments)
+    engine, weights = lung_engine(arguments), lobe_weights(arguments)
     wanted = default_output(source) if arguments.output is None else given_path(arguments.output, "output folder")
     kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
     folder = check_output_folder(wanted, OUTPUT_NAMES)
     try:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:
-            result = _analyze(arguments, source, config, engine, lobe_weights, progress)
+            result = _analyze(arguments, source, config, engine, weights, progress)
             write_results(result, folder.path, progress)
     except BaseException:
         folder.discard_if_empty()
@@ -137,36 +118,10 @@ def default_output(source: Path) -> Path:
 
 def _config(arguments: argparse.Namespace) -> AnalysisConfig:
     config = AnalysisConfig.for_profile(arguments.profile)
-    for option, used in (("--lobes", arguments.lobes is not None), ("--lobe-engine", _runs_lobe_engine(arguments))):
+    for option, used in (("--lobes", arguments.lobes is not None), ("--lobe-engine", runs_lobe_engine(arguments))):
         if used and config.slice_scores is not None:
             raise InputError(f"{option} cannot be used with --profile {config.profile}, which cuts its own regions")
     return config
-
-
-def _lung_engine(arguments: argparse.Namespace) -> LungmaskEngine | None:
-    """None for the library's own segmentation."""
-    if arguments.lung_engine == ENGINES[0]:
-        if arguments.lung_weights is not None:
-            raise InputError("--lung-weights is for --lung-engine lungmask")
-        return None
-    if arguments.lungs is not None:
-        raise InputError("--lungs and --lung-engine lungmask exclude each other")
-    return LungmaskEngine(arguments.lung_weights)
-
-
-def _runs_lobe_engine(arguments: argparse.Namespace) -> bool:
-    return arguments.lobe_engine != ENGINES[0]
-
-
-def _lobe_weights(arguments: argparse.Namespace) -> Path | None:
-    """The checked weights for lungmask's lobes; None for the library's own lobes, or those of a file."""
-    if not _runs_lobe_engine(arguments):
-        if arguments.lobe_weights is not None:
-            raise InputError("--lobe-weights is for --lobe-engine lungmask")
-        return None
-    if arguments.lobes is not None:
-        raise InputError("--lobes and --lobe-engine lungmask exclude each other")
-    return checked_weights(LTRC_LOBES, arguments.lobe_weights, None)
 
 
 def _analyze(
@@ -174,7 +129,7 @@ def _analyze(
     source: Path,
     config: AnalysisConfig,
     engine: LungmaskEngine | None,
-    lobe_weights: Path | None,
+    weights: Path | None,
     progress: Progress | None,
 ) -> Analysis:
     volume = read_ct(source, series_uid=arguments.series, force=arguments.force, progress=progress)
@@ -183,10 +138,8 @@ def _analyze(
         lungs = lungs_from_labels(read_mask(arguments.lungs, volume), volume, Path(arguments.lungs).name)
     if arguments.lobes:
         lobes = lobes_from_labels(read_mask(arguments.lobes, volume), volume, Path(arguments.lobes).name)
-    elif lobe_weights:
-        source_name = f"{LTRC_LOBES.name} ({lobe_weights.name})"
-        found = lobes_from_labels(lungmask_lobes(volume, lobe_weights), volume, source_name)
-        lobes = replace(found, source=f"lungmask {source_name}")
+    elif weights:
+        lobes = engine_lobes(volume, weights)
     try:
         return analyze(volume, config, progress, lungs=lungs, lobes=lobes)
     except NoLungsError as error:

@@ -1,8 +1,8 @@
 """Both lungs from a chest CT: classical, deterministic, without a model.
 
 On the working grid (:mod:`.grid`): body, airways and gas are found, the aerated rest is split into right and left,
-gaps of vessels, bronchi and fissures are closed, and airless lung is put back (:mod:`.pleura`, :mod:`.hidden_lung`). On
-the full grid only the boundary is decided again, voxel by voxel.
+gaps of vessels, bronchi and fissures are closed, and airless lung is put back (:mod:`.completion`). On the full grid
+only the boundary is decided again, voxel by voxel.
 """
 
 from __future__ import annotations
@@ -18,12 +18,10 @@ from CovidSeverityLib.errors import NoLungsError
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote, Side, frozen_array
 
-from .airless_pieces import airless_pieces
 from .airways import airway_mask
-from .components import fill_holes, largest_component
-from .grid import WorkingGrid, bounding_box, close_mm
-from .hidden_lung import ExpectedLung, expected_lungs
-from .pleura import enclosed_opacities, hidden_opacities
+from .completion import CompletedLungs, complete_lungs
+from .components import largest_component
+from .grid import WorkingGrid, bounding_box
 from .sides import main_lungs, split_sides
 from .thorax import LUNG_TISSUE_HU, body_mask, gas_mask, parenchyma_pieces
 
@@ -33,13 +31,6 @@ nine tenths consolidated still more than this; the air spaces of a head hold les
 
 SMALLEST_LUNGS_ML = 300.0
 """Both lungs together, likewise."""
-
-CLOSING_MM = 4.0
-"""Radius of the closing that takes vessels, segmental bronchi and fissures into the lung; larger hilar vessels (8 mm
-and more across) stay outside, as radiologists draw them."""
-
-SMOOTHING_MM = 2.0
-"""Radius of the closing that joins what was put back to the lung around it."""
 
 CUT_AREA_SHARE = 0.25
 """Lung area in the first or last slice, as a share of the largest slice's, from which the lungs count as cut off (an
@@ -113,7 +104,7 @@ def _lungs_in_body(
     outside = gas_mask(hu, body, grid) | airway
     aerated = main_lungs(split_sides(parenchyma_pieces(hu, body, outside, grid), body, grid), SMALLEST_LUNG_ML, grid)
     _require_lungs(name, aerated, grid)
-    complete = _complete(hu, aerated, body, outside, grid)
+    complete = complete_lungs(hu, aerated, body, outside, grid)
     lungs = complete.lungs
     labels = _refine(full_hu, lungs, complete.restored, body & ~(outside & (lungs == 0)), grid)
     return labels, _notes(complete, bool(airway.any()), grid)
@@ -135,82 +126,7 @@ def _require_lungs(name: str, aerated: NDArray[np.uint8], grid: WorkingGrid) -> 
             )
 
 
-@dataclass(frozen=True, eq=False)
-class _Completed:
-    """Lungs on the working grid: uint8 of :class:`Side`; among them the airless parts that were put back; and the fluid
-    beside them, voxels."""
-
-    lungs: NDArray[np.uint8]
-    restored: NDArray[np.bool_]
-    fluid: int
-
-
-@dataclass(frozen=True, eq=False)
-class _Lung:
-    """One lung in a box of the working grid (empty where there is none)."""
-
-    box: tuple[slice, slice, slice]
-    mask: NDArray[np.bool_]
-    restored: NDArray[np.bool_]
-    fluid: int = 0
-
-
-def _complete(
-    hu: NDArray[np.float32],
-    aerated: NDArray[np.uint8],
-    body: NDArray[np.bool_],
-    outside: NDArray[np.bool_],
-    grid: WorkingGrid,
-) -> _Completed:
-    """Close and fill each lung and put its airless parts back. What both lungs reach for goes to the right one."""
-    lungs = np.zeros_like(aerated)
-    restored = np.zeros(aerated.shape, dtype=bool)
-    expected = expected_lungs(hu, aerated, outside | ~body, grid)
-    completed = map_in_order(
-        lambda side: _complete_side(hu, aerated, body, outside, expected.get(side), side, grid),
-        tuple(Side),
-        "sides",
-        None,
-    )
-    for side, lung in zip(Side, completed, strict=True):
-        mask = lung.mask & (lungs[lung.box] == 0)
-        lungs[lung.box][mask] = side
-        restored[lung.box] |= lung.restored & mask
-    return _Completed(lungs, restored, sum(lung.fluid for lung in completed))
-
-
-def _complete_side(
-    hu: NDArray[np.float32],
-    aerated: NDArray[np.uint8],
-    body: NDArray[np.bool_],
-    outside: NDArray[np.bool_],
-    expected: ExpectedLung | None,
-    side: Side,
-    grid: WorkingGrid,
-) -> _Lung:
-    """One lung, complete; without aerated lung there is nothing to expect."""
-    if expected is None:
-        nothing = np.zeros((0, 0, 0), dtype=bool)
-        return _Lung((slice(0, 0),) * 3, nothing, nothing)
-    margin = tuple(2 + int(CLOSING_MM / mm) for mm in grid.spacing_mm)
-    box = bounding_box((aerated == side) | expected.inside, margin)
-    mask = aerated[box] == side
-    free = body[box] & (mask | (aerated[box] == 0))
-    possible = expected.possible[box] & free
-    room = possible & ~outside[box]
-    lung = fill_holes(close_mm(mask, CLOSING_MM, grid.spacing_mm) & free)
-    hidden = enclosed_opacities(lung, free, grid)
-    hidden = (hidden | hidden_opacities(hu[box], lung | hidden, side, free, grid)) & possible
-    tissue, airway = expected.inside[box] & room & ~lung, outside[box] & body[box]
-    pieces = airless_pieces(hu[box], tissue, lung | hidden, room, airway, grid)
-    hidden = (hidden | pieces.lung) & ~pieces.fluid
-    if hidden.any():
-        closed = fill_holes(close_mm(lung | hidden, SMOOTHING_MM, grid.spacing_mm) & free)
-        lung |= closed & possible & ~pieces.fluid
-    return _Lung(box, largest_component(lung & free), hidden, int(np.count_nonzero(pieces.fluid)))
-
-
-def _notes(complete: _Completed, airway_found: bool, grid: WorkingGrid) -> tuple[QualityNote, ...]:
+def _notes(complete: CompletedLungs, airway_found: bool, grid: WorkingGrid) -> tuple[QualityNote, ...]:
     notes = []
     if not airway_found:
         notes.append(_warn("airway_not_found", "The trachea was not found; part of it may be counted as lung."))

@@ -1,0 +1,113 @@
+"""From aerated lung to whole lungs, on the working grid: gaps are closed and airless parts put back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.parallel import map_in_order
+from CovidSeverityLib.types import Side
+
+from .airless_pieces import airless_pieces
+from .components import fill_holes, largest_component
+from .grid import WorkingGrid, bounding_box, close_mm
+from .hidden_lung import ExpectedLung, expected_lungs
+from .pleura import enclosed_opacities, hidden_opacities
+
+CLOSING_MM = 4.0
+"""Radius of the closing that takes vessels, segmental bronchi and fissures into the lung; larger hilar vessels (8 mm
+and more across) stay outside, as radiologists draw them."""
+
+SMOOTHING_MM = 2.0
+"""Radius of the closing that joins what was put back to the lung around it."""
+
+
+@dataclass(frozen=True, eq=False)
+class CompletedLungs:
+    """Both lungs on the working grid.
+
+    Parameters
+    ----------
+    lungs : (K, J, I) uint8 of :class:`Side`.
+    restored : (K, J, I) bool, the airless parts among them that were put back.
+    fluid : blocks beside them that were taken for an effusion.
+    """
+
+    lungs: NDArray[np.uint8]
+    restored: NDArray[np.bool_]
+    fluid: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Lung:
+    """One lung in a box of the working grid (empty where there is none)."""
+
+    box: tuple[slice, slice, slice]
+    mask: NDArray[np.bool_]
+    restored: NDArray[np.bool_]
+    fluid: int = 0
+
+
+def complete_lungs(
+    hu: NDArray[np.float32],
+    aerated: NDArray[np.uint8],
+    body: NDArray[np.bool_],
+    outside: NDArray[np.bool_],
+    grid: WorkingGrid,
+) -> CompletedLungs:
+    """Close and fill each lung and put its airless parts back. What both lungs reach for goes to the right one.
+
+    Parameters
+    ----------
+    hu : (K, J, I) float32, density on the working grid, HU.
+    aerated : (K, J, I) uint8 of :class:`Side`, aerated lung.
+    body, outside : (K, J, I) bool, the body, and air in it that is no lung.
+    grid : of all of them.
+    """
+    lungs = np.zeros_like(aerated)
+    restored = np.zeros(aerated.shape, dtype=bool)
+    expected = expected_lungs(hu, aerated, outside | ~body, grid)
+    completed = map_in_order(
+        lambda side: _complete_side(hu, aerated, body, outside, expected.get(side), side, grid),
+        tuple(Side),
+        "sides",
+        None,
+    )
+    for side, lung in zip(Side, completed, strict=True):
+        mask = lung.mask & (lungs[lung.box] == 0)
+        lungs[lung.box][mask] = side
+        restored[lung.box] |= lung.restored & mask
+    return CompletedLungs(lungs, restored, sum(lung.fluid for lung in completed))
+
+
+def _complete_side(
+    hu: NDArray[np.float32],
+    aerated: NDArray[np.uint8],
+    body: NDArray[np.bool_],
+    outside: NDArray[np.bool_],
+    expected: ExpectedLung | None,
+    side: Side,
+    grid: WorkingGrid,
+) -> _Lung:
+    """One lung, complete; without aerated lung there is nothing to expect."""
+    if expected is None:
+        nothing = np.zeros((0, 0, 0), dtype=bool)
+        return _Lung((slice(0, 0),) * 3, nothing, nothing)
+    margin = tuple(2 + int(CLOSING_MM / mm) for mm in grid.spacing_mm)
+    box = bounding_box((aerated == side) | expected.inside, margin)
+    mask = aerated[box] == side
+    free = body[box] & (mask | (aerated[box] == 0))
+    possible = expected.possible[box] & free
+    room = possible & ~outside[box]
+    lung = fill_holes(close_mm(mask, CLOSING_MM, grid.spacing_mm) & free)
+    hidden = enclosed_opacities(lung, free, grid)
+    hidden = (hidden | hidden_opacities(hu[box], lung | hidden, side, free, grid)) & possible
+    tissue, airway = expected.inside[box] & room & ~lung, outside[box] & body[box]
+    pieces = airless_pieces(hu[box], tissue, lung | hidden, room, airway, grid)
+    hidden = (hidden | pieces.lung) & ~pieces.fluid
+    if hidden.any():
+        closed = fill_holes(close_mm(lung | hidden, SMOOTHING_MM, grid.spacing_mm) & free)
+        lung |= closed & possible & ~pieces.fluid
+    return _Lung(box, largest_component(lung & free), hidden, int(np.count_nonzero(pieces.fluid)))
