@@ -20,8 +20,10 @@ WELL_AERATED_HU = (-950, -700)
 """Well-aerated lung, bounds included (Colombi 2020, doi 10.1148/radiol.2020201433)."""
 
 
-SPILL_PERCENT = 5.0
-"""Up to here, the first band of the score, a lobe that others' opacities only spill into is not scored."""
+SPILL_PERCENT = 0.5
+"""Up to here a lobe that others' opacities only spill into is not scored: where lesions end at fissures (eight synthetic
+chests) 0.05 to 0.5 % of a lobe were spilled, one time 1.6 %; lesions that do cross fissures (24 implanted cases) put
+more into the next lobe."""
 
 
 @dataclass(frozen=True, eq=False)

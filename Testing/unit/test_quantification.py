@@ -185,11 +185,11 @@ def test_reference_profile_scores_slices_and_the_default_does_not():
     assert AnalysisConfig.for_profile("default").slice_scores is None
 
 
-def test_lobe_that_an_opacity_only_spills_into_scores_nothing_up_to_five_percent():
+def test_lobe_that_an_opacity_only_spills_into_scores_nothing_up_to_half_a_percent():
     lobes = np.full((4, 20, 40), int(Lobe.RLL), dtype=np.uint8)
     lobes[:, :, 20:] = Lobe.RML
     infected = np.zeros(lobes.shape, dtype=bool)
-    infected[1, 5:10, 12:22] = True
+    infected[1, 5:10, 12:21] = True
     assert spilled_lobes(infected, lobes) == {Lobe.RML}
     counts = count_voxels((lobes > 0).astype(np.uint8), lobes, infected)
     scored = {s.lobe: s.score for s in lobe_scores(counts, 0.01, spilled=spilled_lobes(infected, lobes))}
@@ -199,7 +199,7 @@ def test_lobe_that_an_opacity_only_spills_into_scores_nothing_up_to_five_percent
     assert spilled_lobes(np.zeros_like(infected), lobes) == frozenset()
 
 
-def test_spill_beyond_five_percent_is_scored():
+def test_spill_beyond_half_a_percent_is_scored():
     lobes = np.full((4, 20, 40), int(Lobe.RLL), dtype=np.uint8)
     lobes[:, :, 38:] = Lobe.RML
     infected = np.ones(lobes.shape, dtype=bool)
