@@ -114,7 +114,8 @@ def _walled(gas: NDArray[np.bool_], hu: NDArray[np.float32], ring: int) -> NDArr
         return gas
     near = ndimage.maximum_filter(labels, (1, 2 * ring - 1, 2 * ring - 1))
     shell = np.where(near == 0, ndimage.maximum_filter(labels, (1, 2 * ring + 1, 2 * ring + 1)), 0)
-    lung = np.bincount(shell[hu[box] < LUNG_AROUND_HU], minlength=count + 1)
+    lung_like = (hu[box] < LUNG_AROUND_HU) & (hu[box] >= GAS_HU)  # noise breaks gas into pieces with gas around them
+    lung = np.bincount(shell[lung_like], minlength=count + 1)
     walled = lung < LUNG_AROUND_SHARE * np.bincount(shell.ravel(), minlength=count + 1)
     walled[0] = False
     result = np.zeros_like(gas)

@@ -85,12 +85,11 @@ def lasting(mask: NDArray[np.bool_], depth_mm: float, slice_mm: float) -> NDArra
     Parameters
     ----------
     mask : (K, J, I) bool.
-    depth_mm : rounded to whole blocks; thicker blocks than that leave all as it is.
+    depth_mm : rounded to whole blocks, at least two: what is mixed of lung and tissue in one block, however thick, does
+        not last.
     slice_mm : edge of a block along K, mm.
     """
-    blocks = round(depth_mm / slice_mm)
-    if blocks < 2:
-        return mask.copy()
+    blocks = max(2, round(depth_mm / slice_mm))
     return ndimage.binary_opening(mask, np.ones((blocks, 1, 1), dtype=bool))
 
 

@@ -224,6 +224,17 @@ def test_gas_whose_walls_slope_is_gas_as_a_whole_in_thick_slices(slice_mm):
     assert np.mean(gas[air]) > 0.97
 
 
+@pytest.mark.parametrize("noise_hu", [0, 20])
+def test_gas_that_noise_breaks_into_pieces_is_gas_all_the_same(noise_hu):
+    """Its pieces have gas around them, which is dark, but no lung."""
+    grid = WorkingGrid((30, 70, 70), (1, 1, 1), (2.0, 1.6, 1.6))
+    _, y, x = np.indices(grid.shape)
+    clean = np.where(np.hypot(x - 34.5, y - 34.5) < 15, -985.0, 40.0)
+    hu = (clean + np.random.default_rng(0).normal(0, noise_hu, grid.shape)).astype(np.float32)
+    gas = gas_mask(hu, np.ones(hu.shape, dtype=bool), grid)
+    assert np.mean(gas[clean < 0]) > 0.9
+
+
 def test_bulla_in_thick_slices_stays_lung():
     grid = WorkingGrid((10, 70, 70), (1, 1, 1), (8.0, 1.6, 1.6))
     z, y, x = (np.indices(grid.shape) - np.array([4.5, 34.5, 34.5])[:, None, None, None]) * np.array(grid.spacing_mm)[
