@@ -30,7 +30,7 @@ from .features.regions import LobeSegmentation, published_regions
 from .features.score_range import with_ranges
 from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
 from .quality import result_notes, uncertainty_notes
-from .results import Analysis, Provenance
+from .results import Analysis, LobeScore, Provenance
 from .segmentation.infection import opacity_labels, segment_infection
 from .segmentation.lesions import MarkedLesions, segment_lesions, segment_lesions_with_range
 from .types import CtVolume, Progress
@@ -151,19 +151,14 @@ def _assemble(
     ml = volume.geometry.voxel_ml
     counts = count_voxels(lungs.labels, lobes.labels, infected)
     published = _published_score(volume, counts, config)
-    spilled = spilled_lobes(infected, lobes.labels) if lobes.approximate and not published else ()
-    scores = lobe_scores(counts, ml, published.mean if published else None, lobes.confidence, spilled)
-    ranged = None
-    if lesions:
-        masks = (infected, lesions.stricter, lesions.more_lenient)
-        ranged = with_ranges(scores, masks, lobes, volume.geometry)
-        scores = ranged.lobes
+    scores, ctss_range = _scores(counts, published, volume, lobes, infected, lesions)
+    uncounted = lesions.uncounted if lesions else None
     opacities = opacity_labels(volume.hu, infected)
     sides = side_voxels(lungs.labels)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
     notes = (
         *result_notes(lobes, {side: n * ml for side, n in sides.items()}, percent),
-        *uncertainty_notes(scores, ranged.ctss if ranged else None, lesions.uncounted if lesions else None),
+        *uncertainty_notes(scores, ctss_range, uncounted),
     )
     return Analysis(
         volume=volume,
@@ -177,21 +172,43 @@ def _assemble(
         severity=severity_for(sum(lobe.score for lobe in scores)),
         ctss_definition=CTSS_REFERENCE_DEFINITION if published else CTSS_DEFINITION,
         densitometry=densitometry(volume.hu, lungs.labels, config.mixture),
-        provenance=Provenance(
-            version=__version__,
-            profile=config.profile,
-            configuration=MappingProxyType(config.as_dict()),
-            seconds=clock.seconds,
-            lungs_from=lungs.source,
-            lobes_from=lobes.source,
-            lobes_approximate=lobes.approximate,
-            fissures=lobes.fissures,
-        ),
+        provenance=_provenance(config, lungs, lobes, clock),
         quality=(*volume.notes, *lungs.notes, *notes),
         ctss_max_variant=sum(published.maximum.values()) if published else None,
-        ctss_range=ranged.ctss if ranged else None,
-        uncounted=lesions.uncounted if lesions else None,
+        ctss_range=ctss_range,
+        uncounted=uncounted,
         classification_reason=NO_CLASSIFIER,
+    )
+
+
+def _scores(
+    counts: Counts,
+    published: PublishedScore | None,
+    volume: CtVolume,
+    lobes: LobeSegmentation,
+    infected: NDArray[np.bool_],
+    lesions: MarkedLesions | None,
+) -> tuple[tuple[LobeScore, ...], tuple[int, int] | None]:
+    """Scores of the lobes, and the range of their sum where the profile knows one."""
+    spilled = spilled_lobes(infected, lobes.labels) if lobes.approximate and not published else ()
+    means = published.mean if published else None
+    scores = lobe_scores(counts, volume.geometry.voxel_ml, means, lobes.confidence, spilled)
+    if lesions is None:
+        return scores, None
+    ranged = with_ranges(scores, (infected, lesions.stricter, lesions.more_lenient), lobes, volume.geometry)
+    return ranged.lobes, ranged.ctss
+
+
+def _provenance(config: AnalysisConfig, lungs: LungSegmentation, lobes: LobeSegmentation, clock: _Clock) -> Provenance:
+    return Provenance(
+        version=__version__,
+        profile=config.profile,
+        configuration=MappingProxyType(config.as_dict()),
+        seconds=clock.seconds,
+        lungs_from=lungs.source,
+        lobes_from=lobes.source,
+        lobes_approximate=lobes.approximate,
+        fissures=lobes.fissures,
     )
 
 
