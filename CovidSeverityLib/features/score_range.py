@@ -93,11 +93,13 @@ def _moved(
     labels: NDArray[np.uint8], fissures: Sequence[FissureFinding], spacing_mm: tuple[float, float, float]
 ) -> Iterator[NDArray[np.uint8]]:
     """(K, J, I) lobes with one fissure moved by its expected distance to the true one, to either side."""
+    if not fissures:
+        return
+    distances = {lobe: distance_to(labels == lobe, spacing_mm) for lobe in Lobe}
     for fissure in fissures:
         for grows, shrinks in zip(FISSURE_SIDES[fissure.name], reversed(FISSURE_SIDES[fissure.name]), strict=True):
-            distances = [distance_to(labels == lobe, spacing_mm) for lobe in grows]
-            nearest = np.min(distances, axis=0)
-            taken = np.isin(labels, shrinks) & (nearest <= fissure.expected_mm)
+            away = np.array([distances[lobe] for lobe in grows])
+            taken = np.isin(labels, shrinks) & (away.min(axis=0) <= fissure.expected_mm)
             moved = labels.copy()
-            moved[taken] = np.array(grows, dtype=np.uint8)[np.argmin(distances, axis=0)[taken]]
+            moved[taken] = np.array(grows, dtype=np.uint8)[away.argmin(axis=0)[taken]]
             yield moved

@@ -147,6 +147,7 @@ def test_quiet_prints_nothing_and_a_second_run_replaces_the_first(program, resul
     assert {path.name for path in out.iterdir()} == NAMES | {"mine.txt"}
     provenance = report_in(out)["provenance"]
     assert (provenance["profile"], provenance["lungs_from"]) == ("reference", "file lungs.nii.gz")
+    assert (report_in(out)["ctss"]["range"], report_in(out)["uncounted_density"]) == (None, None)
 
 
 @pytest.mark.parametrize(

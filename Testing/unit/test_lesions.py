@@ -267,3 +267,17 @@ def test_haze_of_one_slice_is_a_surface_and_that_of_three_an_opacity():
     assert not chest.found().any()
     chest.fill(chest.rod(PERIPHERAL, 15, 0) & (np.abs(chest.k - 59) < 4), -680)
     assert chest.found().any()
+
+
+@pytest.mark.parametrize("step", [None, "rim_mm", "core_radius_mm"])
+def test_halo_of_ground_glass_around_a_dense_core_is_found_and_a_blurred_edge_is_not(step):
+    chest = Chest(noise_hu=15)
+    whole = chest.fill(chest.ball(PERIPHERAL, 19), -710)
+    core = chest.fill(chest.ball(PERIPHERAL, 11), TISSUE)
+    config = replace(LesionConfig(), **{step: 100.0}) if step else LesionConfig()  # 100 mm: the step finds nothing
+    found = chest.found(config)
+    halo = whole & ~core
+    assert core[found].sum() > 0.9 * core.sum()
+    share = (found & halo).sum() / halo.sum()
+    assert share < 0.5 if step else share > 0.9
+    assert chest.ml(found & ~whole) < 0.05 * chest.ml(whole)

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from CovidSeverityLib.reporting import overview
+from CovidSeverityLib.reporting import overview_panels as panels
 from CovidSeverityLib.reporting import overview_views as views
 from CovidSeverityLib.reporting.overview import write_overview
 from CovidSeverityLib.reporting.overview_text import clean, elided, note_lines, signed
@@ -46,6 +47,22 @@ def pixels_of(colour, picture) -> int:
 
 def long_notes(count):
     return tuple(QualityNote(f"n{n}", NoteSeverity.WARNING, f"slice {n} is odd, " * 30) for n in range(count))
+
+
+def test_score_is_headed_with_its_range_and_alone_where_there_is_none(factory):
+    analysis = factory.make_analysis()
+    assert any(text.startswith(f"CTSS {analysis.ctss} / 25") for text in texts_of(analysis))
+    ranged = dataclasses.replace(analysis, ctss_range=(3, 9))
+    assert any(text.startswith(f"CTSS {analysis.ctss} (3–9) / 25") for text in texts_of(ranged))
+
+
+def test_range_of_a_lobe_stands_behind_its_score(factory):
+    (score, *_) = factory.make_analysis().lobe_scores
+    axes = Figure().add_subplot()
+    near = dataclasses.replace(score, score_range=(0, 2), involvement_range_percent=(0.0, 6.1))
+    panels.draw_lobes(axes, (score, near))
+    assert [text.get_text() for text in axes.texts].count("(0–2)") == 1
+    assert [line.get_xdata().tolist() for line in axes.lines] == [pytest.approx([0.0, 6.1**0.5])]
 
 
 def unusual(factory, case):
