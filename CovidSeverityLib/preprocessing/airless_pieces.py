@@ -15,9 +15,16 @@ from scipy import ndimage
 
 from .grid import WorkingGrid, bounding_box, dilate_mm, distance_to
 
-TISSUE_CORE_MM = 7.5
+CORE_MM = 7.5
 """Radius of the ball that a piece of airless lung holds. Between the lung's surface and the expected one lie vessels of
 the hilum and wedges beside the aorta and the spine, which hold smaller ones."""
+
+SMALL_CORE_MM = 5.5
+SMALL_LUNG_SHARE = 0.5
+SMALL_HILUM_SHARE = 0.25
+"""A smaller piece has to have lung around it to this share of its whole surface, and to be away from the hilum: the
+wedges have 0.45 at most (three scans, five synthetic chests), opacities of that size that lie against the mediastinum
+or the diaphragm mostly 0.5 to 0.8."""
 
 CUT_SHARE = 1 / 3
 LARGE_CUT_SHARE = 0.5
@@ -80,24 +87,47 @@ def airless_pieces(
     if not tissue.any():
         return AirlessPieces(found, fluid)
     depth = distance_to(np.pad(~tissue, 1, constant_values=True), grid.spacing_mm)[1:-1, 1:-1, 1:-1]
-    cores = depth >= TISSUE_CORE_MM
-    if not cores.any():
-        return AirlessPieces(found, fluid)
-    labels, count = ndimage.label(dilate_mm(cores, 2 * TISSUE_CORE_MM, grid.spacing_mm) & tissue)
-    deepest = np.zeros(count + 1, dtype=np.float32)
-    np.maximum.at(deepest, labels[cores], depth[cores])
-    keep = deepest > 0
-    on_lung, on_tissue, elsewhere = _surfaces(labels, count, lung, room, grid)
-    between = on_lung <= FLUID_LUNG_SHARE * (on_lung + on_tissue + elsewhere)
-    wet = keep & between & _are_fluid(hu[box], labels, count, depth, grid)
-    fluid[box] = wet[labels]
-    thick = np.count_nonzero(keep[labels])
+    large = _Pieces.around(depth >= CORE_MM, CORE_MM, tissue, lung, room, airway[box], grid)
+    wet = large.lung_share <= FLUID_LUNG_SHARE
+    wet &= _are_fluid(hu[box], large.labels, large.count, depth, grid)
+    fluid[box] = wet[large.labels]
+    keep = ~wet
+    thick = np.count_nonzero(large.labels)
     if thick < SICK_SHARE * (thick + lung_size):
-        limit = np.where(deepest >= LARGE_CORE_MM, LARGE_CUT_SHARE, CUT_SHARE)
-        keep &= on_tissue <= limit * (on_tissue + on_lung)
-        keep &= _shares_near(labels, count, airway[box], grid) <= HILUM_SHARE
-    found[box] = (keep & ~wet)[labels]
+        limit = np.where(large.deepest(depth) >= LARGE_CORE_MM, LARGE_CUT_SHARE, CUT_SHARE)
+        keep &= (large.cut_share <= limit) & (large.hilum_share <= HILUM_SHARE)
+    keep[0] = False
+    rest = tissue & (large.labels == 0)
+    small = _Pieces.around(rest & (depth >= SMALL_CORE_MM), SMALL_CORE_MM, rest, lung, room, airway[box], grid)
+    alone = (small.lung_share >= SMALL_LUNG_SHARE) & (small.cut_share <= CUT_SHARE) & (small.hilum_share <= SMALL_HILUM_SHARE)
+    alone[0] = False
+    found[box] = keep[large.labels] | alone[small.labels]
     return AirlessPieces(found, fluid)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pieces:
+    """Labelled pieces, and by label what they border on and how much of them is near a large airway."""
+
+    labels: NDArray
+    count: int
+    lung_share: NDArray[np.float64]
+    cut_share: NDArray[np.float64]
+    hilum_share: NDArray[np.float64]
+
+    @classmethod
+    def around(cls, cores, radius_mm, tissue, lung, room, airway, grid):
+        labels, count = ndimage.label(dilate_mm(cores, 2 * radius_mm, grid.spacing_mm) & tissue)
+        on_lung, on_tissue, elsewhere = _surfaces(labels, count, lung, room, grid)
+        whole = np.maximum(on_lung + on_tissue + elsewhere, 1e-6)
+        cut = on_tissue / np.maximum(on_tissue + on_lung, 1e-6)
+        return cls(labels, count, on_lung / whole, cut, _shares_near(labels, count, airway, grid))
+
+    def deepest(self, depth):
+        result = np.zeros(self.count + 1, dtype=np.float32)
+        inside = self.labels > 0
+        np.maximum.at(result, self.labels[inside], depth[inside])
+        return result
 
 
 def _are_fluid(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Side
@@ -22,6 +23,9 @@ and more across) stay outside, as radiologists draw them."""
 
 SMOOTHING_MM = 2.0
 """Radius of the closing that joins what was put back to the lung around it."""
+
+INSIDE_SHARE = 0.5
+"""An opacity of which less lies where lung can be is an organ that it touches."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +107,7 @@ def _complete_side(
     room = possible & ~outside[box]
     lung = fill_holes(close_mm(mask, CLOSING_MM, grid.spacing_mm) & free)
     hidden = enclosed_opacities(lung, free, grid)
-    hidden = (hidden | hidden_opacities(hu[box], lung | hidden, side, free, grid)) & possible
+    hidden = _mostly_inside(hidden | hidden_opacities(hu[box], lung | hidden, side, free, grid), possible)
     tissue, airway = expected.inside[box] & room & ~lung, outside[box] & body[box]
     pieces = airless_pieces(hu[box], tissue, lung | hidden, room, airway, grid)
     hidden = (hidden | pieces.lung) & ~pieces.fluid
@@ -111,3 +115,13 @@ def _complete_side(
         closed = fill_holes(close_mm(lung | hidden, SMOOTHING_MM, grid.spacing_mm) & free)
         lung |= closed & possible & ~pieces.fluid
     return _Lung(box, largest_component(lung & free), hidden, int(np.count_nonzero(pieces.fluid)))
+
+
+def _mostly_inside(mask: NDArray[np.bool_], possible: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """``mask`` inside ``possible``, without connected parts of which more lies outside: these are organs."""
+    labels, count = ndimage.label(mask)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    within = np.bincount(labels[possible], minlength=count + 1)
+    keep = within >= INSIDE_SHARE * sizes
+    keep[0] = False
+    return keep[labels] & possible

@@ -79,7 +79,7 @@ class LesionConfig:
     edge_share: float = 0.65
     grow_hu: float = 95.0
     level_mm: float = 3.0
-    rim_mm: float = 3.0
+    rim_mm: float = 2.5
     grow_mm: float = 3.0
     closing_mm: float = 1.3
     tubes: TubeConfig = TubeConfig()

@@ -144,8 +144,12 @@ def _seeds(evidence: Evidence, config: LesionConfig) -> NDArray[np.bool_]:
         if config.remove_airway_walls:
             found = without_airway_walls(found, density.hu, radius_mm, density.grid.spacing_mm, config.airway_walls)
     vessels, faint_hu = _between_vessels(evidence, found, config)
+    dense = found.copy()
     for excess_hu, radius_mm in zip(config.faint_hu, config.faint_radius_mm, strict=True):
-        thick = thicker_than(density.lung & ~vessels & (faint_hu > excess_hu), radius_mm, pixel_mm)
+        faint = density.lung & ~vessels & (faint_hu > excess_hu)
+        if radius_mm > config.core_radius_mm:  # wider than any vessel: a halo counts together with its core
+            faint |= dense
+        thick = thicker_than(faint, radius_mm, pixel_mm)
         found |= lasting(thick, config.faint_depth_mm, density.grid.spacing_mm[0])
     found &= evidence.inner
     return _large(found, config.smallest_ml / density.grid.voxel_ml) if config.open_volume else found
