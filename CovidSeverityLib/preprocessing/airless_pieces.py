@@ -81,60 +81,88 @@ def airless_pieces(
     airway : (K, J, I) bool: large airways, and other gas.
     """
     found, fluid = np.zeros((2, *tissue.shape), dtype=bool)
-    box = bounding_box(tissue, margin=(1, 1, 1))
+    box = bounding_box(tissue, margin=tuple(1 + int(HILUM_MM / mm) for mm in grid.spacing_mm))
     lung_size = np.count_nonzero(lung)
     tissue, lung, room = tissue[box], lung[box], room[box]
     if not tissue.any():
         return AirlessPieces(found, fluid)
     depth = distance_to(np.pad(~tissue, 1, constant_values=True), grid.spacing_mm)[1:-1, 1:-1, 1:-1]
-    large = _Pieces.around(depth >= CORE_MM, CORE_MM, tissue, lung, room, airway[box], grid)
-    wet = large.lung_share <= FLUID_LUNG_SHARE
-    wet &= _are_fluid(hu[box], large.labels, large.count, depth, grid)
-    fluid[box] = wet[large.labels]
-    keep = ~wet
-    thick = np.count_nonzero(large.labels)
-    if thick < SICK_SHARE * (thick + lung_size):
-        limit = np.where(large.deepest(depth) >= LARGE_CORE_MM, LARGE_CUT_SHARE, CUT_SHARE)
-        keep &= (large.cut_share <= limit) & (large.hilum_share <= HILUM_SHARE)
-    keep[0] = False
+    hilum = dilate_mm(airway[box], HILUM_MM, grid.spacing_mm)
+    around = _Surroundings(lung, room, hilum, grid)
+    large = around.pieces(tissue, depth >= CORE_MM, CORE_MM)
+    wet = (large.lung_share <= FLUID_LUNG_SHARE) & _are_fluid(hu[box], large.labels, depth, grid)
     rest = tissue & (large.labels == 0)
-    small = _Pieces.around(rest & (depth >= SMALL_CORE_MM), SMALL_CORE_MM, rest, lung, room, airway[box], grid)
-    alone = (small.lung_share >= SMALL_LUNG_SHARE) & (small.cut_share <= CUT_SHARE) & (small.hilum_share <= SMALL_HILUM_SHARE)
-    alone[0] = False
-    found[box] = keep[large.labels] | alone[small.labels]
+    small = around.pieces(rest, rest & (depth >= SMALL_CORE_MM), SMALL_CORE_MM)
+    thick = np.count_nonzero(large.labels)
+    sick = thick >= SICK_SHARE * (thick + lung_size)
+    keep = (sick | _is_lung(large, depth)) & ~wet
+    found[box] = large.where(keep) | small.where(_is_lung_though_small(small))
+    fluid[box] = large.where(wet)
     return AirlessPieces(found, fluid)
 
 
 @dataclass(frozen=True, eq=False)
 class _Pieces:
-    """Labelled pieces, and by label what they border on and how much of them is near a large airway."""
+    """Connected pieces of tissue. Shares are (labels,), the first of which is no piece.
 
-    labels: NDArray
-    count: int
+    Parameters
+    ----------
+    labels : (K, J, I).
+    lung_share : part of a piece's whole surface that is on lung.
+    cut_share : part that cuts through other tissue, of what is not on bone or an organ.
+    hilum_share : part of its volume that lies around a main bronchus.
+    """
+
+    labels: NDArray[np.int32]
     lung_share: NDArray[np.float64]
     cut_share: NDArray[np.float64]
     hilum_share: NDArray[np.float64]
 
-    @classmethod
-    def around(cls, cores, radius_mm, tissue, lung, room, airway, grid):
-        labels, count = ndimage.label(dilate_mm(cores, 2 * radius_mm, grid.spacing_mm) & tissue)
-        on_lung, on_tissue, elsewhere = _surfaces(labels, count, lung, room, grid)
-        whole = np.maximum(on_lung + on_tissue + elsewhere, 1e-6)
-        cut = on_tissue / np.maximum(on_tissue + on_lung, 1e-6)
-        return cls(labels, count, on_lung / whole, cut, _shares_near(labels, count, airway, grid))
+    def where(self, which: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(K, J, I) bool: the pieces that ``which``, (labels,) bool, says."""
+        return which[self.labels] & (self.labels > 0)
 
-    def deepest(self, depth):
-        result = np.zeros(self.count + 1, dtype=np.float32)
-        inside = self.labels > 0
-        np.maximum.at(result, self.labels[inside], depth[inside])
-        return result
+
+@dataclass(frozen=True, eq=False)
+class _Surroundings:
+    """What pieces lie in; arrays are (K, J, I) bool. ``hilum`` is what lies around a large airway."""
+
+    lung: NDArray[np.bool_]
+    room: NDArray[np.bool_]
+    hilum: NDArray[np.bool_]
+    grid: WorkingGrid
+
+    def pieces(self, tissue: NDArray[np.bool_], cores: NDArray[np.bool_], radius_mm: float) -> _Pieces:
+        """The pieces of ``tissue`` around ``cores``, the centres of balls of ``radius_mm`` that fit into it."""
+        labels, count = ndimage.label(dilate_mm(cores, 2 * radius_mm, self.grid.spacing_mm) & tissue)
+        on_lung, on_tissue, elsewhere = _surfaces(labels, count, self.lung, self.room, self.grid)
+        whole, inner = on_lung + on_tissue + elsewhere, on_lung + on_tissue
+        sizes, near = (np.bincount(labels[m], minlength=count + 1) for m in (labels > 0, self.hilum))
+        return _Pieces(labels, _share(on_lung, whole), _share(on_tissue, inner), _share(near, sizes))
+
+
+def _share(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
+    return part / np.where(whole > 0, whole, 1.0)
+
+
+def _is_lung(pieces: _Pieces, depth: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of the large pieces have lung around them rather than other tissue."""
+    deepest = ndimage.maximum(depth, pieces.labels, np.arange(len(pieces.cut_share)))
+    limit = np.where(deepest >= LARGE_CORE_MM, LARGE_CUT_SHARE, CUT_SHARE)
+    return (pieces.cut_share <= limit) & (pieces.hilum_share <= HILUM_SHARE)
+
+
+def _is_lung_though_small(pieces: _Pieces) -> NDArray[np.bool_]:
+    """The same of small pieces, for which more is asked."""
+    surrounded = (pieces.lung_share >= SMALL_LUNG_SHARE) & (pieces.cut_share <= CUT_SHARE)
+    return surrounded & (pieces.hilum_share <= SMALL_HILUM_SHARE)
 
 
 def _are_fluid(
-    hu: NDArray[np.float32], labels: NDArray, count: int, depth: NDArray[np.float32], grid: WorkingGrid
+    hu: NDArray[np.float32], labels: NDArray[np.int32], depth: NDArray[np.float32], grid: WorkingGrid
 ) -> NDArray[np.bool_]:
     """Which of the labels are large, of the density of water and without texture."""
-    large = np.bincount(labels.ravel(), minlength=count + 1) * grid.voxel_ml >= FLUID_ML
+    large = np.bincount(labels.ravel()) * grid.voxel_ml >= FLUID_ML
     large[0] = False
     if not large.any():
         return large
@@ -162,9 +190,3 @@ def _surfaces(
         for n in range(3):
             areas[n] += np.bincount(own[surface & (kind == n)], minlength=count + 1) / grid.spacing_mm[axis]
     return areas * grid.voxel_ml
-
-
-def _shares_near(labels: NDArray, count: int, airway: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.float64]:
-    """Part of every label that lies within :data:`HILUM_MM` of an airway."""
-    near = np.bincount(labels[dilate_mm(airway, HILUM_MM, grid.spacing_mm)], minlength=count + 1)
-    return near / np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)

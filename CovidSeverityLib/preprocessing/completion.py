@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Side
 
 from .airless_pieces import airless_pieces
-from .components import fill_holes, largest_component
+from .components import fill_holes, largest_component, parts_inside
 from .grid import WorkingGrid, bounding_box, close_mm
 from .hidden_lung import ExpectedLung, expected_lungs
 from .pleura import enclosed_opacities, hidden_opacities
@@ -107,7 +106,7 @@ def _complete_side(
     room = possible & ~outside[box]
     lung = fill_holes(close_mm(mask, CLOSING_MM, grid.spacing_mm) & free)
     hidden = enclosed_opacities(lung, free, grid)
-    hidden = _mostly_inside(hidden | hidden_opacities(hu[box], lung | hidden, side, free, grid), possible)
+    hidden = parts_inside(hidden | hidden_opacities(hu[box], lung | hidden, side, free, grid), possible, INSIDE_SHARE)
     tissue, airway = expected.inside[box] & room & ~lung, outside[box] & body[box]
     pieces = airless_pieces(hu[box], tissue, lung | hidden, room, airway, grid)
     hidden = (hidden | pieces.lung) & ~pieces.fluid
@@ -115,13 +114,3 @@ def _complete_side(
         closed = fill_holes(close_mm(lung | hidden, SMOOTHING_MM, grid.spacing_mm) & free)
         lung |= closed & possible & ~pieces.fluid
     return _Lung(box, largest_component(lung & free), hidden, int(np.count_nonzero(pieces.fluid)))
-
-
-def _mostly_inside(mask: NDArray[np.bool_], possible: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """``mask`` inside ``possible``, without connected parts of which more lies outside: these are organs."""
-    labels, count = ndimage.label(mask)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    within = np.bincount(labels[possible], minlength=count + 1)
-    keep = within >= INSIDE_SHARE * sizes
-    keep[0] = False
-    return keep[labels] & possible

@@ -9,6 +9,7 @@ from CovidSeverityLib.preprocessing.components import (
     fill_holes,
     fill_holes_in_slices,
     largest_component,
+    parts_inside,
 )
 from CovidSeverityLib.preprocessing.grid import (
     WORKING_SPACING_MM,
@@ -50,6 +51,15 @@ def test_largest_component_is_the_one_with_most_voxels():
     mask[2, 3:, 2:] = True
     kept = largest_component(mask)
     assert kept[2].sum() == kept.sum() == 6
+
+
+def test_parts_that_lie_mostly_outside_a_region_go_whole():
+    mask, region = np.zeros((2, 3, 5, 9), dtype=bool)
+    region[:, :, :4] = True
+    mask[0, 0, :6] = True  # 4 of 6 inside
+    mask[2, 4, 1:9] = True  # 3 of 8 inside
+    kept = parts_inside(mask, region, 0.5)
+    assert np.argwhere(kept).tolist() == [[0, 0, i] for i in range(4)]
 
 
 def test_components_that_touch_at_an_edge_are_two():

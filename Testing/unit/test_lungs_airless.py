@@ -264,3 +264,22 @@ def test_small_piece_around_a_large_airway_is_no_lung(hilum):
     tissue[12:24, 12:24, 12:24] = True
     airway[:, 12:24, 9:12] = hilum
     assert airless_pieces(*in_healthy_lung(hu, tissue, ~tissue, tissue, airway)).lung.any() != hilum
+
+
+@pytest.mark.parametrize(
+    ("radius_mm", "embedded_mm", "hilum", "expected"),
+    [(6.0, 2.0, False, True), (6.0, -2.0, False, False), (6.0, 2.0, True, False), (4.0, 2.0, False, False)],
+    ids=["opacity", "deep in tissue", "at the hilum", "vessel"],
+)
+def test_small_piece_needs_lung_around_it(radius_mm, embedded_mm, hilum, expected):
+    """A ball that lies against the mediastinum: its middle ``embedded_mm`` in front of it or, if negative, behind."""
+    axes = np.meshgrid(*(np.arange(40) * 2.0,) * 3, indexing="ij", sparse=True)
+    tissue = sum((axis - 40.0) ** 2 for axis in axes) <= radius_mm**2
+    mediastinum = np.broadcast_to(axes[2] < 40.0 - embedded_mm, tissue.shape)
+    hu = np.where(tissue | mediastinum, 45.0, -850.0).astype(np.float32)
+    airway = np.zeros_like(tissue)
+    airway[:, 18:22, 12:14] = hilum
+    lung = ~tissue & ~mediastinum
+    found = airless_pieces(*in_healthy_lung(hu, tissue, lung, tissue | mediastinum, airway)).lung[400:]
+    assert found.any() == expected
+    assert not (found & ~tissue).any()
