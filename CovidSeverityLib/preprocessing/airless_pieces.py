@@ -29,9 +29,9 @@ more is the cut (0.36 to 0.74 on three scans); an opacity has lung around it, or
 HILUM_MM = 15.0
 HILUM_SHARE = 0.5
 """What lies around a main bronchus to more than this share is the hilum, arteries and veins of 15 to 20 mm (0.78 and
-0.83 of them on three scans, 0.35 at most of opacities). In slices over 2 mm it reaches half of the excess farther: along
-the axis the face of a bronchus is so much nearer than the middle of its slice, and partial volume hides as much of an
-oblique one."""
+0.83 of them on three scans, 0.35 at most of opacities). In slices over 2 mm it reaches farther by the excess: by half
+of it the faces of bronchus and piece are nearer than the middles of their slices, and by as much the end of a bronchus,
+mixed with its wall, is not seen."""
 
 SICK_SHARE = 0.08
 """A lung of which as much is airless is so ill that more airless lung is likelier than an unusual mediastinum, and the
@@ -151,6 +151,6 @@ def _surfaces(
 
 def _shares_near(labels: NDArray, count: int, airway: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.float64]:
     """Part of every label that lies within :data:`HILUM_MM` of an airway."""
-    reach_mm = HILUM_MM + grid.excess_slice_mm / 2
+    reach_mm = HILUM_MM + grid.excess_slice_mm
     near = np.bincount(labels[dilate_mm(airway, reach_mm, grid.spacing_mm)], minlength=count + 1)
     return near / np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)
