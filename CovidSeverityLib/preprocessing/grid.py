@@ -47,6 +47,11 @@ class WorkingGrid:
         """Volume of a block, ml."""
         return float(np.prod(self.spacing_mm)) / 1000.0
 
+    @property
+    def excess_slice_mm(self) -> float:
+        """How much thicker the slices are than a block should be, mm: by so much what is oblique is blurred in them."""
+        return max(0.0, self.spacing_mm[0] - WORKING_SPACING_MM[0])
+
     def reduce(self, array: NDArray) -> NDArray[np.float32]:
         """Mean of every block, float32; blocks at the upper faces are completed with edge values."""
         array = np.pad(array, [(0, -n % f) for n, f in zip(array.shape, self.factors, strict=True)], mode="edge")

@@ -8,7 +8,7 @@ back over these.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,17 +31,28 @@ class AirwayWallConfig:
         some 300 to 400 HU denser than the lumen: about half of it. Results hardly depend on it from 150 to 250.
     lumen_hu : a lumen is darker, after the blur of scanner and blocks. Ground glass with vessels is mostly denser.
     wall_mm : from the lumen's edge outwards: 1-1.5 mm of wall, and as much again in chronic disease.
+    oblique_mm : thickest slice that is dark all through in the lumen of a bronchus at 45 degrees: a segmental one's
+        diameter. Thicker ones mix it with its wall.
+    wall_excess_hu : how much denser than ``lumen_hu`` the wall is that is mixed in.
     """
 
     lumen_radius_mm: float = 5.0
     contrast_hu: float = 200.0
     lumen_hu: float = -700.0
     wall_mm: float = 2.5
+    oblique_mm: float = 5.0
+    wall_excess_hu: float = 300.0
 
     def __post_init__(self) -> None:
-        for name in ("lumen_radius_mm", "contrast_hu", "wall_mm"):
+        for name in ("lumen_radius_mm", "contrast_hu", "wall_mm", "oblique_mm"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected more than 0")
+
+    def for_slices(self, slice_mm: float) -> AirwayWallConfig:
+        """The same lumens as slices of ``slice_mm`` show them."""
+        share = min(1.0, self.oblique_mm / slice_mm)
+        lumen_hu = self.lumen_hu + (1.0 - share) * self.wall_excess_hu
+        return replace(self, contrast_hu=share * self.contrast_hu, lumen_hu=lumen_hu)
 
 
 def without_airway_walls(
@@ -66,6 +77,7 @@ def without_airway_walls(
     (K, J, I) bool, inside ``mask``.
     """
     pixel_mm = spacing_mm[1:]
+    config = config.for_slices(spacing_mm[0])
     reach_mm = 2 * config.lumen_radius_mm + config.wall_mm
     margin = tuple(int(np.ceil(reach_mm / mm)) for mm in pixel_mm)
     kept = mask.copy()

@@ -63,6 +63,21 @@ def test_walk_ends_where_it_meets_the_lung():
     assert np.count_nonzero(mask & aerated) < 0.02 * np.count_nonzero(aerated)
 
 
+def thick(array, slices=4):
+    """Slices of 8 mm, as a scanner's are: means over what they cover."""
+    return array.reshape(-1, slices, *array.shape[1:]).mean(axis=1, dtype=np.float32)
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_walk_follows_oblique_bronchi_through_thick_slices(shift):
+    level = (np.abs(K - 17) <= 1) & (np.abs(J - 45) * 1.5 < 6) & (I >= 78) & (I < 102)
+    hu = thick(np.roll(chest(TRACHEA, *BRONCHI, level), shift, axis=0))
+    mask = airway_mask(hu, thick(BODY) > 0.5, WorkingGrid(hu.shape, (1, 1, 1), (8.0, 1.5, 1.5)))
+    lumen = thick(np.roll(BRONCHI[0] | BRONCHI[1], shift, axis=0)) > 0.9
+    assert lumen.any(axis=(1, 2)).sum() >= 2
+    assert mask[lumen].mean() > 0.9
+
+
 @pytest.mark.parametrize(
     "air",
     [

@@ -92,6 +92,11 @@ def test_voxels_larger_than_the_working_spacing_stay():
     assert grid_of((30, 128, 128), (3.0, 3.0, 5.0)).factors == (1, 1, 1)
 
 
+@pytest.mark.parametrize(("slice_mm", "expected"), [(1.0, 0.0), (2.0, 0.0), (5.0, 3.0)])
+def test_slices_are_too_thick_by_what_they_have_more_than_a_block(slice_mm, expected):
+    assert WorkingGrid((9, 9, 9), (1, 1, 1), (slice_mm, 1.0, 1.0)).excess_slice_mm == expected
+
+
 def test_block_is_the_mean_of_its_voxels():
     array = np.random.default_rng(0).integers(-1000, 1000, (4, 6, 9)).astype(np.int16)
     reduced = WorkingGrid(array.shape, (2, 3, 3), (2.0, 1.5, 1.5)).reduce(array)

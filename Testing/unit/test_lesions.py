@@ -246,6 +246,29 @@ def test_dark_pocket_wider_than_a_bronchus_is_no_lumen():
         assert kept.any() == stays
 
 
+@pytest.mark.parametrize("slice_mm", [2.0, 8.0])
+def test_wall_of_an_oblique_bronchus_goes_also_in_thick_slices(slice_mm):
+    chest = Chest((1.0, 1.0, 1.0))
+    near_chest_wall = (60, 90, 35)
+    distance = np.hypot(chest.j - near_chest_wall[1], (chest.i - near_chest_wall[2] - 0.7 * (chest.k - 60)) / 1.22)
+    bundle = chest.fill((distance < 7.5) & (np.abs(chest.k - 60) < 30), -100)
+    chest.fill(distance < 2.5, -980)
+    slices = int(slice_mm)
+    hu, mask = (np.add.reduceat(a, range(0, 120, slices)) / slices for a in (chest.hu, bundle))
+    excess, radius = (hu - AERATED).astype(np.float32), np.full(hu.shape, np.float32(2.5))
+    dense = thicker_than((mask > 0.5) & (excess > 230), radius, (1.0, 1.0))
+    kept = without_airway_walls(dense, hu.astype(np.float32), radius, (slice_mm, 1.0, 1.0))
+    assert dense.any()
+    assert kept.sum() < 0.1 * dense.sum()
+
+
+def test_usual_slices_leave_the_lumens_as_they_are_and_thick_ones_make_them_paler():
+    config = AirwayWallConfig()
+    assert config.for_slices(2.0) == config.for_slices(5.0) == config
+    assert config.for_slices(8.0).contrast_hu == pytest.approx(125)
+    assert config.for_slices(8.0).lumen_hu == pytest.approx(-587.5)
+
+
 def test_airway_wall_needs_a_width():
     with pytest.raises(ValueError, match=r"wall_mm is 0; expected more than 0"):
         AirwayWallConfig(wall_mm=0)

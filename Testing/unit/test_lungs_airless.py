@@ -241,6 +241,15 @@ def test_thin_piece_is_no_lung():
     assert not airless_pieces(hu, tissue, lung, room, airway, BLOCKS).lung.any()
 
 
+@pytest.mark.parametrize(("slice_mm", "slices", "is_lung"), [(8.0, 1, False), (8.0, 3, True), (5.0, 2, False)])
+def test_piece_as_thin_as_a_slice_is_no_lung_however_thick_slices_are(slice_mm, slices, is_lung):
+    hu, tissue, _, _, airway = block_of_tissue(45.0, "lung")
+    tissue[5 + slices :] = False
+    grid = WorkingGrid(tissue.shape, (1, 1, 1), (slice_mm, 2.0, 2.0))
+    pieces = airless_pieces(hu, tissue, ~tissue, tissue, airway, grid)
+    assert pieces.lung.any() == is_lung
+
+
 def in_healthy_lung(*arrays):
     """The arrays below 80 cm of healthy lung, and their grid."""
     above = [np.full((400, 40, 40), value) for value in (-850.0, False, True, False, False)]
@@ -283,3 +292,14 @@ def test_small_piece_needs_lung_around_it(radius_mm, embedded_mm, hilum, expecte
     found = airless_pieces(*in_healthy_lung(hu, tissue, lung, tissue | mediastinum, airway)).lung[400:]
     assert found.any() == expected
     assert not (found & ~tissue).any()
+
+
+@pytest.mark.parametrize(("slices_away", "is_lung"), [(2, False), (3, True)])
+def test_hilum_reaches_farther_in_thick_slices(slices_away, is_lung):
+    hu, tissue, _, _, airway = block_of_tissue(45.0, "lung")
+    tissue[:] = False
+    tissue[10:12, 12:24, 12:24] = True
+    tissue[[5, 16], 1, 1] = True  # as between any lung and the expected one
+    airway[[10 - slices_away, 11 + slices_away], 12:24, 12:24] = True
+    arrays = in_healthy_lung(hu, tissue, ~tissue, tissue, airway)[:-1]
+    assert airless_pieces(*arrays, WorkingGrid((440, 40, 40), (1, 1, 1), (8.0, 2.0, 2.0))).lung.any() == is_lung
