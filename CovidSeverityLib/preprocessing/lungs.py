@@ -12,18 +12,16 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from CovidSeverityLib.errors import NoLungsError
-from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote, Side, frozen_array
 
 from .airways import airway_mask
+from .boundary import refined_lungs
 from .completion import CompletedLungs, complete_lungs
-from .components import largest_component
 from .grid import WorkingGrid, bounding_box
 from .sides import main_lungs, split_sides
-from .thorax import LUNG_TISSUE_HU, body_mask, gas_mask, parenchyma_pieces
+from .thorax import body_mask, gas_mask, parenchyma_pieces
 
 SMALLEST_LUNG_ML = 100.0
 """Aerated volume under which a side has no lung: an adult's lung at full inspiration holds 2-3 litres, a lung that is
@@ -106,7 +104,7 @@ def _lungs_in_body(
     _require_lungs(name, aerated, grid)
     complete = complete_lungs(hu, aerated, body, outside, grid)
     lungs = complete.lungs
-    labels = _refine(full_hu, lungs, complete.restored, body & ~(outside & (lungs == 0)), grid)
+    labels = refined_lungs(full_hu, lungs, complete.restored, body & ~(outside & (lungs == 0)), grid)
     return labels, _notes(complete, bool(airway.any()), grid)
 
 
@@ -144,49 +142,6 @@ def _notes(complete: CompletedLungs, airway_found: bool, grid: WorkingGrid) -> t
         )
         notes.append(_warn("pleural_fluid", message))
     return tuple(notes)
-
-
-def _refine(
-    hu: NDArray[np.int16],
-    lungs: NDArray[np.uint8],
-    restored: NDArray[np.bool_],
-    allowed: NDArray[np.bool_],
-    grid: WorkingGrid,
-) -> NDArray[np.uint8]:
-    """Decide the outermost blocks again, voxel by voxel, and keep one component a side.
-
-    Where airless lung was put back there is no edge to look for: its blocks stay as they are.
-    """
-    labels = np.zeros(hu.shape, dtype=np.uint8)
-    refined = map_in_order(
-        lambda side: _refine_side(hu, lungs, restored, allowed, side, grid), tuple(Side), "refine", None
-    )
-    for side, (full, lung) in zip(Side, refined, strict=True):
-        free = labels[full] == 0
-        if not free[lung].all():  # what goes to the other lung may have held this one together
-            lung = largest_component(lung & free)
-        labels[full][lung] = side
-    return labels
-
-
-def _refine_side(
-    hu: NDArray[np.int16],
-    lungs: NDArray[np.uint8],
-    restored: NDArray[np.bool_],
-    allowed: NDArray[np.bool_],
-    side: Side,
-    grid: WorkingGrid,
-) -> tuple[tuple[slice, slice, slice], NDArray[np.bool_]]:
-    """One lung's voxels in a box of the full grid (empty where there is none)."""
-    box = bounding_box(lungs == side, margin=(1, 1, 1))
-    full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
-    values, mask = hu[full], lungs[box] == side
-    if not mask.any():
-        return full, values > LUNG_TISSUE_HU
-    inner = ndimage.binary_erosion(mask, border_value=1) | (mask & ndimage.binary_dilation(restored[box]))
-    outer = ndimage.binary_dilation(mask) & (mask | (allowed[box] & (lungs[box] == 0)))
-    crop = WorkingGrid(values.shape, grid.factors, grid.spacing_mm)
-    return full, largest_component(crop.expand(inner) | (crop.expand(outer) & (values < LUNG_TISSUE_HU)))
 
 
 def field_of_view_notes(labels: NDArray[np.uint8]) -> tuple[QualityNote, ...]:
