@@ -38,6 +38,7 @@ class LesionConfig:
     smoothing_mm : of the density, in the axial plane.
     dense_hu : excess over aerated lung of what is held against the calibre of vessels.
     faint_hu, faint_radius_mm : excess of what is faint, and the radius that it has to have: the fainter, the larger.
+        Into radii over ``core_radius_mm`` what is dense counts as well.
     faint_smoothing_mm : further smoothing, in the axial plane and away from vessels, of what is held against
         ``faint_hu``: ground glass is grainy.
     faint_depth_mm : how far along the axis what is faint goes on: a dome or a fissure that lies in the slice is mixed
@@ -55,7 +56,8 @@ class LesionConfig:
     grow_hu : excess below which nothing is opacity: that of the faintest.
     level_mm : how far around a place an opacity's own density is taken from: more than its blurred rim.
     rim_mm : radius of what an edge leaves over that is a halo and not blur: a blurred edge is 2-3 mm wide, on blocks of
-        1-2 mm up to 5.
+        1-2 mm up to 5. The smaller, the more of a soft-edged consolidation's rim counts: implanted ones came out 2 %
+        too large at 3 mm, 7 % at 2.5 mm, while of halos round small cores 10 % less was missed.
     grow_mm : how far an opacity grows at most.
     closing_mm : gaps in an opacity up to twice this, vessels and bronchi, are filled.
     tubes : what of the dense is a vessel all the same.

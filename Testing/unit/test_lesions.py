@@ -304,3 +304,15 @@ def test_halo_of_ground_glass_around_a_dense_core_is_found_and_a_blurred_edge_is
     share = (found & halo).sum() / halo.sum()
     assert share < 0.5 if step else share > 0.9
     assert chest.ml(found & ~whole) < 0.05 * chest.ml(whole)
+
+
+@pytest.mark.parametrize(("core_counts", "least", "most"), [(True, 0.4, 1.0), (False, 0.0, 0.1)])
+def test_narrow_crescent_of_ground_glass_counts_together_with_what_it_surrounds(core_counts, least, most):
+    """A nodule of 7 mm, which may be a vessel to what is faint around it, in denser and in faint ground glass."""
+    chest, off_centre = Chest(noise_hu=15), (60, 106, 40)
+    whole = chest.fill(chest.ball(PERIPHERAL, 9), -720)
+    inner = chest.fill(chest.ball(off_centre, 6), -500)
+    chest.fill(chest.ball(off_centre, 3), TISSUE)
+    config = LesionConfig() if core_counts else replace(LesionConfig(), core_radius_mm=7.0)
+    crescent = whole & ~inner
+    assert least <= (chest.found(config) & crescent).sum() / crescent.sum() <= most
