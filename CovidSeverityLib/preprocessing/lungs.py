@@ -99,7 +99,7 @@ def _lungs_in_body(
 ) -> tuple[NDArray[np.uint8], tuple[QualityNote, ...]]:
     """Lungs on the full grid, and what the reader should know of them; arrays are cut to the box of the body."""
     airway = airway_mask(hu, body, grid)
-    outside = gas_mask(hu, body, grid) | airway
+    outside = gas_mask(hu, body, airway, grid) | airway
     aerated = main_lungs(split_sides(parenchyma_pieces(hu, body, outside, grid), body, grid), SMALLEST_LUNG_ML, grid)
     _require_lungs(name, aerated, grid)
     complete = complete_lungs(hu, aerated, body, outside, grid)

@@ -36,6 +36,16 @@ LUNG_AROUND_SHARE = 0.6
 bulla or emphysema, and lung itself. In slices thicker than the rim it is the third block: where a wall slopes, they
 blur it over the second one (0.62 of a colon's in 10 mm slices, 0.38 of its third)."""
 
+BULLA_ML = 10.0
+BULLA_RING_MM = 5.0
+BULLA_SHARE = 0.25
+BULLA_LUNG_HU = -930
+"""A large bulla lies against the chest wall or the mediastinum and has lung on its other sides alone. 5 mm away, which
+is beyond its own wall but not beyond that of stomach or bowel and the diaphragm, lung was 0.31 to 0.87 of the ring of
+six bullae of 12 to 40 mm radius, laid into a normal scan, and 0.18 at most around stomach and bowel (three scans, three
+synthetic chests). What noise breaks off a gas space has gas around it, which may be over -965 HU then, but not this. In
+slices thicker than the distance, walls that slope are blurred over it, and this is not asked."""
+
 BODY_OPENING_MM = 2.5
 """Radius of the in-plane opening that parts the body from a table top or a sheet that touches it (1-3 mm thick)."""
 
@@ -80,12 +90,25 @@ def body_mask(hu: NDArray[np.float32], grid: WorkingGrid) -> NDArray[np.bool_]:
     return _close_along_k(filled, BODY_CLOSING_SLICES)
 
 
-def gas_mask(hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.bool_]:
-    """Pure gas inside the body (trachea and large bronchi, stomach, bowel) with its blurred rim."""
+def gas_mask(
+    hu: NDArray[np.float32], body: NDArray[np.bool_], airway: NDArray[np.bool_], grid: WorkingGrid
+) -> NDArray[np.bool_]:
+    """Pure gas inside the body (trachea and large bronchi, stomach, bowel) with its blurred rim, and no bullae.
+
+    Parameters
+    ----------
+    hu : (K, J, I) float32, Hounsfield units on the working grid.
+    body : (K, J, I) bool.
+    airway : (K, J, I) bool, as far as it was found: what hangs together with it is no bulla.
+    grid : of all of them.
+    """
     radius = max(1, round(GAS_CORE_RADIUS_MM / grid.spacing_mm[2]))
     core = ndimage.binary_opening((hu < GAS_HU) & body, _disk(radius))
     thick = grid.spacing_mm[0] > GAS_RIM_MM
-    gas = dilate_mm(_walled(core, hu, 3 if thick else 2), GAS_RIM_MM, grid.spacing_mm) & body
+    core = _walled(core, hu, 3 if thick else 2, GAS_HU, LUNG_AROUND_SHARE)
+    if grid.spacing_mm[0] <= BULLA_RING_MM:
+        core &= ~_bullae(core, hu, airway, grid)
+    gas = dilate_mm(core, GAS_RIM_MM, grid.spacing_mm) & body
     return _with_thick_rims(gas, body & (hu < LUNG_TISSUE_HU)) if thick else gas
 
 
@@ -106,17 +129,33 @@ def _with_thick_rims(gas: NDArray[np.bool_], air: NDArray[np.bool_]) -> NDArray[
     return whole
 
 
-def _walled(gas: NDArray[np.bool_], hu: NDArray[np.float32], ring: int) -> NDArray[np.bool_]:
-    """The 3-D components of ``gas`` that a wall surrounds, seen ``ring`` blocks away: emphysema has lung around it."""
+def _bullae(
+    gas: NDArray[np.bool_], hu: NDArray[np.float32], airway: NDArray[np.bool_], grid: WorkingGrid
+) -> NDArray[np.bool_]:
+    """Large gas spaces with lung on one side."""
+    labels, _ = ndimage.label(gas)
+    keep = component_sizes(labels) >= BULLA_ML / grid.voxel_ml
+    keep[np.unique(labels[airway])] = False
+    large = keep[labels]
+    ring = max(1, round(BULLA_RING_MM / grid.spacing_mm[2]))
+    return large & ~_walled(large, hu, ring, BULLA_LUNG_HU, BULLA_SHARE)
+
+
+def _walled(
+    gas: NDArray[np.bool_], hu: NDArray[np.float32], ring: int, darkest_lung_hu: float, share: float
+) -> NDArray[np.bool_]:
+    """The 3-D components of ``gas`` that a wall surrounds: less than ``share`` of the blocks ``ring`` away is lung."""
     box = bounding_box(gas, margin=(0, ring, ring))
     labels, count = ndimage.label(gas[box])
     if count == 0:
         return gas
     near = ndimage.maximum_filter(labels, (1, 2 * ring - 1, 2 * ring - 1))
     shell = np.where(near == 0, ndimage.maximum_filter(labels, (1, 2 * ring + 1, 2 * ring + 1)), 0)
-    lung_like = (hu[box] < LUNG_AROUND_HU) & (hu[box] >= GAS_HU)  # noise breaks gas into pieces with gas around them
+    lung_like = (hu[box] < LUNG_AROUND_HU) & (
+        hu[box] >= darkest_lung_hu
+    )  # noise breaks gas into pieces with gas around them
     lung = np.bincount(shell[lung_like], minlength=count + 1)
-    walled = lung < LUNG_AROUND_SHARE * np.bincount(shell.ravel(), minlength=count + 1)
+    walled = lung < share * np.bincount(shell.ravel(), minlength=count + 1)
     walled[0] = False
     result = np.zeros_like(gas)
     result[box] = walled[labels]

@@ -220,7 +220,7 @@ def test_gas_whose_walls_slope_is_gas_as_a_whole_in_thick_slices(slice_mm):
     fine = np.where(np.hypot(x, y) < radii[:, None, None], -1005.0, 40.0)
     hu = fine.reshape(-1, 10, 70, 70).mean(axis=1).astype(np.float32)
     air = hu < LUNG_TISSUE_HU
-    gas = gas_mask(hu, np.ones(hu.shape, dtype=bool), grid)
+    gas = gas_mask(hu, np.ones(hu.shape, dtype=bool), np.zeros(hu.shape, dtype=bool), grid)
     assert np.mean(gas[air]) > 0.97
 
 
@@ -231,7 +231,7 @@ def test_gas_that_noise_breaks_into_pieces_is_gas_all_the_same(noise_hu):
     _, y, x = np.indices(grid.shape)
     clean = np.where(np.hypot(x - 34.5, y - 34.5) < 15, -985.0, 40.0)
     hu = (clean + np.random.default_rng(0).normal(0, noise_hu, grid.shape)).astype(np.float32)
-    gas = gas_mask(hu, np.ones(hu.shape, dtype=bool), grid)
+    gas = gas_mask(hu, np.ones(hu.shape, dtype=bool), np.zeros(hu.shape, dtype=bool), grid)
     assert np.mean(gas[clean < 0]) > 0.9
 
 
@@ -241,7 +241,25 @@ def test_bulla_in_thick_slices_stays_lung():
         :, None, None, None
     ]
     hu = np.where(x**2 + y**2 + z**2 < 20**2, -1000, -850).astype(np.float32)
-    assert not gas_mask(hu, np.ones(hu.shape, dtype=bool), grid).any()
+    assert not gas_mask(hu, np.ones(hu.shape, dtype=bool), np.zeros(hu.shape, dtype=bool), grid).any()
+
+
+@pytest.mark.parametrize(
+    ("wall_mm", "airway_inside", "is_gas"),
+    [(1.0, False, False), (1.0, True, True), (8.0, False, True)],
+    ids=["bulla", "trachea", "stomach"],
+)
+def test_gas_at_the_chest_wall_with_lung_on_its_other_sides_is_a_bulla(wall_mm, airway_inside, is_gas):
+    grid = WorkingGrid((30, 70, 70), (1, 1, 1), (2.0, 1.3, 1.3))
+    z, y, x = ((n - 35) * mm for n, mm in zip(np.indices(grid.shape), grid.spacing_mm, strict=True))
+    distance = np.sqrt((z + 40) ** 2 + y**2 + x**2)
+    hu = np.where(x < -8, 45.0, -860.0)
+    hu[distance < 20 + wall_mm] = 0.0
+    hu[distance < 20] = -995.0
+    hu = ndimage.gaussian_filter(hu, [0.4, 0.6, 0.6]).astype(np.float32)
+    airway = (distance < 3) & airway_inside
+    gas = gas_mask(hu, np.ones(hu.shape, dtype=bool), airway, grid)
+    assert gas[distance < 18].all() == gas.any() == is_gas
 
 
 def test_table_does_not_matter():
