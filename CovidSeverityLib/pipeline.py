@@ -29,7 +29,7 @@ from .features.quantification import (
 from .features.regions import LobeSegmentation, published_regions
 from .features.score_range import with_ranges
 from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
-from .quality import result_notes, uncertainty_notes
+from .quality import resolution_notes, result_notes, uncertainty_notes
 from .results import Analysis, LobeScore, Provenance
 from .segmentation.infection import opacity_labels, segment_infection
 from .segmentation.lesions import MarkedLesions, segment_lesions, segment_lesions_with_range
@@ -157,6 +157,7 @@ def _assemble(
     sides = side_voxels(lungs.labels)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
     notes = (
+        *resolution_notes(volume.geometry),
         *result_notes(lobes, {side: n * ml for side, n in sides.items()}, percent),
         *uncertainty_notes(scores, ctss_range, uncounted),
     )
