@@ -18,7 +18,7 @@ SMALL_LUNGS_ML = 1500.0
 are collapsed, or part of them was not found."""
 
 COARSE_PIXEL_MM = 2.0
-"""Wider pixels hide how thick a structure is: at 2.4 to 3 mm two and a half times as much was marked (three scans)."""
+"""Wider pixels hide how thick a structure is: at 2.4 to 3 mm 2.5 times as much was marked (two sick scans)."""
 
 THICK_SLICE_MM = 5.0
 """In thicker slices, up to 10 mm, volumes of opacities were up to a quarter off (three scans, synthetic lesions)."""

@@ -32,7 +32,8 @@ FEWEST_AERATED = 0.05
 
 
 def refined_lungs(
-    hu: NDArray[np.int16],
+    voxels_hu: NDArray[np.int16],
+    blocks_hu: NDArray[np.float32],
     lungs: NDArray[np.uint8],
     restored: NDArray[np.bool_],
     allowed: NDArray[np.bool_],
@@ -44,7 +45,8 @@ def refined_lungs(
 
     Parameters
     ----------
-    hu : (K, J, I) int16 voxels, Hounsfield units.
+    voxels_hu : (K, J, I) int16, Hounsfield units.
+    blocks_hu : (K, J, I) float32, their means over the blocks of ``grid``.
     lungs : (K, J, I) uint8 of :class:`Side`, blocks.
     restored : (K, J, I) bool, airless blocks among them.
     allowed : (K, J, I) bool, blocks that may be lung.
@@ -54,9 +56,12 @@ def refined_lungs(
     -------
     (K, J, I) uint8 of :class:`Side`, voxels.
     """
-    labels = np.zeros(hu.shape, dtype=np.uint8)
+    labels = np.zeros(voxels_hu.shape, dtype=np.uint8)
     refined = map_in_order(
-        lambda side: _refine_side(hu, lungs, restored, allowed, side, grid), tuple(Side), "refine", None
+        lambda side: _refine_side(voxels_hu, blocks_hu, lungs, restored, allowed, side, grid),
+        tuple(Side),
+        "refine",
+        None,
     )
     for side, (full, lung) in zip(Side, refined, strict=True):
         free = labels[full] == 0
@@ -67,7 +72,8 @@ def refined_lungs(
 
 
 def _refine_side(
-    hu: NDArray[np.int16],
+    voxels_hu: NDArray[np.int16],
+    blocks_hu: NDArray[np.float32],
     lungs: NDArray[np.uint8],
     restored: NDArray[np.bool_],
     allowed: NDArray[np.bool_],
@@ -77,19 +83,20 @@ def _refine_side(
     """One lung's voxels in a box of the full grid (empty where there is none)."""
     box = bounding_box(lungs == side, margin=(1, 1, 1))
     full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
-    values, mask = hu[full], lungs[box] == side
+    values, mask = voxels_hu[full], lungs[box] == side
     if not mask.any():
         return full, values > LUNG_TISSUE_HU
-    inner = ndimage.binary_erosion(mask, border_value=1) | (mask & ndimage.binary_dilation(restored[box]))
+    deep = ndimage.binary_erosion(mask, border_value=1)
+    inner = deep | (mask & ndimage.binary_dilation(restored[box]))
     outer = ndimage.binary_dilation(mask) & (mask | (allowed[box] & (lungs[box] == 0)))
     crop = WorkingGrid(values.shape, grid.factors, grid.spacing_mm)
-    edge_hu = _edge_hu(crop.reduce(values), ndimage.binary_erosion(mask, border_value=1), crop)
+    edge_hu = _edge_hu(blocks_hu[box], deep, grid)
     return full, largest_component(crop.expand(inner) | (crop.expand(outer) & (values < crop.expand(edge_hu))))
 
 
-def _edge_hu(hu: NDArray[np.float32], inner: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.int16]:
+def _edge_hu(hu: NDArray[np.float32], deep: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.int16]:
     """(K, J, I) density at which the lung's edge lies: half-way from the ground glass behind it to soft tissue."""
-    aerated = (inner & (hu < LUNG_TISSUE_HU)).astype(np.float32)
+    aerated = (deep & (hu < LUNG_TISSUE_HU)).astype(np.float32)
     sigma = [BEHIND_EDGE_MM / mm for mm in grid.spacing_mm]
     total, weight = (ndimage.gaussian_filter(x, sigma, truncate=3.0) for x in (aerated * hu, aerated))
     behind = total / np.maximum(weight, np.float32(FEWEST_AERATED))

@@ -104,7 +104,8 @@ def _lungs_in_body(
     _require_lungs(name, aerated, grid)
     complete = complete_lungs(hu, aerated, body, outside, grid)
     lungs = complete.lungs
-    labels = refined_lungs(full_hu, lungs, complete.restored, body & ~(outside & (lungs == 0)), grid)
+    allowed = body & ~(outside & (lungs == 0))
+    labels = refined_lungs(full_hu, hu, lungs, complete.restored, allowed, grid)
     return labels, _notes(complete, bool(airway.any()), grid)
 
 

@@ -151,9 +151,8 @@ def _walled(
         return gas
     near = ndimage.maximum_filter(labels, (1, 2 * ring - 1, 2 * ring - 1))
     shell = np.where(near == 0, ndimage.maximum_filter(labels, (1, 2 * ring + 1, 2 * ring + 1)), 0)
-    lung_like = (hu[box] < LUNG_AROUND_HU) & (
-        hu[box] >= darkest_lung_hu
-    )  # noise breaks gas into pieces with gas around them
+    # noise breaks gas into pieces with gas around them, which is darker than any lung
+    lung_like = (hu[box] < LUNG_AROUND_HU) & (hu[box] >= darkest_lung_hu)
     lung = np.bincount(shell[lung_like], minlength=count + 1)
     walled = lung < share * np.bincount(shell.ravel(), minlength=count + 1)
     walled[0] = False

@@ -10,6 +10,9 @@ from pydicom import dcmread
 from scipy import ndimage, stats
 
 from CovidSeverityLib import analyze, read_ct
+from CovidSeverityLib.evaluation.implant_plan import plan_implants
+from CovidSeverityLib.evaluation.implants import implant
+from CovidSeverityLib.preprocessing.lungs import segment_lungs
 from CovidSeverityLib.types import Side
 
 PATIENTS = ("P001", "cap001", "normal001")
@@ -140,3 +143,12 @@ def test_files_renamed_at_random_give_identical_masks_and_numbers(analysed, real
     assert again.lobe_scores == first.lobe_scores
     assert again.quality == first.quality
     np.testing.assert_array_equal(again.densitometry.histogram, first.densitometry.histogram)
+
+
+def test_consolidation_that_touches_the_liver_takes_no_liver_along(analysed):
+    """One case of the plan that ``evaluate accuracy`` makes of it: a layer of 32 ml was taken for lung."""
+    healthy = analysed("normal001")
+    laid_in = implant(healthy.volume, healthy.lungs, plan_implants(12, 1)[5])
+    found = segment_lungs(laid_in.volume).labels
+    beyond = (found > 0) & (healthy.lungs == 0)
+    assert np.count_nonzero(beyond) * healthy.volume.geometry.voxel_ml < 15

@@ -96,6 +96,12 @@ def test_coarse_phantom_is_found_as_it_is(coarse_phantom, coarse_analysis):
     assert max(shares, key=shares.get).side == max(true, key=true.get).side
 
 
+def test_coarse_pixels_of_the_ct_are_told(coarse_phantom, coarse_analysis):
+    pixel_mm = coarse_phantom.volume.geometry.spacing_mm[0]
+    (note,) = (note for note in coarse_analysis.quality if note.code == "pixels_coarse")
+    assert f"{pixel_mm:.1f} mm wide" in note.message
+
+
 def test_numbers_are_those_of_the_masks(coarse_analysis):
     a = coarse_analysis
     assert a.lung_voxels == np.count_nonzero(a.lungs)
