@@ -78,6 +78,16 @@ def test_walk_follows_oblique_bronchi_through_thick_slices(shift):
     assert mask[lumen].mean() > 0.9
 
 
+@pytest.mark.parametrize(("slice_mm", "followed"), [(2.0, False), (8.0, True)])
+def test_bronchus_that_turns_level_may_grow_in_thick_slices(slice_mm, followed):
+    """From 110 to 320 mm2 from one slice to the next."""
+    level = (np.abs(J - 45) * 1.5 < 6) & (np.abs(I - 63) * 1.5 < 18) & (K == 28)
+    bronchus = (np.abs(J - 45) * 1.5 < 6) & (np.abs(I - 60) * 1.5 < 6) & (K == 29)
+    mask = airway_mask(chest(TRACHEA, bronchus, level), BODY, WorkingGrid(SHAPE, (1, 1, 1), (slice_mm, 1.5, 1.5)))
+    assert mask[bronchus].all()
+    assert mask[level & (I > 66)].any() == followed
+
+
 @pytest.mark.parametrize(
     "air",
     [
