@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from .errors import InputError
-from .features.classification_image import ClassificationImageConfig
+from .features.classification_image import ClassificationImageConfig, image_variants
 from .features.published_score import SliceScoreConfig
 from .segmentation.infection_config import InfectionConfig
 from .segmentation.lesion_config import LesionConfig
@@ -80,6 +82,11 @@ PUBLISHED_CTSS = InfectionConfig(
 
 PUBLISHED_CLASSIFICATION_IMAGE = ClassificationImageConfig(infection=PUBLISHED_CTSS)
 """What the published classifier was trained with: the windows of the severity score, vessels and small objects kept."""
+
+CLASSIFICATION_IMAGES: Mapping[str, ClassificationImageConfig] = MappingProxyType(
+    {name.replace(" ", "-"): config for name, config in image_variants(PUBLISHED_CLASSIFICATION_IMAGE).items()}
+)
+"""Images that a classifier can be trained with, by name: the published one, and those of the ablation studies."""
 
 
 def mask_config(profile: str) -> AnalysisConfig:

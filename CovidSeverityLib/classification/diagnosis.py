@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,10 +18,8 @@ from CovidSeverityLib.features.classification_image import (
 )
 from CovidSeverityLib.types import Diagnosis, Progress, frozen_array
 
+from .description import NETWORK_SIZE_PX, NetworkDescription
 from .voting import Vote, slice_tenths, weighted_vote
-
-NETWORK_SIZE_PX = 512
-"""Edge of the square image that the published network looks at."""
 
 
 class SliceClassifier(Protocol):
@@ -28,6 +27,33 @@ class SliceClassifier(Protocol):
 
     def __call__(self, images: NDArray[np.uint8], /) -> NDArray[np.float32]:
         """(N, J, I) uint8 images to (N, 3) float32 probabilities, columns in the order of :class:`Diagnosis`."""
+        ...
+
+
+class ExplainingClassifier(SliceClassifier, Protocol):
+    """A classifier that says what it is and where it looked."""
+
+    @property
+    def name(self) -> str:
+        """What the user knows it by: a name of the model store, or that of a file."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the file of weights, 64 hexadecimal digits."""
+        ...
+
+    @property
+    def description(self) -> NetworkDescription:
+        """All about it but its weights."""
+        ...
+
+    def explain(self, images: NDArray[np.uint8], diagnoses: Sequence[Diagnosis], /) -> NDArray[np.float32]:
+        """Where the network looked for one diagnosis of each image (Grad-CAM).
+
+        (N, J, I) uint8 images to (N, rows, columns) float32, coarser than the images, 0 to 1 in each (all 0 where
+        nothing speaks for the diagnosis). First and last cell touch the edges of the image.
+        """
         ...
 
 

@@ -18,13 +18,11 @@ from numpy.typing import NDArray
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Diagnosis
 
-from .diagnosis import NETWORK_SIZE_PX, SliceClassifier
+from .description import HEAD_UNITS, NETWORK_SIZE_PX
+from .diagnosis import SliceClassifier
 
 BACKBONES = tuple(f"EfficientNetB{n}" for n in range(8))
 """Networks of ``keras.applications`` that take 0-255 and normalise it themselves."""
-
-HEAD_UNITS = (2048, 1024)
-"""Units of the dense layers between the backbone's mean and the diagnoses (published)."""
 
 RESCALING_SINCE = (2, 9)
 """Keras from this version on divides the normalised image by sqrt(sd) once more in an EfficientNet that is built with

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from CovidSeverityLib.config import PROFILES
+from CovidSeverityLib.config import CLASSIFICATION_IMAGES, PROFILES
 
 from .debugging import add_debug
 from .evaluate_accuracy import accuracy
-from .evaluations import IMAGE_VARIANTS, PROTOCOLS, ablation, classification, ctss, segmentation
+from .evaluations import PROTOCOLS, ablation, classification, ctss, segmentation
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -61,9 +61,9 @@ def _add_classification(kinds: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--image",
         metavar="NAME",
-        choices=tuple(IMAGE_VARIANTS),
-        default=next(iter(IMAGE_VARIANTS)),
-        help=f"images that the classifier was trained on, for ablation studies: {', '.join(IMAGE_VARIANTS)} "
+        choices=tuple(CLASSIFICATION_IMAGES),
+        default=next(iter(CLASSIFICATION_IMAGES)),
+        help=f"images that the classifier was trained on, for ablation studies: {', '.join(CLASSIFICATION_IMAGES)} "
         "(default: %(default)s)",
     )
     _add_output_options(parser)

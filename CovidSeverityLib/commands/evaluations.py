@@ -8,9 +8,9 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from CovidSeverityLib.config import PUBLISHED_CLASSIFICATION_IMAGE, AnalysisConfig, mask_config
+from CovidSeverityLib.config import CLASSIFICATION_IMAGES, PUBLISHED_CLASSIFICATION_IMAGE, AnalysisConfig, mask_config
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation.ablation import evaluate_ablation, image_variants
+from CovidSeverityLib.evaluation.ablation import evaluate_ablation
 from CovidSeverityLib.evaluation.ablation_report import ablation_outputs
 from CovidSeverityLib.evaluation.case_names import match_names
 from CovidSeverityLib.evaluation.cases import Case, Failure, cases_named, find_images, find_masks, pair_with
@@ -37,9 +37,6 @@ from .evaluation_run import EvaluationPlan, listed, path_mark, run_plan, write_e
 from .paths import existing_path
 
 PROTOCOLS = tuple(protocol.value for protocol in Protocol)
-IMAGE_VARIANTS = {
-    name.replace(" ", "-"): config for name, config in image_variants(PUBLISHED_CLASSIFICATION_IMAGE).items()
-}
 
 
 def segmentation(arguments: argparse.Namespace) -> None:
@@ -143,7 +140,7 @@ def classification(arguments: argparse.Namespace) -> None:
     cases, failures, remarks = _named_cases(arguments.images, labels.by_case)
     from CovidSeverityLib.classification.network import load_classifier
 
-    classifier, config = load_classifier(weights), IMAGE_VARIANTS[arguments.image]
+    classifier, config = load_classifier(weights), CLASSIFICATION_IMAGES[arguments.image]
 
     def outputs(records: Mapping[str, Record], facts: RunFacts) -> Outputs:
         found = {name: Diagnosis(record["label"]) for name, record in records.items()}

@@ -9,7 +9,11 @@ from types import MappingProxyType
 import numpy as np
 
 from CovidSeverityLib.config import AnalysisConfig
-from CovidSeverityLib.features.classification_image import ClassificationImageConfig, classification_images
+from CovidSeverityLib.features.classification_image import (
+    ClassificationImageConfig,
+    classification_images,
+    image_variants,
+)
 from CovidSeverityLib.metrics import MaskAgreement
 from CovidSeverityLib.pipeline import mark_infection
 
@@ -65,20 +69,6 @@ def segmentation_variants(config: AnalysisConfig) -> Mapping[str, AnalysisConfig
         }
         variants = {name: replace(config, infection=infection) for name, infection in published.items()}
     return MappingProxyType({COMPLETE: config} | variants)
-
-
-def image_variants(config: ClassificationImageConfig) -> Mapping[str, ClassificationImageConfig]:
-    """The classification image as configured, without each of its steps, and with steps of the mask that it lacks."""
-    variants = {
-        "as published": config,
-        "without filling": replace(config, fill_holes=False),
-        "without boundary": replace(config, outline=False),
-        "without filling and boundary": replace(config, fill_holes=False, outline=False),
-        "with vesselness": replace(config, remove_vessels=True),
-        "with area opening": replace(config, open_area=True),
-        "with vesselness and area opening": replace(config, remove_vessels=True, open_area=True),
-    }
-    return MappingProxyType(variants)
 
 
 def evaluate_ablation(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,20 @@ class ClassificationImageConfig:
     outline: bool = True
     remove_vessels: bool = False
     open_area: bool = False
+
+
+def image_variants(config: ClassificationImageConfig) -> Mapping[str, ClassificationImageConfig]:
+    """The classification image as configured, without each of its steps, and with steps of the mask that it lacks."""
+    variants = {
+        "as published": config,
+        "without filling": replace(config, fill_holes=False),
+        "without boundary": replace(config, outline=False),
+        "without filling and boundary": replace(config, fill_holes=False, outline=False),
+        "with vesselness": replace(config, remove_vessels=True),
+        "with area opening": replace(config, open_area=True),
+        "with vesselness and area opening": replace(config, remove_vessels=True, open_area=True),
+    }
+    return MappingProxyType(variants)
 
 
 def classification_slices(lung: NDArray[np.bool_]) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from CovidSeverityLib import InputError, read_ct
 from CovidSeverityLib.config import PUBLISHED_CLASSIFICATION_IMAGE, mask_config
-from CovidSeverityLib.evaluation.ablation import COMPLETE, evaluate_ablation, image_variants, segmentation_variants
+from CovidSeverityLib.evaluation.ablation import COMPLETE, evaluate_ablation, segmentation_variants
 from CovidSeverityLib.evaluation.cases import Case
 from CovidSeverityLib.evaluation.segmentation import (
     CaseAgreement,
@@ -21,6 +21,7 @@ from CovidSeverityLib.evaluation.segmentation import (
     summarise_segmentation,
 )
 from CovidSeverityLib.evaluation.slice_lists import parse_slice_list
+from CovidSeverityLib.features.classification_image import image_variants
 from CovidSeverityLib.metrics import MaskAgreement
 from CovidSeverityLib.pipeline import mark_infection
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
