@@ -1,0 +1,10 @@
+"""What pyproject.toml cannot say: one package of the wheel, the models' manifest and cards, lies outside the library."""
+
+from setuptools import find_packages, setup
+
+MODELS = "CovidSeverityLib.models"
+
+setup(
+    packages=[*find_packages(include=["CovidSeverityLib*"]), MODELS],
+    package_dir={MODELS: "models"},
+)
