@@ -108,14 +108,6 @@ def test_file_of_our_own_says_what_it_is(own):
     assert resolve("mine").entry == model.entry
 
 
-def test_added_model_predicts_what_its_file_predicts(own):
-    model = resolve(add_model(own, "mine").name)
-    images = np.random.default_rng(1).integers(0, 256, (3, 32, 32)).astype(np.uint8)
-    found = load_classifier(model.path, model.entry.network, model.name)
-    assert (found.name, found.sha256) == ("mine", sha256(own))
-    np.testing.assert_array_equal(found(images), load_classifier(own)(images))
-
-
 def test_file_of_others_is_taken_to_be_as_published_and_that_is_written_down(foreign):
     model = add_model(foreign, "theirs")
     assert model.entry.network == PUBLISHED
