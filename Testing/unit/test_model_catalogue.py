@@ -139,9 +139,27 @@ def test_names_of_models(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", ".hidden", "ends.", "a/b", "a\\b", "a b", "ä", "x" * 65, "a\n", "-x", "CON", "nul.x", "com1", "~"],
+    [
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "ends.",
+        "a/b",
+        "a\\b",
+        "a b",
+        "ä",
+        "x" * 65,
+        "a\n",
+        "-x",
+        "CON",
+        "nul.x",
+        "com1",
+        "None",
+        "~",
+    ],
 )
-def test_names_that_are_paths_hidden_or_devices_are_refused(name):
+def test_names_that_are_paths_hidden_or_mean_something_else_are_refused(name):
     with pytest.raises(InputError, match="a model cannot be called"):
         check_name(name)
 
