@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 from CovidSeverityLib.errors import DownloadError, InputError, OutputError
 from CovidSeverityLib.types import Progress
 
-from .catalogue import ModelEntry, safe_address
+from .catalogue import ModelEntry, check_name, safe_address
 from .placement import check_free, placing, write_entry
 from .store import WEIGHTS_NAME, InstalledModel, models_folder, sha256_of
 
@@ -91,7 +91,14 @@ def kept_bytes(entry: ModelEntry) -> int:
 
 
 def discard_download(name: str) -> bool:
-    """Delete what is left of a download that was broken off; whether there was anything."""
+    """Delete what is left of a download that was broken off; whether there was anything.
+
+    Raises
+    ------
+    InputError
+        If no model can have this name.
+    """
+    check_name(name)
     part, about = _part_paths(name)
     there = part.exists()
     for path in (part, about):
