@@ -247,7 +247,7 @@ def _response(session: Session, part: _Part, have: int, version: str | None) -> 
     answer = f"{_shown(part.entry.url)} answers {response.status_code} {response.reason}"
     response.close()
     if response.status_code in SERVER_TROUBLE:
-        raise DownloadError(f"{answer}, again and again; {_going_on(part)}")
+        raise DownloadError(f"{answer}, again and again{_going_on(part)}")
     raise InputError(f"{answer}; the manifest's address of the model {part.entry.name} is wrong or out of date")
 
 
@@ -328,12 +328,13 @@ def _broken(part: _Part, error: Exception | None) -> str:
         reason = f"{address} cannot be reached"
     else:
         reason = f"{address} cannot be fetched ({type(error).__name__})"
-    return f"{reason}; {_going_on(part)}"
+    return f"{reason}{_going_on(part)}"
 
 
 def _going_on(part: _Part) -> str:
+    """What to add to a message where a later try need not begin anew."""
     have, version = part.kept()
     if not have or not version:
-        return f"nothing of the model {part.entry.name} is there to go on from"
+        return ""
     kept = f"{have / 1e6:.1f} of {part.entry.size_bytes / 1e6:.1f} MB"
-    return f"{kept} of the model {part.entry.name} are kept, and the same command goes on from there"
+    return f"; {kept} of the model {part.entry.name} are kept, and the same command goes on from there"

@@ -155,6 +155,7 @@ def test_manifest_that_contradicts_the_file_is_refused(own):
 
 def test_name_of_the_manifest_needs_its_file(foreign):
     known = [entry(foreign, network=OWN)]
+    write_manifest([entry(foreign, licence="MIT")], foreign.with_name("manifest.json"))  # has less to say
     assert add_model(foreign, "THEIRS", known).entry == replace(known[0], name="THEIRS")
     wanted, found = "0" * 64, sha256(foreign)
     with pytest.raises(InputError, match=f"saved-model-05.hdf5 is not the model other: .* {found}, expected {wanted}"):
