@@ -29,25 +29,25 @@ def network(keras24):
     return model
 
 
-def pictures():
-    scale = np.array([0.2, 0.6, 1])[:, None, None]
-    return (scale * np.random.default_rng(2).integers(0, 256, (3, SIZE, SIZE))).astype(np.uint8)
+@pytest.fixture(scope="module")
+def pictures(keras24):
+    return keras24.formula.images(4, SIZE)
 
 
 def channels(images):
     return np.repeat(images[..., None], 3, axis=-1).astype(np.float32)
 
 
-def test_weights_come_back_bit_by_bit_with_their_description(network, tmp_path):
+def test_weights_come_back_bit_by_bit_with_their_description(network, pictures, tmp_path):
     description = replace(SMALL, classes=tuple(Diagnosis)[::-1], image="without-boundary")
     save_weights(network, description, tmp_path / "own.hdf5")
     assert describe_weights(tmp_path / "own.hdf5") == description
     classifier = load_classifier(tmp_path / "own.hdf5")
     for ours, theirs in zip(classifier.model.weights, network.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs, err_msg=theirs.path)
-    wanted = np.asarray(network(channels(pictures())))[:, ::-1]
+    wanted = np.asarray(network(channels(pictures)))[:, ::-1]
     assert np.ptp(wanted, axis=0).max() > 0.05
-    np.testing.assert_allclose(classifier(pictures()), wanted, atol=1e-6)
+    np.testing.assert_allclose(classifier(pictures), wanted, atol=1e-6)
 
 
 def test_same_weights_are_written_as_the_same_bytes_and_replace_a_file(network, tmp_path):
@@ -81,12 +81,12 @@ def test_lists_of_names_longer_than_hdf5_holds_are_cut_and_put_together(keras, t
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras, while it saves
-def test_whole_model_that_keras_3_saves_in_the_old_layout_is_read(network, tmp_path):
+def test_whole_model_that_keras_3_saves_in_the_old_layout_is_read(network, pictures, tmp_path):
     network.save(tmp_path / "whole.h5")
     # the division by sqrt(sd) is inside the variance of this network, not a layer of its own
     assert describe_weights(tmp_path / "whole.h5") == replace(SMALL, imagenet_rescaling=False)
-    found = load_classifier(tmp_path / "whole.h5")(pictures())
-    np.testing.assert_allclose(found, np.asarray(network(channels(pictures()))), atol=1e-6)
+    found = load_classifier(tmp_path / "whole.h5")(pictures)
+    np.testing.assert_allclose(found, np.asarray(network(channels(pictures))), atol=1e-6)
 
 
 @pytest.mark.parametrize("scaling", ["none", "caffe"])
@@ -105,7 +105,7 @@ def test_input_scaling_is_part_of_the_network(keras, scaling, tmp_path):
     assert describe_weights(tmp_path / "own.hdf5") == description
 
 
-def test_published_files_of_imagenet_weights_fill_the_backbone(keras, tmp_path):
+def test_published_files_of_imagenet_weights_fill_the_backbone(keras, pictures, tmp_path):
     source = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
     normalization = next(layer for layer in source.layers if isinstance(layer, keras.layers.Normalization))
     normalization.set_weights([np.array([0.5, 0.4, 0.3]), np.array([0.2, 0.25, 0.3]), np.zeros(())])
@@ -114,7 +114,7 @@ def test_published_files_of_imagenet_weights_fill_the_backbone(keras, tmp_path):
     layers = [(x.name, {f"{x.name}/{w.name}:0": np.asarray(w) for w in x.weights}) for x in source.layers]
     write_weights(path, layers, {}, "2.3.0")
     filled = build_network(replace(SMALL, imagenet_rescaling=False), path).layers[1]
-    images = channels(pictures())
+    images = channels(pictures)
     np.testing.assert_allclose(filled(images), source(images), atol=1e-5)
     rescaled = build_network(SMALL, path).layers[1]
     mean, sds = np.array([0.5, 0.4, 0.3]) * 255, np.array([0.229, 0.224, 0.225])
