@@ -38,9 +38,9 @@ def placing(name: str, replace: bool = False) -> Iterator[Path]:
     folder = models_folder()
     temporary = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(4)}"
     try:
-        temporary.mkdir(parents=True)
-        _remove_abandoned(folder)
         try:
+            temporary.mkdir(parents=True)
+            _remove_abandoned(folder)
             yield temporary
             check_free(name, replace)
             _move_into_place(temporary, folder / (taken_name(name) or name), folder / name)

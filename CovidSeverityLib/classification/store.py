@@ -101,6 +101,20 @@ def find_installed(name: str) -> InstalledModel | None:
     return None if there is None else _read_installed(models_folder() / there)
 
 
+def get_installed(name: str) -> InstalledModel:
+    """The model of that name.
+
+    Raises
+    ------
+    InputError
+        If there is none, with the command that installs it, or it is damaged.
+    """
+    model = find_installed(name)
+    if model is None:
+        raise InputError(_how_to_install(name))
+    return model
+
+
 def taken_name(name: str) -> str | None:
     """What the model of that name is called in the store; two names that differ in case only are one."""
     return next((there for there in _folder_names() if there.lower() == name.lower()), None)
@@ -249,7 +263,7 @@ def _how_to_install(name: str) -> str:
     if entry is None:
         likely = get_close_matches(name.lower(), [*known, *map(str.lower, _folder_names())], n=1)
         hint = f"is {likely[0]} meant? " if likely else ""
-        return f"no model and no file is called {name!r}; {hint}covid-severity models list shows the models"
+        return f"there is no model {name!r}; {hint}covid-severity models list shows the models"
     if entry.downloadable:
         return f"the model {entry.name} is not installed; covid-severity models download {entry.name} installs it"
     return (
