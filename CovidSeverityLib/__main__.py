@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _prepare_streams()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it reports its font cache on standard error
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports processor and missing GPU there
     arguments = _parser().parse_args(argv)
     with _stoppable(put_back=argv is not None):
         try:

@@ -18,6 +18,9 @@ opacity that is seen or missed moves several of them at once."""
 FEW_SLICES = 20
 """With fewer slices than this each is a twentieth of the vote or more; of published scans 51 to 81 were classified."""
 
+UNDECIDED_PROBABILITY = 0.5
+"""Under this the other two together are more probable. Slices vote all the same: a vote can be unanimous by a hair."""
+
 CLEAR_INVOLVEMENT_PERCENT = 1.0
 """More marked lung than this is not found in healthy lungs (at most 0.23 %, one scan and eight phantoms)."""
 
@@ -106,6 +109,15 @@ def _classifier_notes(classifier: ClassifierIdentity | None) -> Iterator[Quality
 
 
 def _probability_notes(diagnosis: PatientDiagnosis) -> Iterator[QualityNote]:
+    voted = [of_slice == diagnosis.label for of_slice in diagnosis.slice_labels]
+    mean = float(diagnosis.probabilities[voted, diagnosis.label].mean())
+    if mean < UNDECIDED_PROBABILITY:
+        label = CLASS_NAMES[diagnosis.label]
+        yield _warning(
+            "network_undecided",
+            f"The network is undecided: in the slices that voted {label}, its probability of {label} is {mean:.2f} on "
+            "average.",
+        )
     likeliest = Diagnosis(int(diagnosis.scores.argmax()))
     if likeliest != diagnosis.label:
         yield _warning(
