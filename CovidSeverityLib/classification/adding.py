@@ -12,9 +12,13 @@ from typing import Any
 from CovidSeverityLib.errors import InputError, OutputError
 from CovidSeverityLib.types import Progress
 
+from .architecture import import_keras
 from .catalogue import ModelEntry, known_models
 from .description import CLASS_NAMES, NetworkDescription
+from .keras_files import StoredNetwork, opened
+from .network import load_classifier
 from .placement import check_free, placing, write_entry
+from .recognition import RESCALING_SINCE, check_description, description_of
 from .store import BLOCK_BYTES, WEIGHTS_NAME, InstalledModel, entry_beside, models_folder
 
 STAGE = "copy"
@@ -56,12 +60,11 @@ def add_model(
     OutputError
         If the user's folder cannot be written.
     """
-    from .network import load_classifier
-
     path = Path(path)
     check_free(name, replace)
     if not path.is_file():
         raise InputError(f"no file of classifier weights at {path}")
+    import_keras()  # before a file is copied for nothing
     entry = _described(path, name, known_models() if known is None else known, network or {}, facts or {})
     with placing(name, replace) as temporary:
         copy = temporary / path.name  # the file's own name, for messages about what it holds
@@ -82,55 +85,50 @@ def _described(
     """What is known of the file, under the name that it gets."""
     theirs = next((entry for entry in known if entry.name.lower() == name.lower()), None)
     beside = entry_beside(path)
-    found, own = _network_in(path)
-    if beside is not None and own and beside.network != found:
-        raise InputError(f"{path.name} and the manifest.json beside it describe different networks")
-    if theirs is not None:
-        _check_may_be(theirs, path, found, own or beside is not None)
-        entry = theirs
-    else:
-        entry = beside or _entry_of(name, found, () if own else tuple(w for w in UNTOLD if w not in network))
-    told = theirs is not None or beside is not None or own
-    described = _with_options(entry.network, network, path.name if told else None)
+    with opened(path) as stored:
+        if theirs is not None:
+            _check_may_be(theirs, path, stored, stored.own is not None or beside is not None)
+        entry = theirs or beside or _entry_of(name, stored, network)
+        believed = theirs is not None or beside is not None or stored.own is not None
+        described = _with_options(entry.network, network, path.name if believed else None)
+        check_description(stored, described)
     return _with_facts(changed(entry, name=name, network=described), facts)
 
 
-def _entry_of(name: str, network: NetworkDescription, assumed: Sequence[str]) -> ModelEntry:
-    """An entry from the file alone; what it does not tell goes with it, to be read wherever the entry is."""
-    words = [UNTOLD[field] for field in assumed]
-    listed = f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
-    limits = f"The file does not tell the {listed}: taken to be as published." if words else None
-    return ModelEntry(name, f"{network.backbone}, added from a file", network, limits=limits)
+def _entry_of(name: str, stored: StoredNetwork, given: Mapping[str, Any]) -> ModelEntry:
+    """An entry from the file alone; what had to be guessed goes with it, to be read wherever the entry is."""
+    network = description_of(stored)
+    limits = []
+    if stored.own is None:
+        told = {*given, *(("size_px",) if stored.config is not None else ())}
+        words = [word for field, word in UNTOLD.items() if field not in told]
+        if words:
+            listed = f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
+            limits.append(f"The file does not tell the {listed}: taken to be as published.")
+        if network.imagenet_rescaling and stored.config is None:
+            limits.append("Its training is taken to have begun with ImageNet's weights.")
+    return ModelEntry(name, f"{network.backbone}, added from a file", network, limits=" ".join(limits) or None)
 
 
-def _network_in(path: Path) -> tuple[NetworkDescription, bool]:
-    """The network in a file, and whether the file itself says so: otherwise image, size and classes are guesses."""
-    from .keras_files import opened
-    from .network import describe_weights
-
-    with opened(path) as stored:
-        own = stored.own is not None
-    return describe_weights(path), own
-
-
-def _check_may_be(entry: ModelEntry, path: Path, found: NetworkDescription, described: bool) -> None:
-    """Refuse a file that cannot be the model of the manifest, as far as that is known without its checksum."""
+def _check_may_be(entry: ModelEntry, path: Path, stored: StoredNetwork, described: bool) -> None:
+    """Refuse a file that cannot be the model of the manifest, as far as can be told before its checksum is."""
     if entry.sha256 is not None:
         size = path.stat().st_size
         if entry.size_bytes not in (None, size):
             raise InputError(
                 f"{path.name} is not the model {entry.name}: it has {size} bytes, expected {entry.size_bytes}"
             )
-        return
-    if described:
+    elif described:
         raise InputError(
             f"{path.name} says of itself what it is, and {entry.name} is the name of somebody else's model; "
             "add it under another name"
         )
-    for what in ("backbone", "imagenet_rescaling"):
-        wanted, there = getattr(entry.network, what), getattr(found, what)
-        if there != wanted:
-            raise InputError(f"{path.name} is not the model {entry.name}: {what} is {there}, expected {wanted}")
+    elif description_of(stored).imagenet_rescaling and not entry.network.imagenet_rescaling:
+        since = ".".join(map(str, RESCALING_SINCE))
+        raise InputError(
+            f"{path.name} is not the model {entry.name} as it was published: it is from Keras {since} or newer, with "
+            "which the same weights may mean another network; add the original file"
+        )
 
 
 def _with_options(network: NetworkDescription, given: Mapping[str, Any], told_by: str | None) -> NetworkDescription:

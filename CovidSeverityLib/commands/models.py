@@ -68,16 +68,17 @@ def _add_add(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "install a model from a file of weights",
         "Copy a file of Keras weights (.hdf5, .h5) to the models, once it has proved to hold a network of ours. What "
         "it is comes from the file or a manifest.json beside it, as training writes them; for other files, as "
-        'published unless the options say otherwise. Needs TensorFlow: pip install "covid-severity[classify]".',
+        "published unless the options say otherwise. Needs TensorFlow (extra classify).",
     )
     parser.add_argument("file", metavar="FILE", help="file of weights, or whole model, as Keras 2 saves it")
     parser.add_argument("--as", dest="name", metavar="NAME", required=True, help="name that the model gets")
     _add_replace(parser)
     _add_manifest(parser)
     known = parser.add_argument_group("what the file cannot tell")
-    known.add_argument("--backbone", choices=BACKBONES, metavar="NAME", help=", ".join(BACKBONES))
+    known.add_argument("--backbone", choices=BACKBONES, metavar="NAME", help=f"one of {', '.join(BACKBONES)}")
     known.add_argument("--size", type=int, metavar="PX", help="edge of the images that it was trained on")
-    known.add_argument("--image", choices=tuple(CLASSIFICATION_IMAGES), help="kind of the images")
+    images = tuple(CLASSIFICATION_IMAGES)
+    known.add_argument("--image", choices=images, metavar="NAME", help=f"kind of the images: {', '.join(images)}")
     known.add_argument(
         "--classes", metavar="A,B,C", help=f"meaning of its outputs, in order: {','.join(CLASS_NAMES.values())}"
     )
