@@ -130,7 +130,7 @@ def test_option_that_contradicts_the_file_is_refused(own):
 
 
 def test_option_that_contradicts_the_weights_is_refused(foreign):
-    with pytest.raises(InputError, match="backbone 'EfficientNetB0', not 'EfficientNetB5'"):
+    with pytest.raises(InputError, match=r"saved-model-05\.hdf5 .* EfficientNetB0 .*EfficientNetB5"):
         add_model(foreign, "theirs", network={"backbone": "EfficientNetB5"})
     assert left() == []
 
@@ -148,7 +148,7 @@ def test_manifest_beside_the_file_that_is_about_another_says_nothing(foreign):
 
 def test_manifest_that_contradicts_the_file_is_refused(own):
     write_manifest([entry(own, network=replace(OWN, image="as-published"))], own.with_name("manifest.json"))
-    with pytest.raises(InputError, match=r"own\.hdf5 does not match its description: classification image"):
+    with pytest.raises(InputError, match=r"own\.hdf5 .* classification image"):
         add_model(own, "mine")
 
 
@@ -268,13 +268,7 @@ def test_command_says_what_is_guessed(program, foreign):
         (("--as", "mine", "--classes", "CAP,CAP,normal"), "3 classes (CAP, CAP, normal)"),
         (("--as", "mine", "--size", "8"), "images of 8 pixels"),
         (("--as", "mine", "--licence", " "), "licence of the model mine is ' '; a text is needed"),
-        (
-            (
-                "--as",
-                "published-b5",
-            ),
-            "backbone 'EfficientNetB0', not 'EfficientNetB5'",
-        ),
+        (("--as", "published-b5"), "backbone EfficientNetB0"),
     ],
 )
 def test_bad_options_end_with_status_2_and_one_sentence(program, foreign, options, sentence):

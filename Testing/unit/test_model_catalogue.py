@@ -114,10 +114,7 @@ def test_entry_that_cannot_be_used_is_told_and_the_schema_agrees(read, changes, 
         ({"models": []}, "has the schema version None; this program reads 1"),
         ({"schema_version": 2, "models": []}, "has the schema version 2; this program reads 1"),
         ({"schema_version": 1, "models": [3]}, "holds a model that is no object"),
-        (
-            {"schema_version": 1, "models": [FULL.as_dict(), {**FULL.as_dict(), "name": "Hospital-B0"}]},
-            "more than once",
-        ),
+        ({"schema_version": 1, "models": [{**FULL.as_dict(), "name": n} for n in ("Ab", "aB")]}, "Ab more than once"),
     ],
 )
 def test_file_that_is_no_manifest_is_told(read, content, sentence):

@@ -254,6 +254,14 @@ def test_table_fits_the_terminal(program, monkeypatch, columns):
     assert "a-name-of-a-model-that-is-as-long-as" in folded.replace("\n", "")
 
 
+def test_table_that_goes_to_a_pipe_is_not_folded(program, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    install("a" * 64)
+    lines = program("models", "list").out.splitlines()
+    assert lines[1].split()[:2] == ["a" * 64, "installed"]
+    assert lines[1].endswith("7 bytes")
+
+
 def test_json_holds_all_that_is_known(program):
     path = install()
     listed = json.loads(program("models", "list", "--json").out)
