@@ -101,6 +101,7 @@ def test_rule_that_leans_to_infection_is_named_where_it_decided(factory):
 def test_vote_without_a_lean_takes_infection_on_a_tie():
     assert even_label([NORMAL, COVID19, NORMAL, COVID19, NORMAL, COVID19][::-1]) == COVID19
     assert even_label([CAP, NORMAL]) == CAP
+    assert even_label([NORMAL, COVID19, NORMAL]) == NORMAL  # 1.4 against 1.0
     assert even_label([NORMAL, NORMAL, COVID19]) == NORMAL
 
 

@@ -122,6 +122,29 @@ def test_scan_whose_middle_shows_no_lung_keeps_its_severity_and_says_why_it_has_
         classify(volume, LitPart(), lungs=masks["lungs"])
 
 
+class Constant(LitPart):
+    """The same diagnosis for every slice."""
+
+    def __init__(self, label):
+        self.label = label
+
+    def __call__(self, images):
+        answer = np.full((len(images), 3), 0.05, np.float32)
+        answer[:, self.label] = 0.9
+        return answer
+
+
+@pytest.mark.parametrize("infected", [True, False])
+@pytest.mark.parametrize("label", list(Diagnosis))
+def test_diagnosis_is_held_against_what_is_marked(factory, infected, label):
+    chest = factory.make_chest(infected=infected)
+    masks = {"lungs": LungSegmentation(chest.lungs, "given"), "lobes": LobeSegmentation(chest.lobes, "given", False)}
+    result = analyze(factory.make_volume(chest.hu), **masks, classifier=Constant(label))
+    assert result.infection_percent > 2 if infected else result.infection_percent < 0.1
+    contradicted = any(note.code == "diagnosis_contradicts_infection" for note in result.quality)
+    assert contradicted == (infected == (label == Diagnosis.NORMAL))
+
+
 def test_classifier_without_an_answer_is_no_result(coarse_phantom, lungs):
     with pytest.raises(InputError, match="the classifier lit part answered values that are no probabilities"):
         classify(coarse_phantom.volume, Silent(), lungs=lungs)
