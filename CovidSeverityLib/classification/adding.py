@@ -19,7 +19,7 @@ from .keras_files import StoredNetwork, opened
 from .network import load_classifier
 from .placement import check_free, placing, write_entry
 from .recognition import RESCALING_SINCE, check_description, description_of
-from .store import BLOCK_BYTES, WEIGHTS_NAME, InstalledModel, entry_beside, models_folder
+from .store import WEIGHTS_NAME, InstalledModel, blocks_of, entry_beside, models_folder
 
 STAGE = "copy"
 """Name of this stage in progress calls, which count bytes."""
@@ -165,8 +165,8 @@ def _copy(path: Path, copy: Path, progress: Progress | None) -> tuple[str, int]:
             f"{free / 1e6:,.0f} MB are free"
         )
     digest, done = hashlib.sha256(), 0
-    with path.open("rb") as source, copy.open("wb") as target:
-        while block := source.read(BLOCK_BYTES):
+    with copy.open("wb") as target:
+        for block in blocks_of(path):
             target.write(block)
             digest.update(block)
             done += len(block)

@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 from CovidSeverityLib.errors import DownloadError, InputError, OutputError
 from CovidSeverityLib.types import Progress
 
-from .catalogue import ModelEntry, safe_address
+from .catalogue import ModelEntry, check_name, safe_address
 from .placement import check_free, placing, write_entry
 from .store import WEIGHTS_NAME, InstalledModel, models_folder, sha256_of
 
@@ -91,7 +91,14 @@ def kept_bytes(entry: ModelEntry) -> int:
 
 
 def discard_download(name: str) -> bool:
-    """Delete what is left of a download that was broken off; whether there was anything."""
+    """Delete what is left of a download that was broken off; whether there was anything.
+
+    Raises
+    ------
+    InputError
+        If no model can have this name.
+    """
+    check_name(name)
     part, about = _part_paths(name)
     there = part.exists()
     for path in (part, about):
@@ -240,7 +247,7 @@ def _response(session: Session, part: _Part, have: int, version: str | None) -> 
     answer = f"{_shown(part.entry.url)} answers {response.status_code} {response.reason}"
     response.close()
     if response.status_code in SERVER_TROUBLE:
-        raise DownloadError(f"{answer}, again and again; {_going_on(part)}")
+        raise DownloadError(f"{answer}, again and again{_going_on(part)}")
     raise InputError(f"{answer}; the manifest's address of the model {part.entry.name} is wrong or out of date")
 
 
@@ -321,12 +328,13 @@ def _broken(part: _Part, error: Exception | None) -> str:
         reason = f"{address} cannot be reached"
     else:
         reason = f"{address} cannot be fetched ({type(error).__name__})"
-    return f"{reason}; {_going_on(part)}"
+    return f"{reason}{_going_on(part)}"
 
 
 def _going_on(part: _Part) -> str:
+    """What to add to a message where a later try need not begin anew."""
     have, version = part.kept()
     if not have or not version:
-        return f"nothing of the model {part.entry.name} is there to go on from"
+        return ""
     kept = f"{have / 1e6:.1f} of {part.entry.size_bytes / 1e6:.1f} MB"
-    return f"{kept} of the model {part.entry.name} are kept, and the same command goes on from there"
+    return f"; {kept} of the model {part.entry.name} are kept, and the same command goes on from there"

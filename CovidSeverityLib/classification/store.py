@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -192,24 +192,28 @@ def remove_model(name: str) -> Path:
     return folder
 
 
-def sha256_of(path: Path, block_read: Callable[[int], object] | None = None) -> str:
-    """Checksum of a file, 64 hexadecimal digits; ``block_read`` is told the bytes of every block.
+def sha256_of(path: Path) -> str:
+    """Checksum of a file, 64 hexadecimal digits; raises what :func:`blocks_of` raises."""
+    digest = hashlib.sha256()
+    for block in blocks_of(path):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def blocks_of(path: Path) -> Iterator[bytes]:
+    """What a file holds, :data:`BLOCK_BYTES` at a time.
 
     Raises
     ------
     InputError
         If it cannot be read.
     """
-    digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
             while block := file.read(BLOCK_BYTES):
-                digest.update(block)
-                if block_read is not None:
-                    block_read(len(block))
+                yield block
     except OSError as error:
         raise InputError(f"{path.name} cannot be read: {error.strerror or error}") from error
-    return digest.hexdigest()
 
 
 def _folder_names() -> list[str]:

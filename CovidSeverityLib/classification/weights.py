@@ -72,9 +72,9 @@ def fill(model: Any, stored: StoredNetwork, description: NetworkDescription) -> 
     layers = dense_layers(model)
     if len(stored.dense) != len(layers):
         raise InputError(f"{refusal}: it has {len(stored.dense)} dense layers, not {len(layers)}")
-    _assign(_variables(backbone_of(model)), stored.backbone, stored.name, refusal)
-    for layer, arrays in zip(layers, stored.dense, strict=True):
-        _assign({w.name: w for w in layer.weights}, arrays, stored.name, f"{refusal}: dense layer")
+    _assign(_variables(backbone_of(model)), stored.backbone, stored.name, f"{refusal}: in the backbone")
+    for n, (layer, arrays) in enumerate(zip(layers, stored.dense, strict=True), start=1):
+        _assign({w.name: w for w in layer.weights}, arrays, stored.name, f"{refusal}: in dense layer {n}")
     variance = stored.backbone.get(VARIANCE)
     settle_normalization(
         model, description.imagenet_rescaling, None if variance is None else read_array(variance, stored.name)
@@ -126,13 +126,13 @@ def _assign(variables: Mapping[str, Any], arrays: Mapping[str, Any], file: str, 
     different = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     if different:
         name = different[0]
-        raise InputError(f"{refusal} differs in {name}, {_shape(theirs, name)} where {_shape(ours, name)} is needed")
+        raise InputError(f"{refusal}, {_shape(theirs, name)} for {name}, where {_shape(ours, name)} is needed")
     for name, variable in variables.items():
         variable.assign(read_array(arrays[name], file))
 
 
 def _shape(shapes: Mapping[str, tuple[int, ...]], name: str) -> str:
-    return f"shape {shapes[name]}" if name in shapes else "nothing"
+    return f"an array {shapes[name]}" if name in shapes else "nothing"
 
 
 def _keras_backbone(description: NetworkDescription) -> Any:  # noqa: ANN401

@@ -195,11 +195,12 @@ def download(arguments: argparse.Namespace) -> None:
 
 def remove(arguments: argparse.Namespace) -> None:
     """Run ``models remove``."""
-    left = discard_download(arguments.name)
-    if taken_name(arguments.name) is None and left:
+    if taken_name(arguments.name) is not None:
+        sys.stdout.write(f"{remove_model(arguments.name)} is deleted\n")
+    elif discard_download(arguments.name):
         sys.stdout.write(f"What was left of the download of {arguments.name} is deleted\n")
     else:
-        sys.stdout.write(f"{remove_model(arguments.name)} is deleted\n")
+        raise InputError(f"no model {arguments.name} is installed; covid-severity models list shows those that are")
 
 
 def _known(arguments: argparse.Namespace) -> tuple[ModelEntry, ...]:

@@ -38,7 +38,7 @@ def rebuild(variant, path):
         for name, attributes in stored["groups"].items():
             group = file.require_group(name)
             for key, attribute in attributes.items():
-                group.attrs[key] = _value(attribute)
+                _set_attribute(group, key, attribute)
         for name, (shape, kind) in stored["arrays"].items():
             optimiser = name.startswith("optimizer_weights")
             values = np.zeros(shape) if optimiser else formula.weight(name, tuple(shape), found)
@@ -59,8 +59,11 @@ def fill(model, backbone, size):
                 layer.finalize_state()
 
 
-def _value(attribute):
+def _set_attribute(group, key, attribute):
     value, kind = attribute["value"], attribute["type"]
     if isinstance(value, list):
-        return np.array([v.encode() for v in value], dtype=kind)
-    return np.bytes_(value.encode()) if kind == "bytes" else value
+        group.attrs[key] = np.array([v.encode() for v in value], dtype=kind)
+    elif kind == "fixed":
+        group.attrs[key] = np.bytes_(value.encode())
+    else:
+        group.attrs.create(key, value, dtype=h5py.string_dtype(kind))

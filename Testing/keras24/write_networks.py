@@ -115,7 +115,7 @@ def layout(path):
         if isinstance(node, h5py.Dataset):
             arrays[name] = [list(node.shape), str(node.dtype)]
         else:
-            groups[name] = {key: _plain(value) for key, value in node.attrs.items()}
+            groups[name] = {key: _plain(node, key) for key in node.attrs}
 
     with h5py.File(str(path), "r") as file:
         visit("/", file)
@@ -123,12 +123,14 @@ def layout(path):
     return {"groups": groups, "arrays": arrays}
 
 
-def _plain(value):
+def _plain(node, key):
     """Text, or a list of texts, with the type that HDF5 has them in."""
+    value, stored = node.attrs[key], h5py.h5a.open(node.id, key.encode()).get_type()
     if isinstance(value, np.ndarray):
         return {"type": str(value.dtype), "value": [v.decode() for v in value]}
-    kind = "bytes" if isinstance(value, bytes) else "str"
-    return {"type": kind, "value": value.decode() if kind == "bytes" else str(value)}
+    charset = "utf-8" if stored.get_cset() == h5py.h5t.CSET_UTF8 else "ascii"
+    kind = charset if stored.is_variable_str() else "fixed"
+    return {"type": kind, "value": value.decode() if isinstance(value, bytes) else str(value)}
 
 
 def main(arguments):

@@ -129,10 +129,11 @@ def test_option_that_contradicts_the_file_is_refused(own):
     assert left() == []
 
 
-def test_option_that_contradicts_the_weights_is_refused(foreign):
+def test_option_that_contradicts_the_weights_is_refused_before_anything_is_copied(foreign):
+    seen = []
     with pytest.raises(InputError, match=r"saved-model-05\.hdf5 .* EfficientNetB0 .*EfficientNetB5"):
-        add_model(foreign, "theirs", network={"backbone": "EfficientNetB5"})
-    assert left() == []
+        add_model(foreign, "theirs", network={"backbone": "EfficientNetB5"}, progress=lambda *call: seen.append(call))
+    assert seen == left() == []
 
 
 def test_manifest_beside_the_file_says_what_it_is(foreign):
@@ -154,6 +155,7 @@ def test_manifest_that_contradicts_the_file_is_refused(own):
 
 def test_name_of_the_manifest_needs_its_file(foreign):
     known = [entry(foreign, network=OWN)]
+    write_manifest([entry(foreign, licence="MIT")], foreign.with_name("manifest.json"))  # has less to say
     assert add_model(foreign, "THEIRS", known).entry == replace(known[0], name="THEIRS")
     wanted, found = "0" * 64, sha256(foreign)
     with pytest.raises(InputError, match=f"saved-model-05.hdf5 is not the model other: .* {found}, expected {wanted}"):
@@ -193,6 +195,17 @@ def test_weights_of_newer_keras_are_said_to_be_a_guess(foreign):
     added = add_model(foreign, "theirs").entry
     assert added.network.imagenet_rescaling
     assert added.limits.endswith("Its training is taken to have begun with ImageNet's weights.")
+
+
+def test_network_that_cannot_be_filled_leaves_nothing(own):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(own, "r+") as file:
+        (group,) = (group for name, group in file.items() if name.startswith("efficientnet"))
+        del group["stem_bn/gamma:0"]
+        group["stem_bn/gamma:0"] = np.ones(7, dtype=np.float32)
+    with pytest.raises(InputError, match=r"own\.hdf5 .*stem_bn"):
+        add_model(own, "mine")
+    assert left() == []
 
 
 def test_truncated_file_leaves_nothing(foreign):

@@ -167,6 +167,13 @@ def test_nothing_outside_the_folder_is_removed(name):
     assert left() == ["mine"]
 
 
+def test_program_removes_nothing_outside_the_folder(program, tmp_path):
+    install()
+    (tmp_path / "x.part").write_bytes(b"somebody's")
+    assert program("models", "remove", "/../x").status == 2
+    assert (tmp_path / "x.part").exists()
+
+
 def test_failure_leaves_the_model_that_was_there():
     path = install()
     with pytest.raises(KeyboardInterrupt):
