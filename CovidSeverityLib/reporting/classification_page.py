@@ -95,7 +95,8 @@ def _draw_tiles(figure: Figure, found: ClassifiedCt) -> None:
         panels.draw_view(upper, view, title, note)
         lower = figure.add_axes((left, TILES_BOTTOM, width, height))
         overlay = attention_colours(attention_on(view, seen.attention, found))
-        panels.draw_view(lower, view, f"{n + 1}   Grad-CAM", "", overlay=overlay, outlines=False)
+        empty = "" if seen.attention.any() else "no place speaks for it"
+        panels.draw_view(lower, view, f"{n + 1}   Grad-CAM", empty, overlay=overlay, outlines=False)
 
 
 def _draw_legend(figure: Figure, found: ClassifiedCt) -> None:

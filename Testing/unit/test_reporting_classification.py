@@ -176,6 +176,13 @@ def test_page_says_what_was_found_by_what_and_what_it_is_not(factory):
         assert said in " ".join(text.split())
 
 
+def test_slice_in_which_no_place_speaks_for_the_diagnosis_says_so(factory):
+    said = "no place speaks for it"
+    assert said not in texts_of(drawn(ClassifiedCt.of(factory.make_diagnosed())))
+    empty = factory.make_diagnosed(attention=np.zeros((4, 4), np.float32))
+    assert texts_of(drawn(ClassifiedCt.of(empty))).count(said) == len(empty.classification.evidence)
+
+
 def unusual(factory, case):
     chest = factory.make_chest((8, 24, 32))
     if case == "one slice":
