@@ -95,7 +95,8 @@ def _draw_tiles(figure: Figure, found: ClassifiedCt) -> None:
         panels.draw_view(upper, view, title, note)
         lower = figure.add_axes((left, TILES_BOTTOM, width, height))
         overlay = attention_colours(attention_on(view, seen.attention, found))
-        panels.draw_view(lower, view, f"{n + 1}   Grad-CAM", "", overlay=overlay, outlines=False)
+        empty = "" if seen.attention.any() else "no place speaks for it"
+        panels.draw_view(lower, view, f"{n + 1}   Grad-CAM", empty, overlay=overlay, outlines=False)
 
 
 def _draw_legend(figure: Figure, found: ClassifiedCt) -> None:
@@ -138,8 +139,8 @@ def _draw_rule(figure: Figure) -> None:
     """Under the bars of the vote: its rule, and what Grad-CAM is not."""
     rule = f"{VOTE_DEFINITION}. Probabilities are not calibrated."
     cam = (
-        "Grad-CAM shows, coarsely, which places of the image raised the network's answer; it does not show that the "
-        "answer is right, and it marks no lesion."
+        "The network does not see the CT, but an image made of it that shows the dense parts of the lungs. Grad-CAM "
+        "shows, coarsely, which places of it raised the answer, not that the answer is right; it marks no lesion."
     )
     lines = [*textwrap.wrap(rule, RULE_COLUMNS), *textwrap.wrap(cam, RULE_COLUMNS)]
     figure.text(
