@@ -1,13 +1,16 @@
 """The Keras network of a description, untrained: a backbone as one layer, its mean, and dense layers.
 
 TensorFlow is imported when a network is built and not before. The first import writes lines of TensorFlow's own about
-the processor to standard error.
+the processor to standard error, unless the environment has :data:`HUSHED`.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,13 @@ IMAGENET_SDS = (0.229, 0.224, 0.225)
 """Standard deviations of ImageNet's channels, of the range 0-1; by their roots Keras divides the normalised image once
 more in an EfficientNet that is built with ``weights="imagenet"`` (TensorFlow issue 49930)."""
 
+STANDARD_ERROR = 2
+"""Number of the file."""
+
+HUSHED = ("TF_CPP_MIN_LOG_LEVEL", "3")
+"""Variable and value of the environment that ask TensorFlow for silence, as the command line does. TensorFlow heeds
+them once it has started; what it says before that is dropped here. Another value shows all of it."""
+
 CAFFE_MEANS = (103.939, 116.779, 123.68)
 """ImageNet's means of blue, green and red, of the range 0-255 (``keras.applications.resnet.preprocess_input``)."""
 
@@ -35,14 +45,36 @@ def import_keras() -> Any:  # noqa: ANN401 - a module that need not be there
         If TensorFlow is not installed, or Keras is set to run on something else.
     """
     try:
-        import keras
-        import tensorflow  # noqa: F401 - Keras may be there without it
+        with _start_hushed():
+            import keras
+            import tensorflow  # noqa: F401 - Keras may be there without it
     except ImportError as error:
         raise InputError(MISSING_TENSORFLOW) from error
     if keras.backend.backend() != "tensorflow":
         running = keras.backend.backend()
         raise InputError(f"Keras runs on {running} here; classification needs KERAS_BACKEND=tensorflow")
     return keras
+
+
+@contextmanager
+def _start_hushed() -> Iterator[None]:
+    """Drop what is written to standard error while TensorFlow starts, where the environment asks for silence."""
+    name, silent = HUSHED
+    if "tensorflow" in sys.modules or os.environ.get(name) != silent:
+        yield
+        return
+    try:
+        shown = os.dup(STANDARD_ERROR)
+    except OSError:  # a program without a terminal may have none
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), STANDARD_ERROR)
+        yield
+    finally:
+        os.dup2(shown, STANDARD_ERROR)
+        os.close(shown)
 
 
 @contextmanager

@@ -144,6 +144,11 @@ class PatientDiagnosis:
         return self.vote.label
 
     @property
+    def mean_probabilities(self) -> NDArray[np.float64]:
+        """(3,) mean over the slices that voted, each counting the same and for every diagnosis the same."""
+        return self.probabilities.mean(axis=0, dtype=np.float64)
+
+    @property
     def scores(self) -> NDArray[np.float64]:
         """(3,) the soft form of the vote: probabilities weighted like votes and summed over slices; they sum to 1.
 

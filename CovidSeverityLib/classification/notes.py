@@ -11,6 +11,9 @@ from .description import CLASS_NAMES
 from .diagnosis import ClassifierIdentity, PatientDiagnosis
 from .voting import even_label
 
+CONTRADICTION = "diagnosis_contradicts_infection"
+"""Code of the note that matters most: one of the two results is wrong."""
+
 CLOSE_VOTE_PERCENT = 10.0
 """A vote is close if another label needs no more of its weight than this to go over. Neighbouring slices look alike: an
 opacity that is seen or missed moves several of them at once."""
@@ -59,7 +62,7 @@ def contradiction_notes(
         return ()
     return (
         _warning(
-            "diagnosis_contradicts_infection",
+            CONTRADICTION,
             f"Diagnosis and severity contradict each other: the network says {CLASS_NAMES[diagnosis.label]}, and "
             f"{marked} of the lungs is marked as infected. One of them is wrong; look at the slices.",
         ),
@@ -118,12 +121,12 @@ def _probability_notes(diagnosis: PatientDiagnosis) -> Iterator[QualityNote]:
             f"The network is undecided: in the slices that voted {label}, its probability of {label} is {mean:.2f} on "
             "average.",
         )
-    likeliest = Diagnosis(int(diagnosis.scores.argmax()))
+    likeliest = Diagnosis(int(diagnosis.mean_probabilities.argmax()))
     if likeliest != diagnosis.label:
         yield _warning(
             "diagnosis_not_most_probable",
             f"The vote says {CLASS_NAMES[diagnosis.label]}, but the largest mean probability is that of "
-            f"{CLASS_NAMES[likeliest]} ({diagnosis.scores[likeliest]:.2f}).",
+            f"{CLASS_NAMES[likeliest]} ({diagnosis.mean_probabilities[likeliest]:.2f}).",
         )
     yield QualityNote(
         "probabilities_uncalibrated",

@@ -42,10 +42,13 @@ def add_classifier_option(parser: argparse.ArgumentParser, optional: bool) -> No
 def choose_classifier(asked: str | None) -> ChosenClassifier:
     """Load the classifier that was asked for; None takes an installed one where it is clear which.
 
+    An installed one that was not asked for and cannot be used (its file has changed, TensorFlow is not installed) is a
+    reason to leave the diagnosis open, not to do without the severity.
+
     Raises
     ------
     InputError
-        If what was asked for, or what is installed, cannot be used.
+        If what was asked for cannot be used.
     """
     if asked is not None:
         if asked == SWITCHED_OFF:
@@ -59,7 +62,7 @@ def choose_classifier(asked: str | None) -> ChosenClassifier:
     try:
         return ChosenClassifier(open_classifier(usual))
     except InputError as error:
-        raise InputError(f"{error} (the installed model {usual} is used unless --classifier says otherwise)") from error
+        return ChosenClassifier(None, f"The installed model {usual} cannot be used: {error}.")
 
 
 def _several(names: list[str]) -> str:

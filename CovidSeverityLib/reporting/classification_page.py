@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.evidence import DECIDING_SLICES
+from CovidSeverityLib.classification.notes import CONTRADICTION
 from CovidSeverityLib.classification.voting import VOTE_DEFINITION
 from CovidSeverityLib.results import ClassifiedCt
 from CovidSeverityLib.types import DIAGNOSIS_NAMES, Opacity
@@ -157,7 +158,8 @@ def _draw_rule(figure: Figure) -> None:
 
 def _draw_footer(figure: Figure, found: ClassifiedCt) -> None:
     where = "classification.json" if found.infection is None else "report.json"
-    last_first = reversed(found.quality)  # those on the diagnosis come last in an analysis
+    last_first = list(reversed(found.quality))  # those on the diagnosis come last in an analysis
+    last_first.sort(key=lambda note: note.code != CONTRADICTION)
     for n, (line, warning) in enumerate(note_lines(last_first, NOTE_COLUMNS, NOTE_LINES, where)):
         colour = "#8A4B00" if warning else panels.MUTED
         y = 0.086 - 0.0155 * n

@@ -111,7 +111,7 @@ def _counts(tenths: dict[Diagnosis, int]) -> str:
 
 def draw_vote(axes: Axes, diagnosis: PatientDiagnosis) -> None:
     """A bar for every diagnosis: its weight in the vote, with its mean probability behind it."""
-    vote, shares = diagnosis.vote, rounded_shares(diagnosis.scores, 2)
+    vote, shares = diagnosis.vote, rounded_shares(diagnosis.mean_probabilities, 2)
     axes.set(xlim=(0, vote.total), ylim=(len(Diagnosis) - 0.4, -0.6), yticks=[])
     for row, which in enumerate(reversed(Diagnosis)):
         weight, won = vote.weights[which], which == diagnosis.label

@@ -23,8 +23,7 @@ MEAN_DECIMALS = 4
 """Of the mean probabilities: more say nothing."""
 
 PROBABILITIES_DEFINITION = (
-    "The network's probabilities, weighted like votes and summed over the slices; not calibrated: no patient's chance "
-    "of a disease"
+    "Mean of the network's probabilities over the slices that voted; not calibrated: no patient's chance of a disease"
 )
 
 
@@ -37,7 +36,7 @@ def classification_fields(diagnosis: PatientDiagnosis, z_mm: Sequence[float]) ->
     z_mm : LPS z of every slice of the CT.
     """
     vote = diagnosis.vote
-    means = rounded_shares(diagnosis.scores, MEAN_DECIMALS)
+    means = rounded_shares(diagnosis.mean_probabilities, MEAN_DECIMALS)
     return {
         "label": CLASS_NAMES[diagnosis.label],
         "name": DIAGNOSIS_NAMES[diagnosis.label],

@@ -32,7 +32,7 @@ def classification_text(found: ClassifiedCt) -> str:
 def diagnosis_lines(diagnosis: PatientDiagnosis) -> list[str]:
     """The diagnosis with its votes and probabilities, and who says so."""
     vote, known = diagnosis.vote, diagnosis.classifier
-    shares = rounded_shares(diagnosis.scores, 2)
+    shares = rounded_shares(diagnosis.mean_probabilities, 2)
     votes = ", ".join(f"{CLASS_NAMES[d]} {vote.weights[d]:.1f}" for d in reversed(Diagnosis))
     means = ", ".join(f"{CLASS_NAMES[d]} {shares[d]:.2f}" for d in reversed(Diagnosis))
     by = "" if known is None else f" by {known.name} (SHA-256 {known.sha256[:12]})"

@@ -123,9 +123,9 @@ def test_few_slices_are_warned_of(factory, count, said):
 def test_label_that_is_not_the_most_probable_is_told_with_the_one_that_is(factory):
     rows = [(0.1, 0.4, 0.5)] * 16 + [(0.0, 1.0, 0.0)] * 14
     diagnosis = factory.make_diagnosis([rows[n] for n in np.random.default_rng(1).permutation(30)])
-    assert (diagnosis.label, diagnosis.scores.argmax()) == (COVID19, CAP)
+    assert (diagnosis.label, diagnosis.mean_probabilities.argmax()) == (COVID19, CAP)
     note = codes(classification_notes(diagnosis))["diagnosis_not_most_probable"]
-    assert f"largest mean probability is that of CAP ({diagnosis.scores[CAP]:.2f})" in note.message
+    assert f"largest mean probability is that of CAP ({diagnosis.mean_probabilities[CAP]:.2f})" in note.message
 
 
 @pytest.mark.parametrize(("probability", "said"), [(0.36, True), (0.49, True), (0.51, False)])

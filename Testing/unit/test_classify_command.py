@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import sys
 
 import jsonschema
@@ -82,12 +83,17 @@ def test_reason_is_told_where_there_is_no_classifier(store, installed, asked, re
     assert (chosen.classifier, chosen.reason) == (None, reason)
 
 
-def test_installed_model_that_cannot_be_used_is_an_error_with_the_way_around_it(store, tmp_path):
+def test_installed_model_that_cannot_be_used_leaves_the_diagnosis_open(store, tmp_path, program):
     store("one")
     (tmp_path / "models" / "one" / WEIGHTS_NAME).write_bytes(b"changed")
-    with pytest.raises(InputError, match=r"has changed.*\(the installed model one is used unless --classifier says"):
-        choose_classifier(None)
-    assert choose_classifier("none").classifier is None
+    chosen = choose_classifier(None)
+    assert chosen.classifier is None
+    assert re.match(r"The installed model one cannot be used: .*has changed.*[^.]\.$", chosen.reason)
+    with pytest.raises(InputError, match="has changed"):
+        choose_classifier("one")
+    refused = program("classify", tmp_path)
+    assert (refused.status, refused.out) == (2, "")
+    assert "nothing to classify with: the installed model one cannot be used: " in refused.err
 
 
 # What is refused

@@ -169,6 +169,14 @@ def patient(rows):
     return PatientDiagnosis(tuple(range(len(rows))), np.array(rows, dtype=np.float32))
 
 
+def test_mean_probabilities_favour_no_diagnosis_and_no_slice():
+    rows = np.array([(0.2, 0.3, 0.5)] * 3 + [(0.5, 0.3, 0.2)] * 3, dtype=np.float32)
+    result = PatientDiagnosis(tuple(range(6)), rows)
+    np.testing.assert_allclose(result.mean_probabilities, (0.35, 0.3, 0.35), rtol=1e-6)
+    even = PatientDiagnosis(tuple(range(9)), np.full((9, 3), 1 / 3, dtype=np.float32))
+    np.testing.assert_allclose(even.mean_probabilities, 1 / 3, rtol=1e-6)
+
+
 def test_scores_weigh_probabilities_like_votes():
     """Three slices: the middle one counts 1, the others 0.5 for normal and 0.7 for the rest."""
     result = patient([[0.5, 0.5, 0.0], [0.25, 0.25, 0.5], [0.0, 0.0, 1.0]])

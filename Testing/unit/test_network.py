@@ -374,3 +374,11 @@ def test_library_does_not_import_tensorflow_by_itself():
     imports = "import sys, CovidSeverityLib.classification.network"
     check = "assert not {'tensorflow', 'keras', 'h5py'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", f"{imports}; {check}"], check=False).returncode == 0
+
+
+def test_tensorflow_starts_without_a_word_where_the_program_asks_for_silence(keras):
+    starts = "from CovidSeverityLib.classification.architecture import import_keras; import_keras(); import sys; "
+    command = [sys.executable, "-c", starts + "print('heard', file=sys.stderr)"]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert (run.stdout, run.stderr) == ("", "heard\n")

@@ -27,7 +27,7 @@ from CovidSeverityLib.reporting.classification_panels import MOST_OPAQUE, attent
 from CovidSeverityLib.reporting.classification_report import rounded_shares, write_classification_report
 from CovidSeverityLib.reporting.page import PAGE_INCHES
 from CovidSeverityLib.results import ClassifiedCt
-from CovidSeverityLib.types import DIAGNOSIS_NAMES, Diagnosis, Side
+from CovidSeverityLib.types import DIAGNOSIS_NAMES, Diagnosis, NoteSeverity, QualityNote, Side
 
 HARDLY = 1e-6
 """Attention that is not to be seen and yet not none."""
@@ -78,7 +78,7 @@ def test_report_says_what_the_diagnosis_holds(factory):
     assert names[told["label"]] == diagnosis.label
     assert told["name"] == DIAGNOSIS_NAMES[diagnosis.label]
     for name, which in names.items():
-        assert told["probabilities"][name] == pytest.approx(diagnosis.scores[which], abs=1e-4)
+        assert told["probabilities"][name] == pytest.approx(diagnosis.mean_probabilities[which], abs=1e-4)
         assert told["vote"]["weights"][name] == pytest.approx(diagnosis.vote.weights[which])
     assert told["vote"]["slices"] == len(diagnosis.slices)
     assert told["vote"]["total"] == pytest.approx(sum(diagnosis.vote.weights))
@@ -141,7 +141,7 @@ def test_summary_tells_diagnosis_votes_probabilities_and_classifier(factory):
     (line,) = (line for line in text.splitlines() if line.startswith("Diagnosis "))
     assert line.startswith(f"Diagnosis {DIAGNOSIS_NAMES[diagnosis.label]} by net (SHA-256 abababababab): votes of ")
     assert f"COVID-19 {diagnosis.vote.weights[2]:.1f}, CAP {diagnosis.vote.weights[1]:.1f}" in " ".join(text.split())
-    assert f"not calibrated: COVID-19 {diagnosis.scores[2]:.2f}" in text
+    assert f"not calibrated: COVID-19 {diagnosis.mean_probabilities[2]:.2f}" in text
     assert max(map(len, text.splitlines())) <= 100
     alone = classification_text(ClassifiedCt.of(analysis)).splitlines()
     assert alone[0] == line
@@ -177,6 +177,14 @@ def test_page_says_what_was_found_by_what_and_what_it_is_not(factory):
     assert "Classifier net: EfficientNetB5, 512 × 512, SHA-256 abababababab" in text
     for said in ("Research use only", "not calibrated", "it marks no lesion", "Where the network looked for"):
         assert said in " ".join(text.split())
+
+
+def test_page_begins_its_notes_with_a_diagnosis_that_the_severity_contradicts(factory):
+    told = [QualityNote(f"note_{n}", NoteSeverity.WARNING, f"Warning number {n}.") for n in range(9)]
+    contradiction = QualityNote("diagnosis_contradicts_infection", NoteSeverity.WARNING, "One of them is wrong.")
+    found = dataclasses.replace(ClassifiedCt.of(factory.make_diagnosed()), quality=(contradiction, *told))
+    notes = [line for line in texts_of(drawn(found)).splitlines() if line.startswith("Warning: ")]
+    assert notes[:2] == ["Warning: One of them is wrong.", "Warning: Warning number 8."]
 
 
 def test_slice_in_which_no_place_speaks_for_the_diagnosis_says_so(factory):
