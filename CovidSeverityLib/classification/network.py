@@ -1,204 +1,219 @@
-"""The published network: EfficientNet with three dense layers, from a file of weights that Keras 2 wrote.
+"""The published network as a classifier of slices, from a file of weights.
 
-TensorFlow is imported when a classifier is loaded and not before. The first import writes lines of TensorFlow's own
-about the processor to standard error.
+What it consists of is in the modules beside this one; those who use networks need this module alone.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Diagnosis
 
-from .description import HEAD_UNITS, NETWORK_SIZE_PX
-from .diagnosis import SliceClassifier
+from .architecture import assembled, backbone_of, dense_layers, feature_network, full_precision
+from .description import NetworkDescription
+from .keras_files import opened
+from .recognition import check_description, describe_weights, description_of
+from .weights import build_network, fill, save_weights
 
-BACKBONES = tuple(f"EfficientNetB{n}" for n in range(8))
-"""Networks of ``keras.applications`` that take 0-255 and normalise it themselves."""
+__all__ = ["KerasClassifier", "build_network", "describe_weights", "load_classifier", "save_weights"]
 
-RESCALING_SINCE = (2, 9)
-"""Keras from this version on divides the normalised image by sqrt(sd) once more in an EfficientNet that is built with
-``weights="imagenet"`` (and only then; TensorFlow issue 49930). Up to 2.8 it did not."""
+BATCH, GPU_BATCH = 4, 16
+"""Slices that the network looks at together, on a processor and on a GPU: 1.5 GB for EfficientNetB5 at 512 pixels. More
+are not faster on a processor, and one alone is summed in an order that depends on the number of threads."""
 
-IMAGENET_SDS = (0.229, 0.224, 0.225)
-"""Standard deviations of ImageNet's channels, of the range 0-1, that this division is by the root of."""
-
-KERAS_2_NAMES = (
-    (re.compile(r":\d+$"), ""),
-    (re.compile(r"(^|/)normalization_\d+/"), r"\1normalization/"),
-    (re.compile(r"/depthwise_kernel$"), "/kernel"),
-)
-"""What differs in the name of a weight: Keras 2 ends it in ``:0``, Keras numbers layers without a name of their own,
-and depthwise kernels are plain kernels in Keras 3."""
-
-Weights = dict[str, NDArray]
+READ_BYTES = 1 << 20
+"""Of a file at a time, for its checksum."""
 
 
 def load_classifier(
     path: str | Path,
-    backbone: str = "EfficientNetB5",
-    size_px: int = NETWORK_SIZE_PX,
-    imagenet_rescaling: bool | None = None,
-) -> SliceClassifier:
-    """Build the published network and fill it with the weights of a file. Nothing is downloaded.
+    description: NetworkDescription | None = None,
+    name: str | None = None,
+    batch: int | None = None,
+) -> KerasClassifier:
+    """Build the network of a file and fill it with the file's weights. Nothing is downloaded.
 
     Parameters
     ----------
-    path : ``.hdf5`` or ``.h5`` as Keras 2's ``model.save_weights`` writes it.
-    backbone : one of :data:`BACKBONES`.
-    size_px : edge of the square image that the network was trained on.
-    imagenet_rescaling : whether the network was trained with the division of :data:`RESCALING_SINCE`, which has no
-        weights and leaves no trace in the file. None goes by the version of Keras that the file says wrote it, and
-        takes the network to have begun with ImageNet's weights, as the published one did: the published files are from
-        Keras 2.4, before that division; today's ``weights="imagenet"`` would predict with a contrast twice too strong.
-
-    Returns
-    -------
-    Classifier of (N, size_px, size_px) uint8 images, which are repeated to three channels.
+    path : ``.hdf5`` or ``.h5`` in the layout of Keras 2: weights or a whole model, or what :func:`save_weights` wrote.
+    description : of the network; None takes it from the file (:func:`describe_weights`).
+    name : what the user knows it by; None for the name of the file.
+    batch : slices that the network looks at together, at least 2; None for :data:`BATCH`, or more on a GPU. The answer
+        does not depend on how many the caller gives.
 
     Raises
     ------
     InputError
-        If there is no such backbone, the file is missing or does not hold this network's weights, or TensorFlow is not
-        installed.
+        If the file is missing, damaged or of another layout, does not hold the described network's weights, or
+        TensorFlow is not installed.
     """
+    if batch is not None and batch < 2:
+        raise ValueError(f"a batch of {batch} slices; at least 2 are needed")
     path = Path(path)
-    if backbone not in BACKBONES:
-        raise InputError(f"no backbone {backbone!r}; there are {', '.join(BACKBONES)}")
-    if not path.is_file():
-        raise InputError(f"no file of classifier weights at {path}")
-    keras = _import_keras()
-    groups, version = _read(path)
-    model = _build(keras, backbone, size_px)
-    dense = ", ".join(str(units) for units in (*HEAD_UNITS, len(Diagnosis)))
-    _fill(model, groups, f"{path.name} does not hold the weights of {backbone} with dense layers of {dense} units")
-    rescaled = version >= RESCALING_SINCE if imagenet_rescaling is None else imagenet_rescaling
-    _settle_normalization(keras, model, rescaled)
-    return _KerasClassifier(model, size_px)
+    with opened(path) as stored:
+        if description is None:
+            description = description_of(stored)
+        else:
+            check_description(stored, description)
+        with full_precision():
+            model = assembled(description)
+        fill(model, stored, description)
+    return KerasClassifier(model, description, name or path.name, _sha256(path), batch or _batch())
 
 
 @dataclass(frozen=True, eq=False)
-class _KerasClassifier:
-    """A Keras model as :class:`~.diagnosis.SliceClassifier`."""
+class KerasClassifier:
+    """A Keras network as :class:`~.diagnosis.ExplainingClassifier`.
+
+    Images are repeated to three channels. The network always looks at ``batch`` of them, the last ones filled up with
+    black, so that an image's answer does not depend on how many the caller gives, nor on the number of threads.
+
+    Parameters
+    ----------
+    model : ``keras.Model`` of (N, size, size, 3) images to probabilities, in the order of ``description.classes``.
+    description : of ``model``.
+    name, sha256 : of the file of weights.
+    batch : images that the network looks at together, at least 2.
+    """
 
     model: Any
-    size_px: int
+    description: NetworkDescription
+    name: str
+    sha256: str
+    batch: int = BATCH
 
     def __call__(self, images: NDArray[np.uint8], /) -> NDArray[np.float32]:
-        if images.dtype != np.uint8 or images.shape[1:] != (self.size_px, self.size_px):
-            wanted = f"(N, {self.size_px}, {self.size_px}) uint8"
+        """(N, size, size) uint8 images to (N, 3) float32 probabilities, columns in the order of :class:`Diagnosis`.
+
+        Raises
+        ------
+        ValueError
+            If the images have another size or type.
+        """
+        self._check(images)
+        answers = [np.zeros((0, len(Diagnosis)), dtype=np.float32)]
+        with full_precision():
+            answers += [np.asarray(self._probabilities(part))[:n] for part, n in self._parts(images)]
+        return np.concatenate(answers)[:, np.argsort(self.description.classes)]
+
+    def explain(self, images: NDArray[np.uint8], diagnoses: Sequence[Diagnosis], /) -> NDArray[np.float32]:
+        """Where the network looked for one diagnosis of each image: Grad-CAM (Selvaraju et al., ICCV 2017).
+
+        The last features of the backbone, each weighted by the mean gradient of the diagnosis's output before the
+        softmax, summed; what speaks against the diagnosis is 0, and the largest value of an image is 1.
+
+        Parameters
+        ----------
+        images : (N, size, size) uint8.
+        diagnoses : one for each image.
+
+        Returns
+        -------
+        (N, rows, columns) float32, a 32nd of the image's edge; 0 everywhere where nothing speaks for the diagnosis.
+
+        Raises
+        ------
+        ValueError
+            If the images have another size or type, or there is not one diagnosis for each.
+
+        References
+        ----------
+        doi:10.1109/ICCV.2017.74
+        """
+        self._check(images)
+        if len(diagnoses) != len(images):
+            raise ValueError(f"{len(diagnoses)} diagnoses for {len(images)} images")
+        outputs = np.array([self.description.classes.index(d) for d in diagnoses], dtype=np.int32)
+        rows, columns = backbone_of(self.model).output.shape[1:3]
+        maps = [np.zeros((0, rows, columns), dtype=np.float32)]
+        with full_precision():
+            for (part, n), (chosen, _) in zip(self._parts(images), self._parts(outputs), strict=True):
+                maps.append(np.asarray(self._evidence(part, chosen))[:n])
+        evidence = np.concatenate(maps)
+        largest = evidence.max(axis=(1, 2), keepdims=True, initial=0)
+        return np.divide(evidence, largest, out=np.zeros_like(evidence), where=largest > 0)
+
+    def _check(self, images: NDArray[np.uint8]) -> None:
+        size = self.description.size_px
+        if images.dtype != np.uint8 or images.shape[1:] != (size, size):
+            wanted = f"(N, {size}, {size}) uint8"
             raise ValueError(f"images {images.shape} {images.dtype}; the network takes {wanted}")
-        if len(images) == 0:
-            return np.zeros((0, len(Diagnosis)), dtype=np.float32)
-        channels = np.repeat(images[..., None].astype(np.float32), 3, axis=-1)
-        return np.asarray(self.model.predict_on_batch(channels), dtype=np.float32)
+
+    def _parts(self, values: NDArray) -> Iterator[tuple[NDArray, int]]:
+        """``batch`` values at a time, filled up with zeros, and how many of them are the caller's."""
+        for first in range(0, len(values), self.batch):
+            part = values[first : first + self.batch]
+            padding = [(0, self.batch - len(part))] + [(0, 0)] * (values.ndim - 1)
+            yield np.pad(part, padding), len(part)
+
+    @cached_property
+    def _probabilities(self) -> Callable[[NDArray], Any]:
+        import tensorflow as tf
+
+        def probabilities(images: Any) -> Any:  # noqa: ANN401 - tensors
+            return self.model(_channels(images), training=False)
+
+        return _traced(probabilities, self._images_spec)
+
+    @cached_property
+    def _evidence(self) -> Callable[[NDArray, NDArray], Any]:
+        import tensorflow as tf
+
+        *hidden, last = dense_layers(self.model)
+        see = feature_network(self.model)
+
+        def evidence(images: Any, outputs: Any) -> Any:  # noqa: ANN401
+            features = see(_channels(images), training=False)
+            with tf.GradientTape() as tape:
+                tape.watch(features)
+                answer = tf.reduce_mean(features, axis=(1, 2))
+                for layer in hidden:
+                    answer = layer(answer)
+                logits = tf.matmul(answer, last.kernel) + last.bias
+                chosen = tf.gather(logits, outputs, axis=1, batch_dims=1)
+            importance = tf.reduce_mean(tape.gradient(chosen, features), axis=(1, 2), keepdims=True)
+            return tf.nn.relu(tf.reduce_sum(importance * features, axis=-1))
+
+        return _traced(evidence, self._images_spec, tf.TensorSpec((self.batch,), tf.int32))
+
+    @property
+    def _images_spec(self) -> Any:  # noqa: ANN401
+        import tensorflow as tf
+
+        return tf.TensorSpec((self.batch, self.description.size_px, self.description.size_px), tf.uint8)
 
 
-def _import_keras() -> Any:  # noqa: ANN401 - a module that need not be there
-    try:
-        import keras
-    except ImportError as error:
-        message = 'classification needs TensorFlow, which is not installed: pip install "covid-severity[classify]"'
-        raise InputError(message) from error
-    return keras
+def _traced(function: Callable[..., Any], *specs: Any) -> Callable[..., Any]:  # noqa: ANN401 - TensorSpec
+    """``function`` of arrays as one graph."""
+    import tensorflow as tf
+
+    graph = tf.function(function, input_signature=specs, autograph=False).get_concrete_function()
+    return lambda *arrays: graph(*(tf.constant(array) for array in arrays))
 
 
-def _build(keras: Any, backbone: str, size_px: int) -> Any:  # noqa: ANN401
-    """The network, untrained; the backbone is one layer of it, as in the authors' files."""
-    shape = (size_px, size_px, 3)
-    image = keras.Input(shape)
-    features = getattr(keras.applications, backbone)(include_top=False, weights=None, input_shape=shape)(image)
-    features = keras.layers.GlobalAveragePooling2D()(features)
-    for units in HEAD_UNITS:
-        features = keras.layers.Dense(units, activation="relu")(features)
-    return keras.Model(image, keras.layers.Dense(len(Diagnosis), activation="softmax")(features))
+def _channels(images: Any) -> Any:  # noqa: ANN401 - a tensor
+    import tensorflow as tf
+
+    return tf.repeat(tf.cast(images, tf.float32)[..., None], 3, axis=-1)
 
 
-def _read(path: Path) -> tuple[list[Weights], tuple[int, int]]:
-    """Weights of every layer that has any, by name and in the file's order, and the Keras that wrote them."""
-    import h5py
+def _batch() -> int:
+    import tensorflow as tf
 
-    if not h5py.is_hdf5(path):
-        raise InputError(f"{path.name} is not an HDF5 file; weights as Keras 2 saves them (.hdf5) are needed")
-    try:
-        with h5py.File(path) as file:
-            if "model_config" in file.attrs:
-                raise InputError(f"{path.name} is a whole saved model; save its weights alone with model.save_weights")
-            layers = _names(file, "layer_names")
-            groups = [{_plain(n): file[layer][n][()] for n in _names(file[layer], "weight_names")} for layer in layers]
-            version = _version(file.attrs.get("keras_version", ""))
-    except (KeyError, OSError) as error:
-        raise InputError(f"{path.name} is damaged: not all the weights that it names can be read") from error
-    if not layers:
-        raise InputError(f"{path.name} holds no weights in the layout of Keras 2 (model.save_weights to .hdf5)")
-    return [group for group in groups if group], version
+    return GPU_BATCH if tf.config.list_physical_devices("GPU") else BATCH
 
 
-def _names(group: Any, attribute: str) -> list[str]:  # noqa: ANN401
-    """A list of names, which Keras 2 cuts into ``attribute0``, ``attribute1``... where it is too long for HDF5."""
-
-    def parts() -> Iterator[Any]:
-        if attribute in group.attrs:
-            yield group.attrs[attribute]
-        n = 0
-        while f"{attribute}{n}" in group.attrs:
-            yield group.attrs[f"{attribute}{n}"]
-            n += 1
-
-    return [_text(name) for part in parts() for name in part]
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _version(stored: str | bytes) -> tuple[int, int]:
-    """Major and minor; (0, 0) where the file does not say, as before Keras 2."""
-    found = re.match(r"(\d+)\.(\d+)", _text(stored))
-    return (int(found[1]), int(found[2])) if found else (0, 0)
-
-
-def _plain(name: str) -> str:
-    """The last two parts of a weight's name, layer and weight, as Keras 3 calls them."""
-    for pattern, replacement in KERAS_2_NAMES:
-        name = pattern.sub(replacement, name)
-    return "/".join(name.split("/")[-2:])
-
-
-def _fill(model: Any, groups: list[Weights], refusal: str) -> None:  # noqa: ANN401
-    """Give every layer its weights: backbone by name (a frozen layer changes their order), dense layers in turn."""
-    layers = [layer for layer in model.layers if layer.weights]
-    if len(groups) != len(layers):
-        raise InputError(f"{refusal}: it has {len(groups)} layers with weights, not {len(layers)}")
-    classes = next((w.shape[-1] for name, w in groups[-1].items() if name.endswith("/kernel") and w.ndim), None)
-    if classes != len(Diagnosis):
-        raise InputError(f"{refusal}: it tells {classes} classes apart")
-    for layer, group in zip(layers, groups, strict=True):
-        nested = hasattr(layer, "layers")
-        ours = {_plain(w.path) if nested else w.name: w for w in layer.weights}
-        theirs = group if nested else {name.split("/")[-1]: w for name, w in group.items()}
-        if {n: tuple(w.shape) for n, w in ours.items()} != {n: w.shape for n, w in theirs.items()}:
-            raise InputError(f"{refusal}: the weights for {layer.name} differ in name or shape")
-        for name, variable in ours.items():
-            variable.assign(theirs[name])
-
-
-def _settle_normalization(keras: Any, model: Any, rescaled: bool) -> None:  # noqa: ANN401
-    """Make the backbone use its stored mean and variance, the division by sqrt(sd) put into the variance.
-
-    Without ``finalize_state`` Keras 3 goes on with those of the untrained layer.
-    """
-    (backbone,) = (layer for layer in model.layers if hasattr(layer, "layers"))
-    (normalization,) = (layer for layer in backbone.layers if isinstance(layer, keras.layers.Normalization))
-    if rescaled:
-        mean, variance, count = normalization.get_weights()
-        normalization.set_weights([mean, variance * np.array(IMAGENET_SDS, dtype=variance.dtype), count])
-    normalization.finalize_state()
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(READ_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()

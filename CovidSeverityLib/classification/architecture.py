@@ -1,0 +1,125 @@
+"""The Keras network of a description, untrained: a backbone as one layer, its mean, and dense layers.
+
+TensorFlow is imported when a network is built and not before. The first import writes lines of TensorFlow's own about
+the processor to standard error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from CovidSeverityLib.errors import InputError
+
+from .description import NetworkDescription
+from .keras_files import MISSING_TENSORFLOW
+
+IMAGENET_SDS = (0.229, 0.224, 0.225)
+"""Standard deviations of ImageNet's channels, of the range 0-1; by their roots Keras divides the normalised image once
+more in an EfficientNet that is built with ``weights="imagenet"`` (TensorFlow issue 49930)."""
+
+CAFFE_MEANS = (103.939, 116.779, 123.68)
+"""ImageNet's means of blue, green and red, of the range 0-255 (``keras.applications.resnet.preprocess_input``)."""
+
+
+def import_keras() -> Any:  # noqa: ANN401 - a module that need not be there
+    """Keras on TensorFlow.
+
+    Raises
+    ------
+    InputError
+        If TensorFlow is not installed, or Keras is set to run on something else.
+    """
+    try:
+        import keras
+        import tensorflow  # noqa: F401 - Keras may be there without it
+    except ImportError as error:
+        raise InputError(MISSING_TENSORFLOW) from error
+    if keras.backend.backend() != "tensorflow":
+        running = keras.backend.backend()
+        raise InputError(f"Keras runs on {running} here; classification needs KERAS_BACKEND=tensorflow")
+    return keras
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Layers built, and networks run, in float32 as it is: neither in half precision, nor in a GPU's short TF32."""
+    keras = import_keras()
+    import tensorflow as tf
+
+    policy, short = keras.config.dtype_policy(), tf.config.experimental.tensor_float_32_execution_enabled()
+    keras.config.set_dtype_policy("float32")
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+        tf.config.experimental.enable_tensor_float_32_execution(short)
+
+
+def assembled(description: NetworkDescription) -> Any:  # noqa: ANN401
+    """The network with random initial weights, without :func:`settle_normalization`.
+
+    Returns
+    -------
+    ``keras.Model`` of (N, size, size, 3) images, 0-255, to (N, classes) float32 probabilities.
+
+    Raises
+    ------
+    InputError
+        If TensorFlow is not installed.
+    """
+    keras = import_keras()
+    shape = (description.size_px, description.size_px, 3)
+    image = features = keras.Input(shape)
+    if description.input_scaling == "caffe":
+        features = keras.ops.flip(features, axis=-1)
+        features = keras.layers.Normalization(mean=CAFFE_MEANS, variance=(1.0, 1.0, 1.0))(features)
+    backbone = getattr(keras.applications, description.backbone)
+    features = backbone(include_top=False, weights=None, input_shape=shape)(features)
+    features = keras.layers.GlobalAveragePooling2D()(features)
+    for units in description.head_units:
+        features = keras.layers.Dense(units, activation="relu")(features)
+    answer = keras.layers.Dense(len(description.classes), activation="softmax", dtype="float32")
+    return keras.Model(image, answer(features))
+
+
+def backbone_of(model: Any) -> Any:  # noqa: ANN401
+    """The backbone of a network that :func:`assembled` built: a model of its own."""
+    (backbone,) = (layer for layer in model.layers if hasattr(layer, "layers"))
+    return backbone
+
+
+def feature_network(model: Any) -> Any:  # noqa: ANN401
+    """The network of :func:`assembled` up to the backbone's last features, with the same weights.
+
+    Returns
+    -------
+    ``keras.Model`` of (N, size, size, 3) images, 0-255, to (N, rows, columns, features).
+    """
+    keras = import_keras()
+    (mean,) = (layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D))
+    return keras.Model(model.input, mean.input)
+
+
+def dense_layers(model: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    """The dense layers of a network that :func:`assembled` built, in their order."""
+    keras = import_keras()
+    return tuple(layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
+
+
+def settle_normalization(model: Any, rescaled: bool) -> None:  # noqa: ANN401
+    """Make the backbone use the mean and variance it was given, the division by sqrt(sd) put into the variance.
+
+    Without ``finalize_state`` Keras 3 goes on with those of the untrained layer.
+    """
+    keras = import_keras()
+    for layer in backbone_of(model).layers:
+        if isinstance(layer, keras.layers.Normalization):
+            if rescaled:
+                mean, variance, count = layer.get_weights()
+                layer.set_weights([mean, (variance * np.array(IMAGENET_SDS)).astype(np.float32), count])
+            layer.finalize_state()
