@@ -142,7 +142,7 @@ def diagnose(
     for first in range(0, len(slices), batch):
         if progress is not None:
             progress("classification", first, len(slices))
-        answers.append(_answer(classifier, _resampled(images[first : first + batch], size_px)))
+        answers.append(_answer(classifier, resampled(images[first : first + batch], size_px)))
     if progress is not None:
         progress("classification", len(slices), len(slices))
     return PatientDiagnosis(slices, np.concatenate(answers))
@@ -158,8 +158,8 @@ def _answer(classifier: SliceClassifier, images: NDArray[np.uint8]) -> NDArray[n
     return answer
 
 
-def _resampled(images: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    """(N, size_px, size_px), edges of the image on edges of the image; the same array where nothing is to be done."""
+def resampled(images: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """(N, J, I) images to (N, size_px, size_px), edges of the image on edges of the image; the same array where nothing is to be done."""
     _, rows, columns = images.shape
     if (rows, columns) == (size_px, size_px):
         return images
