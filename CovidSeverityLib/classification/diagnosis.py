@@ -159,7 +159,7 @@ def _answer(classifier: SliceClassifier, images: NDArray[np.uint8]) -> NDArray[n
 
 
 def resampled(images: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    """(N, J, I) images to (N, size_px, size_px), edges of the image on edges of the image; the same array where nothing is to be done."""
+    """(N, J, I) images to (N, size_px, size_px), edges on edges; the same array where nothing is to be done."""
     _, rows, columns = images.shape
     if (rows, columns) == (size_px, size_px):
         return images

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ class Checkpoint:
             If the file is damaged, or the training was made in another way.
         """
         facts = self._facts()
-        self._check(facts["made_with"])
+        self._check(facts["made_with"], {*facts["made_with"], *self.made_with})
         with np.load(self.path) as stored:
             groups = {
                 group: [stored[f"{group}_{n}"] for n in range(sum(name.startswith(f"{group}_") for name in stored))]
@@ -99,8 +99,16 @@ class Checkpoint:
         return TrainingState(history_from(facts["history"]), failures=facts["failures"], **groups)
 
     def failures(self) -> Mapping[str, str]:
-        """CTs that the unfinished training goes on without; raises InputError if the file is damaged."""
-        return self._facts()["failures"]
+        """CTs that the unfinished training goes on without.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged, or the training was made in another way, as far as ``made_with`` says.
+        """
+        facts = self._facts()
+        self._check(facts["made_with"], self.made_with)
+        return facts["failures"]
 
     def remove(self) -> None:
         """The training is finished and its results are written, or it is taken back."""
@@ -113,9 +121,9 @@ class Checkpoint:
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise InputError(f"{self.path} is damaged; remove it to begin anew") from error
 
-    def _check(self, made_with: Mapping[str, Any]) -> None:
+    def _check(self, made_with: Mapping[str, Any], keys: Iterable[str]) -> None:
         wanted = json.loads(json.dumps(self.made_with))
-        other = [key for key in {**made_with, **wanted} if made_with.get(key) != wanted.get(key)]
+        other = [key for key in keys if made_with.get(key) != wanted.get(key)]
         if other:
             raise InputError(
                 f"the training in {self.folder} was begun with another {', '.join(sorted(other))}; it cannot go on "

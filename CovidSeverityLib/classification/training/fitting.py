@@ -104,7 +104,9 @@ class Fitting:
         began, epoch, batch = time.perf_counter(), len(self._history) + 1, self.config.batch_size
         weights = class_weights(self.training.cases)
         order = np.random.default_rng((self.config.seed, epoch)).permutation(self._examples)
-        learnt = self.model.fit(training_batches(self.training, order, batch, weights), shuffle=False, verbose=0).history
+        learnt = self.model.fit(
+            training_batches(self.training, order, batch, weights), shuffle=False, verbose=0
+        ).history
         probabilities = predict(self.model, self.validation, batch)
         if not (np.isfinite(learnt["loss"][0]) and np.isfinite(probabilities).all()):
             raise CovidSeverityError(f"the loss is no number any more in epoch {epoch}; a lower learning rate may help")

@@ -15,7 +15,7 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Progress
 
 from .cases import Part, TrainingCase
-from .checkpoint import Checkpoint
+from .checkpoint import CHECKPOINT_NAME, Checkpoint
 from .config import KERAS_WEIGHTS, NO_WEIGHTS, TrainingConfig
 from .devices import make_deterministic, precision, precision_for_machine, strategy_for
 from .embeddings import compute_embeddings, joined
@@ -27,6 +27,9 @@ from .history import EpochRecord
 from .outcome import Outcome, outcome_of
 from .preparation import PreparedCases
 from .split import split_patients
+
+SUMMARY_NAME = "summary.json"
+"""Is in the folder of the results when they are complete."""
 
 HELD_OUT = (Part.VALIDATION, Part.TEST)
 
@@ -76,6 +79,33 @@ def network_for(backbone: str, size_px: int, image: str, imagenet: str) -> Netwo
         imagenet_rescaling=given and backbone in EFFICIENT_NETS,
         input_scaling="caffe" if given and backbone in RESNETS else "none",
     )
+
+
+def given_up_before(folder: Path, config: TrainingConfig, resume: bool) -> Mapping[str, str]:
+    """CTs that an unfinished training in ``folder`` goes on without, with the reasons; none where none is there.
+
+    Raises
+    ------
+    InputError
+        If an unfinished training is there and ``resume`` is false, or if ``resume`` is true and the training that is
+        there is finished or was begun with other options.
+    """
+    checkpoint = Checkpoint(folder, _options(config))
+    if checkpoint.path.exists():
+        if not resume:
+            raise InputError(
+                f"an unfinished training is in {folder}: --resume goes on with it, "
+                f"and removing {CHECKPOINT_NAME} lets a new one begin"
+            )
+        return checkpoint.failures()
+    if resume and (folder / SUMMARY_NAME).exists():
+        raise InputError(f"the training in {folder} is finished; without --resume another takes its place")
+    return {}
+
+
+def finish(folder: Path) -> None:
+    """The results of the training in ``folder`` are written: its checkpoint is not needed any more."""
+    Checkpoint(folder, {}).remove()
 
 
 def train(
@@ -209,14 +239,15 @@ class _Run:
 
 def _made_with(cases: Sequence[TrainingCase], prepared: PreparedCases, config: TrainingConfig) -> dict[str, Any]:
     """All that decides the weights but how many epochs there may be, under names for messages."""
+    facts = [(prepared.images[c.name].key, c.patient, int(c.diagnosis), c.name) for c in cases]
+    return _options(config) | {"set of CTs or labels": sha256(repr(facts).encode()).hexdigest()}
+
+
+def _options(config: TrainingConfig) -> dict[str, Any]:
+    """What of :func:`_made_with` does not depend on the CTs."""
     values = {name.replace("_", " "): value for name, value in asdict(config).items()}
     del values["epochs"], values["patience"]
-    facts = sorted((prepared.images[c.name].key, c.patient, int(c.diagnosis), c.name) for c in cases)
-    return values | {
-        "network": config.network.as_dict(),
-        "imagenet": _imagenet_mark(config.imagenet),
-        "set of CTs or labels": sha256(repr(facts).encode()).hexdigest(),
-    }
+    return values | {"network": config.network.as_dict(), "imagenet": _imagenet_mark(config.imagenet)}
 
 
 def _imagenet_mark(imagenet: str) -> str:

@@ -15,6 +15,10 @@ from CovidSeverityLib.types import Diagnosis
 from .cases import PART_TEXTS, Part, TrainingCase, patients_of
 
 
+class TooFewPatientsError(InputError):
+    """A diagnosis has no patient for every part."""
+
+
 def split_patients(cases: Sequence[TrainingCase], validation: float, test: float, seed: int) -> Mapping[str, Part]:
     """Share the patients out to the parts, every diagnosis for itself.
 
@@ -32,7 +36,7 @@ def split_patients(cases: Sequence[TrainingCase], validation: float, test: float
 
     Raises
     ------
-    InputError
+    TooFewPatientsError
         If a diagnosis has too few patients for a patient in every part.
     """
     diagnoses = patients_of(cases)
@@ -61,7 +65,7 @@ def _check(diagnoses: Mapping[str, Diagnosis], parts: Sequence[Part]) -> None:
         number = sum(found == diagnosis for found in diagnoses.values())
         if number < len(parts):
             purposes = ", ".join(f"one {PART_TEXTS[part]}" for part in parts)
-            raise InputError(
+            raise TooFewPatientsError(
                 f"{number} {'patient has' if number == 1 else 'patients have'} the diagnosis {CLASS_NAMES[diagnosis]} "
                 f"and a CT that can be used; {len(parts)} at least are needed of each ({purposes})"
             )
