@@ -116,7 +116,7 @@ class Checkpoint:
 
     def _facts(self) -> dict[str, Any]:
         try:
-            with np.load(self.path) as stored:
+            with self.path.open("rb") as file, np.load(file) as stored:
                 return json.loads(stored["facts"].tobytes())
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise InputError(f"{self.path} is damaged; remove it to begin anew") from error

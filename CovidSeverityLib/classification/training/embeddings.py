@@ -65,7 +65,7 @@ def model_mark(model: Any) -> str:  # noqa: ANN401
     """A checksum of a network: of its layers with their settings, and of its weights."""
     digest = sha256(_settings(model).encode())
     for variable in model.weights:
-        digest.update(np.ascontiguousarray(variable).tobytes())
+        digest.update(variable.numpy().tobytes())
     return digest.hexdigest()
 
 

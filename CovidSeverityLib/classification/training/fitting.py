@@ -150,7 +150,7 @@ def _layers(model: Any) -> Iterator[Any]:  # noqa: ANN401
 
 
 def _values(variables: Sequence[Any]) -> list[NDArray]:
-    return [np.array(variable) for variable in variables]
+    return [np.array(variable.numpy()) for variable in variables]
 
 
 def _tell(progress: Progress | None, done: int, total: int) -> None:
