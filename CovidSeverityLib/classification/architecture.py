@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import InputError
 
@@ -111,15 +112,22 @@ def dense_layers(model: Any) -> tuple[Any, ...]:  # noqa: ANN401
     return tuple(layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
 
 
-def settle_normalization(model: Any, rescaled: bool) -> None:  # noqa: ANN401
-    """Make the backbone use the mean and variance it was given, the division by sqrt(sd) put into the variance.
+def settle_normalization(model: Any, rescaled: bool, variance: NDArray | None = None) -> None:  # noqa: ANN401
+    """Make the backbone use the mean and variance it was given.
 
     Without ``finalize_state`` Keras 3 goes on with those of the untrained layer.
+
+    Parameters
+    ----------
+    model : of :func:`assembled`.
+    rescaled : puts the division of :data:`IMAGENET_SDS` into the variance.
+    variance : (3,) before that division, more precise than the network's own; None for that.
     """
     keras = import_keras()
     for layer in backbone_of(model).layers:
         if isinstance(layer, keras.layers.Normalization):
             if rescaled:
-                mean, variance, count = layer.get_weights()
-                layer.set_weights([mean, (variance * np.array(IMAGENET_SDS)).astype(np.float32), count])
+                mean, own, count = layer.get_weights()
+                divided = (own if variance is None else variance) * np.array(IMAGENET_SDS)
+                layer.set_weights([mean, divided.astype(np.float32), count])
             layer.finalize_state()

@@ -11,7 +11,7 @@ import re
 import secrets
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ KERAS_2_NAMES = (
 and depthwise kernels are plain kernels in Keras 3."""
 
 MISSING_TENSORFLOW = 'classification needs TensorFlow, which is not installed: pip install "covid-severity[classify]"'
+
+_DAMAGED = "{} is damaged: not all the weights that it names can be read"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,11 +84,35 @@ def opened(path: str | Path) -> Iterator[StoredNetwork]:
         raise InputError(MISSING_TENSORFLOW) from error
     if not h5py.is_hdf5(path):
         raise InputError(_not_hdf5(path))
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(h5py.File(path))
+            stored = _stored(file, path.name)
+        except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+            raise InputError(_DAMAGED.format(path.name)) from error
+        yield stored
+
+
+def read_array(array: Any, name: str) -> NDArray:  # noqa: ANN401 - h5py
+    """The values of an array of an open file.
+
+    Parameters
+    ----------
+    array : of a :class:`StoredNetwork`.
+    name : of the file.
+
+    Raises
+    ------
+    InputError
+        If they cannot be read, or some are no numbers.
+    """
     try:
-        with h5py.File(path) as file:
-            yield _stored(file, path.name)
-    except (KeyError, OSError, RuntimeError) as error:
-        raise InputError(f"{path.name} is damaged: not all the weights that it names can be read") from error
+        values = array[()]
+    except (OSError, RuntimeError) as error:
+        raise InputError(_DAMAGED.format(name)) from error
+    if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+        raise InputError(f"{name} is damaged: {plain_name(array.name)} holds values that are no numbers")
+    return values
 
 
 def plain_name(name: str) -> str:

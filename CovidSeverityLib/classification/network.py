@@ -156,8 +156,6 @@ class KerasClassifier:
 
     @cached_property
     def _probabilities(self) -> Callable[[NDArray], Any]:
-        import tensorflow as tf
-
         def probabilities(images: Any) -> Any:  # noqa: ANN401 - tensors
             return self.model(_channels(images), training=False)
 

@@ -9,7 +9,7 @@ from typing import Any
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Diagnosis
 
-from .description import BACKBONES, EFFICIENT_NETS, NetworkDescription
+from .description import BACKBONES, CLASS_NAMES, EFFICIENT_NETS, NetworkDescription
 from .keras_files import StoredNetwork, opened
 from .saved_models import saved_facts
 
@@ -89,11 +89,19 @@ def check_description(stored: StoredNetwork, description: NetworkDescription) ->
     if stored.own is not None:
         own = NetworkDescription.from_dict(stored.own, stored.name)
         known = {field: getattr(own, field) for field in FIELD_WORDS} | known
+    told = {field: getattr(description, field) for field in known}
     for field, value in known.items():
-        told = getattr(description, field)
-        if told != value:
-            words = FIELD_WORDS[field]
-            raise InputError(f"{stored.name} does not match its description: {words} {value!r}, not {told!r}")
+        if told[field] != value:
+            raise InputError(
+                f"{stored.name} and its description contradict each other: {FIELD_WORDS[field]} "
+                f"{_shown(value)} in the file, {_shown(told[field])} in the description"
+            )
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - of any field
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_shown, value))})"
+    return CLASS_NAMES[value] if isinstance(value, Diagnosis) else str(value)
 
 
 def _known(stored: StoredNetwork) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import InputError
 
@@ -20,10 +19,13 @@ from .architecture import (
     settle_normalization,
 )
 from .description import NetworkDescription
-from .keras_files import StoredNetwork, opened, plain_name, write_weights
+from .keras_files import StoredNetwork, plain_name, read_array, write_weights
 
 STATISTICS = ("mean", "variance", "count", "moving_mean", "moving_variance")
 """Weights that Keras does not train; Keras 2 stores them behind all those of a backbone that it does."""
+
+VARIANCE = "normalization/variance"
+"""Of the image's channels, in an EfficientNet."""
 
 
 def build_network(description: NetworkDescription, imagenet: str | Path | None = None) -> Any:  # noqa: ANN401
@@ -50,8 +52,7 @@ def build_network(description: NetworkDescription, imagenet: str | Path | None =
     if imagenet == "keras":
         _copy_backbone(_keras_backbone(description), model)
     elif imagenet is not None:
-        with opened(imagenet) as stored:
-            fill_backbone(model, stored, f"{stored.name} does not hold ImageNet's weights of {description.backbone}")
+        _load_backbone(model, Path(imagenet), description.backbone)
     settle_normalization(model, description.imagenet_rescaling)
     return model
 
@@ -71,21 +72,13 @@ def fill(model: Any, stored: StoredNetwork, description: NetworkDescription) -> 
     layers = dense_layers(model)
     if len(stored.dense) != len(layers):
         raise InputError(f"{refusal}: it has {len(stored.dense)} dense layers, not {len(layers)}")
-    fill_backbone(model, stored, refusal)
-    for layer, arrays in zip(layers, stored.dense, strict=True):
-        _assign({w.name: w for w in layer.weights}, arrays, f"{refusal}: dense layer {layers.index(layer) + 1}")
-    settle_normalization(model, description.imagenet_rescaling)
-
-
-def fill_backbone(model: Any, stored: StoredNetwork, refusal: str) -> None:  # noqa: ANN401
-    """Give the backbone its weights, by name.
-
-    Raises
-    ------
-    InputError
-        If the file has others; ``refusal`` is how the message begins.
-    """
-    _assign(_variables(backbone_of(model)), stored.backbone, f"{refusal}: the backbone")
+    _assign(_variables(backbone_of(model)), stored.backbone, stored.name, f"{refusal}: in the backbone")
+    for n, (layer, arrays) in enumerate(zip(layers, stored.dense, strict=True), start=1):
+        _assign({w.name: w for w in layer.weights}, arrays, stored.name, f"{refusal}: in dense layer {n}")
+    variance = stored.backbone.get(VARIANCE)
+    settle_normalization(
+        model, description.imagenet_rescaling, None if variance is None else read_array(variance, stored.name)
+    )
 
 
 def save_weights(model: Any, description: NetworkDescription, path: str | Path) -> None:  # noqa: ANN401
@@ -105,9 +98,9 @@ def save_weights(model: Any, description: NetworkDescription, path: str | Path) 
         If the file cannot be written.
     """
     backbone = {name: np.asarray(w) for name, w in _variables(backbone_of(model)).items()}
-    if description.imagenet_rescaling and "normalization/variance" in backbone:
+    if description.imagenet_rescaling and VARIANCE in backbone:
         # in double precision, so that reading multiplies back to the same value
-        backbone["normalization/variance"] = backbone["normalization/variance"] / np.array(IMAGENET_SDS)
+        backbone[VARIANCE] = backbone[VARIANCE] / np.array(IMAGENET_SDS)
     trained_first = sorted(backbone, key=lambda name: name.split("/")[-1] in STATISTICS)
     layers = [(description.backbone.lower(), {_keras_2_name(name): backbone[name] for name in trained_first})]
     for n, layer in enumerate(dense_layers(model)):
@@ -126,27 +119,20 @@ def _keras_2_name(name: str) -> str:
     return f"{layer}/{'depthwise_kernel' if layer.endswith('dwconv') and kind == 'kernel' else kind}:0"
 
 
-def _assign(variables: Mapping[str, Any], arrays: Mapping[str, Any], refusal: str) -> None:
+def _assign(variables: Mapping[str, Any], arrays: Mapping[str, Any], file: str, refusal: str) -> None:
     """Set all variables; shapes are compared before any array is read."""
     ours = {name: tuple(w.shape) for name, w in variables.items()}
     theirs = {name: tuple(array.shape) for name, array in arrays.items()}
     different = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     if different:
         name = different[0]
-        raise InputError(f"{refusal} differs in {name}, {_shape(theirs, name)} where {_shape(ours, name)} is needed")
+        raise InputError(f"{refusal}, {_shape(theirs, name)} for {name}, where {_shape(ours, name)} is needed")
     for name, variable in variables.items():
-        variable.assign(_numbers(arrays[name], refusal, name))
-
-
-def _numbers(array: Any, refusal: str, name: str) -> NDArray:  # noqa: ANN401 - an h5py dataset
-    values = array[()]
-    if not np.isfinite(values).all():
-        raise InputError(f"{refusal} has values in {name} that are no numbers")
-    return values
+        variable.assign(read_array(arrays[name], file))
 
 
 def _shape(shapes: Mapping[str, tuple[int, ...]], name: str) -> str:
-    return f"shape {shapes[name]}" if name in shapes else "nothing"
+    return f"an array {shapes[name]}" if name in shapes else "nothing"
 
 
 def _keras_backbone(description: NetworkDescription) -> Any:  # noqa: ANN401
@@ -156,11 +142,27 @@ def _keras_backbone(description: NetworkDescription) -> Any:  # noqa: ANN401
     try:
         backbone = getattr(keras.applications, description.backbone)
         return backbone(include_top=False, weights="imagenet", input_shape=shape)
-    except Exception as error:
-        raise InputError(f"Keras has no ImageNet weights of {description.backbone} to give: {error}") from error
+    except Exception as error:  # a failed download is nothing more special in Keras
+        message = f"Keras has no ImageNet weights of {description.backbone} to give: {_one_line(error)}"
+        raise InputError(message) from error
 
 
 def _copy_backbone(source: Any, model: Any) -> None:  # noqa: ANN401
     values = _variables(source)
     for name, variable in _variables(backbone_of(model)).items():
         variable.assign(values[name])
+
+
+def _load_backbone(model: Any, path: Path, backbone: str) -> None:  # noqa: ANN401
+    """Fill the backbone from a file that Keras publishes, by Keras, which knows their names of old."""
+    if not path.is_file():
+        raise InputError(f"no file of ImageNet weights at {path}")
+    try:
+        backbone_of(model).load_weights(path)
+    except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        message = f"{path.name} holds no weights of {backbone} as Keras publishes them (efficientnetb5_notop.h5)"
+        raise InputError(f"{message}: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")

@@ -3,10 +3,12 @@
 Meant for TensorFlow 2.4.3 on Python 3.8, with which the authors trained:
 
     PYTHON3.8 Testing/keras24/write_networks.py FOLDER [VARIANT ...]         files, predictions and layouts
-    PYTHON3.8 Testing/keras24/write_networks.py --compare BACKBONE SIZE FOLDER      one network of any size
+    PYTHON3.8 Testing/keras24/write_networks.py --compare FOLDER BACKBONE SIZE        a whole model of any size
+    PYTHON3.8 Testing/keras24/write_networks.py --predict FILE BACKBONE SIZE          what it predicts with a file
 
-``VARIANT.hdf5``; ``VARIANT.npy``, (N, 3) float32; and ``VARIANT.json.gz``: all of the file but the arrays, which
-``layouts.py`` makes again by the same formula. The layouts lie beside this script.
+``VARIANT.hdf5``; ``VARIANT.npy``, (N, 3) float32; ``VARIANT.json.gz``: all of the file but the arrays, which
+``layouts.py`` makes again by the same formula; ``VARIANT.scales.json``: what the formula needs. The layouts, and the
+scales of all in one file, lie beside this script.
 """
 
 import gzip
@@ -22,6 +24,7 @@ import tensorflow as tf
 sys.path.insert(0, str(Path(__file__).parent))
 import formula
 
+SCALES = Path(__file__).with_name("scales.json")
 IMAGES = 6
 VARIANTS = {
     "weights": dict(backbone="EfficientNetB0", size=64),
@@ -55,11 +58,18 @@ def fill(model, scales):
             layer.set_weights([formula.weight(w.name, w.shape, scales) for w in layer.weights])
 
 
+def scales_of(backbone, size):
+    """What :func:`formula.weight` needs to know of the batch norms: stored, or measured where this size is not."""
+    key = "{} {}".format(backbone, size)
+    stored = json.loads(SCALES.read_text()) if SCALES.exists() else {}
+    return stored[key] if key in stored else measured_scales(backbone, size)
+
+
 @lru_cache(maxsize=None)  # noqa: UP033 - Python 3.8
 def measured_scales(backbone, size):
-    """Mean square of what every batch norm is given (geometric mean over images: none outweighs the others), two digits.
+    """Mean square of what every batch norm is given, to two digits, each after those before it are settled.
 
-    Each is measured after those before it are settled.
+    The geometric mean over images, so that none outweighs the others.
     """
     tf.keras.backend.clear_session()
     model, scales = network(backbone, size, nested=False), {}
@@ -75,7 +85,7 @@ def measured_scales(backbone, size):
 
 
 def write(folder, name, backbone, size, whole=False, numbered=False, **kinds):
-    scales = measured_scales(backbone, size)
+    scales = scales_of(backbone, size)
     if not numbered:
         tf.keras.backend.clear_session()
     model = network(backbone, size, **kinds)
@@ -88,8 +98,9 @@ def write(folder, name, backbone, size, whole=False, numbered=False, **kinds):
     (model.save if whole else model.save_weights)(str(path))
     predictions = np.concatenate([model(images[n : n + 1]).numpy() for n in range(IMAGES)])
     np.save(str(path.with_suffix(".npy")), predictions)
+    path.with_suffix(".scales.json").write_text(json.dumps({"{} {}".format(backbone, size): scales}))
     stored = layout(path)
-    stored.update(backbone=backbone, size=size, scales=scales)
+    stored.update(backbone=backbone, size=size)
     stored.update(tensorflow=tf.__version__, predictions=[[float(p) for p in row] for row in predictions])
     text = json.dumps(stored, separators=(",", ":")).encode()
     path.with_suffix(".json.gz").write_bytes(gzip.compress(text, mtime=0))
@@ -104,7 +115,7 @@ def layout(path):
         if isinstance(node, h5py.Dataset):
             arrays[name] = [list(node.shape), str(node.dtype)]
         else:
-            groups[name] = {key: _plain(value) for key, value in node.attrs.items()}
+            groups[name] = {key: _plain(node, key) for key in node.attrs}
 
     with h5py.File(str(path), "r") as file:
         visit("/", file)
@@ -112,21 +123,29 @@ def layout(path):
     return {"groups": groups, "arrays": arrays}
 
 
-def _plain(value):
+def _plain(node, key):
     """Text, or a list of texts, with the type that HDF5 has them in."""
+    value, stored = node.attrs[key], h5py.h5a.open(node.id, key.encode()).get_type()
     if isinstance(value, np.ndarray):
         return {"type": str(value.dtype), "value": [v.decode() for v in value]}
-    kind = "bytes" if isinstance(value, bytes) else "str"
-    return {"type": kind, "value": value.decode() if kind == "bytes" else str(value)}
+    charset = "utf-8" if stored.get_cset() == h5py.h5t.CSET_UTF8 else "ascii"
+    kind = charset if stored.is_variable_str() else "fixed"
+    return {"type": kind, "value": value.decode() if isinstance(value, bytes) else str(value)}
 
 
 def main(arguments):
     if arguments[0] == "--compare":
-        backbone, size, folder = arguments[1:]
+        folder, backbone, size = arguments[1:]
         write(Path(folder), "compare", backbone, int(size), whole=True)
-        return
-    for name in arguments[1:] or VARIANTS:
-        write(Path(arguments[0]), name, **VARIANTS[name])
+    elif arguments[0] == "--predict":
+        path, backbone, size = Path(arguments[1]), arguments[2], int(arguments[3])
+        model = network(backbone, size)
+        model.load_weights(str(path))
+        images = formula.channels(formula.images(IMAGES, size))
+        np.save(str(path.with_suffix(".npy")), np.concatenate([model(images[n : n + 1]) for n in range(IMAGES)]))
+    else:
+        for name in arguments[1:] or VARIANTS:
+            write(Path(arguments[0]), name, **VARIANTS[name])
 
 
 if __name__ == "__main__":

@@ -1,13 +1,20 @@
 """The network from files in the layout of Keras 2, written here with h5py (and by Keras 2 itself where it is there)."""
 
+import hashlib
+import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from CovidSeverityLib.classification.network import load_classifier
+from CovidSeverityLib.classification.description import NetworkDescription
+from CovidSeverityLib.classification.keras_files import DESCRIPTION_ATTRIBUTE
+from CovidSeverityLib.classification.network import build_network, describe_weights, load_classifier
 from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.types import Diagnosis
 
 BACKBONE, SIZE = "EfficientNetB0", 32
 CHANNEL_MEANS, CHANNEL_VARIANCES = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -71,8 +78,8 @@ def named_weights(layer, frozen=False):
     return [(keras_2_name(p, w), np.asarray(w)) for kind in kinds for p in parts for w in getattr(p, kind)]
 
 
-@pytest.fixture
-def write(tmp_path, keras):
+@pytest.fixture(scope="module")
+def write(tmp_path_factory, keras):
     """A function that writes a model's weights as Keras 2 did; ``change`` may put others in their place."""
     h5py = pytest.importorskip("h5py")
 
@@ -83,9 +90,11 @@ def write(tmp_path, keras):
             for n, part in enumerate(np.array_split(np.array(values, dtype="S"), pieces)):
                 group.attrs[f"{attribute}{n}"] = part
 
+    folder = tmp_path_factory.mktemp("networks")
+
     def written(model, version="2.4.0", frozen=False, pieces=1, change=lambda layers: layers, name="weights.hdf5"):
         layers = change([(layer.name, named_weights(layer, frozen)) for layer in model.layers])
-        with h5py.File(tmp_path / name, "w") as file:
+        with h5py.File(folder / name, "w") as file:
             names(file, "layer_names", [layer for layer, _ in layers])
             file.attrs["backend"] = np.bytes_("tensorflow")
             if version is not None:
@@ -95,30 +104,30 @@ def write(tmp_path, keras):
                 names(group, "weight_names", [weight for weight, _ in weights], pieces if len(weights) > 2 else 1)
                 for weight, value in weights:
                     group.create_dataset(weight, data=value)
-        return tmp_path / name
+        return folder / name
 
     return written
 
 
-def load(path, **kwargs):
-    return load_classifier(path, BACKBONE, SIZE, **kwargs)
+def load(path, **fields):
+    """With the description that the file gives, but of this size."""
+    return load_classifier(path, replace(describe_weights(path), size_px=SIZE, **fields))
 
 
-def test_file_of_keras_2_gives_the_predictions_of_its_network(model, write):
+@pytest.fixture(scope="module")
+def classifier(model, write):
+    return load(write(model, name="published.hdf5"))
+
+
+def test_file_of_keras_2_gives_the_predictions_of_its_network(model, classifier):
     wanted = model.predict_on_batch(channels(pictures()))
     assert np.ptp(wanted, axis=0).max() > 0.1
-    found = load(write(model))(pictures())
+    found = classifier(pictures())
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
-def test_weights_that_were_saved_frozen_or_under_long_lists_of_names_are_the_same(model, write):
-    wanted = load(write(model))(pictures())
-    np.testing.assert_array_equal(load(write(model, frozen=True))(pictures()), wanted)
-    np.testing.assert_array_equal(load(write(model, pieces=3))(pictures()), wanted)
-
-
-def test_numbers_that_keras_gave_to_unnamed_layers_do_not_matter(model, write):
+def test_frozen_layers_long_lists_of_names_and_numbers_of_unnamed_layers_do_not_matter(model, write, classifier):
     def renumber(layers):
         return [
             (
@@ -128,54 +137,90 @@ def test_numbers_that_keras_gave_to_unnamed_layers_do_not_matter(model, write):
             for layer, weights in layers
         ]
 
-    wanted = load(write(model))(pictures())
-    np.testing.assert_array_equal(load(write(model, change=renumber))(pictures()), wanted)
-
-
-def with_rescaling(model, images):
-    """Predictions with the division by sqrt(sd) after the normalisation, put into the image that goes in."""
-    means, variances = CHANNEL_MEANS * 255, np.sqrt(CHANNEL_VARIANCES)
-    moved = means + (channels(images) - means) / variances
-    return model.predict_on_batch(moved.astype(np.float32))
+    found = load(write(model, frozen=True, pieces=3, change=renumber))
+    np.testing.assert_array_equal(found(pictures()), classifier(pictures()))
 
 
 @pytest.mark.parametrize(
     ("version", "rescaled"),
-    [(None, False), ("2.4.0", False), ("2.8.0", False), ("2.9.0", True), ("2.15.0", True)],
+    [(None, False), ("2.4.0", False), ("2.8.0", False), ("2.9.0", True), ("2.15.0", True), ("3.1.0", True)],
 )
 def test_version_that_wrote_the_file_decides_on_the_second_division(model, write, version, rescaled):
-    plain, divided = model.predict_on_batch(channels(pictures())), with_rescaling(model, pictures())
+    path = write(model, version=version)
+    assert describe_weights(path) == NetworkDescription(BACKBONE, imagenet_rescaling=rescaled)
+
+
+def test_second_division_is_done_where_it_is_described_and_only_there(model, write):
+    images, means, spreads = channels(pictures()), CHANNEL_MEANS * 255, np.sqrt(CHANNEL_VARIANCES)
+    plain = model.predict_on_batch(images)
+    divided = model.predict_on_batch((means + (images - means) / spreads).astype(np.float32))
     assert np.abs(plain - divided).max() > 0.01
-    found = load(write(model, version=version))(pictures())
-    np.testing.assert_allclose(found, divided if rescaled else plain, atol=1e-5)
+    newer = write(model, version="2.15.0")
+    np.testing.assert_allclose(load(newer)(pictures()), divided, atol=1e-5)
+    np.testing.assert_allclose(load(newer, imagenet_rescaling=False)(pictures()), plain, atol=1e-6)
 
 
-@pytest.mark.parametrize(("version", "rescaled"), [("2.4.0", True), ("2.15.0", False)])
-def test_caller_may_know_better_about_the_second_division(model, write, version, rescaled):
-    found = load(write(model, version=version), imagenet_rescaling=rescaled)(pictures())
-    wanted = with_rescaling(model, pictures()) if rescaled else model.predict_on_batch(channels(pictures()))
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
-
-
-def test_same_images_give_the_same_bits_and_batches_the_same_answer(model, write):
-    classifier = load(write(model))
+def test_answer_for_an_image_is_the_same_bits_whatever_else_is_asked_with_it(classifier):
     once = classifier(pictures())
-    np.testing.assert_array_equal(classifier(pictures()), once)
-    np.testing.assert_array_equal(load(write(model))(pictures()), once)
-    np.testing.assert_allclose(np.concatenate([classifier(p[None]) for p in pictures()]), once, atol=1e-6)
+    np.testing.assert_array_equal(np.concatenate([classifier(p[None]) for p in pictures()]), once)
+    np.testing.assert_array_equal(classifier(pictures()[::-1])[::-1], once)
+    np.testing.assert_array_equal(replace(classifier, batch=8)(pictures()), once)
     assert classifier(pictures()[:0]).shape == (0, 3)
 
 
+def test_number_of_threads_and_half_precision_elsewhere_do_not_change_a_bit(model, write, classifier, keras, tmp_path):
+    np.save(tmp_path / "images.npy", pictures())
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        here = load(write(model))(pictures())
+        assert keras.config.dtype_policy().name == "mixed_float16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    np.testing.assert_array_equal(here, classifier(pictures()))
+    program = (
+        "import sys, numpy as np\n"
+        "from CovidSeverityLib.classification.network import NetworkDescription, load_classifier\n"
+        f"found = load_classifier(sys.argv[1], NetworkDescription({BACKBONE!r}, {SIZE}))\n"
+        "np.save(sys.argv[3], found(np.load(sys.argv[2])))\n"
+    )
+    one = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    path = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    files = [write(model), tmp_path / "images.npy", tmp_path / "answer.npy"]
+    subprocess.run([sys.executable, "-c", program, *files], check=True, env=os.environ | one | path)
+    np.testing.assert_array_equal(np.load(files[-1]), here)
+
+
+def test_classifier_tells_its_name_checksum_and_network(model, write, classifier):
+    assert (classifier.name, classifier.description) == ("published.hdf5", NetworkDescription(BACKBONE, SIZE))
+    path = write(model, name="published.hdf5")
+    assert classifier.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_outputs_in_another_order_are_put_into_that_of_the_diagnoses(model, write, classifier):
+    order = (Diagnosis.COVID19, Diagnosis.NORMAL, Diagnosis.CAP)
+
+    def reordered(layers):
+        name, weights = layers[-1]
+        return [*layers[:-1], (name, [(n, w[..., list(order)]) for n, w in weights])]
+
+    path = write(model, change=reordered)
+    found = load_classifier(path, NetworkDescription(BACKBONE, SIZE, classes=order), name="other")
+    assert found.name == "other"
+    np.testing.assert_allclose(found(pictures()), classifier(pictures()), atol=1e-6)
+    asked = [Diagnosis.CAP, Diagnosis.COVID19, Diagnosis.NORMAL, Diagnosis.CAP, Diagnosis.COVID19]
+    np.testing.assert_allclose(found.explain(pictures(), asked), classifier.explain(pictures(), asked), atol=1e-4)
+
+
 @pytest.mark.parametrize("images", [np.zeros((2, SIZE, SIZE), np.float32), np.zeros((2, SIZE, SIZE + 1), np.uint8)])
-def test_images_of_another_kind_or_size_are_refused(model, write, images):
-    with pytest.raises(ValueError, match=rf"the network takes \(N, {SIZE}, {SIZE}\) uint8"):
-        load(write(model))(images)
+def test_images_of_another_kind_or_size_are_refused(classifier, images):
+    for act in (classifier, lambda images: classifier.explain(images, [Diagnosis.CAP] * 2)):
+        with pytest.raises(ValueError, match=rf"the network takes \(N, {SIZE}, {SIZE}\) uint8"):
+            act(images)
 
 
-def test_file_of_another_backbone_is_refused(model, write):
-    path = write(model)
-    with pytest.raises(InputError, match=r"^weights.hdf5 does not hold the weights of EfficientNetB1"):
-        load_classifier(path, "EfficientNetB1", SIZE)
+def test_file_of_another_backbone_than_described_is_refused_with_both(model, write):
+    with pytest.raises(InputError, match=r"backbone EfficientNetB0 in the file, EfficientNetB1 in the description$"):
+        load_classifier(write(model), NetworkDescription("EfficientNetB1", SIZE))
 
 
 def test_file_of_another_number_of_classes_is_refused(model, write):
@@ -183,40 +228,87 @@ def test_file_of_another_number_of_classes_is_refused(model, write):
         name, weights = layers[-1]
         return [*layers[:-1], (name, [(n, w[..., :2]) for n, w in weights])]
 
-    with pytest.raises(InputError, match=r"it tells 2 classes apart$"):
-        load(write(model, change=two_classes))
+    path = write(model, change=two_classes)
+    for act in (load, describe_weights):
+        with pytest.raises(InputError, match=r"^weights\.hdf5 tells 2 classes apart; 3 are needed$"):
+            act(path)
 
 
-def test_file_with_other_dense_layers_is_refused(model, write):
+def test_file_with_other_dense_layers_than_described_is_refused_with_both(model, write):
+    path = write(model, change=lambda layers: [*layers[:-2], layers[-1]])
+    with pytest.raises(InputError, match=r"dense layers \(2048\) in the file, \(2048, 1024\) in the description$"):
+        load_classifier(path, NetworkDescription(BACKBONE, SIZE))
+
+
+def test_dense_layers_that_do_not_fit_each_other_are_refused(model, write):
     def narrower(layers):
-        (first, weights), (second, more) = layers[-3:-1]
-        return [
-            *layers[:-3],
-            (first, [(n, w[..., :100]) for n, w in weights]),
-            (second, [(n, w[:100] if w.ndim == 2 else w) for n, w in more]),
-            layers[-1],
-        ]
+        name, weights = layers[-2]
+        return [*layers[:-2], (name, [(n, w[:100] if w.ndim == 2 else w) for n, w in weights]), layers[-1]]
 
-    with pytest.raises(InputError, match=r"the weights for dense_?[0-9]* differ in name or shape$"):
+    with pytest.raises(
+        InputError,
+        match=r": in dense layer 2, an array \(100, 1024\) for kernel, where an array \(2048, 1024\) is needed$",
+    ):
         load(write(model, change=narrower))
-    with pytest.raises(InputError, match=r"it has 3 layers with weights, not 4$"):
-        load(write(model, change=lambda layers: [*layers[:-2], layers[-1]]))
+
+
+def test_backbone_of_another_make_is_refused(model, write):
+    def changed(layers, old, new):
+        name, weights = layers[1]
+        return [layers[0], (name, [(n.replace(old, new), w) for n, w in weights]), *layers[2:]]
+
+    with pytest.raises(
+        InputError, match=r": in the backbone, an array \(32,\) for first_bn/beta, where nothing is needed$"
+    ):
+        load(write(model, change=lambda layers: changed(layers, "stem_bn", "first_bn")))
+    with pytest.raises(InputError, match=r"^weights\.hdf5 holds no backbone that is known; there are EfficientNetB0, "):
+        load(write(model, change=lambda layers: changed(layers, "top_conv", "last_conv")))
+
+
+def test_weights_that_are_no_numbers_are_refused(model, write):
+    def broken(layers):
+        name, weights = layers[-1]
+        return [*layers[:-1], (name, [(n, w * np.nan) for n, w in weights])]
+
+    with pytest.raises(InputError, match=r"^weights\.hdf5 is damaged: dense_?\d*/kernel holds"):
+        load(write(model, change=broken))
+
+
+def test_file_that_contradicts_itself_or_its_description_is_refused(model, write):
+    h5py = pytest.importorskip("h5py")
+    path, described = write(model), NetworkDescription(BACKBONE, SIZE, image="without-filling")
+    with h5py.File(path, "r+") as file:
+        file.attrs[DESCRIPTION_ATTRIBUTE] = json.dumps(described.as_dict())
+    assert describe_weights(path) == described
+    with pytest.raises(InputError, match=r"image without-filling in the file, as-published in the description$"):
+        load_classifier(path, replace(described, image="as-published"))
+    with h5py.File(path, "r+") as file:
+        file.attrs[DESCRIPTION_ATTRIBUTE] = json.dumps(described.as_dict() | {"backbone": "ResNet50"})
+    with pytest.raises(InputError, match=r"backbone EfficientNetB0 in the file, ResNet50 in the description$"):
+        load_classifier(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs[DESCRIPTION_ATTRIBUTE] = "{"
+    with pytest.raises(InputError, match=rf"^weights\.hdf5 is damaged: its {DESCRIPTION_ATTRIBUTE} is no JSON$"):
+        load_classifier(path)
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras, while it saves
 def test_file_without_weights_in_the_layout_of_keras_2_is_refused(model, write, tmp_path):
     model.save_weights(tmp_path / "new.weights.h5")
-    with pytest.raises(InputError, match=r"^new\.weights\.h5 holds no weights in the layout of Keras 2"):
+    with pytest.raises(InputError, match=r"^new\.weights\.h5 holds weights in Keras 3's own layout; save"):
         load(tmp_path / "new.weights.h5")
+    model.save(tmp_path / "new.keras")
+    with pytest.raises(InputError, match=r"^new\.keras is in Keras 3's own format; save"):
+        load(tmp_path / "new.keras")
     with pytest.raises(InputError, match="holds no weights"):
         load(write(model, change=lambda _: []))
 
 
-def test_whole_saved_model_is_refused(keras, tmp_path):
+def test_saved_model_without_weights_is_refused(keras, tmp_path):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "model.hdf5", "w") as file:
         file.attrs["model_config"] = "{}"
-    with pytest.raises(InputError, match=r"^model\.hdf5 is a whole saved model; save its weights alone"):
+    with pytest.raises(InputError, match=r"^model\.hdf5 is a saved model without weights"):
         load(tmp_path / "model.hdf5")
 
 
@@ -269,16 +361,12 @@ def test_missing_file_is_refused(tmp_path):
         load_classifier(tmp_path / "none.hdf5")
 
 
-def test_unknown_backbone_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"^no backbone 'ResNet50'; there are EfficientNetB0, .*EfficientNetB7$"):
-        load_classifier(tmp_path / "none.hdf5", backbone="ResNet50")
-
-
-def test_missing_tensorflow_is_told_with_the_command_that_installs_it(tmp_path, monkeypatch):
+@pytest.mark.parametrize("missing", ["h5py", "keras", "tensorflow"])
+def test_missing_tensorflow_is_told_with_the_command_that_installs_it(tmp_path, monkeypatch, missing):
     (tmp_path / "weights.hdf5").write_text("weights")
-    monkeypatch.setitem(sys.modules, "keras", None)
+    monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(InputError, match=r'pip install "covid-severity\[classify\]"$'):
-        load_classifier(tmp_path / "weights.hdf5")
+        load_classifier(tmp_path / "weights.hdf5") if missing == "h5py" else build_network(NetworkDescription())
 
 
 def test_library_does_not_import_tensorflow_by_itself():
