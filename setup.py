@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: one package of the wheel, the models' manifest and cards, lies outside the library."""
+"""What pyproject.toml cannot say: a package of the wheel, the models' manifest and cards, lies outside the library."""
 
 from setuptools import find_packages, setup
 

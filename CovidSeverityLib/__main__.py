@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from CovidSeverityLib.commands import analyze, evaluate, phantom, train
+from CovidSeverityLib.commands import analyze, evaluate, models, phantom, train
 from CovidSeverityLib.commands.debugging import add_debug
 from CovidSeverityLib.errors import CovidSeverityError, InputError
 from CovidSeverityLib.version import __version__
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"covid-severity {__version__}")
     add_debug(parser, default=False)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (analyze, evaluate, phantom, train):
+    for command in (analyze, evaluate, models, phantom, train):
         add_debug(command.add_parser(commands), default=argparse.SUPPRESS)
     return parser
 

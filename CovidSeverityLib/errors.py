@@ -24,5 +24,9 @@ class OutputError(InputError):
     """The results cannot be written where they were asked for."""
 
 
+class DownloadError(CovidSeverityError):
+    """A file could not be fetched though it was asked for rightly: the network or the server failed."""
+
+
 class CancelledError(CovidSeverityError):
     """The caller's progress function asked to stop."""

@@ -29,8 +29,8 @@ NAME_PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 WEIGHT_ENDINGS = (".hdf5", ".h5", ".keras")
 """Endings of files of weights. No model has such a name, so that a name and a file are told apart by their looks."""
 
-_RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
-"""Names that Windows keeps for devices."""
+_RESERVED = re.compile(r"none|(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+"""What ``--classifier`` takes for no model, and names that Windows keeps for devices."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -146,7 +146,9 @@ def check_name(name: object) -> str:
     InputError
         If it may not, with what is possible.
     """
-    if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name) or _RESERVED.fullmatch(name):
+    if isinstance(name, str) and _RESERVED.fullmatch(name):
+        raise InputError(f"a model cannot be called {name}: that name has another meaning")
+    if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name):
         raise InputError(
             f"a model cannot be called {name!r}; letters, digits, dots, dashes and underscores are possible, "
             "64 at most, with a letter or digit first"

@@ -27,6 +27,8 @@ STAGE_TITLES = {
     "cases": "Cases",
     "embeddings": "Computing features",
     "epochs": "Training",
+    "copy": "Copying",
+    "download": "Downloading",
 }
 
 
@@ -35,7 +37,9 @@ CASE_SPEED_FROM_S = 3600.0
 
 
 @contextmanager
-def progress_for(kind: str, json_stream: TextIO, of_cases: bool = False) -> Iterator[Progress | None]:
+def progress_for(
+    kind: str, json_stream: TextIO, of_cases: bool = False, of_bytes: bool = False
+) -> Iterator[Progress | None]:
     """A progress function that lives as long as the ``with`` block.
 
     Parameters
@@ -45,12 +49,13 @@ def progress_for(kind: str, json_stream: TextIO, of_cases: bool = False) -> Iter
     json_stream : where JSON lines go.
     of_cases : what is counted are cases or epochs: show how many, and the time left (``seconds_left`` in JSON lines,
         null until the first is done).
+    of_bytes : what is counted are bytes: show how many, their speed and the time left.
     """
     if kind == "json":
         left = _SecondsLeft() if of_cases else None
         yield lambda stage, done, total: _write_line(json_stream, stage, done, total, left)
     elif kind == "bar" and sys.stderr.isatty():
-        with _case_bar() if of_cases else _bar() as progress:
+        with _case_bar() if of_cases else _byte_bar() if of_bytes else _bar() as progress:
             yield progress
     else:
         yield None
@@ -112,6 +117,21 @@ def _case_bar() -> Iterator[Progress]:
                 for task in bar.task_ids:
                     bar.remove_task(task)
                 bar.add_task(title, total=total, completed=done)
+            bar.update(bar.task_ids[0], completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
+def _byte_bar() -> Iterator[Progress]:
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with _rich_bar(*columns, TimeRemainingColumn(), TextColumn("left")) as bar:
+
+        def show(stage: str, done: int, total: int) -> None:
+            if not bar.tasks:  # what was there before must not count as speed
+                bar.add_task(STAGE_TITLES.get(stage, stage), total=total, completed=done)
             bar.update(bar.task_ids[0], completed=done, total=total)
 
         yield show

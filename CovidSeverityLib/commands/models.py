@@ -1,0 +1,245 @@
+"""``covid-severity models``: the weights that classify, where they are and how they get there."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from CovidSeverityLib.classification.adding import add_model
+from CovidSeverityLib.classification.catalogue import ModelEntry, known_models, read_manifest
+from CovidSeverityLib.classification.description import BACKBONES, CLASS_NAMES
+from CovidSeverityLib.classification.download import discard_download, download_model, kept_bytes
+from CovidSeverityLib.classification.store import (
+    FOLDER_VARIABLE,
+    InstalledModel,
+    find_installed,
+    get_installed,
+    models_folder,
+    remove_model,
+    sha256_of,
+    taken_name,
+)
+from CovidSeverityLib.config import CLASSIFICATION_IMAGES
+from CovidSeverityLib.errors import CancelledError, InputError
+from CovidSeverityLib.types import Diagnosis
+
+from .debugging import add_debug
+from .model_table import model_rows, write_table
+from .paths import existing_path
+from .progress import progress_for
+
+
+def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """Add this command to the command line; returns its parser."""
+    parser = commands.add_parser(
+        "models",
+        help="list, add, download and remove the weights that classify",
+        description="Models are files of weights for --classifier. None comes with the program, and none is fetched "
+        f"unless download is asked for it. They are kept in the user's cache, or in the folder that {FOLDER_VARIABLE} "
+        "names.",
+    )
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    for add in (_add_list, _add_path, _add_add, _add_download, _add_remove):
+        add_debug(add(actions), default=argparse.SUPPRESS)
+    return parser
+
+
+def _add_list(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    parser = _action(actions, "list", list_models, "the models that are installed, and those that can be")
+    _add_manifest(parser)
+    parser.add_argument("--json", action="store_true", help="all that is known of them, as JSON")
+    return parser
+
+
+def _add_path(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    parser = _action(actions, "path", print_path, "the folder of the models, or the file of one")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="installed model (default: the folder of them all)")
+    return parser
+
+
+def _add_add(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    parser = _action(
+        actions,
+        "add",
+        add,
+        "install a model from a file of weights",
+        "Copy a file of Keras weights (.hdf5, .h5) to the models, once it has proved to hold a network of ours. What "
+        "it is comes from the file or a manifest.json beside it, as training writes them; for other files, as "
+        "published unless the options say otherwise. Needs TensorFlow (extra classify).",
+    )
+    parser.add_argument("file", metavar="FILE", help="file of weights, or whole model, as Keras 2 saves it")
+    parser.add_argument("--as", dest="name", metavar="NAME", required=True, help="name that the model gets")
+    _add_replace(parser)
+    _add_manifest(parser)
+    known = parser.add_argument_group("what the file cannot tell")
+    known.add_argument("--backbone", choices=BACKBONES, metavar="NAME", help=f"one of {', '.join(BACKBONES)}")
+    known.add_argument("--size", type=int, metavar="PX", help="edge of the images that it was trained on")
+    images = tuple(CLASSIFICATION_IMAGES)
+    known.add_argument("--image", choices=images, metavar="NAME", help=f"kind of the images: {', '.join(images)}")
+    known.add_argument(
+        "--classes", metavar="A,B,C", help=f"meaning of its outputs, in order: {','.join(CLASS_NAMES.values())}"
+    )
+    known.add_argument("--licence", metavar="TEXT", help="what its use is allowed for, such as CC-BY-4.0")
+    known.add_argument("--source", metavar="TEXT", help="where it comes from")
+    _add_progress(parser)
+    return parser
+
+
+def _add_download(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    parser = _action(
+        actions,
+        "download",
+        download,
+        "fetch a model whose address, licence and checksum are known",
+        "Fetch a model over the network, go on where an earlier try broke off, check its SHA-256 and install it.",
+    )
+    parser.add_argument("name", metavar="NAME", help="model of the manifest")
+    _add_replace(parser)
+    _add_manifest(parser)
+    _add_progress(parser)
+    return parser
+
+
+def _add_remove(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    parser = _action(actions, "remove", remove, "delete an installed model, or what is left of a download")
+    parser.add_argument("name", metavar="NAME", help="installed model")
+    return parser
+
+
+def _action(
+    actions: argparse._SubParsersAction,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    summary: str,
+    description: str | None = None,
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=summary, description=description or f"{summary[0].upper()}{summary[1:]}.")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_manifest(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--manifest", metavar="FILE", help="list of models of your own, in place of the program's (models/README.md)"
+    )
+
+
+def _add_replace(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--replace", action="store_true", help="put it in place of an installed model of that name")
+
+
+def _add_progress(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="print errors only, and what --progress json asks for")
+    parser.add_argument(
+        "--progress",
+        choices=("bar", "json", "none"),
+        default="bar",
+        help="bar: on a terminal (default); json: one object a line with stage, done and total (bytes)",
+    )
+
+
+def list_models(arguments: argparse.Namespace) -> None:
+    """Run ``models list``."""
+    rows = model_rows(_known(arguments))
+    if arguments.json:
+        stored = {"folder": str(models_folder()), "models": [row.as_dict() for row in rows]}
+        sys.stdout.write(json.dumps(stored, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    else:
+        write_table(rows, models_folder(), sys.stdout)
+
+
+def print_path(arguments: argparse.Namespace) -> None:
+    """Run ``models path``."""
+    path = models_folder() if arguments.name is None else get_installed(arguments.name).path
+    sys.stdout.write(f"{path}\n")
+
+
+def add(arguments: argparse.Namespace) -> None:
+    """Run ``models add``."""
+    file = existing_path(arguments.file, "file of weights")
+    network: dict[str, Any] = {"backbone": arguments.backbone, "size_px": arguments.size, "image": arguments.image}
+    network["classes"] = None if arguments.classes is None else _classes(arguments.classes)
+    facts = {"licence": arguments.licence, "source": arguments.source}
+    with _progress(arguments) as progress:
+        model = add_model(
+            file,
+            arguments.name,
+            _known(arguments),
+            {field: value for field, value in network.items() if value is not None},
+            {field: value for field, value in facts.items() if value is not None},
+            arguments.replace,
+            progress,
+        )
+    _say_installed(arguments, model)
+
+
+def download(arguments: argparse.Namespace) -> None:
+    """Run ``models download``."""
+    entry = _named(arguments.name, _known(arguments), arguments.manifest)
+    there = None if taken_name(entry.name) is None or arguments.replace else find_installed(entry.name)
+    if there is not None and entry.sha256 == there.entry.sha256 == sha256_of(there.path):
+        _say_installed(arguments, there)
+        return
+    try:
+        with _progress(arguments) as progress:
+            model = download_model(entry, arguments.replace, progress)
+    except KeyboardInterrupt as error:
+        kept = kept_bytes(entry)
+        more = f"; {kept / 1e6:.1f} MB are kept, and the same command goes on from there" if kept else ""
+        raise CancelledError(f"stopped{more}") from error
+    _say_installed(arguments, model)
+
+
+def remove(arguments: argparse.Namespace) -> None:
+    """Run ``models remove``."""
+    if taken_name(arguments.name) is not None:
+        sys.stdout.write(f"{remove_model(arguments.name)} is deleted\n")
+    elif discard_download(arguments.name):
+        sys.stdout.write(f"What was left of the download of {arguments.name} is deleted\n")
+    else:
+        raise InputError(f"no model {arguments.name} is installed; covid-severity models list shows those that are")
+
+
+def _known(arguments: argparse.Namespace) -> tuple[ModelEntry, ...]:
+    if arguments.manifest is None:
+        return known_models()
+    return read_manifest(existing_path(arguments.manifest, "manifest"))
+
+
+def _named(name: str, known: Sequence[ModelEntry], manifest: str | None) -> ModelEntry:
+    found = next((entry for entry in known if entry.name.lower() == name.lower()), None)
+    if found is None:
+        where = "--manifest" if manifest else "the program's manifest"
+        raise InputError(f"no model {name} in {where}; there are {', '.join(entry.name for entry in known) or 'none'}")
+    return found
+
+
+def _classes(text: str) -> tuple[Diagnosis, ...]:
+    diagnoses = {name.lower(): diagnosis for diagnosis, name in CLASS_NAMES.items()}
+    try:
+        return tuple(diagnoses[name.strip().lower()] for name in text.split(","))
+    except KeyError as error:
+        raise InputError(f"--classes {text} names no class {error}; {', '.join(CLASS_NAMES.values())} are") from error
+
+
+def _progress(arguments: argparse.Namespace) -> Any:  # noqa: ANN401 - a context manager of contextlib's own type
+    kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
+    return progress_for(kind, sys.stdout, of_bytes=True)
+
+
+def _say_installed(arguments: argparse.Namespace, model: InstalledModel) -> None:
+    if arguments.quiet or arguments.progress == "json":
+        return
+    entry, network = model.entry, model.entry.network
+    classes = ", ".join(CLASS_NAMES[c] for c in network.classes)
+    image = f"{network.size_px} x {network.size_px} {network.image}"
+    lines = [
+        f"{entry.name} is installed: {network.backbone}; image {image}; classes {classes}",
+        f"Licence: {entry.licence or 'not known'}",
+        *([f"Note: {entry.limits}"] if entry.limits else []),
+        f"To use it: covid-severity classify INPUT --classifier {entry.name}",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
