@@ -1,4 +1,4 @@
-"""Lungs, lobes, infection and CT severity score from a chest CT, without Slicer.
+"""Lungs, lobes, infection, CT severity score and diagnosis from a chest CT, without Slicer.
 
 >>> from CovidSeverityLib import analyze, read_ct
 >>> result = analyze(read_ct("ct.nii.gz"))  # doctest: +SKIP
@@ -6,10 +6,11 @@
 6
 """
 
+from .classification.opening import open_classifier
 from .config import AnalysisConfig
 from .errors import CancelledError, CovidSeverityError, InputError, NoLungsError, OutputError
 from .io import read_ct
-from .pipeline import analyze
+from .pipeline import analyze, classify
 from .results import Analysis, LobeScore, SliceRow
 from .types import CtVolume, Geometry, Lobe, Opacity, Side
 from .version import __version__
@@ -31,5 +32,7 @@ __all__ = [
     "SliceRow",
     "__version__",
     "analyze",
+    "classify",
+    "open_classifier",
     "read_ct",
 ]

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from CovidSeverityLib.commands import analyze, evaluate, models, phantom, train
+from CovidSeverityLib.commands import analyze, classify, evaluate, models, phantom, train
 from CovidSeverityLib.commands.debugging import add_debug
 from CovidSeverityLib.errors import CovidSeverityError, InputError
 from CovidSeverityLib.version import __version__
@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _prepare_streams()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it reports its font cache on standard error
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports processor and missing GPU there
     arguments = _parser().parse_args(argv)
     with _stoppable(put_back=argv is not None):
         try:
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"covid-severity {__version__}")
     add_debug(parser, default=False)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (analyze, evaluate, models, phantom, train):
+    for command in (analyze, classify, evaluate, models, phantom, train):
         add_debug(command.add_parser(commands), default=argparse.SUPPRESS)
     return parser
 

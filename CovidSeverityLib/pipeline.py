@@ -5,14 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .classification.diagnosis import (
+    CLASSIFICATION_STAGE,
+    ExplainingClassifier,
+    PatientDiagnosis,
+    no_slice_reason,
+    voting_slices,
+)
+from .classification.evidence import EXPLANATION_STAGE, classify_slices, with_evidence
+from .classification.notes import classification_notes, contradiction_notes
 from .config import AnalysisConfig
 from .ctss import CTSS_DEFINITION, CTSS_REFERENCE_DEFINITION, severity_for
+from .errors import InputError
 from .features.given_lobes import fit_to_lungs, lungs_of
 from .features.lobes import anatomical_lobes
 from .features.published_score import PublishedScore, published_score
@@ -30,15 +40,17 @@ from .features.regions import LobeSegmentation, published_regions
 from .features.score_range import with_ranges
 from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
 from .quality import resolution_notes, result_notes, uncertainty_notes
-from .results import Analysis, LobeScore, Provenance
+from .results import Analysis, ClassifiedCt, LobeScore, Provenance
 from .segmentation.infection import opacity_labels, segment_infection
 from .segmentation.lesions import MarkedLesions, segment_lesions, segment_lesions_with_range
 from .types import CtVolume, Progress
 from .version import __version__
 
 STAGES = ("lungs", "lobes", "infection", "scores")
+"""Of an analysis without a classifier; one with a classifier has two more before the scores."""
 
-NO_CLASSIFIER = "No classifier weights are installed; the diagnosis is left open."
+NO_CLASSIFIER = "No classifier weights given: covid-severity models add FILE --as NAME, then --classifier NAME."
+"""Why a diagnosis is left open where the caller gave nothing to make it with."""
 
 
 def analyze(
@@ -48,8 +60,9 @@ def analyze(
     *,
     lungs: LungSegmentation | LungSegmenter | None = None,
     lobes: LobeSegmentation | None = None,
+    classifier: ExplainingClassifier | None = None,
 ) -> Analysis:
-    """Analyse a chest CT: lungs, lobes, infection, CT severity score.
+    """Analyse a chest CT: lungs, lobes, infection, CT severity score and, with a classifier, the diagnosis.
 
     Nothing is printed or written and the network is not used. The same volume and configuration give the same bits,
     whatever the number of threads.
@@ -61,6 +74,9 @@ def analyze(
     progress : called as ``progress(stage, done, total)``; it may raise to stop the analysis.
     lungs : masks from elsewhere, or another way to find them; None finds them here.
     lobes : masks from elsewhere; without ``lungs`` the lungs are their union. None splits the lungs here.
+    classifier : tells COVID-19, community-acquired pneumonia and normal apart, as
+        :func:`~.classification.network.load_classifier` returns it; None leaves the diagnosis open. No other number
+        depends on it.
 
     Returns
     -------
@@ -70,6 +86,8 @@ def analyze(
     ------
     NoLungsError
         If the volume shows no lungs.
+    InputError
+        If the classifier answers what are no probabilities.
     """
     config = config or AnalysisConfig()
     clock = _Clock(progress)
@@ -80,8 +98,74 @@ def analyze(
     with clock.stage("infection", reports_itself=True):
         lesions = _lesions(volume, found.labels > 0, config, progress)
         infected = lesions.mask if lesions else mark_infection(volume, found.labels > 0, config, progress)
+    diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     with clock.stage("scores"):
-        return _assemble(volume, config, found, regions, infected, lesions, clock)
+        analysis = _assemble(volume, config, found, regions, infected, lesions, clock)
+        return _with_diagnosis(analysis, diagnosis, classifier)
+
+
+def classify(
+    volume: CtVolume,
+    classifier: ExplainingClassifier,
+    progress: Progress | None = None,
+    *,
+    lungs: LungSegmentation | LungSegmenter | None = None,
+) -> ClassifiedCt:
+    """The diagnosis of a chest CT without its severity; the same that :func:`analyze` gives.
+
+    Parameters
+    ----------
+    volume, classifier, progress, lungs : as for :func:`analyze`.
+
+    Raises
+    ------
+    NoLungsError
+        If the volume shows no lungs.
+    InputError
+        If no slice around the middle of the scan shows lung, or the classifier answers what are no probabilities.
+    """
+    clock = _Clock(progress)
+    with clock.stage("lungs"):
+        found = _lungs(volume, lungs, None)
+    diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
+    if diagnosis is None:
+        raise InputError(no_slice_reason(len(volume.hu)))
+    return ClassifiedCt(
+        volume=volume,
+        lungs=found.labels,
+        diagnosis=diagnosis,
+        lungs_from=found.source,
+        version=__version__,
+        seconds=clock.seconds,
+        quality=(*volume.notes, *found.notes, *resolution_notes(volume.geometry), *classification_notes(diagnosis)),
+    )
+
+
+def _diagnosis(
+    volume: CtVolume, lung: NDArray[np.bool_], classifier: ExplainingClassifier | None, clock: _Clock
+) -> PatientDiagnosis | None:
+    """None without a classifier, or where no slice can be classified."""
+    if classifier is None or not voting_slices(lung, volume.acquired):
+        return None
+    with clock.stage(CLASSIFICATION_STAGE, reports_itself=True):
+        found = classify_slices(volume, lung, classifier, clock.progress)
+    with clock.stage(EXPLANATION_STAGE, reports_itself=True):
+        return with_evidence(found, volume, lung, classifier, clock.progress)
+
+
+def _with_diagnosis(
+    analysis: Analysis, diagnosis: PatientDiagnosis | None, classifier: ExplainingClassifier | None
+) -> Analysis:
+    if diagnosis is None:
+        missing = no_slice_reason(len(analysis.volume.hu))
+        reason = NO_CLASSIFIER if classifier is None else f"{missing[0].upper()}{missing[1:]}."
+        return replace(analysis, classification_reason=reason)
+    published = analysis.provenance.configuration["lesions"] is None
+    notes = (
+        *contradiction_notes(diagnosis, analysis.infection_percent, published),
+        *classification_notes(diagnosis),
+    )
+    return replace(analysis, classification=diagnosis, quality=(*analysis.quality, *notes))
 
 
 def mark_infection(
@@ -178,7 +262,6 @@ def _assemble(
         ctss_max_variant=sum(published.maximum.values()) if published else None,
         ctss_range=ctss_range,
         uncounted=uncounted,
-        classification_reason=NO_CLASSIFIER,
     )
 
 

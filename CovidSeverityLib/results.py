@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .types import CtVolume, Lobe, Opacity, QualityNote, Side, frozen_array
+
+if TYPE_CHECKING:
+    from .classification.diagnosis import PatientDiagnosis
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +178,8 @@ class Analysis:
 
     ``lungs``, ``lobes`` and ``infection`` are (K, J, I) uint8 label arrays of :class:`Side`, :class:`Lobe` and
     :class:`Opacity` on the grid of ``volume``. Totals are derived, never stored twice. ``ctss_range`` and ``uncounted``
-    are None where the profile does not know them.
+    are None where the profile does not know them; ``classification`` is None for the reason in
+    ``classification_reason``.
     """
 
     volume: CtVolume
@@ -194,7 +198,7 @@ class Analysis:
     ctss_max_variant: int | None = None
     ctss_range: tuple[int, int] | None = None
     uncounted: UncountedDensity | None = None
-    classification: None = None
+    classification: PatientDiagnosis | None = None
     classification_reason: str = field(default="")
 
     def __post_init__(self) -> None:
@@ -246,3 +250,62 @@ class Analysis:
     def well_aerated_percent(self) -> float:
         """Well-aerated part of both lungs (-950 to -700 HU), per cent."""
         return 100.0 * self.densitometry.well_aerated_voxels / self.lung_voxels
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifiedCt:
+    """A diagnosis with what it was made from, without a severity.
+
+    Parameters
+    ----------
+    volume : the CT.
+    lungs : (K, J, I) uint8 labels of :class:`Side`.
+    diagnosis : of the patient.
+    lungs_from : what found the lungs.
+    version : of the program.
+    seconds : by stage.
+    quality : what the reader should know.
+    infection : (K, J, I) uint8 labels of :class:`Opacity` where they were marked, to be drawn.
+    """
+
+    volume: CtVolume
+    lungs: NDArray[np.uint8]
+    diagnosis: PatientDiagnosis
+    lungs_from: str
+    version: str
+    seconds: Mapping[str, float]
+    quality: tuple[QualityNote, ...] = ()
+    infection: NDArray[np.uint8] | None = None
+
+    def __post_init__(self) -> None:
+        if self.lungs.shape != self.volume.hu.shape:
+            raise ValueError(f"lungs {self.lungs.shape} does not match volume {self.volume.hu.shape}")
+        object.__setattr__(self, "lungs", frozen_array(self.lungs))
+
+    @property
+    def slice_lung_ml(self) -> tuple[float, ...]:
+        """Lung in every slice of the volume, ml."""
+        voxels = np.count_nonzero(self.lungs, axis=(1, 2))
+        return tuple((voxels * self.volume.geometry.voxel_ml).tolist())
+
+    @classmethod
+    def of(cls, analysis: Analysis) -> ClassifiedCt:
+        """The diagnosis of an analysis.
+
+        Raises
+        ------
+        ValueError
+            If it has none.
+        """
+        if analysis.classification is None:
+            raise ValueError("the analysis holds no diagnosis")
+        return cls(
+            volume=analysis.volume,
+            lungs=analysis.lungs,
+            diagnosis=analysis.classification,
+            lungs_from=analysis.provenance.lungs_from,
+            version=analysis.provenance.version,
+            seconds=analysis.provenance.seconds,
+            quality=analysis.quality,
+            infection=analysis.infection,
+        )

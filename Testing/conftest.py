@@ -15,9 +15,18 @@ import pytest
 
 from CovidSeverityLib import Analysis, analyze, read_ct
 from CovidSeverityLib.__main__ import main
+from CovidSeverityLib.classification.store import FOLDER_VARIABLE
 from CovidSeverityLib.phantom import Phantom, make_phantom, write_phantom
 
 UNIT_TESTS = Path(__file__).parent / "unit"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_models(tmp_path_factory):
+    """A model store without models: no test may depend on what its user has installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("models")))
+        yield
 
 
 def _unit_module(name: str):

@@ -19,7 +19,10 @@ from CovidSeverityLib.features.classification_image import (
 from CovidSeverityLib.types import Diagnosis, Progress, frozen_array
 
 from .description import NETWORK_SIZE_PX, NetworkDescription
-from .voting import Vote, slice_tenths, weighted_vote
+from .voting import Vote, slice_tenths, slice_weights, weighted_vote
+
+CLASSIFICATION_STAGE = "classification"
+"""Name of this stage in progress calls."""
 
 
 class SliceClassifier(Protocol):
@@ -57,6 +60,45 @@ class ExplainingClassifier(SliceClassifier, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class ClassifierIdentity:
+    """Which weights gave an answer.
+
+    Parameters
+    ----------
+    name : a name of the model store, or that of a file.
+    sha256 : of the file, 64 hexadecimal digits.
+    description : of the network.
+    source, licence : of the weights; None where that is not known.
+    """
+
+    name: str
+    sha256: str
+    description: NetworkDescription
+    source: str | None = None
+    licence: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SliceEvidence:
+    """Where the network looked for the patient's diagnosis in one slice.
+
+    Parameters
+    ----------
+    index : the slice of the CT.
+    attention : (rows, columns) float32, 0 to 1, over the whole slice from edge to edge, rows from anterior to posterior
+        and columns from the patient's right to left; coarser than the slice.
+    """
+
+    index: int
+    attention: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.attention.ndim != 2 or not self.attention.size:
+            raise ValueError(f"attention {self.attention.shape}; (rows, columns) are needed")
+        object.__setattr__(self, "attention", frozen_array(np.asarray(self.attention, dtype=np.float32)))
+
+
 @dataclass(frozen=True, eq=False)
 class PatientDiagnosis:
     """What the classifier said of every slice; all else follows from it.
@@ -65,20 +107,31 @@ class PatientDiagnosis:
     ----------
     slices : which slices of the CT, in the order of the vote (superior to inferior).
     probabilities : (N, 3) float32, a row for each slice, columns in the order of :class:`Diagnosis`.
+    classifier : which weights said it; None for a classifier that does not say what it is.
+    evidence : of the slices that decided, the strongest first.
     """
 
     slices: tuple[int, ...]
     probabilities: NDArray[np.float32]
+    classifier: ClassifierIdentity | None = None
+    evidence: tuple[SliceEvidence, ...] = ()
 
     def __post_init__(self) -> None:
         if self.probabilities.shape != (len(self.slices), len(Diagnosis)) or not self.slices:
             raise ValueError(f"probabilities {self.probabilities.shape} do not match {len(self.slices)} slices")
+        if not set(self.slices).issuperset(seen.index for seen in self.evidence):
+            raise ValueError("there is evidence of slices that were not classified")
         object.__setattr__(self, "probabilities", frozen_array(np.asarray(self.probabilities, dtype=np.float32)))
 
     @property
     def slice_labels(self) -> tuple[Diagnosis, ...]:
         """The most probable diagnosis of every slice (the first of equals, as published)."""
         return tuple(Diagnosis(int(n)) for n in self.probabilities.argmax(axis=1))
+
+    @property
+    def slice_weights(self) -> NDArray[np.float64]:
+        """(N,) what every slice counts in the vote, for its own diagnosis."""
+        return slice_weights(self.slice_labels)
 
     @property
     def vote(self) -> Vote:
@@ -101,6 +154,17 @@ class PatientDiagnosis:
         return weighted / weighted.sum()
 
 
+def voting_slices(lung: NDArray[np.bool_], acquired: Sequence[bool] | None = None) -> tuple[int, ...]:
+    """Slices that are classified and vote, from superior to inferior.
+
+    Parameters
+    ----------
+    lung : (K, J, I) bool or labels.
+    acquired : False for a slice that was interpolated: it shows nothing that its neighbours do not, and does not vote.
+    """
+    return tuple(k for k in classification_slices(lung) if acquired is None or acquired[k])
+
+
 def diagnose(
     hu: NDArray[np.int16],
     lung: NDArray[np.bool_],
@@ -109,6 +173,7 @@ def diagnose(
     batch: int = 8,
     size_px: int = NETWORK_SIZE_PX,
     progress: Progress | None = None,
+    acquired: Sequence[bool] | None = None,
 ) -> PatientDiagnosis:
     """Classify the slices around the middle of the lungs and let them vote.
 
@@ -122,30 +187,34 @@ def diagnose(
     size_px : edge of the classifier's image. Slices of another size are resampled to it linearly, each axis for itself,
         so that both fields of view are the same.
     progress : called with stage "classification" as slices are done.
+    acquired : as in :func:`voting_slices`.
 
     Raises
     ------
     InputError
-        If no slice around the middle of the scan shows lung.
+        If no slice around the middle of the scan shows lung, or the classifier answers what are no probabilities.
     ValueError
-        If the classifier's answer is not one probability per slice and diagnosis.
+        If the classifier's answer is not one row per slice and one column per diagnosis.
     """
     if batch < 1:
         raise ValueError(f"a batch of {batch} slices; at least 1 is needed")
-    slices = classification_slices(lung)
+    slices = voting_slices(lung, acquired)
     if not slices:
-        raise InputError(
-            f"none of the slices around the middle of this scan ({len(lung)} slices) shows lung to classify"
-        )
+        raise InputError(no_slice_reason(len(lung)))
     images = classification_images(hu, lung, config, slices)
     answers = []
     for first in range(0, len(slices), batch):
         if progress is not None:
-            progress("classification", first, len(slices))
-        answers.append(_answer(classifier, resampled(images[first : first + batch], size_px)))
+            progress(CLASSIFICATION_STAGE, first, len(slices))
+        answers.append(_answer(classifier, network_images(images[first : first + batch], size_px)))
     if progress is not None:
-        progress("classification", len(slices), len(slices))
+        progress(CLASSIFICATION_STAGE, len(slices), len(slices))
     return PatientDiagnosis(slices, np.concatenate(answers))
+
+
+def no_slice_reason(slices: int) -> str:
+    """Why a scan of so many slices has no diagnosis, where :func:`voting_slices` finds none."""
+    return f"none of the slices around the middle of this scan ({slices} slices) shows lung to classify"
 
 
 def _answer(classifier: SliceClassifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -154,12 +223,22 @@ def _answer(classifier: SliceClassifier, images: NDArray[np.uint8]) -> NDArray[n
     if answer.shape != wanted:
         raise ValueError(f"the classifier answered {answer.shape} for {len(images)} slices; {wanted} is needed")
     if not (np.isfinite(answer).all() and (answer >= 0).all() and (answer.sum(axis=1) > 0).all()):
-        raise ValueError("the classifier's answer holds values that are no probabilities")
+        who = getattr(classifier, "name", None)
+        raise InputError(
+            f"the classifier{f' {who}' if who else ''} answered values that are no probabilities; its weights are "
+            "damaged or those of another network"
+        )
     return answer
 
 
-def resampled(images: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    """(N, J, I) images to (N, size_px, size_px), edges on edges; the same array where nothing is to be done."""
+def network_images(images: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """(N, size_px, size_px), edges of the image on edges of the image; the same array where nothing is to be done.
+
+    Parameters
+    ----------
+    images : (N, J, I) uint8.
+    size_px : edge of the classifier's image.
+    """
     _, rows, columns = images.shape
     if (rows, columns) == (size_px, size_px):
         return images

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,13 @@ OUTER_TENTHS = {Diagnosis.NORMAL: 5, Diagnosis.CAP: 7, Diagnosis.COVID19: 7}
 INFECTED_SHARE = (3, 4)
 """Infection wins over more normal slices where both kinds together weigh at least this fraction of them."""
 
+VOTE_DEFINITION = (
+    "A slice votes for its most probable diagnosis. It counts 1 in the middle third of the slices, elsewhere 0.7, or "
+    "0.5 for normal. COVID-19 or CAP, the heavier of the two (COVID-19 on a tie), wins where both together weigh at "
+    "least three quarters of normal; otherwise normal wins (as published)"
+)
+"""The rule in words, for reports."""
+
 
 @dataclass(frozen=True)
 class Vote:
@@ -27,6 +35,34 @@ class Vote:
 
     label: Diagnosis
     weights: tuple[float, float, float]
+
+    @property
+    def total(self) -> float:
+        """What all slices weigh together."""
+        return sum(_tenths(self.weights)) / 10
+
+    @property
+    def smallest_change(self) -> float:
+        """Smallest part of all the weight, 0 to 1, that has to go from one diagnosis to another for another label.
+
+        A slice is taken to keep its weight; normal slices of the outer thirds would count a little more.
+        """
+        tenths = _tenths(self.weights)
+        total = sum(tenths)
+        return next(moved for moved in range(1, total + 1) if self._moved_by(moved, tenths)) / total
+
+    def _moved_by(self, moved: int, tenths: list[int]) -> bool:
+        for source, target in permutations(Diagnosis, 2):
+            changed = list(tenths)
+            changed[source] -= moved
+            changed[target] += moved
+            if changed[source] >= 0 and _winner(*changed) != self.label:
+                return True
+        return False
+
+
+def _tenths(weights: Sequence[float]) -> list[int]:
+    return [round(10 * weight) for weight in weights]
 
 
 def slice_tenths(slices: int) -> NDArray[np.int64]:
@@ -69,6 +105,24 @@ def weighted_vote(labels: Sequence[Diagnosis]) -> Vote:
         sum(int(t[d]) for t, label in zip(tenths, labels, strict=True) if label == d) for d in Diagnosis
     )
     return Vote(_winner(normal, cap, covid), (normal / 10, cap / 10, covid / 10))
+
+
+def slice_weights(labels: Sequence[Diagnosis]) -> NDArray[np.float64]:
+    """(N,) what every slice counted for the diagnosis it was given."""
+    tenths = slice_tenths(len(labels))
+    return np.array([t[label] / 10 for t, label in zip(tenths, labels, strict=True)], dtype=np.float64)
+
+
+def even_label(labels: Sequence[Diagnosis]) -> Diagnosis:
+    """The heaviest diagnosis if every one counted like COVID-19: a vote that leans to none (but COVID-19 on a tie).
+
+    Parameters
+    ----------
+    labels : one for each slice, in order along the body.
+    """
+    tenths = slice_tenths(len(labels))[:, Diagnosis.COVID19]
+    weights = {d: sum(int(t) for t, label in zip(tenths, labels, strict=True) if label == d) for d in Diagnosis}
+    return max(reversed(Diagnosis), key=lambda diagnosis: weights[diagnosis])
 
 
 def _winner(normal: int, cap: int, covid: int) -> Diagnosis:

@@ -5,19 +5,29 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from CovidSeverityLib.config import PROFILES, AnalysisConfig
-from CovidSeverityLib.errors import InputError, NoLungsError
+from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.features.given_lobes import lobes_from_labels
-from CovidSeverityLib.io import read_ct, read_mask
+from CovidSeverityLib.io import read_mask
 from CovidSeverityLib.pipeline import analyze
-from CovidSeverityLib.preprocessing.given_lungs import lungs_from_labels
 from CovidSeverityLib.preprocessing.lungmask_engine import LungmaskEngine
 from CovidSeverityLib.reporting import OUTPUT_NAMES, build_report, check_output_folder, summary_text, write_results
 from CovidSeverityLib.results import Analysis
-from CovidSeverityLib.types import CtVolume, Progress
+from CovidSeverityLib.types import Progress
 
+from .classifiers import ChosenClassifier, add_classifier_option, choose_classifier
+from .ct_input import (
+    add_input,
+    add_lungs,
+    add_printing,
+    add_reading,
+    chosen_lungs,
+    naming_other_series,
+    read_volume,
+)
 from .engines import add_engine_options, engine_lobes, lobe_weights, lung_engine, runs_lobe_engine
 from .paths import existing_path, given_path
 from .progress import progress_for
@@ -27,9 +37,6 @@ OUTPUT_SUFFIX = "-covid-severity"
 
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 
-SERIES_CHOSEN = "series_chosen"
-"""Code of the reader's note that a folder holds several series."""
-
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """Add this command to the command line; returns its parser."""
@@ -37,9 +44,10 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "analyze",
         help="analyse a chest CT and write the results to a folder",
         description="Find lungs, lobes and infection in a chest CT, score its severity and write "
-        "segmentation.seg.nrrd, report.json, lobes.csv, slices.csv and overview.png.",
+        "segmentation.seg.nrrd, report.json, lobes.csv, slices.csv and overview.png; with a classifier also tell "
+        "COVID-19, community-acquired pneumonia and normal apart (classification.png).",
     )
-    parser.add_argument("input", metavar="INPUT", help="DICOM folder, or a .nii, .nii.gz, .nrrd or .mha file")
+    add_input(parser)
     _add_input_options(parser)
     add_engine_options(parser)
     _add_output_options(parser)
@@ -54,17 +62,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help=f"folder for the results; those of an earlier run are replaced (default: INPUT{OUTPUT_SUFFIX} here)",
     )
-    parser.add_argument("--json", action="store_true", help="print the report as JSON on standard output")
-    parser.add_argument(
-        "--quiet", action="store_true", help="print errors only, and what --json or --progress json asks for"
-    )
-    parser.add_argument(
-        "--progress",
-        choices=("bar", "json", "none"),
-        default="bar",
-        help="bar: on a terminal (default); json: one object a line with stage, done and total, "
-        "on standard output, or on standard error together with --json",
-    )
+    add_printing(parser)
 
 
 def _add_input_options(parser: argparse.ArgumentParser) -> None:
@@ -74,18 +72,14 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"{' or '.join(PROFILES)}: our best score, or the published method as its authors run it",
     )
-    parser.add_argument("--lungs", metavar="FILE", help="lung mask of this CT: 1 right and 2 left, or a single label")
+    add_lungs(parser)
     parser.add_argument(
         "--lobes",
         metavar="FILE",
         help="lobe mask of this CT: 1-5 as from lungmask's LTRCLobes or 10-14 as from TotalSegmentator",
     )
-    parser.add_argument(
-        "--series", metavar="UID", help="SeriesInstanceUID to read from a folder (default: the CT with most slices)"
-    )
-    parser.add_argument(
-        "--force", action="store_true", help="interpolate missing slices instead of refusing the series"
-    )
+    add_classifier_option(parser, optional=True)
+    add_reading(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -96,12 +90,13 @@ def run(arguments: argparse.Namespace) -> None:
         if mask is not None:
             existing_path(mask, what)
     engine, weights = lung_engine(arguments), lobe_weights(arguments)
+    chosen = choose_classifier(arguments.classifier)
     wanted = default_output(source) if arguments.output is None else given_path(arguments.output, "output folder")
     kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
     folder = check_output_folder(wanted, OUTPUT_NAMES)
     try:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:
-            result = _analyze(arguments, source, config, engine, weights, progress)
+            result = _analyze(arguments, source, config, engine, weights, chosen, progress)
             write_results(result, folder.path, progress)
     except BaseException:
         folder.discard_if_empty()
@@ -130,26 +125,18 @@ def _analyze(
     config: AnalysisConfig,
     engine: LungmaskEngine | None,
     weights: Path | None,
+    chosen: ChosenClassifier,
     progress: Progress | None,
 ) -> Analysis:
-    volume = read_ct(source, series_uid=arguments.series, force=arguments.force, progress=progress)
-    lungs, lobes = engine, None
-    if arguments.lungs:
-        lungs = lungs_from_labels(read_mask(arguments.lungs, volume), volume, Path(arguments.lungs).name)
-    if arguments.lobes:
-        lobes = lobes_from_labels(read_mask(arguments.lobes, volume), volume, Path(arguments.lobes).name)
-    elif weights:
-        lobes = engine_lobes(volume, weights)
-    try:
-        return analyze(volume, config, progress, lungs=lungs, lobes=lobes)
-    except NoLungsError as error:
-        raise NoLungsError(f"{error}{_other_series(volume)}") from error
-
-
-def _other_series(volume: CtVolume) -> str:
-    """What to add where the wrong one of several series may have been read."""
-    notes = "; ".join(note.message for note in volume.notes if note.code == SERIES_CHOSEN)
-    return f" ({notes}; --series chooses another)" if notes else ""
+    volume = read_volume(arguments, source, progress)
+    with naming_other_series(volume):
+        lungs, lobes = chosen_lungs(arguments, volume, engine), None
+        if arguments.lobes:
+            lobes = lobes_from_labels(read_mask(arguments.lobes, volume), volume, Path(arguments.lobes).name)
+        elif weights:
+            lobes = engine_lobes(volume, weights)
+        result = analyze(volume, config, progress, lungs=lungs, lobes=lobes, classifier=chosen.classifier)
+    return replace(result, classification_reason=chosen.reason) if chosen.reason else result
 
 
 def _say(arguments: argparse.Namespace, result: Analysis, folder: Path) -> None:

@@ -17,6 +17,12 @@ ENGINES = ("default", "lungmask")
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--lung-engine``, ``--lobe-engine`` and their weights."""
+    add_lung_engine(parser)
+    _add_lobe_engine(parser)
+
+
+def add_lung_engine(parser: argparse.ArgumentParser) -> None:
+    """Add ``--lung-engine`` and its weights."""
     parser.add_argument(
         "--lung-engine",
         choices=ENGINES,
@@ -26,6 +32,9 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lung-weights", metavar="FILE", help="weights for --lung-engine lungmask; nothing is downloaded"
     )
+
+
+def _add_lobe_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lobe-engine",
         choices=ENGINES,

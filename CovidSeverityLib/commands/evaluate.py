@@ -57,14 +57,15 @@ def _add_classification(kinds: argparse._SubParsersAction) -> None:
         required=True,
         help="true diagnoses, in the layout of COVID-CT-MD and SPGC, of MosMed or of the LDCT sets, or case and label",
     )
-    parser.add_argument("--classifier", metavar="FILE", help="Keras weights of the published network (.hdf5)")
+    parser.add_argument(
+        "--classifier", metavar="NAME|FILE", help="an installed model, or a file of Keras weights (.hdf5)"
+    )
     parser.add_argument(
         "--image",
         metavar="NAME",
         choices=tuple(CLASSIFICATION_IMAGES),
-        default=next(iter(CLASSIFICATION_IMAGES)),
-        help=f"images that the classifier was trained on, for ablation studies: {', '.join(CLASSIFICATION_IMAGES)} "
-        "(default: %(default)s)",
+        help="images that the classifier is given (default: those that it was trained with), for ablation studies: "
+        f"{', '.join(CLASSIFICATION_IMAGES)}",
     )
     _add_output_options(parser)
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from CovidSeverityLib.classification.opening import open_classifier
 from CovidSeverityLib.config import CLASSIFICATION_IMAGES, PUBLISHED_CLASSIFICATION_IMAGE, AnalysisConfig, mask_config
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.evaluation.ablation import evaluate_ablation
@@ -135,12 +136,10 @@ def classification(arguments: argparse.Namespace) -> None:
         _classification_of_predictions(labels, arguments)
         return
     if arguments.classifier is None:
-        raise InputError("--images needs the weights of a classifier: --classifier FILE")
-    weights = existing_path(arguments.classifier, "classifier")
+        raise InputError("--images needs the weights of a classifier: --classifier NAME or FILE")
+    classifier = open_classifier(arguments.classifier)
     cases, failures, remarks = _named_cases(arguments.images, labels.by_case)
-    from CovidSeverityLib.classification.network import load_classifier
-
-    classifier, config = load_classifier(weights), CLASSIFICATION_IMAGES[arguments.image]
+    config = CLASSIFICATION_IMAGES[arguments.image or classifier.description.image]
 
     def outputs(records: Mapping[str, Record], facts: RunFacts) -> Outputs:
         found = {name: Diagnosis(record["label"]) for name, record in records.items()}
@@ -157,7 +156,7 @@ def classification(arguments: argparse.Namespace) -> None:
                 "evaluation": "classification",
                 "configuration": asdict(config),
                 "images": path_mark(Path(arguments.images)),
-                "classifier": path_mark(weights),
+                "classifier": classifier.sha256,
             },
             failures=failures,
             remarks=remarks,

@@ -22,6 +22,8 @@ STAGE_TITLES = {
     "lungs": "Finding the lungs",
     "lobes": "Finding the lobes",
     "infection": "Marking infection",
+    "classification": "Classifying",
+    "explanation": "Explaining",
     "scores": "Scoring",
     "write": "Writing",
     "cases": "Cases",

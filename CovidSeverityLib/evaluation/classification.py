@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.classification.diagnosis import SliceClassifier, diagnose
+from CovidSeverityLib.classification.diagnosis import ExplainingClassifier, diagnose
 from CovidSeverityLib.features.classification_image import ClassificationImageConfig
 from CovidSeverityLib.io import read_ct
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
@@ -57,11 +57,19 @@ class ClassificationSummary:
     classes: Mapping[Diagnosis, ClassSummary]
 
 
-def evaluate_classification(case: Case, classifier: SliceClassifier, config: ClassificationImageConfig) -> Record:
-    """Classify a CT; raises what reading it, finding its lungs and :func:`~.diagnosis.diagnose` raise."""
+def evaluate_classification(case: Case, classifier: ExplainingClassifier, config: ClassificationImageConfig) -> Record:
+    """Classify a CT by images of ``config``.
+
+    Raises
+    ------
+    InputError
+        As reading it, finding its lungs and :func:`~.diagnosis.diagnose` do.
+    """
     began = time.perf_counter()
     volume = read_ct(case.image)
-    found = diagnose(volume.hu, segment_lungs(volume).labels > 0, classifier, config)
+    size_px = classifier.description.size_px
+    lung = segment_lungs(volume).labels > 0
+    found = diagnose(volume.hu, lung, classifier, config, size_px=size_px, acquired=volume.acquired)
     return {
         "label": int(found.label),
         "scores": [round(float(score), 6) for score in found.scores],

@@ -1,17 +1,29 @@
 """Results to files and text: ``.seg.nrrd`` for Slicer, JSON and CSV for programs, a page and a few lines for people."""
 
-from .files import OUTPUT_NAMES, write_results
+from .classification_report import build_classification
+from .files import (
+    CLASSIFICATION_OUTPUT_NAMES,
+    OUTPUT_NAMES,
+    check_holds_no_analysis,
+    write_classified,
+    write_results,
+)
 from .output_folder import OutputFolder, check_output_folder, write_together
 from .report import build_report, report_schema
-from .summary import summary_text
+from .summary import classification_text, summary_text
 
 __all__ = [
+    "CLASSIFICATION_OUTPUT_NAMES",
     "OUTPUT_NAMES",
     "OutputFolder",
+    "build_classification",
     "build_report",
+    "check_holds_no_analysis",
     "check_output_folder",
+    "classification_text",
     "report_schema",
     "summary_text",
+    "write_classified",
     "write_results",
     "write_together",
 ]

@@ -1,4 +1,4 @@
-"""The files of one analysis, written so that an interrupted run leaves nothing half-written."""
+"""The files of one result, written so that an interrupted run leaves nothing half-written."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from CovidSeverityLib.results import Analysis
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.results import Analysis, ClassifiedCt
 from CovidSeverityLib.types import Progress
 
-from .output_folder import write_together
+from .classification_page import write_classification_page
+from .classification_report import write_classification_report
+from .output_folder import FileWriter, write_together
 from .overview import write_overview
 from .report import write_report
 from .segmentation import write_segmentation
-from .tables import write_lobes, write_slices
+from .tables import write_classified_slices, write_lobes, write_slices
 
-REPORT_NAME = "report.json"
+REPORT_NAME, CLASSIFICATION_REPORT_NAME = "report.json", "classification.json"
+SLICES_NAME, PAGE_NAME = "slices.csv", "classification.png"
 
 Writer = Callable[[Analysis, IO], None]
 
@@ -26,30 +30,73 @@ _BINARY_WRITERS: dict[str, Writer] = {
 }
 _TEXT_WRITERS: dict[str, Writer] = {
     "lobes.csv": write_lobes,
-    "slices.csv": write_slices,
+    SLICES_NAME: write_slices,
     REPORT_NAME: write_report,
 }
-OUTPUT_NAMES = (*_BINARY_WRITERS, *_TEXT_WRITERS)
-"""Every file of a result in the order of writing; the report comes last, so that its presence means complete."""
+OUTPUT_NAMES = (*_BINARY_WRITERS, *_TEXT_WRITERS, PAGE_NAME, CLASSIFICATION_REPORT_NAME)
+"""Every file that an analysis writes or, of an earlier run, removes."""
+
+CLASSIFICATION_OUTPUT_NAMES = (PAGE_NAME, SLICES_NAME, CLASSIFICATION_REPORT_NAME)
+"""Every file of a diagnosis alone in the order of writing; the report comes last."""
 
 
 def write_results(analysis: Analysis, folder: Path, progress: Progress | None = None) -> tuple[Path, ...]:
-    """Write every file of a result to ``folder`` and return their paths.
+    """Write every file of a result to ``folder`` and return their paths; the report comes last.
 
-    Either all files are replaced or none (:func:`~.output_folder.write_together`).
+    Either all files are replaced or none (:func:`~.output_folder.write_together`). ``classification.png`` is written
+    with a diagnosis only; what an earlier run left of one is removed.
 
     Raises
     ------
     OutputError
         Where a file cannot be written.
     """
-    return write_together(Path(folder), {name: partial(_write_one, analysis) for name in OUTPUT_NAMES}, progress)
+    writers: dict[str, FileWriter] = {
+        **{name: partial(_binary, write, analysis) for name, write in _BINARY_WRITERS.items()},
+        **({} if analysis.classification is None else {PAGE_NAME: _page(ClassifiedCt.of(analysis))}),
+        **{name: partial(_text, write, analysis) for name, write in _TEXT_WRITERS.items()},
+    }
+    obsolete = [name for name in OUTPUT_NAMES if name not in writers]
+    return write_together(Path(folder), writers, progress, obsolete)
 
 
-def _write_one(analysis: Analysis, path: Path) -> None:
-    if path.name in _BINARY_WRITERS:
-        with path.open("wb") as file:
-            _BINARY_WRITERS[path.name](analysis, file)
-    else:
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            _TEXT_WRITERS[path.name](analysis, file)
+def write_classified(found: ClassifiedCt, folder: Path, progress: Progress | None = None) -> tuple[Path, ...]:
+    """Write every file of a diagnosis alone to ``folder`` and return their paths, as :func:`write_results` does.
+
+    Raises
+    ------
+    OutputError
+        Where a file cannot be written.
+    """
+    writers: dict[str, FileWriter] = {
+        PAGE_NAME: _page(found),
+        SLICES_NAME: partial(_text, write_classified_slices, found),
+        CLASSIFICATION_REPORT_NAME: partial(_text, write_classification_report, found),
+    }
+    return write_together(Path(folder), writers, progress)
+
+
+def check_holds_no_analysis(folder: Path) -> None:
+    """Refuse a folder with the results of an analysis: a diagnosis alone would replace some of them.
+
+    Raises
+    ------
+    InputError
+        If there is a report in it.
+    """
+    if (folder / REPORT_NAME).exists():
+        raise InputError(f"{folder} holds the results of an analysis ({REPORT_NAME}); choose another folder")
+
+
+def _page(found: ClassifiedCt) -> FileWriter:
+    return partial(_binary, write_classification_page, found)
+
+
+def _binary(write: Callable[..., None], result: Analysis | ClassifiedCt, path: Path) -> None:
+    with path.open("wb") as file:
+        write(result, file)
+
+
+def _text(write: Callable[..., None], result: Analysis | ClassifiedCt, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        write(result, file)

@@ -73,7 +73,7 @@ def check_output_folder(folder: Path, names: Iterable[str] = ()) -> OutputFolder
 
 
 def write_together(
-    folder: Path, writers: Mapping[str, FileWriter], progress: Progress | None = None
+    folder: Path, writers: Mapping[str, FileWriter], progress: Progress | None = None, obsolete: Iterable[str] = ()
 ) -> tuple[Path, ...]:
     """Write several files to ``folder`` and return their paths.
 
@@ -87,6 +87,8 @@ def write_together(
     folder : it is there.
     writers : by name of the file, in the order of writing.
     progress : called with stage "write" as files are done.
+    obsolete : names of files that an earlier run may have left and this one does not write: they are removed together
+        with the last file.
 
     Raises
     ------
@@ -100,7 +102,8 @@ def write_together(
                 if progress:
                     progress(STAGE, done, len(names))
                 write(Path(temporary) / name)
-            (folder / names[-1]).unlink(missing_ok=True)
+            for name in (names[-1], *obsolete):
+                (folder / name).unlink(missing_ok=True)
             for name in names:
                 (Path(temporary) / name).replace(folder / name)
     except OSError as error:

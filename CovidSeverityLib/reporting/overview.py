@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
+from CovidSeverityLib.classification.description import CLASS_NAMES
+from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
 from CovidSeverityLib.ctss import CTSS_MAX
 from CovidSeverityLib.results import Analysis
 from CovidSeverityLib.types import LOBE_NAMES, Opacity
@@ -19,27 +21,23 @@ from .overview_views import (
     lung_box,
     most_infected_index,
 )
-from .palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS
+from .page import LEFT, RIGHT, write_page
+from .palette import DIAGNOSIS_COLOURS, LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS
 from .tables import with_range
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PAGE_INCHES = (11.69, 8.27)
-"""A4, landscape."""
-DPI = 190
 COLUMNS = 4
 NAME_LENGTH = 60
 DETAILS_LENGTH = 110
 CUTOFFS_LENGTH = 70
 NOTE_COLUMNS, NOTE_LINES = 205, 4
-PNG_COMPRESSION = 4
 
 SEVERITY_COLOURS = {"none": "#5B6875", "mild": "#0072B2", "moderate": "#B86E00", "severe": "#B3261E"}
 FALLBACK_SEVERITY_COLOUR = "#5B6875"
 
 # Rectangles are left, bottom, width and height as parts of the page.
-LEFT, RIGHT = 0.012, 0.988
 TILES_BOTTOM, TILES_TOP, TILE_GAP = 0.425, 0.905, 0.004
 LEGEND_Y = 0.409
 LOWER_BOTTOM, LOWER_TOP = 0.1, 0.388
@@ -52,15 +50,7 @@ HEADINGS_Y = LOWER_TOP - 0.012
 
 def write_overview(analysis: Analysis, file: BinaryIO) -> None:
     """Draw the page and write it to an open binary ``file`` as PNG. The same analysis gives the same bytes."""
-    import matplotlib.style
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with matplotlib.style.context("default"):
-        figure = Figure(figsize=PAGE_INCHES, dpi=DPI, facecolor="white")
-        canvas = FigureCanvasAgg(figure)
-        _draw_page(figure, analysis)
-        canvas.print_png(file, metadata={"Software": None}, pil_kwargs={"compress_level": PNG_COMPRESSION})
+    write_page(lambda figure: _draw_page(figure, analysis), file)
 
 
 def _draw_page(figure: Figure, analysis: Analysis) -> None:
@@ -106,7 +96,27 @@ def _draw_header(figure: Figure, analysis: Analysis) -> None:
     at_right = {"ha": "right", "va": "center", "parse_math": False}
     figure.text(RIGHT - 0.008, 0.969, score, fontsize=17, fontweight="bold", color="white", bbox=box, **at_right)
     cutoffs = elided(clean(analysis.severity.cutoffs), CUTOFFS_LENGTH)
-    figure.text(RIGHT, 0.928, cutoffs, fontsize=panels.SMALL, color=panels.MUTED, **at_right)
+    lower = 0.928 if analysis.classification is None else 0.936
+    figure.text(RIGHT, lower, cutoffs, fontsize=panels.SMALL, color=panels.MUTED, **at_right)
+    if analysis.classification is not None:
+        _draw_diagnosis(figure, analysis.classification)
+
+
+def _draw_diagnosis(figure: Figure, diagnosis: PatientDiagnosis) -> None:
+    """One line under the score: label and votes, and where there is more."""
+    label, vote = CLASS_NAMES[diagnosis.label], diagnosis.vote
+    weight = f"{vote.weights[diagnosis.label]:.1f} of {vote.total:.1f}"
+    figure.text(
+        RIGHT,
+        0.9165,
+        f"Network: {label} (vote {weight}), research use; see classification.png",
+        fontsize=panels.HEADING,
+        fontweight="bold",
+        color=DIAGNOSIS_COLOURS[diagnosis.label],
+        ha="right",
+        va="center",
+        parse_math=False,
+    )
 
 
 def _draw_axials(figure: Figure, analysis: Analysis, indices: tuple[int, ...]) -> None:

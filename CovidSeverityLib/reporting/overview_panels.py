@@ -45,13 +45,27 @@ HISTOGRAM_BIN_HU = 8
 HISTOGRAM_FLOOR_PERCENT = 2e-3
 
 
-def draw_view(axes: Axes, view: View, corner: str, note: str, marked: bool = False) -> None:
-    """One slice with outlines, filling ``axes``; ``corner`` stands top left, ``note`` bottom left."""
+def draw_view(
+    axes: Axes,
+    view: View,
+    corner: str,
+    note: str,
+    marked: bool = False,
+    overlay: NDArray[np.float64] | None = None,
+    outlines: bool = True,
+) -> None:
+    """One slice with outlines, filling ``axes``; ``corner`` stands top left, ``note`` bottom left.
+
+    ``overlay`` is (rows, columns, 4), red, green, blue and opacity, laid over the CT.
+    """
     low, high = LUNG_WINDOW_HU
     axes.imshow(
         view.hu, cmap="gray", vmin=low, vmax=high, extent=view.extent_mm, interpolation="bilinear", aspect="equal"
     )
-    draw_outlines(axes, view)
+    if overlay is not None:
+        axes.imshow(overlay, extent=view.extent_mm, interpolation="bilinear", aspect="equal")
+    if outlines:
+        draw_outlines(axes, view)
     _fill_with_margin(axes, view)
     axes.set(xticks=[], yticks=[], facecolor="black")
     for spine in axes.spines.values():
@@ -133,7 +147,7 @@ def draw_lobes(axes: Axes, scores: tuple[LobeScore, ...]) -> None:
     axes.vlines(positions[1:-1], -0.55, len(scores) - 0.45, color=RULE, linewidth=0.8, zorder=1)
     for row, score in enumerate(scores):
         _draw_lobe(axes, row, score)
-    _plain_frame(axes, ("bottom",))
+    plain_frame(axes, ("bottom",))
     axes.set_yticks([])
     axes.set_xlabel("infected part of the lobe, % (square-root scale)", fontsize=NORMAL, color=INK)
 
@@ -190,7 +204,7 @@ def draw_histogram(axes: Axes, densitometry: Densitometry, well_aerated_percent:
     axes.tick_params(which="minor", length=0)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.legend(loc="upper right", fontsize=SMALL, frameon=False, handlelength=1.4, borderaxespad=0.2)
-    _plain_frame(axes, ("bottom", "left"))
+    plain_frame(axes, ("bottom", "left"))
 
 
 def _binned(densitometry: Densitometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -249,7 +263,8 @@ def number_rows(analysis: Analysis) -> list[tuple[str, str, bool]]:
     ]
 
 
-def _plain_frame(axes: Axes, sides: tuple[str, ...]) -> None:
+def plain_frame(axes: Axes, sides: tuple[str, ...]) -> None:
+    """Thin lines on ``sides`` ("bottom", "left", ...), none on the others."""
     for name, spine in axes.spines.items():
         spine.set(visible=name in sides, color=MUTED, linewidth=0.6)
     axes.tick_params(color=MUTED, width=0.6, length=3)

@@ -39,10 +39,12 @@ def signed(value: float, decimals: int = 1) -> str:
     return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
 
 
-def note_lines(notes: Iterable[QualityNote], columns: int, most: int) -> list[tuple[str, bool]]:
+def note_lines(
+    notes: Iterable[QualityNote], columns: int, most: int, where: str = "report.json"
+) -> list[tuple[str, bool]]:
     """At most ``most`` lines of notes, warnings first, each with whether it belongs to a warning.
 
-    What does not fit is counted in the last line.
+    What does not fit is counted in the last line, with the file that has it.
     """
     ordered = sorted(notes, key=lambda note: note.severity is not NoteSeverity.WARNING)
     lines: list[tuple[str, bool]] = []
@@ -54,6 +56,6 @@ def note_lines(notes: Iterable[QualityNote], columns: int, most: int) -> list[tu
         ]
         more_follow = n < len(ordered) - 1
         if len(lines) + len(wrapped) + more_follow > most:
-            return [*lines, (f"+{len(ordered) - n} more, see report.json", False)]
+            return [*lines, (f"+{len(ordered) - n} more, see {where}", False)]
         lines += [(line, warning) for line in wrapped]
     return lines

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from CovidSeverityLib.results import Analysis
+from CovidSeverityLib.results import Analysis, ClassifiedCt
 
 AXIAL_COUNT = 8
 MARGIN_MM = 12.0
@@ -71,7 +72,7 @@ def coronal_index(analysis: Analysis) -> int:
     return int(np.argmax(np.count_nonzero(mask, axis=(0, 2))))
 
 
-def lung_box(analysis: Analysis) -> tuple[slice, slice, slice]:
+def lung_box(analysis: Analysis | ClassifiedCt) -> tuple[slice, slice, slice]:
     """(K, J, I) slices of the box around the lungs, with a margin; the whole volume where there are none."""
     lung = analysis.lungs > 0
     in_plane = lung.any(axis=0)
@@ -89,19 +90,48 @@ def lung_box(analysis: Analysis) -> tuple[slice, slice, slice]:
 def axial_view(analysis: Analysis, index: int, box: tuple[slice, slice, slice]) -> View:
     """One axial slice: anterior on top, the patient's right on the left."""
     _, dj, di = analysis.volume.geometry.spacing_kji
-    return _view(analysis, (index, box[1], box[2]), dj, di)
+    return _view(_arrays(analysis), (index, box[1], box[2]), dj, di)
+
+
+def classified_view(found: ClassifiedCt, index: int, box: tuple[slice, slice, slice]) -> View:
+    """One axial slice as :func:`axial_view`, without lobes, and without infection where none was marked."""
+    nothing = np.broadcast_to(np.uint8(0), found.lungs.shape)
+    infection = nothing if found.infection is None else found.infection
+    _, dj, di = found.volume.geometry.spacing_kji
+    return _view((found.volume.hu, found.lungs, nothing, infection), (index, box[1], box[2]), dj, di)
+
+
+def attention_on(view: View, attention: NDArray[np.float32], found: ClassifiedCt) -> NDArray[np.float64]:
+    """(rows, columns) of ``view``: a network's map of the whole slice, edge on edge, linearly between its cells.
+
+    Parameters
+    ----------
+    view : part of an axial slice.
+    attention : (rows, columns) of the whole slice, coarser.
+    found : the CT that both are of.
+    """
+    _, dj, di = found.volume.geometry.spacing_kji
+    _, rows, columns = found.volume.hu.shape
+    cell_of_row = (view.rows_mm() / dj + 0.5) / rows * attention.shape[0] - 0.5
+    cell_of_column = (view.columns_mm() / di + 0.5) / columns * attention.shape[1] - 0.5
+    cells = np.meshgrid(cell_of_row, cell_of_column, indexing="ij")
+    return ndimage.map_coordinates(attention.astype(np.float64), cells, order=1, mode="nearest")
 
 
 def coronal_view(analysis: Analysis, index: int, box: tuple[slice, slice, slice]) -> View:
     """One coronal slice: superior on top, the patient's right on the left. Rows count mm from slice 0 upwards."""
     dk, _, di = analysis.volume.geometry.spacing_kji
-    view = _view(analysis, (box[0], index, box[2]), dk, di)
+    view = _view(_arrays(analysis), (box[0], index, box[2]), dk, di)
     left, right, bottom, top = view.extent_mm
     flipped = (array[::-1] for array in (view.hu, view.lungs, view.lobes, view.infection))
     return View(*flipped, (left, right, top, bottom))
 
 
-def _view(analysis: Analysis, cut: tuple, row_mm: float, column_mm: float) -> View:
+def _arrays(analysis: Analysis) -> tuple[NDArray, ...]:
+    return analysis.volume.hu, analysis.lungs, analysis.lobes, analysis.infection
+
+
+def _view(arrays: tuple[NDArray, ...], cut: tuple, row_mm: float, column_mm: float) -> View:
     rows, columns = (part for part in cut if isinstance(part, slice))
     extent = (
         (columns.start - 0.5) * column_mm,
@@ -109,7 +139,6 @@ def _view(analysis: Analysis, cut: tuple, row_mm: float, column_mm: float) -> Vi
         (rows.stop - 0.5) * row_mm,
         (rows.start - 0.5) * row_mm,
     )
-    arrays = (analysis.volume.hu, analysis.lungs, analysis.lobes, analysis.infection)
     steps = [max(1, -(-(part.stop - part.start) // MAX_PIXELS)) for part in (rows, columns)]
     hu, lungs, lobes, infection = (array[cut][:: steps[0], :: steps[1]] for array in arrays)
     return View(hu, lungs, lobes, np.where(lungs > 0, infection, np.uint8(0)), extent)

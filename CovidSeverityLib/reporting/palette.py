@@ -7,7 +7,7 @@ lobes, so only the lungs keep Slicer's colour.
 
 from __future__ import annotations
 
-from CovidSeverityLib.types import Lobe, Opacity
+from CovidSeverityLib.types import Diagnosis, Lobe, Opacity
 
 Rgb = tuple[float, float, float]
 
@@ -34,3 +34,13 @@ OPACITY_COLOURS: dict[Opacity, Rgb] = {
     Opacity.CONSOLIDATION: _rgb("#FF5A1F"),
 }
 """Yellow and vermilion: the strongest on a grey lung."""
+
+DIAGNOSIS_COLOURS: dict[Diagnosis, str] = {
+    Diagnosis.NORMAL: "#5B6875",
+    Diagnosis.CAP: "#0072B2",
+    Diagnosis.COVID19: "#B3261E",
+}
+"""Grey, blue and red, dark enough for white letters."""
+
+ATTENTION_COLOURS = "plasma"
+"""matplotlib's name of a scale with even steps to the eye and no grey in it, so that it stays apart from the CT."""

@@ -15,16 +15,12 @@ import numpy as np
 
 from CovidSeverityLib.ctss import CTSS_MAX, TSS_DEFINITION, TSS_MAX, TSS_SOURCE
 from CovidSeverityLib.results import Analysis, LobeScore, MixtureFit, Provenance, UncountedDensity
-from CovidSeverityLib.types import Lobe, Opacity, QualityNote, Side
+from CovidSeverityLib.types import Lobe, Opacity, Side
 
+from .classification_report import classification_fields, classifier_mark
+from .report_parts import RESEARCH_USE, SCHEMA_VERSION, SECONDS_DECIMALS, input_fields, note_fields
 from .tables import ML_DECIMALS, PERCENT_DECIMALS, lobe_row, rounded
 
-SCHEMA_VERSION = 1
-RESEARCH_USE = "Not a medical device; for research use only, never for diagnosis or treatment decisions."
-NO_CLASSIFICATION = "this version does not classify"
-
-SECONDS_DECIMALS = 3
-SPACING_DECIMALS = 6
 HU_DECIMALS = 3
 WEIGHT_DECIMALS = 6
 EXPECTED_MM_DECIMALS = 1
@@ -41,7 +37,7 @@ def build_report(analysis: Analysis) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "research_use": RESEARCH_USE,
-        "input": _input(analysis),
+        "input": input_fields(analysis.volume),
         "ctss": _ctss(analysis),
         "total_severity_score": _total_severity_score(analysis),
         "severity": dataclasses.asdict(analysis.severity),
@@ -51,9 +47,9 @@ def build_report(analysis: Analysis) -> dict[str, Any]:
         "well_aerated_percent": _percent(analysis.well_aerated_percent),
         "mixture": _mixture(analysis.densitometry.mixture),
         "lobes": _lobes(analysis.provenance),
-        "classification": analysis.classification,
-        "classification_reason": analysis.classification_reason or NO_CLASSIFICATION,
-        "quality": [_note(note) for note in analysis.quality],
+        "classification": _classification(analysis),
+        "classification_reason": analysis.classification_reason,
+        "quality": [note_fields(note) for note in analysis.quality],
         "provenance": _provenance(analysis),
     }
 
@@ -67,18 +63,6 @@ def write_report(analysis: Analysis, file: TextIO) -> None:
 def report_schema() -> dict[str, Any]:
     """The JSON schema (draft 2020-12) of ``report.json``."""
     return json.loads(resources.files(__package__).joinpath("report.schema.json").read_text(encoding="utf-8"))
-
-
-def _input(analysis: Analysis) -> dict[str, Any]:
-    volume = analysis.volume
-    return {
-        "name": PurePath(volume.name).name,
-        "size": list(volume.geometry.size),
-        "spacing_mm": [rounded(mm, SPACING_DECIMALS) for mm in volume.geometry.spacing_mm],
-        "slices": len(volume.acquired),
-        "interpolated_slices": volume.acquired.count(False),
-        "hu_range": [int(volume.hu.min()), int(volume.hu.max())],
-    }
 
 
 def _ctss(analysis: Analysis) -> dict[str, Any]:
@@ -151,6 +135,12 @@ def _lobes(provenance: Provenance) -> dict[str, Any]:
     return {"method": provenance.lobes_from, "approximate": provenance.lobes_approximate, "fissures": fissures}
 
 
+def _classification(analysis: Analysis) -> dict[str, Any] | None:
+    if analysis.classification is None:
+        return None
+    return classification_fields(analysis.classification, analysis.volume.geometry.slice_z_mm().tolist())
+
+
 def _mixture(fit: MixtureFit | None) -> dict[str, Any] | None:
     if fit is None:
         return None
@@ -162,17 +152,15 @@ def _mixture(fit: MixtureFit | None) -> dict[str, Any] | None:
     }
 
 
-def _note(note: QualityNote) -> dict[str, str]:
-    return {"code": note.code, "severity": note.severity.value, "message": note.message}
-
-
 def _provenance(analysis: Analysis) -> dict[str, Any]:
     provenance = analysis.provenance
+    diagnosis = analysis.classification
     return {
         "version": provenance.version,
         "profile": provenance.profile,
         "lungs_from": provenance.lungs_from,
         "lobes_from": provenance.lobes_from,
+        **({} if diagnosis is None else {"classifier": classifier_mark(diagnosis)}),
         "seconds": {stage: rounded(seconds, SECONDS_DECIMALS) for stage, seconds in provenance.seconds.items()},
         "configuration": _plain(provenance.configuration),
     }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from CovidSeverityLib.classification.description import CLASS_NAMES
+from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
 from CovidSeverityLib.ctss import CTSS_MAX, TSS_MAX
-from CovidSeverityLib.results import Analysis, LobeScore
-from CovidSeverityLib.types import LOBE_NAMES, NoteSeverity, Opacity, QualityNote, Side
+from CovidSeverityLib.results import Analysis, ClassifiedCt, LobeScore
+from CovidSeverityLib.types import DIAGNOSIS_NAMES, LOBE_NAMES, Diagnosis, NoteSeverity, Opacity, QualityNote, Side
 
+from .classification_report import rounded_shares
 from .tables import with_range
 
 COLUMNS = 100
@@ -16,7 +19,27 @@ COLUMNS = 100
 
 def summary_text(analysis: Analysis) -> str:
     """Score, lobes, volumes and notes as plain text of at most 100 columns; no line end after the last line."""
-    return "\n".join([*_score_lines(analysis), *_volume_lines(analysis), *_note_lines(analysis)])
+    diagnosis = analysis.classification
+    lines = diagnosis_lines(diagnosis) if diagnosis is not None else _wrapped(analysis.classification_reason)
+    return "\n".join([*_score_lines(analysis), *_volume_lines(analysis), *lines, *note_lines(analysis.quality)])
+
+
+def classification_text(found: ClassifiedCt) -> str:
+    """The diagnosis alone and its notes, like :func:`summary_text`."""
+    return "\n".join([*diagnosis_lines(found.diagnosis), *note_lines(found.quality)])
+
+
+def diagnosis_lines(diagnosis: PatientDiagnosis) -> list[str]:
+    """The diagnosis with its votes and probabilities, and who says so."""
+    vote, known = diagnosis.vote, diagnosis.classifier
+    shares = rounded_shares(diagnosis.scores, 2)
+    votes = ", ".join(f"{CLASS_NAMES[d]} {vote.weights[d]:.1f}" for d in reversed(Diagnosis))
+    means = ", ".join(f"{CLASS_NAMES[d]} {shares[d]:.2f}" for d in reversed(Diagnosis))
+    by = "" if known is None else f" by {known.name} (SHA-256 {known.sha256[:12]})"
+    return [
+        *_wrapped(f"Diagnosis {DIAGNOSIS_NAMES[diagnosis.label]}{by}: votes of {len(diagnosis.slices)} slices {votes}"),
+        f"  mean probabilities, not calibrated: {means}",
+    ]
 
 
 def _score_lines(analysis: Analysis) -> Iterator[str]:
@@ -59,8 +82,9 @@ def _volume_lines(analysis: Analysis) -> Iterator[str]:
         )
 
 
-def _note_lines(analysis: Analysis) -> Iterator[str]:
-    for note in sorted(analysis.quality, key=_warnings_first):
+def note_lines(notes: Iterable[QualityNote]) -> Iterator[str]:
+    """Quality notes, warnings first."""
+    for note in sorted(notes, key=_warnings_first):
         label = "Warning" if note.severity is NoteSeverity.WARNING else "Note"
         yield from _wrapped(f"{label}: {note.message}")
 

@@ -6,13 +6,16 @@ import csv
 from collections.abc import Iterable, Mapping
 from typing import TextIO
 
-from CovidSeverityLib.results import Analysis, LobeScore, SliceRow
-from CovidSeverityLib.types import LOBE_NAMES, Lobe
+from CovidSeverityLib.classification.description import CLASS_NAMES
+from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
+from CovidSeverityLib.results import Analysis, ClassifiedCt, LobeScore, SliceRow
+from CovidSeverityLib.types import LOBE_NAMES, Diagnosis, Lobe
 
 PERCENT_DECIMALS = 3
 ML_DECIMALS = 2
 MM_DECIMALS = 3
 CONFIDENCE_DECIMALS = 2
+PROBABILITY_DECIMALS = 6
 
 LOBE_COLUMNS = (
     "lobe",
@@ -33,6 +36,22 @@ SLICE_COLUMNS = (
     "infection_percent",
     *(f"infection_percent_{lobe.name}" for lobe in Lobe),
 )
+PROBABILITY_COLUMNS = {
+    Diagnosis.NORMAL: "p_normal",
+    Diagnosis.CAP: "p_cap",
+    Diagnosis.COVID19: "p_covid19",
+}
+DIAGNOSIS_COLUMNS = (*PROBABILITY_COLUMNS.values(), "label", "vote_weight")
+"""Of ``slices.csv``; empty where a slice was not classified."""
+
+DECIMALS = {
+    "ml": ML_DECIMALS,
+    "mm": MM_DECIMALS,
+    "confidence": CONFIDENCE_DECIMALS,
+    "weight": 1,
+    **{column.rsplit("_", 1)[-1]: PROBABILITY_DECIMALS for column in PROBABILITY_COLUMNS.values()},
+}
+"""Places of a column, by the last part of its name; of any other as of per cent."""
 
 Row = dict[str, int | float | str | None]
 
@@ -76,6 +95,21 @@ def slice_row(row: SliceRow) -> Row:
     return values | {f"infection_percent_{lobe.name}": rounded(p, PERCENT_DECIMALS) for lobe, p in percents.items()}
 
 
+def diagnosis_rows(diagnosis: PatientDiagnosis | None) -> dict[int, Row]:
+    """What the classifier said of every slice that voted, by its index and by column of ``slices.csv``."""
+    if diagnosis is None:
+        return {}
+    votes = zip(diagnosis.slices, diagnosis.probabilities, diagnosis.slice_labels, diagnosis.slice_weights, strict=True)
+    return {
+        index: {
+            **{column: rounded(row[d], PROBABILITY_DECIMALS) for d, column in PROBABILITY_COLUMNS.items()},
+            "label": CLASS_NAMES[label],
+            "vote_weight": rounded(weight, 1),
+        }
+        for index, row, label, weight in votes
+    }
+
+
 def write_lobes(analysis: Analysis, file: TextIO) -> None:
     """Write ``lobes.csv``: a row per lobe."""
     _write_csv(file, LOBE_COLUMNS, map(lobe_row, analysis.lobe_scores))
@@ -84,8 +118,20 @@ def write_lobes(analysis: Analysis, file: TextIO) -> None:
 def write_slices(analysis: Analysis, file: TextIO) -> None:
     """Write ``slices.csv``: a row per acquired axial slice, inferior to superior (interpolated slices are left out)."""
     acquired = analysis.volume.acquired
+    votes = diagnosis_rows(analysis.classification)
     rows = sorted((row for row in analysis.slices if acquired[row.index]), key=lambda row: row.index)
-    _write_csv(file, SLICE_COLUMNS, map(slice_row, rows))
+    _write_csv(file, (*SLICE_COLUMNS, *DIAGNOSIS_COLUMNS), (slice_row(row) | votes.get(row.index, {}) for row in rows))
+
+
+def write_classified_slices(found: ClassifiedCt, file: TextIO) -> None:
+    """Write ``slices.csv`` of a diagnosis alone: as :func:`write_slices`, without infection."""
+    votes, z_mm = diagnosis_rows(found.diagnosis), found.volume.geometry.slice_z_mm()
+    rows = (
+        {"index": k, "z_mm": rounded(z_mm[k], MM_DECIMALS), "lung_ml": rounded(ml, ML_DECIMALS)} | votes.get(k, {})
+        for k, ml in enumerate(found.slice_lung_ml)
+        if found.volume.acquired[k]
+    )
+    _write_csv(file, ("index", "z_mm", "lung_ml", *DIAGNOSIS_COLUMNS), rows)
 
 
 def _write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Row]) -> None:
@@ -98,9 +144,7 @@ def _fixed_decimals(row: Mapping[str, int | float | str | None]) -> dict[str, st
     def text(column: str, value: int | float | str | None) -> str:
         if not isinstance(value, float):
             return "" if value is None else str(value)
-        places = {"ml": ML_DECIMALS, "mm": MM_DECIMALS, "confidence": CONFIDENCE_DECIMALS}.get(
-            column.rsplit("_", 1)[-1], PERCENT_DECIMALS
-        )
+        places = DECIMALS.get(column.rsplit("_", 1)[-1], PERCENT_DECIMALS)
         return f"{value:.{places}f}"
 
     return {column: text(column, value) for column, value in row.items()}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from CovidSeverityLib.classification.description import NetworkDescription
+from CovidSeverityLib.classification.diagnosis import ClassifierIdentity, PatientDiagnosis, SliceEvidence
+from CovidSeverityLib.classification.evidence import deciding_slices
 from CovidSeverityLib.results import Analysis, Densitometry, LobeScore, MixtureFit, Provenance, Severity, SliceRow
 from CovidSeverityLib.types import CtVolume, Geometry, Lobe, NoteSeverity, Opacity, QualityNote, Side, StorageOrder
 
@@ -122,6 +125,30 @@ def make_analysis(chest: Chest | None = None, volume: CtVolume | None = None, **
     volume = volume or make_volume(chest.hu)
     values = _counts(chest, volume) | _texts()
     return Analysis(volume, chest.lungs, chest.lobes, chest.infection, **(values | changes))
+
+
+def make_diagnosis(rows, first=0, classifier=None, **changes) -> PatientDiagnosis:
+    """A diagnosis of slices that follow each other down to ``first``, a row of probabilities each (superior first)."""
+    slices = tuple(range(first + len(rows) - 1, first - 1, -1))
+    known = ClassifierIdentity("net", "ab" * 32, NetworkDescription(), "a sentence", "CC0-1.0")
+    return PatientDiagnosis(slices, np.array(rows, dtype=np.float32), classifier or known, **changes)
+
+
+def make_diagnosed(chest: Chest | None = None, volume: CtVolume | None = None, attention=None, **changes) -> Analysis:
+    """:func:`make_analysis` with a diagnosis: CAP in the upper half of the slices with lung, COVID-19 in the lower.
+
+    ``attention`` is the same map for every slice that decided.
+    """
+    analysis = make_analysis(chest, volume, **changes)
+    lung = np.flatnonzero((analysis.lungs > 0).any(axis=(1, 2)))
+    rows = [
+        (0.1, 0.7, 0.2) if n < lung.size // 2 else (0.05, 0.05 + 0.01 * n, 0.9 - 0.01 * n) for n in range(lung.size)
+    ]
+    diagnosis = make_diagnosis(rows, int(lung[0]))
+    attention = np.eye(6, 8, dtype=np.float32) if attention is None else attention
+    chosen = deciding_slices(diagnosis, analysis.volume.geometry.spacing_kji[0])
+    diagnosis = replace(diagnosis, evidence=tuple(SliceEvidence(k, attention) for k in chosen))
+    return replace(analysis, classification=diagnosis, classification_reason="")
 
 
 def _counts(chest: Chest, volume: CtVolume) -> dict:

@@ -19,6 +19,7 @@ import SimpleITK as sitk
 import CovidSeverityLib
 from CovidSeverityLib import __main__ as command_line
 from CovidSeverityLib.commands import analyze, phantom
+from CovidSeverityLib.commands.classifiers import NONE_INSTALLED
 from CovidSeverityLib.commands.progress import progress_for
 from CovidSeverityLib.errors import CancelledError, CovidSeverityError
 from CovidSeverityLib.types import Lobe
@@ -73,7 +74,7 @@ def test_version_is_told(program):
 EVALUATIONS = tuple(("evaluate", what) for what in ("segmentation", "classification", "ctss", "ablation"))
 
 
-@pytest.mark.parametrize("command", [(), ("analyze",), ("phantom",), ("evaluate",), *EVALUATIONS])
+@pytest.mark.parametrize("command", [(), ("analyze",), ("classify",), ("phantom",), ("evaluate",), *EVALUATIONS])
 def test_help_fits_a_terminal_of_80_columns(program, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "80")
     status, out, err = program(*command, "--help")
@@ -84,7 +85,16 @@ def test_help_fits_a_terminal_of_80_columns(program, monkeypatch, command):
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("examine", "x"), ("analyze",), ("analyze", "x", "--fast"), ("phantom",), ("evaluate",), *EVALUATIONS],
+    [
+        (),
+        ("examine", "x"),
+        ("analyze",),
+        ("analyze", "x", "--fast"),
+        ("classify",),
+        ("phantom",),
+        ("evaluate",),
+        *EVALUATIONS,
+    ],
 )
 def test_unknown_or_missing_arguments_end_with_status_2(program, arguments):
     status, out, err = program(*arguments)
@@ -101,6 +111,14 @@ def test_analysis_writes_every_file_and_tells_the_score(result):
     assert ctss["range"][0] <= ctss["total"] <= ctss["range"][1]
     assert "Note: Lobes are approximate" in out
     assert out.endswith(f"Results are in {folder}\n")
+
+
+def test_analysis_without_weights_says_in_one_line_how_to_get_a_diagnosis(result):
+    folder, run = result
+    assert run.out.splitlines().count(NONE_INSTALLED) == 1
+    report = report_in(folder)
+    assert (report["classification"], report["classification_reason"]) == (None, NONE_INSTALLED)
+    assert "classifier" not in report["provenance"]
 
 
 @pytest.mark.parametrize(

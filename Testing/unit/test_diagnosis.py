@@ -130,17 +130,31 @@ def test_scan_without_lung_around_its_middle_is_refused():
 
 @pytest.mark.parametrize(
     ("answer", "message"),
-    [
-        (np.zeros((6, 2)), r"answered \(6, 2\) for 6 slices; \(6, 3\)"),
-        (np.zeros(6), r"answered \(6,\)"),
-        (np.zeros((6, 3)), "no probabilities"),
-        (np.full((6, 3), np.nan), "no probabilities"),
-        (np.array([[1.5, -0.5, 0.0]] * 6), "no probabilities"),
-    ],
+    [(np.zeros((6, 2)), r"answered \(6, 2\) for 6 slices; \(6, 3\)"), (np.zeros(6), r"answered \(6,\)")],
 )
-def test_answer_that_is_no_probability_is_refused(answer, message):
+def test_answer_of_another_shape_is_refused(answer, message):
     with pytest.raises(ValueError, match=message):
         run(*chest(RADII), lambda _: answer)
+
+
+@pytest.mark.parametrize(
+    "answer", [np.zeros((6, 3)), np.full((6, 3), np.nan), np.array([[1.5, -0.5, 0.0]] * 6)], ids=["0", "nan", "minus"]
+)
+def test_answer_that_is_no_probability_is_a_sentence_and_no_result(answer):
+    with pytest.raises(InputError, match="the classifier answered values that are no probabilities; its weights"):
+        run(*chest(RADII), lambda _: answer)
+
+
+def test_interpolated_slices_do_not_vote():
+    recorder = Recorder()
+    hu, lung = chest(RADII)
+    acquired = [n not in (2, 5) for n in range(len(RADII))]
+    result = run(hu, lung, recorder, acquired=acquired)
+    assert result.slices == (6, 4, 3, 1)
+    whole = run(hu, lung)
+    np.testing.assert_array_equal(result.probabilities, whole.probabilities[[0, 2, 3, 5]])
+    with pytest.raises(InputError, match="none of the slices"):
+        run(hu, lung, acquired=[False] * len(RADII))
 
 
 def test_batch_of_no_slices_is_refused():

@@ -11,6 +11,7 @@ import pytest
 from sklearn import metrics as oracle
 
 from CovidSeverityLib import analyze, read_ct
+from CovidSeverityLib.classification.description import NetworkDescription
 from CovidSeverityLib.commands import evaluations
 from CovidSeverityLib.commands.progress import progress_for
 from CovidSeverityLib.evaluation import extras
@@ -315,13 +316,18 @@ def test_images_are_classified_slice_by_slice_and_voted_on(program, study, tmp_p
     weights.touch()
     seen = []
 
-    def classifier(images):
+    class Lit:
         """COVID-19 where a tenth of the image is lit."""
-        seen.append(images.shape)
-        lit = (images > 0).mean(axis=(1, 2))
-        return np.stack([0.9 - 0.8 * (lit > 0.1), 0 * lit + 0.05, 0.05 + 0.8 * (lit > 0.1)], axis=1)
 
-    monkeypatch.setattr("CovidSeverityLib.classification.network.load_classifier", lambda path: classifier)
+        name, sha256 = "lit", "ab" * 32
+        description = NetworkDescription(size_px=96, image="without-filling")
+
+        def __call__(self, images):
+            seen.append(images.shape)
+            lit = (images > 0).mean(axis=(1, 2))
+            return np.stack([0.9 - 0.8 * (lit > 0.1), 0 * lit + 0.05, 0.05 + 0.8 * (lit > 0.1)], axis=1)
+
+    monkeypatch.setattr("CovidSeverityLib.classification.network.load_classifier", lambda *_: Lit())
     labels = write_csv(tmp_path / "l.csv", ("case", "label"), ("study_1", "COVID-19"), ("study_2", "normal"))
     options = ("--images", study / "images", "--labels", labels, "--classifier", weights, "-o", tmp_path / "out")
     run = program("evaluate", "classification", *options)
@@ -332,9 +338,11 @@ def test_images_are_classified_slice_by_slice_and_voted_on(program, study, tmp_p
     scores = [float(first[f"score_{name}"]) for name in ("normal", "cap", "covid19")]
     assert sum(scores) == pytest.approx(1, abs=1e-5)
     assert int(first["slices"]) == sum(shape[0] for shape in seen) / 2 > 20
-    assert {shape[1:] for shape in seen} == {(512, 512)}
+    assert {shape[1:] for shape in seen} == {(96, 96)}
     assert summary(tmp_path / "out")["accuracy"]["value"] == 0.5
-    other = program("evaluate", "classification", *options, "--image", "without-boundary", "--resume")
+    again = program("evaluate", "classification", *options, "--image", "without-filling", "--resume")
+    assert again.status == 0, again.err
+    other = program("evaluate", "classification", *options, "--image", "as-published", "--resume")
     assert other.status == 2
     assert "was made with another configuration" in other.err
 
@@ -383,11 +391,11 @@ def test_diagnoses_without_probabilities_have_no_roc_curve(program, tmp_path):
         ("ctss", ("--images", "images"), "--images needs the radiologists' scores: --truth CSV"),
         ("ctss", ("--predictions", "nowhere.csv"), "no such table of scores: nowhere.csv"),
         ("ctss", ("--predictions", "labels.csv", "--resume"), "labels.csv"),
-        ("classification", ("--images", "images", "--labels", "labels.csv"), "--classifier FILE"),
+        ("classification", ("--images", "images", "--labels", "labels.csv"), "--classifier NAME or FILE"),
         (
             "classification",
             ("--images", "images", "--labels", "labels.csv", "--classifier", "w.h5"),
-            "no such classifier",
+            "the classifier w.h5 is not there",
         ),
     ],
 )

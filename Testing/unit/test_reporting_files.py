@@ -6,8 +6,16 @@ import os
 
 import pytest
 
-from CovidSeverityLib.errors import CancelledError, OutputError
-from CovidSeverityLib.reporting import OUTPUT_NAMES, check_output_folder, write_results
+from CovidSeverityLib.errors import CancelledError, InputError, OutputError
+from CovidSeverityLib.reporting import (
+    CLASSIFICATION_OUTPUT_NAMES,
+    OUTPUT_NAMES,
+    check_holds_no_analysis,
+    check_output_folder,
+    write_classified,
+    write_results,
+)
+from CovidSeverityLib.results import ClassifiedCt
 
 NAMES = {"segmentation.seg.nrrd", "report.json", "lobes.csv", "slices.csv", "overview.png"}
 
@@ -32,6 +40,43 @@ def test_progress_counts_the_files(small, tmp_path):
     calls = []
     write_results(small, tmp_path, lambda *call: calls.append(call))
     assert calls == [("write", done, 5) for done in range(6)]
+
+
+@pytest.fixture
+def diagnosed(factory):
+    return factory.make_diagnosed(factory.make_chest((6, 24, 32)))
+
+
+def test_page_of_the_diagnosis_is_written_with_one_and_removed_without(small, diagnosed, tmp_path):
+    paths = write_results(diagnosed, tmp_path)
+    assert names_in(tmp_path) == {path.name for path in paths} == NAMES | {"classification.png"}
+    assert paths[-1].name == "report.json"
+    (tmp_path / "classification.json").write_text("of a diagnosis alone")
+    write_results(small, tmp_path)
+    assert names_in(tmp_path) == NAMES
+
+
+def test_page_of_an_earlier_diagnosis_stays_when_the_run_is_stopped(small, diagnosed, tmp_path):
+    write_results(diagnosed, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def stop(stage, done, total):
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_results(small, tmp_path, stop)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_diagnosis_alone_has_files_of_its_own(diagnosed, tmp_path):
+    paths = write_classified(ClassifiedCt.of(diagnosed), tmp_path)
+    assert [path.name for path in paths] == ["classification.png", "slices.csv", "classification.json"]
+    assert names_in(tmp_path) == {path.name for path in paths} == set(CLASSIFICATION_OUTPUT_NAMES)
+    check_holds_no_analysis(tmp_path)
+    write_results(diagnosed, tmp_path)
+    with pytest.raises(InputError, match=r"holds the results of an analysis \(report\.json\)"):
+        check_holds_no_analysis(tmp_path)
 
 
 @pytest.mark.parametrize("interrupt", [CancelledError, KeyboardInterrupt])

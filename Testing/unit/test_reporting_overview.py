@@ -19,6 +19,7 @@ from CovidSeverityLib.reporting import overview_panels as panels
 from CovidSeverityLib.reporting import overview_views as views
 from CovidSeverityLib.reporting.overview import write_overview
 from CovidSeverityLib.reporting.overview_text import clean, elided, note_lines, signed
+from CovidSeverityLib.reporting.page import PAGE_INCHES
 from CovidSeverityLib.reporting.palette import LOBE_COLOURS, OPACITY_COLOURS
 from CovidSeverityLib.types import Lobe, NoteSeverity, Opacity, QualityNote, Side
 
@@ -34,7 +35,7 @@ def page(analysis) -> np.ndarray:
 
 def texts_of(analysis) -> list[str]:
     """Every text that is put on the page itself, not into one of its panels."""
-    figure = Figure(figsize=overview.PAGE_INCHES, dpi=20)
+    figure = Figure(figsize=PAGE_INCHES, dpi=20)
     FigureCanvasAgg(figure)
     overview._draw_page(figure, analysis)
     return [text.get_text() for text in figure.texts]

@@ -8,8 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.reporting.report import build_report
-from CovidSeverityLib.reporting.tables import rounded, write_lobes, write_slices
+from CovidSeverityLib.reporting.tables import rounded, write_classified_slices, write_lobes, write_slices
+from CovidSeverityLib.results import ClassifiedCt
 
 
 def text_of(write, analysis) -> str:
@@ -68,7 +70,7 @@ def test_slices_run_from_inferior_to_superior(factory):
     rows = rows_of(write_slices, analysis)
     heights = [float(row["z_mm"]) for row in rows]
     assert list(rows[0])[:4] == ["index", "z_mm", "lung_ml", "infection_percent"]
-    assert list(rows[0])[4:] == [f"infection_percent_{lobe}" for lobe in ("RUL", "RML", "RLL", "LUL", "LLL")]
+    assert list(rows[0])[4:9] == [f"infection_percent_{lobe}" for lobe in ("RUL", "RML", "RLL", "LUL", "LLL")]
     assert heights == sorted(heights)
     assert [int(row["index"]) for row in rows] == list(range(len(analysis.slices)))
     assert sum(float(row["lung_ml"]) for row in rows) == pytest.approx(analysis.lung_ml, abs=0.1)
@@ -80,6 +82,38 @@ def test_interpolated_slices_have_no_row(factory):
     analysis = factory.make_analysis(chest, factory.make_volume(chest.hu, acquired=acquired))
     assert [int(row["index"]) for row in rows_of(write_slices, analysis)] == [0, *range(2, 20)]
     assert build_report(analysis)["input"]["interpolated_slices"] == 1
+
+
+VOTE_COLUMNS = ["p_normal", "p_cap", "p_covid19", "label", "vote_weight"]
+
+
+def test_votes_stand_beside_their_slices_and_are_empty_elsewhere(factory):
+    analysis = factory.make_diagnosed()
+    diagnosis, rows = analysis.classification, rows_of(write_slices, analysis)
+    assert list(rows[0])[9:] == VOTE_COLUMNS
+    for row in rows:
+        values = [row[column] for column in VOTE_COLUMNS]
+        if int(row["index"]) not in diagnosis.slices:
+            assert values == [""] * 5
+            continue
+        n = diagnosis.slices.index(int(row["index"]))
+        assert [float(value) for value in values[:3]] == pytest.approx(diagnosis.probabilities[n].tolist(), abs=1e-6)
+        assert values[3:] == [CLASS_NAMES[diagnosis.slice_labels[n]], f"{diagnosis.slice_weights[n]:.1f}"]
+    assert 0 < sum(bool(row["label"]) for row in rows) < len(rows)
+
+
+def test_slices_without_a_diagnosis_differ_by_empty_columns_only(factory):
+    without, with_votes = factory.make_analysis(), factory.make_diagnosed()
+    assert {tuple(row[column] for column in VOTE_COLUMNS) for row in rows_of(write_slices, without)} == {("",) * 5}
+    for before, after in zip(rows_of(write_slices, without), rows_of(write_slices, with_votes), strict=True):
+        assert list(before.values())[:9] == list(after.values())[:9]
+
+
+def test_slices_of_a_diagnosis_alone_tell_lung_and_votes(factory):
+    analysis = factory.make_diagnosed()
+    alone, all_of_it = rows_of(write_classified_slices, ClassifiedCt.of(analysis)), rows_of(write_slices, analysis)
+    assert list(alone[0]) == ["index", "z_mm", "lung_ml", *VOTE_COLUMNS]
+    assert alone == [{column: row[column] for column in alone[0]} for row in all_of_it]
 
 
 def test_decimals_are_fixed_and_lines_end_with_lf(factory):

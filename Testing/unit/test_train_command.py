@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import pytest
 
+from CovidSeverityLib.classification.store import FOLDER_VARIABLE
+
 FILES = {
     *("weights.hdf5", "manifest.json", "README.md", "history.csv", "curves.png", "split.csv", "failures.csv"),
     *("summary.json", "cache"),
@@ -179,9 +181,16 @@ def test_training_that_was_stopped_is_resumed_to_the_same_weights(
     assert "is finished; without --resume another takes its place" in finished.err
 
 
-def test_trained_weights_are_added_by_name(trained, program, tmp_path, monkeypatch):
+def test_trained_network_is_added_by_name_and_classifies_a_ct(trained, program, patients, tmp_path, monkeypatch):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "models"))
     added = program("models", "add", trained[1] / "weights.hdf5", "--as", "ours")
     assert added.status == 0, added.err
+    row = next(row for row in rows(trained[1] / "split.csv") if row["part"] == "test")
+    found = program("classify", patients / "images" / f"{row['case']}.nii", "--classifier", "ours", "--json")
+    assert found.status == 0, found.err
+    report = json.loads(found.out)["classification"]
+    assert report["classifier"]["name"] == "ours"
+    print(json.dumps(report)[:3000])
 
 
 # Refusals

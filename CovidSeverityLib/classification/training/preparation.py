@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.classification.diagnosis import resampled
+from CovidSeverityLib.classification.diagnosis import network_images
 from CovidSeverityLib.errors import CancelledError, CovidSeverityError, InputError, OutputError
 from CovidSeverityLib.features.classification_image import (
     ClassificationImageConfig,
@@ -195,4 +195,4 @@ def _images(task: _Task) -> NDArray[np.uint8]:
     slices = classification_slices(lung)
     if not slices:
         raise InputError(f"none of the slices around the middle of this scan ({len(lung)} slices) shows lung")
-    return resampled(classification_images(volume.hu, lung, task.config, slices), task.size_px)
+    return network_images(classification_images(volume.hu, lung, task.config, slices), task.size_px)

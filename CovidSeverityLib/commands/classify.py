@@ -1,0 +1,102 @@
+"""``covid-severity classify``: the diagnosis of a CT, without its severity."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.pipeline import classify
+from CovidSeverityLib.reporting import (
+    CLASSIFICATION_OUTPUT_NAMES,
+    OutputFolder,
+    build_classification,
+    check_holds_no_analysis,
+    check_output_folder,
+    classification_text,
+    write_classified,
+)
+from CovidSeverityLib.results import ClassifiedCt
+
+from .classifiers import add_classifier_option, choose_classifier
+from .ct_input import (
+    add_input,
+    add_lungs,
+    add_printing,
+    add_reading,
+    chosen_lungs,
+    naming_other_series,
+    read_volume,
+)
+from .engines import add_lung_engine, lung_engine
+from .paths import existing_path, given_path
+from .progress import progress_for
+
+
+def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """Add this command to the command line; returns its parser."""
+    parser = commands.add_parser(
+        "classify",
+        help="tell COVID-19, community-acquired pneumonia and normal apart",
+        description="Let a network look at the slices of a chest CT and vote on COVID-19, community-acquired pneumonia "
+        'or normal. Needs a file of weights and TensorFlow: pip install "covid-severity[classify]".',
+    )
+    add_input(parser)
+    add_classifier_option(parser, optional=False)
+    add_lungs(parser)
+    add_lung_engine(parser)
+    add_reading(parser)
+    names = ", ".join(CLASSIFICATION_OUTPUT_NAMES)
+    parser.add_argument("-o", "--output", metavar="OUT", help=f"folder for {names} (default: they are not written)")
+    add_printing(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the command; raises :class:`~CovidSeverityLib.errors.InputError` for what the user can put right."""
+    source = existing_path(arguments.input, "file or folder")
+    if arguments.lungs is not None:
+        existing_path(arguments.lungs, "lung mask")
+    engine = lung_engine(arguments)
+    chosen = choose_classifier(arguments.classifier)
+    if chosen.classifier is None:
+        raise InputError(f"there is nothing to classify with: {chosen.reason[0].lower()}{chosen.reason[1:-1]}")
+    folder = _folder(arguments)
+    kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
+    try:
+        with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:
+            volume = read_volume(arguments, source, progress)
+            with naming_other_series(volume):
+                lungs = chosen_lungs(arguments, volume, engine)
+                found = classify(volume, chosen.classifier, progress, lungs=lungs)
+            if folder is not None:
+                write_classified(found, folder.path, progress)
+    except BaseException:
+        if folder is not None:
+            folder.discard_if_empty()
+        raise
+    _say(arguments, found, None if folder is None else folder.path)
+
+
+def _folder(arguments: argparse.Namespace) -> OutputFolder | None:
+    if arguments.output is None:
+        return None
+    wanted = given_path(arguments.output, "output folder")
+    check_holds_no_analysis(wanted)
+    return check_output_folder(wanted, CLASSIFICATION_OUTPUT_NAMES)
+
+
+def _say(arguments: argparse.Namespace, found: ClassifiedCt, folder: Path | None) -> None:
+    if arguments.json:
+        sys.stdout.write(json.dumps(build_classification(found), indent=2, allow_nan=False) + "\n")
+    if arguments.quiet:
+        return
+    if arguments.json or arguments.progress == "json":
+        text = "\n".join(f"{note.severity.value}: {note.message}" for note in found.quality)
+        sys.stderr.write(text + "\n" if text else "")
+    else:
+        where = "" if folder is None else f"Results are in {folder}\n"
+        sys.stdout.write(f"{classification_text(found)}\n{where}")

@@ -1,0 +1,76 @@
+"""The CT that a command is given: options that say which, and how it is read."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from CovidSeverityLib.errors import NoLungsError
+from CovidSeverityLib.io import read_ct, read_mask
+from CovidSeverityLib.preprocessing.given_lungs import lungs_from_labels
+from CovidSeverityLib.preprocessing.lungs import LungSegmentation, LungSegmenter
+from CovidSeverityLib.types import CtVolume, Progress
+
+SERIES_CHOSEN = "series_chosen"
+"""Code of the reader's note that a folder holds several series."""
+
+
+def add_input(parser: argparse.ArgumentParser) -> None:
+    """Add the CT itself."""
+    parser.add_argument("input", metavar="INPUT", help="DICOM folder, or a .nii, .nii.gz, .nrrd or .mha file")
+
+
+def add_lungs(parser: argparse.ArgumentParser) -> None:
+    """Add ``--lungs``."""
+    parser.add_argument("--lungs", metavar="FILE", help="lung mask of this CT: 1 right and 2 left, or a single label")
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add ``--series`` and ``--force``."""
+    parser.add_argument(
+        "--series", metavar="UID", help="SeriesInstanceUID to read from a folder (default: the CT with most slices)"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="interpolate missing slices instead of refusing the series"
+    )
+
+
+def add_printing(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``, ``--quiet`` and ``--progress``."""
+    parser.add_argument("--json", action="store_true", help="print the report as JSON on standard output")
+    parser.add_argument(
+        "--quiet", action="store_true", help="print errors only, and what --json or --progress json asks for"
+    )
+    parser.add_argument(
+        "--progress",
+        choices=("bar", "json", "none"),
+        default="bar",
+        help="bar: on a terminal (default); json: one object a line with stage, done and total, "
+        "on standard output, or on standard error together with --json",
+    )
+
+
+def read_volume(arguments: argparse.Namespace, source: Path, progress: Progress | None) -> CtVolume:
+    """The CT that the options choose; raises what :func:`~CovidSeverityLib.io.read_ct` raises."""
+    return read_ct(source, series_uid=arguments.series, force=arguments.force, progress=progress)
+
+
+def chosen_lungs(
+    arguments: argparse.Namespace, volume: CtVolume, engine: LungSegmenter | None
+) -> LungSegmentation | LungSegmenter | None:
+    """The mask of ``--lungs``, or else ``engine``."""
+    if not arguments.lungs:
+        return engine
+    return lungs_from_labels(read_mask(arguments.lungs, volume), volume, Path(arguments.lungs).name)
+
+
+@contextmanager
+def naming_other_series(volume: CtVolume) -> Iterator[None]:
+    """Say of a CT without lungs that the wrong one of several series may have been read."""
+    try:
+        yield
+    except NoLungsError as error:
+        notes = "; ".join(note.message for note in volume.notes if note.code == SERIES_CHOSEN)
+        raise NoLungsError(f"{error}{f' ({notes}; --series chooses another)' if notes else ''}") from error

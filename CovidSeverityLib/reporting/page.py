@@ -1,0 +1,33 @@
+"""What the pages have in common: their size, their margins, and how they become the same bytes every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAGE_INCHES = (11.69, 8.27)
+"""A4, landscape."""
+DPI = 190
+PNG_COMPRESSION = 4
+
+LEFT, RIGHT = 0.012, 0.988
+"""Margins, as parts of the page's width."""
+
+
+def write_page(draw: Callable[[Figure], None], file: BinaryIO) -> None:
+    """Let ``draw`` draw on an empty page and write it to an open binary ``file`` as PNG.
+
+    The settings of the user's matplotlib do not matter, and there is no date in the file.
+    """
+    import matplotlib.style
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.style.context("default"):
+        figure = Figure(figsize=PAGE_INCHES, dpi=DPI, facecolor="white")
+        canvas = FigureCanvasAgg(figure)
+        draw(figure)
+        canvas.print_png(file, metadata={"Software": None}, pil_kwargs={"compress_level": PNG_COMPRESSION})
