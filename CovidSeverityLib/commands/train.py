@@ -87,9 +87,9 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--imagenet",
         metavar="keras|FILE|none",
-        help="where the backbone begins: ImageNet's weights that Keras downloads once, those of a file "
-        "(efficientnetb5_notop.h5, or weights.hdf5 of an earlier training), or random ones (default: none; "
-        "nothing is downloaded unless keras is asked for)",
+        help="where the backbone begins: ImageNet's weights that Keras downloads once, those of a file as "
+        "Keras publishes them (efficientnetb5_notop.h5), or random ones (default: none; nothing is downloaded unless "
+        "keras is asked for)",
     )
     group.add_argument(
         "--freeze",

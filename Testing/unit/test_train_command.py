@@ -14,6 +14,7 @@ FILES = {
     *("weights.hdf5", "manifest.json", "README.md", "history.csv", "curves.png", "split.csv", "failures.csv"),
     *("summary.json", "cache"),
 }
+SCORE_COLUMNS = {"normal": "score_normal", "CAP": "score_cap", "COVID-19": "score_covid19"}
 SIZE = 32
 SMALL = ("--backbone", "B0", "--size", SIZE, "--batch-size", 16, "--jobs", 1, "--validation", 0.25, "--test", 0.25)
 
@@ -30,15 +31,15 @@ def patients(tiny_chest, training_factory, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first_weights(tmp_path_factory):
-    """A file that stands for ImageNet's weights: a network of random ones."""
+    """A file that stands for ImageNet's weights: a backbone of random ones, in the layout of Keras's own files."""
     keras = pytest.importorskip("keras")
-    from CovidSeverityLib.classification.description import NetworkDescription
-    from CovidSeverityLib.classification.weights import build_network, save_weights
+    from CovidSeverityLib.classification.keras_files import write_weights
 
     keras.utils.set_random_seed(1)
-    description = NetworkDescription("EfficientNetB0", SIZE, (8,))
-    path = tmp_path_factory.mktemp("first") / "first.hdf5"
-    save_weights(build_network(description), description, path)
+    backbone = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
+    path = tmp_path_factory.mktemp("first") / "first_notop.h5"
+    layers = [(x.name, {f"{x.name}/{w.name}:0": w.numpy() for w in x.weights}) for x in backbone.layers]
+    write_weights(path, layers, {}, "2.3.0")
     return path
 
 
@@ -108,7 +109,7 @@ def test_card_and_manifest_tell_numbers_and_no_names(trained, patients):
         text = (out / name).read_text()
         assert "ct1" not in text
         assert str(patients) not in text
-        assert "first.hdf5" not in text
+        assert "first_notop" not in text
     card = (out / "README.md").read_text()
     assert "### Test: 3 CTs of 3 patients" in card
     assert "| training | to learn from | 9 | 3 | 3 | 3 | 9 |" in card
@@ -189,8 +190,12 @@ def test_trained_network_is_added_by_name_and_classifies_a_ct(trained, program, 
     found = program("classify", patients / "images" / f"{row['case']}.nii", "--classifier", "ours", "--json")
     assert found.status == 0, found.err
     report = json.loads(found.out)["classification"]
-    assert report["classifier"]["name"] == "ours"
-    print(json.dumps(report)[:3000])
+    assert report["name"] == row["found"]
+    assert report["probabilities"][row["diagnosis"]] == pytest.approx(
+        float(row[SCORE_COLUMNS[row["diagnosis"]]]), abs=1e-3
+    )
+    assert (report["classifier"]["name"], report["classifier"]["size_px"]) == ("ours", SIZE)
+    assert report["classifier"]["source"].startswith("trained with covid-severity train")
 
 
 # Refusals
