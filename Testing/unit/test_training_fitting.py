@@ -25,6 +25,7 @@ from CovidSeverityLib.classification.training.examples import (
 from CovidSeverityLib.classification.training.head import Standardisation, features_of, head_of, put_head_back
 from CovidSeverityLib.classification.training.history import EpochRecord, best_epoch, is_over, validation_of
 from CovidSeverityLib.classification.training.outcome import Proportion, outcome_of
+from CovidSeverityLib.classification.training.run import network_for
 from CovidSeverityLib.errors import CancelledError, CovidSeverityError, InputError
 from CovidSeverityLib.types import Diagnosis
 
@@ -266,6 +267,21 @@ def test_embeddings_are_computed_once_for_the_same_backbone(keras, examples, tmp
 
 
 # Without TensorFlow
+
+
+@pytest.mark.parametrize(
+    ("backbone", "imagenet", "rescaling", "scaling"),
+    [
+        ("EfficientNetB0", "none", False, "none"),
+        ("EfficientNetB0", "keras", True, "none"),
+        ("ResNet50", "none", False, "none"),
+        ("ResNet50", "resnet50_notop.h5", False, "caffe"),
+    ],
+)
+def test_network_takes_images_as_its_first_weights_want_them(backbone, imagenet, rescaling, scaling):
+    network = network_for(backbone, 64, "without-boundary", imagenet)
+    assert (network.imagenet_rescaling, network.input_scaling) == (rescaling, scaling)
+    assert (network.backbone, network.size_px, network.image) == (backbone, 64, "without-boundary")
 
 
 def test_images_are_read_in_any_order(training_factory, tmp_path):
