@@ -11,7 +11,6 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.pipeline import classify
 from CovidSeverityLib.reporting import (
     CLASSIFICATION_OUTPUT_NAMES,
-    OutputFolder,
     build_classification,
     check_holds_no_analysis,
     check_output_folder,
@@ -61,10 +60,13 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.lungs is not None:
         existing_path(arguments.lungs, "lung mask")
     engine = lung_engine(arguments)
+    wanted = None if arguments.output is None else given_path(arguments.output, "output folder")
+    if wanted is not None:
+        check_holds_no_analysis(wanted)
     chosen = choose_classifier(arguments.classifier)
     if chosen.classifier is None:
         raise InputError(f"there is nothing to classify with: {chosen.reason[0].lower()}{chosen.reason[1:-1]}")
-    folder = _folder(arguments)
+    folder = None if wanted is None else check_output_folder(wanted, CLASSIFICATION_OUTPUT_NAMES)
     kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
     try:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:
@@ -79,14 +81,6 @@ def run(arguments: argparse.Namespace) -> None:
             folder.discard_if_empty()
         raise
     _say(arguments, found, None if folder is None else folder.path)
-
-
-def _folder(arguments: argparse.Namespace) -> OutputFolder | None:
-    if arguments.output is None:
-        return None
-    wanted = given_path(arguments.output, "output folder")
-    check_holds_no_analysis(wanted)
-    return check_output_folder(wanted, CLASSIFICATION_OUTPUT_NAMES)
 
 
 def _say(arguments: argparse.Namespace, found: ClassifiedCt, folder: Path | None) -> None:

@@ -139,8 +139,8 @@ def _draw_rule(figure: Figure) -> None:
     """Under the bars of the vote: its rule, and what Grad-CAM is not."""
     rule = f"{VOTE_DEFINITION}. Probabilities are not calibrated."
     cam = (
-        "Grad-CAM shows, coarsely, which places of the image raised the network's answer; it does not show that the "
-        "answer is right, and it marks no lesion."
+        "The network does not see the CT, but an image made of it that shows the dense parts of the lungs. Grad-CAM "
+        "shows, coarsely, which places of it raised the answer, not that the answer is right; it marks no lesion."
     )
     lines = [*textwrap.wrap(rule, RULE_COLUMNS), *textwrap.wrap(cam, RULE_COLUMNS)]
     figure.text(
