@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from CovidSeverityLib.commands import analyze, classify, evaluate, models, phantom
+from CovidSeverityLib.commands import analyze, classify, evaluate, models, phantom, train
 from CovidSeverityLib.commands.debugging import add_debug
 from CovidSeverityLib.errors import CovidSeverityError, InputError
 from CovidSeverityLib.version import __version__
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"covid-severity {__version__}")
     add_debug(parser, default=False)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (analyze, classify, evaluate, models, phantom):
+    for command in (analyze, classify, evaluate, models, phantom, train):
         add_debug(command.add_parser(commands), default=argparse.SUPPRESS)
     return parser
 

@@ -29,15 +29,18 @@ def no_models(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope="session")
-def factory():
-    """The module ``unit/analysis_factory.py``: small analyses of made-up chests."""
-    name = "analysis_factory"
+def _unit_module(name: str):
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, UNIT_TESTS / f"{name}.py")
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
     return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def factory():
+    """The module ``unit/analysis_factory.py``: small analyses of made-up chests."""
+    return _unit_module("analysis_factory")
 
 
 @pytest.fixture(scope="session")
@@ -97,3 +100,15 @@ def chest_folder(coarse_phantom, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("chest")
     write_phantom(coarse_phantom, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def training_factory():
+    """The module ``unit/training_factory.py``: small CTs of made-up patients."""
+    return _unit_module("training_factory")
+
+
+@pytest.fixture(scope="session")
+def tiny_chest() -> Phantom:
+    """A normal chest in voxels of 8 x 8 x 13 mm: its lungs are found in a fraction of a second."""
+    return make_phantom(1, shape=(24, 48, 48), spacing_mm=(8.0, 8.0, 13.0), healthy=True)

@@ -26,6 +26,9 @@ STAGE_TITLES = {
     "explanation": "Explaining",
     "scores": "Scoring",
     "write": "Writing",
+    "cases": "Cases",
+    "embeddings": "Computing features",
+    "epochs": "Training",
     "copy": "Copying",
     "download": "Downloading",
 }
@@ -46,8 +49,8 @@ def progress_for(
     kind : "json" writes ``{"stage", "done", "total"}`` lines to ``json_stream``; "bar" draws a bar on standard error
         if that is a terminal; "none" says nothing.
     json_stream : where JSON lines go.
-    of_cases : what is counted are cases: show how many, and the time left (``seconds_left`` in JSON lines, null until
-        the first is done).
+    of_cases : what is counted are cases or epochs: show how many, and the time left (``seconds_left`` in JSON lines,
+        null until the first is done).
     of_bytes : what is counted are bytes: show how many, their speed and the time left.
     """
     if kind == "json":
@@ -61,16 +64,17 @@ def progress_for(
 
 
 class _SecondsLeft:
-    """Time left, from the time that cases took so far; those that were done before the first call do not count."""
+    """Time left, from the time that cases took so far; those done before a stage's first call do not count."""
 
     def __init__(self) -> None:
-        self._first: int | None = None
+        self._stage = ""
+        self._first = 0
         self._began = 0.0
 
-    def __call__(self, done: int, total: int) -> float | None:
+    def __call__(self, stage: str, done: int, total: int) -> float | None:
         now = time.monotonic()
-        if self._first is None:
-            self._first, self._began = done, now
+        if stage != self._stage:
+            self._stage, self._first, self._began = stage, done, now
         if done <= self._first:
             return None if done < total else 0.0
         return round((now - self._began) / (done - self._first) * (total - done), 1)
@@ -79,7 +83,7 @@ class _SecondsLeft:
 def _write_line(stream: TextIO, stage: str, done: int, total: int, left: _SecondsLeft | None) -> None:
     line = {"stage": stage, "done": done, "total": total}
     if left is not None:
-        line["seconds_left"] = left(done, total)
+        line["seconds_left"] = left(stage, done, total)
     try:
         stream.write(json.dumps(line) + "\n")
         stream.flush()
@@ -105,13 +109,16 @@ def _bar() -> Iterator[Progress]:
 def _case_bar() -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = (TextColumn("Cases"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     columns = (*columns, TimeRemainingColumn(), TextColumn("left"))
     with _rich_bar(*columns, speed_from_s=CASE_SPEED_FROM_S) as bar:
 
-        def show(_stage: str, done: int, total: int) -> None:
-            if not bar.tasks:  # what an earlier run has done must not count as speed
-                bar.add_task("cases", total=total, completed=done)
+        def show(stage: str, done: int, total: int) -> None:
+            title = STAGE_TITLES.get(stage, stage)
+            if title not in {task.description for task in bar.tasks}:  # what is done already must not count as speed
+                for task in bar.task_ids:
+                    bar.remove_task(task)
+                bar.add_task(title, total=total, completed=done)
             bar.update(bar.task_ids[0], completed=done, total=total)
 
         yield show

@@ -51,6 +51,9 @@ PREDICTION_WORDS = (
 )
 """Headers of the column with the predicted diagnosis; before any of :data:`LABEL_WORDS`."""
 
+PATIENT_WORDS = ("patient", "patientid", "patientname", "subject", "subjectid")
+"""Headers of the column that says whose CT a case is, where another column names the case."""
+
 SCORE_ADDITIONS = {"p", "prob", "probs", "proba", "probability", "score", "softmax", "class", "pred", "of"}
 """Words around the name of a class in the header of its probabilities (``p_normal``, ``COVID-19 probability``)."""
 
@@ -104,6 +107,36 @@ def read_diagnoses(path: Path) -> DiagnosisLabels:
     labels = _diagnoses(table, column)
     entries = zip(table.rows, (row.cell(case) for row in table.rows), labels, strict=True)
     return DiagnosisLabels(once_each(table, entries, "label"), _layout(table, case, column))
+
+
+def read_patients(path: Path) -> Mapping[str, str]:
+    """Read whose CT every case of a table of diagnoses is.
+
+    Parameters
+    ----------
+    path : as for :func:`read_diagnoses`.
+
+    Returns
+    -------
+    The patient by case: of the column with a header of :data:`PATIENT_WORDS` beside that of the case, and the case's
+    own name where there is none.
+
+    Raises
+    ------
+    InputError
+        If several columns may name the patient, a row names none, or a case has two.
+    """
+    table = read_table(path, lambda words: bool({*CASE_WORDS, *LABEL_WORDS, *TRUTH_WORDS}.intersection(words)))
+    case = _case_column(table)
+    found = [n for n in table.columns(PATIENT_WORDS) if n != case]
+    if len(found) > 1:
+        names = ", ".join(table.header[n] for n in found)
+        raise table.error(f"the patient may be in several columns ({names}); one is needed")
+    column = found[0] if found else case
+    for row in table.rows:
+        if not row.cell(column):
+            raise table.error("the row names no patient", row)
+    return once_each(table, ((row, row.cell(case), row.cell(column)) for row in table.rows), "patient")
 
 
 def read_diagnosis_predictions(path: Path) -> Mapping[str, PredictedDiagnosis]:

@@ -434,3 +434,13 @@ def test_reader_of_progress_that_goes_ends_the_run_and_is_not_taken_for_bad_inpu
         pytest.raises(CancelledError, match="reader of the progress lines has gone"),
     ):
         CovidSeverityLib.read_ct(chest_folder / "ct.nii.gz", progress=progress)
+
+
+def test_time_left_begins_anew_with_every_stage():
+    stream = io.StringIO()
+    with progress_for("json", stream, of_cases=True) as progress:
+        for call in (("cases", 2, 3), ("cases", 3, 3), ("epochs", 1, 4), ("epochs", 2, 4)):
+            progress(*call)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["stage"] for line in lines] == ["cases", "cases", "epochs", "epochs"]
+    assert [line["seconds_left"] is None for line in lines] == [True, False, True, False]

@@ -13,6 +13,7 @@ from CovidSeverityLib.evaluation.diagnosis_labels import (
     PredictedDiagnosis,
     read_diagnoses,
     read_diagnosis_predictions,
+    read_patients,
 )
 from CovidSeverityLib.types import Diagnosis
 
@@ -263,3 +264,15 @@ def test_rounded_probabilities_need_not_add_up_exactly(predictions):
 def test_wrong_predictions_are_refused(predictions, text, reason):
     with pytest.raises(InputError, match=reason):
         predictions(text)
+
+
+def test_patients_are_those_of_their_own_column(write):
+    path = write("case,patient,label\na1,a,CAP\na2,a,normal\nb,b,CAP\n")
+    assert read_patients(path) == {"a1": "a", "a2": "a", "b": "b"}
+
+
+@pytest.mark.parametrize(
+    "table", ["case,label\na,CAP\nb,normal\n", "patient,label\na,CAP\nb,normal\n", "a,CAP\nb,normal\n"]
+)
+def test_every_case_is_another_patients_where_no_other_column_names_the_patient(write, table):
+    assert read_patients(write(table)) == {"a": "a", "b": "b"}

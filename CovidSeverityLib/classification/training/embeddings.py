@@ -1,0 +1,106 @@
+"""What a frozen backbone makes of every slice: computed once, kept in the cache."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.errors import OutputError
+from CovidSeverityLib.types import Progress
+
+from .examples import CaseSlices, ImageExamples, VectorExamples
+from .feeding import predict
+
+STAGE = "embeddings"
+"""Name of this stage in progress calls."""
+
+EMBEDDING_ENDING = ".npy"
+
+
+def compute_embeddings(
+    backbone: Any,  # noqa: ANN401 - keras.Model
+    examples: ImageExamples,
+    cache: Path,
+    batch_size: int,
+    progress: Progress | None = None,
+) -> VectorExamples:
+    """The backbone's mean over every image, CT by CT; what is in the cache is not computed again.
+
+    Parameters
+    ----------
+    backbone : from (n, size, size, 3) images to (n, features).
+    examples : images.
+    cache : folder, which is there.
+    batch_size : images at a time.
+    progress : called with stage "embeddings" as CTs are done.
+
+    Raises
+    ------
+    OutputError
+        If nothing can be written to ``cache``.
+    """
+    mark = model_mark(backbone)
+    vectors = []
+    for done, (case, images) in enumerate(zip(examples.cases, examples.images, strict=True)):
+        if progress is not None:
+            progress(STAGE, done, len(examples.cases))
+        path = cache / f"{sha256(f'{mark} {images.key}'.encode()).hexdigest()}{EMBEDDING_ENDING}"
+        found = _cached(path, case)
+        if found is None:
+            found = predict(backbone, ImageExamples((case,), (images,)), batch_size)
+            _write(path, found)
+        vectors.append(found)
+    if progress is not None:
+        progress(STAGE, len(examples.cases), len(examples.cases))
+    return VectorExamples(examples.cases, np.concatenate(vectors))
+
+
+def model_mark(model: Any) -> str:  # noqa: ANN401
+    """A checksum of a network: of its layers with their settings, and of its weights."""
+    digest = sha256(_settings(model).encode())
+    for variable in model.weights:
+        digest.update(variable.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _settings(model: Any) -> str:  # noqa: ANN401
+    """The kinds of the layers and what they do, without their names, which count up in a process."""
+
+    def flat(layers: Iterable[Any]) -> list[Any]:
+        return [part for layer in layers for part in (flat(layer.layers) if hasattr(layer, "layers") else [layer])]
+
+    facts = [(type(layer).__name__, layer.get_config() | {"name": ""}) for layer in flat(model.layers)]
+    return json.dumps([facts, list(model.input_shape)], sort_keys=True, default=str)
+
+
+def _cached(path: Path, case: CaseSlices) -> NDArray[np.float32] | None:
+    try:
+        found = np.load(path)
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if len(found) == case.count else None
+
+
+def _write(path: Path, vectors: NDArray[np.float32]) -> None:
+    trial = path.with_suffix(".new")
+    try:
+        with trial.open("wb") as file:
+            np.save(file, vectors)
+        trial.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write embeddings to {path.parent}: {error.strerror or error}") from error
+    finally:
+        trial.unlink(missing_ok=True)
+
+
+def joined(parts: Sequence[CaseSlices], of: VectorExamples) -> VectorExamples:
+    """The examples of some of the cases."""
+    ends = np.cumsum([case.count for case in of.cases])
+    rows = {case.name: slice(int(end) - case.count, int(end)) for case, end in zip(of.cases, ends, strict=True)}
+    return VectorExamples(tuple(parts), np.concatenate([of.vectors[rows[case.name]] for case in parts]))

@@ -1,0 +1,96 @@
+"""What a network is trained with: slices, or what a frozen backbone made of them, with their CTs' diagnoses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
+from CovidSeverityLib.types import Diagnosis
+
+from .cache import CachedImages
+
+
+@dataclass(frozen=True)
+class CaseSlices:
+    """How many slices a CT has, and the diagnosis of all of them."""
+
+    name: str
+    diagnosis: Diagnosis
+    count: int
+
+
+class Examples(Protocol):
+    """Slices of several CTs, one CT after the other, numbered from 0."""
+
+    cases: tuple[CaseSlices, ...]
+
+    def read(self, which: NDArray[np.int64], /) -> NDArray:
+        """(n, ...) the examples of these numbers: (size, size) uint8 images, or (features,) float32."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ImageExamples:
+    """Images that are read from the cache as they are needed; ``images`` and ``cases`` in the same order."""
+
+    cases: tuple[CaseSlices, ...]
+    images: tuple[CachedImages, ...]
+
+    def read(self, which: NDArray[np.int64], /) -> NDArray[np.uint8]:
+        """(n, size, size) uint8."""
+        ends = np.cumsum([case.count for case in self.cases])
+        owners = np.searchsorted(ends, which, side="right")
+        rows: dict[int, NDArray[np.uint8]] = {}
+        for owner in np.unique(owners):
+            places = np.flatnonzero(owners == owner)
+            first = int(ends[owner]) - self.cases[owner].count
+            rows |= zip(places.tolist(), self.images[owner].read((which[places] - first).tolist()), strict=True)
+        return np.stack([rows[n] for n in range(len(which))])
+
+
+@dataclass(frozen=True, eq=False)
+class VectorExamples:
+    """Vectors in memory: ``vectors`` is (N, features) float32, the rows of one case after the other's."""
+
+    cases: tuple[CaseSlices, ...]
+    vectors: NDArray[np.float32]
+
+    def read(self, which: NDArray[np.int64], /) -> NDArray[np.float32]:
+        """(n, features) float32."""
+        return self.vectors[which]
+
+
+def labels_of(cases: Sequence[CaseSlices]) -> NDArray[np.int64]:
+    """(N,) the diagnosis of every slice."""
+    return np.repeat([int(case.diagnosis) for case in cases], [case.count for case in cases])
+
+
+def class_weights(cases: Sequence[CaseSlices]) -> NDArray[np.float64]:
+    """(3,) what a slice of each diagnosis counts: the inverse of how frequent its slices are, 1 where all are equal.
+
+    Raises
+    ------
+    ValueError
+        If a diagnosis has no slice.
+    """
+    counts = np.bincount(labels_of(cases), minlength=len(Diagnosis))
+    if not counts.all():
+        raise ValueError(f"slices by diagnosis: {counts.tolist()}; some of each are needed")
+    return counts.sum() / (len(Diagnosis) * counts)
+
+
+def votes(cases: Sequence[CaseSlices], probabilities: NDArray[np.float32]) -> tuple[PatientDiagnosis, ...]:
+    """The diagnosis of every CT by the vote of its slices.
+
+    Parameters
+    ----------
+    cases : CTs.
+    probabilities : (N, 3), a row for each of their slices.
+    """
+    parts = np.split(probabilities, np.cumsum([case.count for case in cases])[:-1])
+    return tuple(PatientDiagnosis(tuple(range(len(part))), part) for part in parts)

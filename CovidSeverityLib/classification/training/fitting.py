@@ -1,0 +1,158 @@
+"""Fit a network to examples: the published optimiser and loss, classes in balance, a checkpoint after every epoch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.errors import CancelledError, CovidSeverityError
+from CovidSeverityLib.types import Progress
+
+from .checkpoint import Checkpoint, TrainingState
+from .config import BETA_1, TrainingConfig
+from .examples import Examples, class_weights
+from .feeding import predict, training_batches
+from .history import EpochRecord, best_epoch, is_over, validation_of
+
+STAGE = "epochs"
+"""Name of this stage in progress calls."""
+
+EPOCHS_OF_AVERAGE = 0.2
+"""Batch normalisation keeps averages over about this part of an epoch. Keras's 100 steps are more than all the steps of
+a small training, and the network would be validated with the averages that it began with."""
+
+LARGEST_MOMENTUM = 0.99
+"""Of batch normalisation: Keras's own, for long epochs."""
+
+
+@dataclass
+class Fitting:
+    """One network on its way.
+
+    Parameters
+    ----------
+    model : to be trained; it answers probabilities.
+    training, validation : to learn from, and to stop by.
+    config : how.
+    checkpoint : is written after every epoch, and gone on from where it is there.
+    failures : CTs that could not be used, for the checkpoint.
+    strategy : of ``tf.distribute``, in whose scope ``model`` was built.
+    """
+
+    model: Any
+    training: Examples
+    validation: Examples
+    config: TrainingConfig
+    checkpoint: Checkpoint
+    strategy: Any
+    failures: Mapping[str, str] = field(default_factory=dict)
+    _history: tuple[EpochRecord, ...] = ()
+    _best: Sequence[NDArray] = ()
+
+    def run(self, progress: Progress | None = None) -> tuple[EpochRecord, ...]:
+        """Train until it is over, leave the model with its best weights, and return what happened.
+
+        Parameters
+        ----------
+        progress : called with stage "epochs" as epochs are done.
+
+        Raises
+        ------
+        CancelledError
+            At an interrupt; the checkpoint of the last whole epoch is kept.
+        CovidSeverityError
+            If the loss is no number any more.
+        """
+        self._compile()
+        try:
+            while not is_over(self._history, self.config.epochs, self.config.patience):
+                _tell(progress, len(self._history), self.config.epochs)
+                self._run_epoch()
+        except KeyboardInterrupt as error:
+            raise CancelledError(self._stopped()) from error
+        _tell(progress, len(self._history), self.config.epochs)
+        self._assign(self.model.variables, self._best)
+        return self._history
+
+    def _compile(self) -> None:
+        import keras
+
+        steps = -(-self._examples // self.config.batch_size)
+        with self.strategy.scope():
+            for layer in _layers(self.model):
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.momentum = min(LARGEST_MOMENTUM, max(0.0, 1 - 1 / max(1.0, EPOCHS_OF_AVERAGE * steps)))
+            optimizer = keras.optimizers.Adam(self.config.learning_rate, beta_1=BETA_1)
+            self.model.compile(optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
+            self.model.optimizer.build(self.model.trainable_variables)
+        if self.checkpoint.path.exists():
+            state = self.checkpoint.load()
+            self._assign(self.model.variables, state.weights)
+            self._assign(self.model.optimizer.variables, state.optimizer)
+            self._history, self._best = state.history, state.best
+
+    @property
+    def _examples(self) -> int:
+        return sum(case.count for case in self.training.cases)
+
+    def _run_epoch(self) -> None:
+        began, epoch, batch = time.perf_counter(), len(self._history) + 1, self.config.batch_size
+        weights = class_weights(self.training.cases)
+        order = np.random.default_rng((self.config.seed, epoch)).permutation(self._examples)
+        learnt = self.model.fit(
+            training_batches(self.training, order, batch, weights), shuffle=False, verbose=0
+        ).history
+        probabilities = predict(self.model, self.validation, batch)
+        if not (np.isfinite(learnt["loss"][0]) and np.isfinite(probabilities).all()):
+            raise CovidSeverityError(f"the loss is no number any more in epoch {epoch}; a lower learning rate may help")
+        found = validation_of(self.validation.cases, probabilities, weights)
+        record = EpochRecord(
+            epoch=epoch,
+            loss=float(learnt["loss"][0]),
+            accuracy=float(learnt["accuracy"][0]),
+            validation_loss=found.loss,
+            validation_accuracy=found.accuracy,
+            validation_patient_accuracy=found.patient_accuracy,
+            seconds=round(time.perf_counter() - began, 3),
+        )
+        self._keep(record)
+
+    def _keep(self, record: EpochRecord) -> None:
+        history = (*self._history, record)
+        weights = _values(self.model.variables)
+        best = weights if best_epoch(history) is record else self._best
+        self.checkpoint.save(
+            TrainingState(history, weights, _values(self.model.optimizer.variables), best, self.failures)
+        )
+        self._history, self._best = history, best
+
+    def _assign(self, variables: Sequence[Any], values: Sequence[NDArray]) -> None:
+        with self.strategy.scope():
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+
+    def _stopped(self) -> str:
+        done = len(self._history)
+        if not done:
+            return "stopped in the first epoch; the same command begins again, with the images that are made"
+        return f"stopped after epoch {done} of {self.config.epochs}; --resume goes on with the next"
+
+
+def _layers(model: Any) -> Iterator[Any]:  # noqa: ANN401
+    """The layers of a network, and those of a network that is a layer of it."""
+    for layer in model.layers:
+        yield from _layers(layer) if hasattr(layer, "layers") else (layer,)
+
+
+def _values(variables: Sequence[Any]) -> list[NDArray]:
+    return [np.array(variable.numpy()) for variable in variables]
+
+
+def _tell(progress: Progress | None, done: int, total: int) -> None:
+    if progress is not None:
+        progress(STAGE, done, total)

@@ -1,0 +1,92 @@
+"""How a training went on, epoch by epoch, and when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.types import Diagnosis
+
+from .examples import CaseSlices, labels_of, votes
+
+SMALLEST_PROBABILITY = 1e-7
+"""Probabilities below this count as this in the loss, as in Keras."""
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One pass over the training slices. Losses are weighted by class; accuracies are shares, 0 to 1.
+
+    ``loss`` and ``accuracy`` are means over the epoch, while the network changes; the validation is made at its end.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    validation_patient_accuracy: float
+    seconds: float
+
+    def as_dict(self) -> dict[str, float]:
+        """Values that JSON and CSV hold."""
+        return asdict(self)
+
+
+COLUMNS = tuple(field.name for field in fields(EpochRecord))
+"""Of a table of epochs."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What the network is worth on slices that it did not learn from."""
+
+    loss: float
+    accuracy: float
+    patient_accuracy: float
+
+
+def validation_of(
+    cases: Sequence[CaseSlices], probabilities: NDArray[np.float32], weights: NDArray[np.float64]
+) -> Validation:
+    """Loss and accuracies.
+
+    Parameters
+    ----------
+    cases : CTs.
+    probabilities : (N, 3), a row for each of their slices.
+    weights : (3,) of the classes.
+    """
+    labels = labels_of(cases)
+    likely = np.maximum(probabilities[np.arange(len(labels)), labels].astype(np.float64), SMALLEST_PROBABILITY)
+    right = [vote.label == case.diagnosis for vote, case in zip(votes(cases, probabilities), cases, strict=True)]
+    return Validation(
+        loss=float(np.mean(-np.log(likely) * weights[labels])),
+        accuracy=float(np.mean(probabilities.argmax(axis=1) == labels)),
+        patient_accuracy=float(np.mean(right)),
+    )
+
+
+def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord:
+    """The epoch with the lowest validation loss, the first of equals."""
+    return min(history, key=lambda record: record.validation_loss)
+
+
+def is_over(history: Sequence[EpochRecord], epochs: int, patience: int) -> bool:
+    """Whether all epochs are done, or the last ``patience`` of them brought no lower validation loss."""
+    if not history:
+        return False
+    return len(history) >= epochs or history[-1].epoch - best_epoch(history).epoch >= patience
+
+
+def history_from(values: Sequence[Mapping[str, float]]) -> tuple[EpochRecord, ...]:
+    """The way back from :meth:`EpochRecord.as_dict`."""
+    return tuple(EpochRecord(**value) for value in values)
+
+
+def slices_by_class(cases: Sequence[CaseSlices]) -> dict[Diagnosis, int]:
+    """How many slices there are of each diagnosis."""
+    return {diagnosis: sum(case.count for case in cases if case.diagnosis == diagnosis) for diagnosis in Diagnosis}

@@ -1,0 +1,71 @@
+"""Which patients are learnt from, which say when to stop, and which are kept apart to measure with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+
+from CovidSeverityLib.classification.description import CLASS_NAMES
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.types import Diagnosis
+
+from .cases import PART_TEXTS, Part, TrainingCase, patients_of
+
+
+class TooFewPatientsError(InputError):
+    """A diagnosis has no patient for every part."""
+
+
+def split_patients(cases: Sequence[TrainingCase], validation: float, test: float, seed: int) -> Mapping[str, Part]:
+    """Share the patients out to the parts, every diagnosis for itself.
+
+    The order of the cases does not matter. A patient with CTs of several diagnoses counts as one with disease.
+
+    Parameters
+    ----------
+    cases : to be shared out.
+    validation, test : shares of the patients of each diagnosis, 0 to 1; at least one patient where above 0.
+    seed : another number, another split.
+
+    Returns
+    -------
+    The part of every patient.
+
+    Raises
+    ------
+    TooFewPatientsError
+        If a diagnosis has too few patients for a patient in every part.
+    """
+    diagnoses = patients_of(cases)
+    shares = {Part.VALIDATION: validation, Part.TEST: test}
+    _check(diagnoses, [Part.TRAINING, *(part for part, share in shares.items() if share > 0)])
+    parts = dict.fromkeys(diagnoses, Part.TRAINING)
+    for diagnosis in Diagnosis:
+        patients = [patient for patient, found in diagnoses.items() if found == diagnosis]
+        order = np.random.default_rng((seed, int(diagnosis))).permutation(len(patients))
+        shuffled = [patients[n] for n in order]
+        for part, number in _numbers(len(patients), shares).items():
+            parts |= {shuffled.pop(): part for _ in range(number)}
+    return MappingProxyType(parts)
+
+
+def _numbers(patients: int, shares: Mapping[Part, float]) -> dict[Part, int]:
+    """Patients of each part but the first: rounded, one at least, and one is left to learn from."""
+    numbers = {part: max(1, math.floor(share * patients + 0.5)) if share > 0 else 0 for part, share in shares.items()}
+    while sum(numbers.values()) >= patients:
+        numbers[max(numbers, key=lambda part: numbers[part])] -= 1
+    return numbers
+
+
+def _check(diagnoses: Mapping[str, Diagnosis], parts: Sequence[Part]) -> None:
+    for diagnosis in Diagnosis:
+        number = sum(found == diagnosis for found in diagnoses.values())
+        if number < len(parts):
+            purposes = ", ".join(f"one {PART_TEXTS[part]}" for part in parts)
+            raise TooFewPatientsError(
+                f"{number} {'patient has' if number == 1 else 'patients have'} the diagnosis {CLASS_NAMES[diagnosis]} "
+                f"and a CT that can be used; {len(parts)} at least are needed of each ({purposes})"
+            )

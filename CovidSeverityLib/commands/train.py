@@ -1,0 +1,248 @@
+"""``covid-severity train``: CTs and their diagnoses in, a classifier out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from CovidSeverityLib.classification.architecture import import_keras
+from CovidSeverityLib.classification.description import NETWORK_SIZE_PX
+from CovidSeverityLib.classification.training.cases import TrainingCase
+from CovidSeverityLib.classification.training.config import KERAS_WEIGHTS, NO_WEIGHTS, TrainingConfig
+from CovidSeverityLib.classification.training.preparation import PreparedCases, prepare_images
+from CovidSeverityLib.classification.training.run import finish, given_up_before, network_for, train
+from CovidSeverityLib.classification.training.split import TooFewPatientsError
+from CovidSeverityLib.config import CLASSIFICATION_IMAGES
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.evaluation.cases import Failure, cases_named, find_images
+from CovidSeverityLib.evaluation.diagnosis_labels import read_diagnoses, read_patients
+from CovidSeverityLib.evaluation.outputs import FAILURES_NAME, csv_writer, failure_table
+from CovidSeverityLib.evaluation.reports import counted
+from CovidSeverityLib.evaluation.training_report import TRAINING_NAMES, TrainingReport
+from CovidSeverityLib.reporting import OutputFolder, check_output_folder, write_together
+
+from .evaluation_run import listed
+from .paths import existing_path, given_path
+from .progress import progress_for
+
+BACKBONES = ("EfficientNetB5", "EfficientNetB0", "EfficientNetB1", "ResNet50", "ResNet101")
+SHORT_BACKBONES = {"B0": "EfficientNetB0", "B1": "EfficientNetB1", "B5": "EfficientNetB5"}
+
+CACHE_NAME = "cache"
+"""Folder in that of the results where images are kept unless another is named."""
+
+
+def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """Add this command to the command line; returns its parser."""
+    parser = commands.add_parser(
+        "train",
+        help="train a classifier on CTs of known diagnosis",
+        description="Train a network to tell COVID-19, community-acquired pneumonia and normal apart, measure it on "
+        "patients that it has not seen, and write weights.hdf5, manifest.json, a model card (README.md), history.csv, "
+        'curves.png, split.csv, failures.csv and summary.json. It needs pip install "covid-severity[classify]".',
+    )
+    parser.add_argument("--images", metavar="DIR", required=True, help="folder of CTs: image files or DICOM folders")
+    parser.add_argument(
+        "--labels",
+        metavar="CSV",
+        required=True,
+        help="diagnosis of every CT: columns case and label, and patient where patients have several CTs (default: "
+        "every CT is another patient's); also the layouts of evaluate classification",
+    )
+    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="folder for the results")
+    _add_network_options(parser)
+    _add_fitting_options(parser)
+    _add_run_options(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_network_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("network")
+    group.add_argument(
+        "--backbone",
+        metavar="NAME",
+        type=lambda text: SHORT_BACKBONES.get(text, text),
+        choices=BACKBONES,
+        default=BACKBONES[0],
+        help=f"{', '.join(BACKBONES)}, or {', '.join(SHORT_BACKBONES)} for short (default: %(default)s)",
+    )
+    group.add_argument(
+        "--size",
+        metavar="PX",
+        type=int,
+        default=NETWORK_SIZE_PX,
+        help="edge of the image that the network looks at, pixels (default: %(default)s, as published)",
+    )
+    group.add_argument(
+        "--image",
+        metavar="NAME",
+        choices=tuple(CLASSIFICATION_IMAGES),
+        default=next(iter(CLASSIFICATION_IMAGES)),
+        help=f"{', '.join(CLASSIFICATION_IMAGES)} (default: %(default)s)",
+    )
+    group.add_argument(
+        "--imagenet",
+        metavar="keras|FILE|none",
+        help="where the backbone begins: ImageNet's weights that Keras downloads once, those of a file as "
+        "Keras publishes them (efficientnetb5_notop.h5), or random ones (default: none; nothing is downloaded unless "
+        "keras is asked for)",
+    )
+    group.add_argument(
+        "--freeze",
+        action="store_true",
+        help="leave the backbone as it is and train the dense layers alone: fast, as it sees every slice once",
+    )
+
+
+def _add_fitting_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("training")
+    plain = TrainingConfig()
+    for name, kind, text in (
+        ("epochs", int, "passes over the slices, at most"),
+        ("patience", int, "epochs without a lower validation loss after which training stops"),
+        ("batch_size", int, "slices a step"),
+        ("learning_rate", float, "of Adam (beta 1 is 0.5)"),
+        ("validation", float, "share of the patients that say when to stop"),
+        ("test", float, "share of the patients that the result is measured with"),
+        ("seed", int, "of the split, the first weights and the order of slices"),
+    ):
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            metavar="N" if kind is int else "X",
+            type=kind,
+            default=getattr(plain, name),
+            help=f"{text} (default: %(default)s)",
+        )
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("run")
+    group.add_argument("--resume", action="store_true", help="go on with an interrupted training")
+    group.add_argument(
+        "--cache",
+        metavar="DIR",
+        help=f"folder where images are kept, for other trainings as well (default: OUT/{CACHE_NAME})",
+    )
+    group.add_argument(
+        "--jobs",
+        metavar="N",
+        type=int,
+        help="CTs whose images are made at a time, 2 GB of memory each (default: by cores and memory)",
+    )
+    group.add_argument("--json", action="store_true", help="print the summary as JSON on standard output")
+    group.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+    group.add_argument(
+        "--progress",
+        choices=("bar", "json", "none"),
+        default="bar",
+        help="bar: on a terminal (default); json: one object a line with stage, done, total and seconds_left",
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the command; raises :class:`~CovidSeverityLib.errors.InputError` for what the user can put right."""
+    config = _config(arguments)
+    if arguments.jobs is not None and arguments.jobs < 1:
+        raise InputError(f"{arguments.jobs} jobs; a whole number from 1 on is needed")
+    cases, failures, layout, remarks = _cases(arguments)
+    import_keras()  # before hours of work on images
+    folder = check_output_folder(given_path(arguments.output, "output folder"), TRAINING_NAMES)
+    try:
+        given_up = given_up_before(folder.path, config, arguments.resume)
+        cache = _cache(arguments, folder)
+        try:
+            report = _train(arguments, cases, failures, layout, config, (folder.path, cache.path), given_up)
+        finally:
+            cache.discard_if_empty()
+    except BaseException:
+        folder.discard_if_empty()
+        raise
+    _say(arguments, report, remarks, folder.path)
+
+
+def _config(arguments: argparse.Namespace) -> TrainingConfig:
+    imagenet = NO_WEIGHTS if arguments.imagenet is None else arguments.imagenet
+    if arguments.freeze and imagenet == NO_WEIGHTS:
+        raise InputError(
+            "--freeze keeps the weights that the backbone begins with, and random ones see nothing: --imagenet keras "
+            "downloads ImageNet's, --imagenet FILE takes those of a file"
+        )
+    if imagenet not in (NO_WEIGHTS, KERAS_WEIGHTS):
+        existing_path(imagenet, "file of ImageNet's weights")
+    names = ("freeze", "epochs", "patience", "batch_size", "learning_rate", "validation", "test", "seed")
+    return TrainingConfig(
+        network=network_for(arguments.backbone, arguments.size, arguments.image, imagenet),
+        imagenet=imagenet,
+        **{name: getattr(arguments, name) for name in names},
+    )
+
+
+def _cases(
+    arguments: argparse.Namespace,
+) -> tuple[tuple[TrainingCase, ...], tuple[Failure, ...], str, tuple[str, ...]]:
+    """CTs with their truth, those of the table without an image, how it was understood, and remarks."""
+    table = existing_path(arguments.labels, "table of labels")
+    labels, patients = read_diagnoses(table), read_patients(table)
+    images = find_images(existing_path(arguments.images, "folder of images"))
+    found, failures, unnamed = cases_named(images, labels.by_case)
+    cases = tuple(TrainingCase(c.name, c.image, labels.by_case[c.name], patients[c.name]) for c in found)
+    remarks = (f"the table does not name {counted(len(unnamed), 'image')} ({listed(unnamed)})",) if unnamed else ()
+    return cases, failures, labels.layout, remarks
+
+
+def _cache(arguments: argparse.Namespace, folder: OutputFolder) -> OutputFolder:
+    path = folder.path / CACHE_NAME if arguments.cache is None else given_path(arguments.cache, "folder of the cache")
+    return check_output_folder(path)
+
+
+def _train(
+    arguments: argparse.Namespace,
+    cases: Sequence[TrainingCase],
+    failures: tuple[Failure, ...],
+    layout: str,
+    config: TrainingConfig,
+    folders: tuple[Path, Path],
+    given_up: Mapping[str, str],
+) -> TrainingReport:
+    """Prepare, train and write; ``folders`` are those of the results and of the cache."""
+    folder, cache = folders
+    kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
+    with progress_for(kind, sys.stderr if arguments.json else sys.stdout, of_cases=True) as progress:
+        tried = [case for case in cases if case.name not in given_up]
+        image = CLASSIFICATION_IMAGES[config.network.image]
+        prepared = prepare_images(tried, image, config.network.size_px, cache, arguments.jobs, progress)
+        reasons = {**given_up, **prepared.failures}
+        failures = (*failures, *(Failure(c.name, reasons[c.name]) for c in cases if c.name in reasons))
+        try:
+            trained = train(cases, PreparedCases(prepared.images, reasons), config, cache, folder, progress)
+        except TooFewPatientsError as error:
+            if not failures:
+                raise
+            write_together(folder, {FAILURES_NAME: csv_writer(failure_table(failures))})
+            raise InputError(f"{error}; {counted(len(failures), 'CT')} failed, {FAILURES_NAME} says why") from error
+        report = TrainingReport(trained, failures, layout)
+        write_together(folder, report.writers())
+    finish(folder)
+    return report
+
+
+def _say(arguments: argparse.Namespace, report: TrainingReport, remarks: Sequence[str], folder: Path) -> None:
+    config = report.trained.config
+    if config.imagenet == NO_WEIGHTS:
+        remarks = (*remarks, "the backbone began at random weights; ImageNet's (--imagenet) need far fewer CTs")
+    if config.test == 0:
+        remarks = (*remarks, "no patient was kept for a test; the validation chose the epoch, which flatters it")
+    for remark in remarks:
+        sys.stderr.write(f"note: {remark}\n")
+    if report.failures:
+        names = listed(tuple(failure.case for failure in report.failures))
+        number = counted(len(report.failures), "CT")
+        sys.stderr.write(f"warning: {number} failed ({names}): {FAILURES_NAME} says why\n")
+    if arguments.json:
+        sys.stdout.write(json.dumps(report.summary(), indent=2, allow_nan=False) + "\n")
+    elif not arguments.quiet and arguments.progress != "json":
+        sys.stdout.write(f"{report.headline()}\nResults are in {folder}\n")
