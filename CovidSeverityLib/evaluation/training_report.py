@@ -175,13 +175,13 @@ class TrainingReport:
         rows = []
         for case in trained.cases:
             outcome = found.get(case.name)
-            answer = (CLASS_NAMES[outcome.found], *outcome.scores) if outcome else ("", None, None, None)
+            answer = (CLASS_NAMES[outcome.found], *outcome.probabilities) if outcome else ("", None, None, None)
             part = trained.parts[case.patient].value
             rows.append(
                 (case.name, case.patient, CLASS_NAMES[case.diagnosis], part, trained.slices[case.name], *answer)
             )
-        scores = (f"score_{diagnosis.name.lower()}" for diagnosis in Diagnosis)
-        return Table(("case", "patient", "diagnosis", "part", "slices", "found", *scores), tuple(rows))
+        means = (f"p_{diagnosis.name.lower()}" for diagnosis in Diagnosis)
+        return Table(("case", "patient", "diagnosis", "part", "slices", "found", *means), tuple(rows))
 
     def _counts(self, part: Part) -> dict[str, int]:
         """Patients in all and by diagnosis, CTs and slices."""

@@ -14,7 +14,7 @@ FILES = {
     *("weights.hdf5", "manifest.json", "README.md", "history.csv", "curves.png", "split.csv", "failures.csv"),
     *("summary.json", "cache"),
 }
-SCORE_COLUMNS = {"normal": "score_normal", "CAP": "score_cap", "COVID-19": "score_covid19"}
+MEAN_COLUMNS = {"normal": "p_normal", "CAP": "p_cap", "COVID-19": "p_covid19"}
 SIZE = 32
 SMALL = ("--backbone", "B0", "--size", SIZE, "--batch-size", 16, "--jobs", 1, "--validation", 0.25, "--test", 0.25)
 
@@ -94,8 +94,8 @@ def test_split_names_every_ct_once_with_what_was_found(trained):
     split = rows(trained[1] / "split.csv")
     assert sorted(row["case"] for row in split) == sorted(f"ct{n}" for n in range(15))
     assert all(bool(row["found"]) == (row["part"] != "training") for row in split)
-    scores = [float(row["score_cap"]) for row in split if row["found"]]
-    assert len(scores) == 6
+    means = [float(row["p_cap"]) for row in split if row["found"]]
+    assert len(means) == 6
 
 
 def test_history_has_a_row_an_epoch(trained):
@@ -129,7 +129,7 @@ def test_manifest_describes_the_weights(trained):
     assert entry.trained_on.startswith("9 CTs of 9 patients (3 normal, 3 CAP, 3 COVID-19), ")
 
 
-def test_written_network_gives_the_scores_of_the_split_table(trained, patients):
+def test_written_network_gives_the_probabilities_of_the_split_table(trained, patients):
     """The whole network from the file, on a CT that it has not seen: what the frozen features and the head gave."""
     from CovidSeverityLib.classification.diagnosis import diagnose
     from CovidSeverityLib.classification.network import load_classifier
@@ -142,8 +142,8 @@ def test_written_network_gives_the_scores_of_the_split_table(trained, patients):
     volume = read_ct(patients / "images" / f"{row['case']}.nii")
     lung = segment_lungs(volume).labels > 0
     found = diagnose(volume.hu, lung, classifier, PUBLISHED_CLASSIFICATION_IMAGE, size_px=SIZE)
-    wanted = [float(row[f"score_{name}"]) for name in ("normal", "cap", "covid19")]
-    np.testing.assert_allclose(found.scores, wanted, atol=1e-3)
+    wanted = [float(row[f"p_{name}"]) for name in ("normal", "cap", "covid19")]
+    np.testing.assert_allclose(found.mean_probabilities, wanted, atol=1e-3)
 
 
 def test_same_training_makes_the_same_weights(trained, program, options, first_weights, tmp_path):
@@ -192,7 +192,7 @@ def test_trained_network_is_added_by_name_and_classifies_a_ct(trained, program, 
     report = json.loads(found.out)["classification"]
     assert report["name"] == row["found"]
     assert report["probabilities"][row["diagnosis"]] == pytest.approx(
-        float(row[SCORE_COLUMNS[row["diagnosis"]]]), abs=1e-3
+        float(row[MEAN_COLUMNS[row["diagnosis"]]]), abs=1e-3
     )
     assert (report["classifier"]["name"], report["classifier"]["size_px"]) == ("ours", SIZE)
     assert report["classifier"]["source"].startswith("trained with covid-severity train")

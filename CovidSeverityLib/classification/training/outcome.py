@@ -56,12 +56,12 @@ class Proportion:
 
 @dataclass(frozen=True)
 class CaseOutcome:
-    """One CT: its true and its found diagnosis, and the probability of each in the order of :class:`Diagnosis`."""
+    """One CT: its true and its found diagnosis, and the mean probability of each in the order of :class:`Diagnosis`."""
 
     name: str
     truth: Diagnosis
     found: Diagnosis
-    scores: tuple[float, float, float]
+    probabilities: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,8 @@ def outcome_of(cases: Sequence[CaseSlices], probabilities: NDArray[np.float32], 
     """
     found = zip(cases, votes(cases, probabilities), strict=True)
     return Outcome(
-        tuple(CaseOutcome(c.name, c.diagnosis, v.label, tuple(float(s) for s in v.scores)) for c, v in found),
+        tuple(
+            CaseOutcome(c.name, c.diagnosis, v.label, tuple(float(s) for s in v.mean_probabilities)) for c, v in found
+        ),
         patients,
     )
