@@ -22,8 +22,8 @@ from .history import EpochRecord, best_epoch, is_over, validation_of
 STAGE = "epochs"
 """Name of this stage in progress calls."""
 
-EPOCHS_OF_AVERAGE = 0.2
-"""Batch normalisation keeps averages over about this part of an epoch. Keras's 100 steps are more than all the steps of
+EPOCHS_OF_AVERAGE = 0.5
+"""Batch normalisation keeps averages over about this part of an epoch: over fewer steps they are noisy. Keras's 100 steps are more than all the steps of
 a small training, and the network would be validated with the averages that it began with."""
 
 LARGEST_MOMENTUM = 0.99
