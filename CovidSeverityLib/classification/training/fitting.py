@@ -23,8 +23,8 @@ STAGE = "epochs"
 """Name of this stage in progress calls."""
 
 EPOCHS_OF_AVERAGE = 0.5
-"""Batch normalisation keeps averages over about this part of an epoch: over fewer steps they are noisy. Keras's 100 steps are more than all the steps of
-a small training, and the network would be validated with the averages that it began with."""
+"""Batch normalisation keeps averages over about this part of an epoch: over fewer steps they are noisy. Keras's 100
+steps are more than all the steps of a small training, which would be validated with the averages that it began with."""
 
 LARGEST_MOMENTUM = 0.99
 """Of batch normalisation: Keras's own, for long epochs."""
