@@ -103,27 +103,12 @@ def _draw_tiles(figure: Figure, found: ClassifiedCt) -> None:
 def _draw_legend(figure: Figure, found: ClassifiedCt) -> None:
     """One line: outlines, the scale of the attention, and how the images are turned."""
     text = {"va": "center", "fontsize": panels.NORMAL, "parse_math": False}
-    entries = [("lung", LUNG_COLOUR)]
+    entries = [("lung", LUNG_COLOUR, 3.0)]
     if found.infection is not None:
         names = {Opacity.GROUND_GLASS: "ground-glass opacity", Opacity.CONSOLIDATION: "consolidation"}
-        entries += [(names[opacity], OPACITY_COLOURS[opacity]) for opacity in Opacity]
+        entries += [(names[opacity], OPACITY_COLOURS[opacity], 3.0) for opacity in Opacity]
     axes = figure.add_axes((LEFT, LEGEND_Y - 0.012, 0.3, 0.024))
-    axes.axis("off")
-    handles = [axes.plot([], [], color=colour, linewidth=3.0, label=name)[0] for name, colour in entries]
-    legend = axes.legend(
-        handles=handles,
-        loc="center left",
-        bbox_to_anchor=(0.0, 0.5),
-        ncols=len(entries),
-        fontsize=panels.NORMAL,
-        frameon=False,
-        handlelength=1.5,
-        columnspacing=1.4,
-        borderpad=0,
-        borderaxespad=0,
-    )
-    for label in legend.get_texts():
-        label.set_color(panels.INK)
+    panels.draw_swatches(axes, entries)
     asked = f"Where the network looked for {CLASS_NAMES[found.diagnosis.label]} (each slice by itself):  least"
     figure.text(0.632, LEGEND_Y, asked, ha="right", color=panels.INK, **text)
     draw_attention_scale(figure.add_axes((0.636, LEGEND_Y - 0.006, 0.09, 0.012)))

@@ -145,22 +145,7 @@ def _draw_legend(figure: Figure, analysis: Analysis) -> None:
     names = {Opacity.GROUND_GLASS: "ground-glass opacity", Opacity.CONSOLIDATION: "consolidation"}
     entries += [(names[opacity], OPACITY_COLOURS[opacity], 3.0) for opacity in Opacity]
     axes = figure.add_axes((LEFT, LEGEND_Y - 0.012, RIGHT - LEFT, 0.024))
-    axes.axis("off")
-    handles = [axes.plot([], [], color=colour, linewidth=width, label=name)[0] for name, colour, width in entries]
-    legend = axes.legend(
-        handles=handles,
-        loc="center left",
-        bbox_to_anchor=(0.0, 0.5),
-        ncols=len(entries),
-        fontsize=panels.NORMAL,
-        frameon=False,
-        handlelength=1.5,
-        columnspacing=1.4,
-        borderpad=0,
-        borderaxespad=0,
-    )
-    for text in legend.get_texts():
-        text.set_color(panels.INK)
+    panels.draw_swatches(axes, entries)
     axes.text(
         1.0,
         0.5,

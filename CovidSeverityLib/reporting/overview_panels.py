@@ -6,6 +6,7 @@ The caller has matplotlib loaded: nothing here touches pyplot or matplotlib's se
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,6 +117,26 @@ def _fill_with_margin(axes: Axes, view: View) -> None:
     x, y, up = (left + right) / 2, (bottom + top) / 2, np.sign(top - bottom)
     axes.set_xlim(x - half_width, x + half_width)
     axes.set_ylim(y - up * half_height, y + up * half_height)
+
+
+def draw_swatches(axes: Axes, entries: Sequence[tuple[str, Rgb | str, float]]) -> None:
+    """Name, colour and line width of every outline, in one line; the axes show nothing else."""
+    axes.axis("off")
+    handles = [axes.plot([], [], color=colour, linewidth=width, label=name)[0] for name, colour, width in entries]
+    legend = axes.legend(
+        handles=handles,
+        loc="center left",
+        bbox_to_anchor=(0.0, 0.5),
+        ncols=len(entries),
+        fontsize=NORMAL,
+        frameon=False,
+        handlelength=1.5,
+        columnspacing=1.4,
+        borderpad=0,
+        borderaxespad=0,
+    )
+    for text in legend.get_texts():
+        text.set_color(INK)
 
 
 def draw_levels(axes: Axes, heights_mm: list[float]) -> None:

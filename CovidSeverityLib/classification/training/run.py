@@ -193,10 +193,12 @@ class _Run:
         model: Any,  # noqa: ANN401
         strategy: Any,  # noqa: ANN401
     ) -> tuple[tuple[EpochRecord, ...], dict[Part, Outcome]]:
+        """Train all of the network on images; return the epochs, and what it is worth."""
         examples = {part: self._images(slices) for part, slices in self._slices.items()}
         return self._fit(model, examples, strategy)
 
     def fit_head(self, model: Any) -> tuple[tuple[EpochRecord, ...], dict[Part, Outcome]]:  # noqa: ANN401
+        """Train the dense layers on what the backbone makes of the images; return as :meth:`fit_whole`."""
         everything = self._images(tuple(case for slices in self._slices.values() for case in slices))
         batch = self.config.batch_size
         embedded = compute_embeddings(features_of(model), everything, self.cache, batch, self.progress)
