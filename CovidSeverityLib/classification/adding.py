@@ -9,6 +9,7 @@ from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
+from CovidSeverityLib.checksums import blocks_of
 from CovidSeverityLib.errors import InputError, OutputError
 from CovidSeverityLib.types import Progress
 
@@ -19,7 +20,7 @@ from .keras_files import StoredNetwork, opened
 from .network import load_classifier
 from .placement import check_free, placing, write_entry
 from .recognition import RESCALING_SINCE, check_description, description_of
-from .store import WEIGHTS_NAME, InstalledModel, blocks_of, entry_beside, models_folder
+from .store import WEIGHTS_NAME, InstalledModel, entry_beside, models_folder
 
 STAGE = "copy"
 """Name of this stage in progress calls, which count bytes."""

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from CovidSeverityLib.checksums import sha256_of
 from CovidSeverityLib.errors import DownloadError, InputError, OutputError
 from CovidSeverityLib.types import Progress
 
 from .catalogue import ModelEntry, check_name, safe_address
 from .placement import check_free, placing, write_entry
-from .store import WEIGHTS_NAME, InstalledModel, models_folder, sha256_of
+from .store import WEIGHTS_NAME, InstalledModel, models_folder
 
 if TYPE_CHECKING:
     from requests import Response, Session

@@ -5,7 +5,6 @@ What it consists of is in the modules beside this one; those who use networks ne
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.checksums import sha256_of
 from CovidSeverityLib.types import Diagnosis
 
 from .architecture import assembled, backbone_of, dense_layers, feature_network, full_precision
@@ -28,9 +28,6 @@ __all__ = ["KerasClassifier", "build_network", "describe_weights", "load_classif
 BATCH, GPU_BATCH = 4, 16
 """Slices that the network looks at together, on a processor and on a GPU: 1.5 GB for EfficientNetB5 at 512 pixels. More
 are not faster on a processor, and one alone is summed in an order that depends on the number of threads."""
-
-READ_BYTES = 1 << 20
-"""Of a file at a time, for its checksum."""
 
 
 def load_classifier(
@@ -66,7 +63,7 @@ def load_classifier(
         with full_precision():
             model = assembled(description)
         fill(model, stored, description)
-    return KerasClassifier(model, description, name or path.name, _sha256(path), batch or _batch())
+    return KerasClassifier(model, description, name or path.name, sha256_of(path), batch or _batch())
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,11 +204,3 @@ def _batch() -> int:
     import tensorflow as tf
 
     return GPU_BATCH if tf.config.list_physical_devices("GPU") else BATCH
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(READ_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -6,16 +6,15 @@ users may share.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from CovidSeverityLib.checksums import sha256_of
 from CovidSeverityLib.errors import InputError, OutputError
 
 from .catalogue import (
@@ -31,9 +30,6 @@ FOLDER_VARIABLE = "COVID_SEVERITY_MODELS"
 
 WEIGHTS_NAME, ENTRY_NAME = "weights.hdf5", "entry.json"
 """What the folder of a model holds; the entry is a manifest of one model."""
-
-BLOCK_BYTES = 1 << 20
-"""Read and written at a time; a checksum runs at full speed from there on."""
 
 TEMPORARY_PREFIX = ".placing-"
 """Names of folders that come or go begin so; one with a dot is no model's."""
@@ -190,30 +186,6 @@ def remove_model(name: str) -> Path:
     except OSError as error:
         raise OutputError(f"cannot remove the model {there}: {error.strerror or error}") from error
     return folder
-
-
-def sha256_of(path: Path) -> str:
-    """Checksum of a file, 64 hexadecimal digits; raises what :func:`blocks_of` raises."""
-    digest = hashlib.sha256()
-    for block in blocks_of(path):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def blocks_of(path: Path) -> Iterator[bytes]:
-    """What a file holds, :data:`BLOCK_BYTES` at a time.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                yield block
-    except OSError as error:
-        raise InputError(f"{path.name} cannot be read: {error.strerror or error}") from error
 
 
 def _folder_names() -> list[str]:

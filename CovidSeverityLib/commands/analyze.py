@@ -30,7 +30,7 @@ from .ct_input import (
 )
 from .engines import add_engine_options, engine_lobes, lobe_weights, lung_engine, runs_lobe_engine
 from .paths import existing_path, given_path
-from .progress import progress_for
+from .progress import progress_for, progress_kind
 
 OUTPUT_SUFFIX = "-covid-severity"
 """Results go to a folder of the input's name with this behind it, unless another is named."""
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> None:
     engine, weights = lung_engine(arguments), lobe_weights(arguments)
     chosen = choose_classifier(arguments.classifier)
     wanted = default_output(source) if arguments.output is None else given_path(arguments.output, "output folder")
-    kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
+    kind = progress_kind(arguments)
     folder = check_output_folder(wanted, OUTPUT_NAMES)
     try:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:

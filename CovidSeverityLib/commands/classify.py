@@ -31,7 +31,7 @@ from .ct_input import (
 )
 from .engines import add_lung_engine, lung_engine
 from .paths import existing_path, given_path
-from .progress import progress_for
+from .progress import progress_for, progress_kind
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     if chosen.classifier is None:
         raise InputError(f"there is nothing to classify with: {chosen.reason[0].lower()}{chosen.reason[1:-1]}")
     folder = None if wanted is None else check_output_folder(wanted, CLASSIFICATION_OUTPUT_NAMES)
-    kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
+    kind = progress_kind(arguments)
     try:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:
             volume = read_volume(arguments, source, progress)

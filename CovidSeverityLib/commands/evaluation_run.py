@@ -20,7 +20,7 @@ from CovidSeverityLib.reporting import OutputFolder, check_output_folder, write_
 from CovidSeverityLib.version import __version__
 
 from .paths import given_path
-from .progress import progress_for
+from .progress import progress_for, progress_kind
 
 NAMES_SHOWN = 3
 """Cases that a message names before it says how many more there are."""
@@ -65,7 +65,7 @@ def run_plan(plan: EvaluationPlan, arguments: argparse.Namespace) -> None:
     except BaseException:
         folder.discard_if_empty()
         raise
-    kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
+    kind = progress_kind(arguments)
     with progress_for(kind, sys.stderr if arguments.json else sys.stdout, of_cases=True) as progress:
         failures = (*plan.failures, *run_cases(plan.names, plan.evaluate, journal, progress))
     known = journal.records

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from CovidSeverityLib.checksums import sha256_of
 from CovidSeverityLib.classification.adding import add_model
 from CovidSeverityLib.classification.catalogue import ModelEntry, known_models, read_manifest
 from CovidSeverityLib.classification.description import BACKBONES, CLASS_NAMES
@@ -19,7 +20,6 @@ from CovidSeverityLib.classification.store import (
     get_installed,
     models_folder,
     remove_model,
-    sha256_of,
     taken_name,
 )
 from CovidSeverityLib.config import CLASSIFICATION_IMAGES
@@ -29,7 +29,7 @@ from CovidSeverityLib.types import Diagnosis
 from .debugging import add_debug
 from .model_table import model_rows, write_table
 from .paths import existing_path
-from .progress import progress_for
+from .progress import progress_for, progress_kind
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -226,7 +226,7 @@ def _classes(text: str) -> tuple[Diagnosis, ...]:
 
 
 def _progress(arguments: argparse.Namespace) -> Any:  # noqa: ANN401 - a context manager of contextlib's own type
-    kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
+    kind = progress_kind(arguments)
     return progress_for(kind, sys.stdout, of_bytes=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
@@ -36,6 +37,11 @@ STAGE_TITLES = {
 
 CASE_SPEED_FROM_S = 3600.0
 """The time left is estimated from the cases of the last hour: one can take longer than rich's usual half minute."""
+
+
+def progress_kind(arguments: argparse.Namespace) -> str:
+    """What ``--progress`` asks for; ``--quiet`` takes the bar away, and leaves the lines that programs read."""
+    return "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
 
 
 @contextmanager

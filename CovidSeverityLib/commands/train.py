@@ -26,7 +26,7 @@ from CovidSeverityLib.reporting import OutputFolder, check_output_folder, write_
 
 from .evaluation_run import listed
 from .paths import existing_path, given_path
-from .progress import progress_for
+from .progress import progress_for, progress_kind
 
 BACKBONES = ("EfficientNetB5", "EfficientNetB0", "EfficientNetB1", "ResNet50", "ResNet101")
 SHORT_BACKBONES = {"B0": "EfficientNetB0", "B1": "EfficientNetB1", "B5": "EfficientNetB5"}
@@ -210,7 +210,7 @@ def _train(
 ) -> TrainingReport:
     """Prepare, train and write; ``folders`` are those of the results and of the cache."""
     folder, cache = folders
-    kind = "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
+    kind = progress_kind(arguments)
     with progress_for(kind, sys.stderr if arguments.json else sys.stdout, of_cases=True) as progress:
         tried = [case for case in cases if case.name not in given_up]
         image = CLASSIFICATION_IMAGES[config.network.image]

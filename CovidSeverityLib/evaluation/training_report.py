@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from CovidSeverityLib.checksums import sha256_of
 from CovidSeverityLib.classification.catalogue import MANIFEST_NAME, ModelEntry, manifest_text
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.training.cases import PART_TEXTS, Part, patients_of
@@ -92,7 +92,7 @@ class TrainingReport:
             trained_on=f"{self._numbers(Part.TRAINING)}.",
             limits=LIMITS,
         )
-        return entry.of_file(_checksum(weights), weights.stat().st_size)
+        return entry.of_file(sha256_of(weights), weights.stat().st_size)
 
     def summary(self) -> dict[str, Any]:
         """Everything in numbers, for programs."""
@@ -232,7 +232,3 @@ def _outcome_text(part: Part, outcome: Outcome) -> str:
         f"{markdown_table(['', *names, 'sensitivity', 'precision'], rows)}\n"
         "Rows the truth, columns what was found.\n\n"
     )
-
-
-def _checksum(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()

@@ -6,7 +6,6 @@ file is opened only when its SHA-256 is the one that it should have. The network
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 import warnings
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.checksums import sha256_of
 from CovidSeverityLib.errors import InputError, NoLungsError
 from CovidSeverityLib.types import CtVolume, Side
 
@@ -131,21 +131,13 @@ def checked_weights(model: PublishedModel, weights: Path | str | None, sha256: s
         )
     named = SUM_IN_NAME.search(path.name)
     expected = (sha256 or (named or SUM_IN_NAME.search(model.file))[1]).lower()
-    found = _sha256(path)
+    found = sha256_of(path)
     if len(expected) < 8 or not found.startswith(expected):
         raise InputError(
             f"weights {path.name} have the SHA-256 {found}, expected {expected}...: the file is damaged or another; "
             f"curl -L -O {model.url} fetches the published one"
         )
     return path
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _infer(model: PublishedModel, weights: Path, volume: CtVolume) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from CovidSeverityLib.checksums import sha256_of
 from CovidSeverityLib.classification.architecture import import_keras
 from CovidSeverityLib.classification.description import EFFICIENT_NETS, RESNETS, NetworkDescription
 from CovidSeverityLib.classification.weights import build_network
@@ -256,11 +257,4 @@ def _imagenet_mark(imagenet: str) -> str:
     """What tells the first weights apart, wherever their file is."""
     if imagenet in (NO_WEIGHTS, KERAS_WEIGHTS):
         return imagenet
-    try:
-        with Path(imagenet).open("rb") as file:
-            digest = sha256()
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    except OSError as error:
-        raise InputError(f"the file of ImageNet's weights cannot be read: {error.strerror or error}") from error
-    return digest.hexdigest()
+    return sha256_of(Path(imagenet))
