@@ -187,6 +187,14 @@ def test_page_begins_its_notes_with_a_diagnosis_that_the_severity_contradicts(fa
     assert notes[:2] == ["Warning: One of them is wrong.", "Warning: Warning number 8."]
 
 
+def test_legend_of_the_page_names_the_outlines_that_are_drawn(factory):
+    found = ClassifiedCt.of(factory.make_diagnosed())
+    opacities = ["ground-glass opacity", "consolidation"]
+    for page, named in ((found, ["lung", *opacities]), (dataclasses.replace(found, infection=None), ["lung"])):
+        legends = [axes.get_legend() for axes in drawn(page).axes if axes.get_legend()]
+        assert named in [[text.get_text() for text in legend.texts] for legend in legends]
+
+
 def test_slice_in_which_no_place_speaks_for_the_diagnosis_says_so(factory):
     said = "no place speaks for it"
     assert said not in texts_of(drawn(ClassifiedCt.of(factory.make_diagnosed())))

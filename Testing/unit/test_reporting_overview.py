@@ -21,7 +21,7 @@ from CovidSeverityLib.reporting.overview import write_overview
 from CovidSeverityLib.reporting.overview_text import clean, elided, note_lines, signed
 from CovidSeverityLib.reporting.page import PAGE_INCHES
 from CovidSeverityLib.reporting.palette import LOBE_COLOURS, OPACITY_COLOURS
-from CovidSeverityLib.types import Lobe, NoteSeverity, Opacity, QualityNote, Side
+from CovidSeverityLib.types import LOBE_NAMES, Lobe, NoteSeverity, Opacity, QualityNote, Side
 
 TILES = (slice(155, 900), slice(None))
 """Rows of the page that hold the axial slices."""
@@ -39,6 +39,17 @@ def texts_of(analysis) -> list[str]:
     FigureCanvasAgg(figure)
     overview._draw_page(figure, analysis)
     return [text.get_text() for text in figure.texts]
+
+
+def test_legend_names_every_outline_in_its_colour(factory):
+    figure = Figure(figsize=PAGE_INCHES, dpi=20)
+    FigureCanvasAgg(figure)
+    overview._draw_page(figure, factory.make_analysis())
+    (legend,) = (axes.get_legend() for axes in figure.axes if axes.get_legend() and len(axes.lines) == 7)
+    shown = {text.get_text(): line.get_color() for text, line in zip(legend.texts, legend.get_lines(), strict=True)}
+    lobes = {LOBE_NAMES[lobe]: LOBE_COLOURS[lobe] for lobe in Lobe}
+    glass, solid = (OPACITY_COLOURS[opacity] for opacity in Opacity)
+    assert shown == {**lobes, "ground-glass opacity": glass, "consolidation": solid}
 
 
 def pixels_of(colour, picture) -> int:
