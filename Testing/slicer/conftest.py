@@ -1,46 +1,128 @@
 """Real Slicer parts without a screen: a small host on top of the PyPI wheel ``slicer-core``.
 
 The wheel brings every MRML class, the module logics and ``slicer.util``, but no application; this makes the scene and
-the few singletons that ``slicer.util`` asks for. Where the wheel is not installed, the tests of this folder skip.
+the few singletons that ``slicer.util`` asks for. Where the wheel is not installed, the tests of this folder skip: a
+file that imports the parts of the module begins with ``pytest.importorskip("slicer")``.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 import tempfile
 import types
 from pathlib import Path
 
 import pytest
 
+MODULE_ROOT = Path(__file__).parents[2] / "CovidSeverity"
+STAND_INS = Path(__file__).parent / "stand_ins"
+
 STORAGE_CLASSES = {
     "VolumeFile": ("vtkMRMLScalarVolumeNode", "vtkMRMLVolumeArchetypeStorageNode"),
+    "LabelMapFile": ("vtkMRMLLabelMapVolumeNode", "vtkMRMLVolumeArchetypeStorageNode"),
     "SegmentationFile": ("vtkMRMLSegmentationNode", "vtkMRMLSegmentationStorageNode"),
+    "TableFile": ("vtkMRMLTableNode", "vtkMRMLTableStorageNode"),
+    "TransformFile": ("vtkMRMLTransformNode", "vtkMRMLTransformStorageNode"),
+    "TextFile": ("vtkMRMLTextNode", "vtkMRMLTextStorageNode"),
 }
 MODULE_LOGICS = {
     "Terminologies": "vtkSlicerTerminologiesModuleLogic",
     "Segmentations": "vtkSlicerSegmentationsModuleLogic",
     "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
+    "Volumes": "vtkSlicerVolumesLogic",
+    "Tables": "vtkSlicerTablesLogic",
+    "Plots": "vtkSlicerPlotsLogic",
+    "Models": "vtkSlicerModelsLogic",
+    "Transforms": "vtkSlicerTransformLogic",
+    "Texts": "vtkSlicerTextsLogic",
 }
 
 
+def _stand_in(name: str, file_name: str) -> None:
+    """Import ``stand_ins/<file_name>`` as a module that the wheel lacks."""
+    if importlib.util.find_spec(name) is None:
+        spec = importlib.util.spec_from_file_location(name, STAND_INS / file_name)
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+        parent, _, child = name.rpartition(".")
+        setattr(sys.modules[parent], child, sys.modules[name])
+
+
+if str(MODULE_ROOT) not in sys.path:
+    sys.path.insert(0, str(MODULE_ROOT))
+if importlib.util.find_spec("slicer") is not None and "slicer.i18n" not in sys.modules:
+    _stand_in("slicer.i18n", "i18n.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Of vtk's ``numpy_support`` with new versions of numpy."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning"))
+
+
 class IoManager:
-    """The part of Slicer's IO manager that ``slicer.util.load*`` calls, on Slicer's own storage nodes."""
+    """The part of Slicer's IO manager that ``slicer.util.load*`` and ``save*`` call, on Slicer's own storage nodes."""
 
     def __init__(self, slicer):
         self._slicer = slicer
 
     def loadNodes(self, fileType, properties, collection, messages=None):  # noqa: N802, N803 (Slicer's names)
-        node_class, storage_class = STORAGE_CLASSES[fileType]
+        if fileType == "SceneFile":
+            return self._load_scene(properties["fileName"], properties.get("clear", False))
+        kind = "LabelMapFile" if fileType == "VolumeFile" and properties.get("labelmap") else fileType
+        node_class, storage_class = STORAGE_CLASSES[kind]
         scene, path = self._slicer.mrmlScene, properties["fileName"]
         storage = scene.AddNewNodeByClass(storage_class)
         storage.SetFileName(path)
         node = scene.AddNewNodeByClass(node_class, properties.get("name") or Path(path).name.split(".")[0])
         node.SetAndObserveStorageNodeID(storage.GetID())
         if not storage.ReadData(node):
+            scene.RemoveNode(node)
+            scene.RemoveNode(storage)
             return False
-        node.CreateDefaultDisplayNodes()
+        if hasattr(node, "CreateDefaultDisplayNodes"):
+            node.CreateDefaultDisplayNodes()
         collection.AddItem(node)
         return True
+
+    def saveNodes(self, fileType, properties, messages=None):  # noqa: N802, N803
+        scene, path = self._slicer.mrmlScene, properties["fileName"]
+        if path.endswith((".mrml", ".mrb")):
+            return self._save_scene(path)
+        node = scene.GetNodeByID(properties["nodeID"])
+        if node.GetStorageNode() is None:
+            node.AddDefaultStorageNode(path)
+        node.GetStorageNode().SetFileName(path)
+        if "useCompression" in properties:
+            node.GetStorageNode().SetUseCompression(int(properties["useCompression"]))
+        return bool(node.GetStorageNode().WriteData(node))
+
+    def fileType(self, path):  # noqa: N802
+        name = Path(path).name.lower()
+        endings = {(".mrml", ".mrb"): "SceneFile", (".csv", ".tsv"): "TableFile", (".txt", ".json"): "TextFile"}
+        if ".seg." in name:
+            return "SegmentationFile"
+        return next((kind for ends, kind in endings.items() if name.endswith(ends)), "VolumeFile")
+
+    def fileWriterFileType(self, node):  # noqa: N802
+        return node.GetClassName()
+
+    def _load_scene(self, path, clear):
+        scene = self._slicer.mrmlScene
+        if path.endswith(".mrb"):
+            return bool(scene.ReadFromMRB(path, clear))
+        scene.SetURL(path)
+        return bool(scene.Connect() if clear else scene.Import())
+
+    def _save_scene(self, path):
+        scene = self._slicer.mrmlScene
+        if path.endswith(".mrb"):
+            return bool(scene.WriteToMRB(path))
+        scene.SetRootDirectory(str(Path(path).parent))
+        scene.SetURL(path)
+        return bool(scene.Commit())
 
 
 class Application:
@@ -57,6 +139,8 @@ class Application:
         self.logic.SetTemporaryPath(self.temporaryPath)
         self.logic.GetColorLogic().SetMRMLScene(self.scene)
         self.logic.GetColorLogic().AddDefaultColorNodes()
+        self.logic.SetModuleLogic("Colors", self.logic.GetColorLogic())
+        self._remote = _remote_io(slicer, self)
         self._io = IoManager(slicer)
 
     def applicationLogic(self):  # noqa: N802
@@ -68,8 +152,35 @@ class Application:
     def coreIOManager(self):  # noqa: N802
         return self._io
 
+    def layoutManager(self):  # noqa: N802
+        return None
+
+    def testingEnabled(self):  # noqa: N802
+        return True
+
+    def commandOptions(self):  # noqa: N802
+        return types.SimpleNamespace(noMainWindow=True, testingEnabled=True)
+
     def processEvents(self):  # noqa: N802
         pass
+
+    def pauseRender(self):  # noqa: N802
+        pass
+
+    def resumeRender(self):  # noqa: N802
+        pass
+
+
+def _remote_io(slicer, application):
+    """The logics without which a scene reads no bundle (.mrb)."""
+    remote, data = slicer.vtkMRMLRemoteIOLogic(), slicer.vtkDataIOManagerLogic()
+    for logic in (remote, data):
+        logic.SetMRMLScene(application.scene)
+        logic.SetMRMLApplicationLogic(application.logic)
+    remote.GetCacheManager().SetRemoteCacheDirectory(application.temporaryPath)
+    data.SetAndObserveDataIOManager(remote.GetDataIOManager())
+    remote.AddDataIOToScene()
+    return remote, data
 
 
 def _register_logics(slicer, application):

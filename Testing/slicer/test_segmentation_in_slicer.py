@@ -9,8 +9,6 @@ from CovidSeverityLib.reporting.palette import LOBE_COLOURS
 from CovidSeverityLib.reporting.segmentation import write_segmentation
 from CovidSeverityLib.types import LOBE_NAMES, Lobe, Side
 
-pytestmark = pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")  # vtk's numpy_support
-
 WAYS = ("as it is", "superior first", "flipped", "permuted", "oblique", "oblique and flipped")
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
