@@ -14,6 +14,7 @@ from CovidSeverityLib.features.parts import sides_of
 from CovidSeverityLib.features.rescoring import Rescored, ScoringRules, rescore_tally
 from CovidSeverityLib.reporting.corrected import corrected_fields, corrected_rows, same_numbers
 from CovidSeverityLib.reporting.tables import ML_DECIMALS, SLICE_COLUMNS, rounded
+from CovidSeverityLib.types import Lobe
 
 from .Aeration import Aeration
 from .AnalysisGrid import AnalysisGrid, UnusableSegmentation, possibleGrids
@@ -88,7 +89,8 @@ class FollowedResult:
             return None
         masks, lungsChanged = self._masks.masks(), self._lungsChanged()
         aerated = self._aeration.voxels(self._masks) if lungsChanged else None
-        rescored = rescore_tally(masks.table, masks.codes, self._rules, aerated, masks.lobes)
+        unsure = masks.lobes if self._automaticKnown else tuple(Lobe)
+        rescored = rescore_tally(masks.table, masks.codes, self._rules, aerated, unsure)
         if not rescored.lung_voxels:
             raise UnusableSegmentation(_("There is no lung left in the segmentation; it cannot be scored."))
         fields, rows = self._numbers(rescored)
