@@ -325,6 +325,13 @@ def test_opacity_that_overwrites_lung_and_lobe_lies_in_them(case, healthy):
     assert case.live.corrected.opacityOutsideLungsMl == 0
 
 
+def test_opacity_that_runs_over_old_opacity_leaves_lung_and_lobe_there(case):
+    lobe = case.analysis.lobes == Lobe.RLL
+    case.stroke(GLASS, lobe, overwrite=True)
+    case.assert_corrected(infection=np.where(lobe, np.uint8(Opacity.GROUND_GLASS), case.analysis.infection))
+    assert case.live.corrected.fields["ctss"]["lobes"]["RLL"]["score"] == 5
+
+
 def test_what_an_erased_opacity_had_overwritten_is_lung_still(case, healthy):
     editor = case.editor(overwrite=True)
     case.stroke(GLASS, healthy, editor=editor)
