@@ -10,6 +10,7 @@ import pytest
 
 slicer_module = pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
+from CovidSeveritySlicer.AnalysisGrid import possibleGrids  # noqa: E402
 from CovidSeveritySlicer.Corrected import DIFFERENCE_ATTRIBUTE  # noqa: E402
 from CovidSeveritySlicer.LiveScore import LiveScore  # noqa: E402
 from CovidSeveritySlicer.SceneBridge import CORRECTED_ATTRIBUTE, Outputs, importResult, resultOf  # noqa: E402
@@ -110,14 +111,16 @@ class Case:
         logic.SetSegmentationHistory(history)
         return logic
 
-    def paint(self, segment, where, *, editor=None, erase=False, overwrite=False):
-        """One stroke on (K, J, I) ``where``; scored only when the timer expires."""
+    def paint(self, segment, where, *, editor=None, erase=False, overwrite=False, beyond=False):
+        """One stroke on (K, J, I) ``where``, and ``beyond`` the CT; scored only when the timer expires."""
         editor = editor or self.editor(overwrite)
         editor.SetCurrentSegmentID(segment)
         assert editor.ResetModifierLabelmapToDefault()
         brush = editor.GetModifierLabelmap()
         voxels = vtk_to_numpy(brush.GetPointData().GetScalars()).reshape(brush.GetDimensions()[::-1])
-        voxels[...] = self.analysis.volume.storage.to_stored(where)
+        stored, extent = self.analysis.volume.storage.to_stored(where), brush.GetExtent()
+        voxels[...] = beyond
+        voxels[tuple(slice(-first, n - first) for first, n in zip(extent[4::-2], stored.shape, strict=True))] = stored
         brush.Modified()
         editor.SaveStateForUndo()
         mode = editor.ModificationModeRemove if erase else editor.ModificationModeAdd
@@ -193,9 +196,15 @@ def block(mask, size=(1, 2, 2)):
 @pytest.fixture
 def make_case(slicer, factory, tmp_path):
     def make(way="as it is", **options):
-        return Case(slicer, factory.make_stored(way), tmp_path / "results", **options).remember_tables()
+        return Case(slicer, make_analysis(factory, way), tmp_path / "results", **options).remember_tables()
 
     return make
+
+
+def make_analysis(factory, way="as it is"):
+    """Of a small chest whose lobes are known to be somewhat sure."""
+    analysis = factory.make_stored(way)
+    return replace(analysis, lobe_scores=tuple(replace(score, confidence=0.9) for score in analysis.lobe_scores))
 
 
 @pytest.fixture
@@ -254,6 +263,8 @@ def test_corrected_lobe_is_scored_and_no_more_sure(case):
     lobes = np.where(border, np.uint8(Lobe.LUL), case.analysis.lobes)
     case.stroke("LUL", border)
     case.assert_corrected(lobes=lobes)
+    sure = {name: lobe["confidence"] for name, lobe in case.live.corrected.fields["ctss"]["lobes"].items()}
+    assert sure == {"RUL": 0.9, "RML": 0.9, "RLL": 0.9, "LUL": None, "LLL": None}
     assert case.live.corrected.fields["lungs"] == case.result.report["lungs"]
 
 
@@ -270,8 +281,11 @@ def test_corrected_lung_is_scored_with_its_aeration(case):
 
 @pytest.mark.parametrize("shift", [0, 1024])
 def test_aeration_is_that_of_hounsfield_units_whatever_the_scene_holds(slicer, factory, tmp_path, shift):
-    analysis = factory.make_stored("as it is")
-    stored = analysis.volume.hu.astype(np.float32) + shift
+    """Also where it holds fractions, which the library rounds: -950.6 is -951 and not well aerated."""
+    chest = factory.make_chest((10, 24, 32))
+    chest.hu[:, ::2][chest.lungs[:, ::2] > 0] = -951
+    analysis = factory.make_analysis(chest)
+    stored = analysis.volume.hu.astype(np.float32) + shift + np.float32(0.4)
     case = Case(slicer, analysis, tmp_path / "results", stored_hu=stored)
     lower = analysis.lobes == Lobe.RLL
     case.stroke(RIGHT, lower, erase=True)
@@ -390,6 +404,16 @@ def test_recoded_segment_is_what_its_code_says(case):
     case.assert_corrected(infection=infection)
 
 
+def test_segment_with_the_code_of_something_else_is_no_opacity(case):
+    glass = case.segmentation.GetSegment(GLASS)
+    glass.SetTerminology(
+        glass.GetTerminology().replace("1217294009", "4147007").replace("Ground glass lung opacity", "Mass")
+    )
+    case.timer.expire()
+    here = case.analysis.infection == Opacity.GROUND_GLASS
+    case.assert_corrected(infection=np.where(here, np.uint8(0), case.analysis.infection))
+
+
 def test_segment_without_code_is_what_its_identifier_says(case):
     case.segmentation.GetSegment(GLASS).SetTerminology("")
     case.segmentation.GetSegment(GLASS).SetName("Segment_1")
@@ -450,6 +474,23 @@ def test_label_map_of_another_geometry_is_resampled(case, healthy):
     case.assert_automatic()
 
 
+def test_label_map_that_reaches_beyond_the_ct_is_cut_to_it(case, healthy):
+    slicer, layer = case.slicer, case.segmentation.GetLayerDataObject(2, "Binary labelmap")
+    larger = slicer.vtkOrientedImageData()
+    larger.ShallowCopy(layer)
+    size = case.volume.GetImageData().GetDimensions()
+    larger.SetExtent([bound for n in size for bound in (-2, n + 3)])
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(layer, larger, layer)
+    assert layer.GetExtent()[:2] == (-2, size[0] + 3)
+    case.segmentation.InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified)
+    case.timer.expire()
+    case.assert_automatic()
+    before = case.voxels(GLASS)
+    case.stroke(GLASS, healthy, beyond=True)
+    assert case.voxels(GLASS) > before + np.count_nonzero(healthy)
+    case.assert_corrected(infection=np.where(healthy, np.uint8(Opacity.GROUND_GLASS), case.analysis.infection))
+
+
 def slicer_directions(slicer, image):
     import vtk
 
@@ -461,21 +502,28 @@ def slicer_directions(slicer, image):
 # Under a transform
 
 
-def turned(slicer):
-    """A transform that turns about x: what is stored as slices lies coronal in the world."""
+TURNS = {
+    "a quarter about x": [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
+    "half about y": [[-1, 0, 0], [0, 1, 0], [0, 0, -1]],
+}
+"""What is stored as slices lies coronal in the world, or upside down."""
+
+
+def turned(slicer, turn):
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     matrix = np.eye(4)
-    matrix[:3, :3] = [[1, 0, 0], [0, 0, -1], [0, 1, 0]]
-    matrix[:3, 3] = (10, -20, 30)
+    matrix[:3, :3], matrix[:3, 3] = TURNS[turn], (10, -20, 30)
     transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
     return transform
 
 
+@pytest.mark.parametrize("turn", TURNS)
 @pytest.mark.parametrize("later", ["stays", "removed"])
-def test_ct_that_was_turned_in_the_scene_is_scored_in_its_slices_of_the_world(slicer, factory, tmp_path, later):
-    transform = turned(slicer)
-    case = Case(slicer, factory.make_stored("as it is"), tmp_path / "results", transform=transform).remember_tables()
-    if later == "removed":
+def test_ct_that_was_turned_in_the_scene_is_scored_in_its_slices_of_the_world(make_case, slicer, turn, later):
+    case = make_case(transform=turned(slicer, turn))
+    if later == "stays":
+        assert possibleGrids(case.result)[0].order == case.analysis.volume.storage
+    else:
         for node in (case.volume, case.node):
             node.SetAndObserveTransformNodeID(None)
         case.live.follow(case.result)
@@ -526,28 +574,40 @@ def test_attribute_tells_the_corrected_numbers_while_there_are_any(case, healthy
 
 @pytest.mark.parametrize("gone", ["lobeTable", "sliceTable", "measurementTable"])
 def test_table_that_has_left_the_scene_is_let_go(case, healthy, gone):
-    case.slicer.mrmlScene.RemoveNode(getattr(case.result, gone))
+    table = getattr(case.result, gone)
+    columns = column_names(table)
+    case.slicer.mrmlScene.RemoveNode(table)
     case.stroke(GLASS, healthy)
+    assert column_names(table) == columns
     fields, _ = case.expected(infection=np.where(healthy, np.uint8(Opacity.GROUND_GLASS), case.analysis.infection))
     assert case.live.corrected.fields == fields
     left = [table for table in case.tables if table is not getattr(case.result, gone)]
     assert all(any(name.startswith("automatic_") for name in column_names(table)) for table in left)
 
 
-def test_no_lung_left_cannot_be_scored_and_a_painted_one_can(case):
+def test_mark_of_corrections_that_are_gone_is_taken_away(case):
+    case.live.stop()
+    case.node.SetAttribute(CORRECTED_ATTRIBUTE, "{}")
+    case.live.follow(case.result)
+    assert case.told == [None]
+    case.assert_automatic()
+
+
+def test_no_lung_left_cannot_be_scored_and_a_painted_one_can(case, healthy):
+    case.stroke(CONSOLIDATION, healthy)
     lungs = {name: case.segmentation.GetSegment(name).GetTerminology() for name in (RIGHT, "left_lung")}
     for name in lungs:
         case.segmentation.RemoveSegment(name)
     case.timer.expire()
     assert case.failures == ["There is no lung left in the segmentation; it cannot be scored."]
-    assert case.live.corrected is None
+    assert case.told[-1] is None
+    case.failures.clear()
+    case.assert_automatic()
     for side, (name, code) in zip(Side, lungs.items(), strict=True):
         case.segmentation.AddEmptySegment(name, name)
         case.segmentation.GetSegment(name).SetTerminology(code)
         case.stroke(name, case.analysis.lungs == side)
-    case.failures.clear()
-    assert case.told[-1] is None
-    case.assert_automatic()
+    case.assert_corrected(infection=np.where(healthy, np.uint8(Opacity.CONSOLIDATION), case.analysis.infection))
 
 
 def test_surfaces_alone_cannot_be_scored(case):
@@ -687,7 +747,9 @@ def test_damaged_memory_of_earlier_edits_is_let_go(case, healthy, text, tmp_path
     case.node.SetAttribute(DIFFERENCE_ATTRIBUTE, text)
     case.live.follow(case.result)
     fields, _ = case.expected(infection=np.where(healthy, np.uint8(Opacity.GROUND_GLASS), case.analysis.infection))
-    assert case.live.corrected.fields["ctss"] == fields["ctss"]
+    for lobe in fields["ctss"]["lobes"].values():
+        lobe["confidence"] = None
+    assert case.live.corrected.fields == fields
 
 
 @pytest.fixture

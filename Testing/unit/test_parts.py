@@ -125,6 +125,16 @@ def test_brush_known_from_elsewhere_leaves_what_it_takes_away_under_itself():
     assert lobes_of(follow_edit(codes_of(bits[0]), *bits, Part.CONSOLIDATION))[0] == 0
 
 
+def test_lung_that_comes_back_takes_the_lobe_away_that_had_overwritten_it():
+    assert after(Part.LEFT_LUNG, Part.LUL) == (Side.LEFT, Lobe.LUL, 0)
+    assert after(Part.LEFT_LUNG, Part.LUL, Part.LEFT_LUNG) == (Side.LEFT, 0, 0)
+
+
+def test_last_painted_lobe_stays_when_another_that_overlaps_is_erased():
+    three = LUNG_AND_LOBE | Part.RML | Part.RLL
+    assert after(LUNG_AND_LOBE | Part.RML, three, three & ~Part.RML) == (Side.RIGHT, Lobe.RLL, 0)
+
+
 def test_several_segments_that_appear_at_once_are_no_brush():
     """What an undo brings back: the opacity and the lobe that a stroke of the lung had overwritten."""
     assert after(Part.RUL | Part.GROUND_GLASS, Part.RIGHT_LUNG, Part.RUL | Part.GROUND_GLASS)[0] == 0
