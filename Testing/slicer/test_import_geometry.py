@@ -27,7 +27,6 @@ WAYS = {
     "as it is": ((0, 1, 2), (), np.eye(4)),
     "flipped along i and k": ((0, 1, 2), (0, 2), np.eye(4)),
     "flipped along j": ((0, 1, 2), (1,), np.eye(4)),  # under a transform, in a test of its own
-    "permuted": ((2, 0, 1), (), np.eye(4)),
     "oblique, permuted and flipped": ((1, 2, 0), (0, 2), TURN),
 }
 """Stored order of the (K, J, I) axes, axes that are then reversed, and the world matrix that turns the patient."""
