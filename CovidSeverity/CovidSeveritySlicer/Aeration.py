@@ -34,8 +34,8 @@ class Aeration:
         self._volumeNode = volumeNode
         self._grid = grid
         self._percent = percent
-        self._shift: int | None = None
-        self._automatic: dict[int, int] = {}
+        self._shift = 0
+        self._automatic: int | None = None
 
     def voxels(self, masks: EditedMasks) -> int | None:
         """Of the lungs as they are now; None where the CT is not there or not the one that was analysed.
@@ -48,12 +48,11 @@ class Aeration:
         if stored is None:
             return None
         hu = self._grid.order.to_canonical(stored)
-        if self._shift is None and not self._findShift(hu, masks):
+        if self._automatic is None and not self._findAutomatic(hu, masks):
             return None
-        total = sum(self._automatic.values())
-        for k in masks.slices_of_changed_lungs:
-            total += self._count(hu, masks.lung(k), k, masks, self._shift) - self._automatic.get(k, 0)
-        return total
+        voxels, change = masks.lung_changes()
+        added, taken = (self._count(hu[tuple(n[change == sign] for n in voxels)], self._shift) for sign in (1, -1))
+        return self._automatic + added - taken
 
     def _stored(self) -> NDArray | None:
         node = self._volumeNode
@@ -62,20 +61,21 @@ class Aeration:
         stored = slicer.util.arrayFromVolume(node)
         return stored if stored.shape == self._grid.size[::-1] else None
 
-    def _findShift(self, hu: NDArray, masks: EditedMasks) -> bool:
-        slices = range(masks.box[0].start, masks.box[0].stop)
-        voxels = sum(int(np.count_nonzero(masks.lung(k, automatic=True))) for k in slices)
-        for shift in SHIFTS_HU:
-            counts = {k: self._count(hu, masks.lung(k, automatic=True), k, masks, shift) for k in slices}
-            if voxels and rounded(100.0 * sum(counts.values()) / voxels, PERCENT_DECIMALS) == self._percent:
-                self._shift, self._automatic = shift, counts
+    def _findAutomatic(self, hu: NDArray, masks: EditedMasks) -> bool:
+        """Count the automatic lungs, in the units in which they have the automatic number."""
+        slices, rows, columns = range(masks.box[0].start, masks.box[0].stop), *masks.box[1:]
+        lung = {k: masks.automatic_lung(k) for k in slices}
+        total = sum(int(np.count_nonzero(mask)) for mask in lung.values())
+        for shift in SHIFTS_HU if total else ():
+            found = sum(self._count(hu[k, rows, columns][mask], shift) for k, mask in lung.items())
+            if rounded(100.0 * found / total, PERCENT_DECIMALS) == self._percent:
+                self._shift, self._automatic = shift, found
                 return True
         return False
 
     @staticmethod
-    def _count(hu: NDArray, lung: NDArray[np.bool_], k: int, masks: EditedMasks, shift: int) -> int:
-        if not lung.any():
-            return 0
-        values = np.empty(lung.shape, dtype=np.int16)
-        round_into(values, hu[k][masks.box[1:]])
-        return well_aerated_voxels(values.astype(np.int32) + shift if shift else values, lung)
+    def _count(stored: NDArray, shift: int) -> int:
+        """Well-aerated ones of (N,) values of the CT as the scene holds them."""
+        values = np.empty(stored.shape, dtype=np.int16)
+        round_into(values, stored)
+        return well_aerated_voxels(values.astype(np.int32) + shift, np.ones(values.shape, dtype=bool))

@@ -8,7 +8,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from CovidSeverityLib.features.corrections import EditedMasks, MaskDifference
+from CovidSeverityLib.features.corrected_masks import MaskDifference
+from CovidSeverityLib.features.corrections import EditedMasks
 from CovidSeverityLib.features.rescoring import Rescored, ScoringRules, rescore_tally
 from CovidSeverityLib.reporting.corrected import corrected_fields, corrected_rows, same_numbers
 from CovidSeverityLib.reporting.tables import ML_DECIMALS, SLICE_COLUMNS, rounded
@@ -86,7 +87,7 @@ class FollowedResult:
         if self._automaticKnown and not self._masks.changed:
             return None
         masks = self._masks.masks()
-        lungsChanged = not self._automaticKnown or bool(self._masks.slices_of_changed_lungs)
+        lungsChanged = not self._automaticKnown or self._masks.lungs_changed
         aerated = self._aeration.voxels(self._masks) if lungsChanged else None
         unsure = masks.lobes if self._automaticKnown else tuple(Lobe)
         rescored = rescore_tally(masks.table, masks.codes, self._rules, aerated, unsure)

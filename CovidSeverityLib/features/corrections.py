@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.types import Lobe
 
+from .corrected_masks import CorrectedMasks, MaskDifference
 from .parts import (
     CODES,
     NO_PART,
@@ -34,43 +34,6 @@ Plane = Callable[[int, slice, slice], NDArray[np.uint16]]
 
 EVERY_PART = Part(0b111111111)
 EMPTY_BOX: Box = (slice(0, 0),) * 3
-
-
-@dataclass(frozen=True, eq=False)
-class MaskDifference:
-    """Where corrected masks, or what their segments say without their history, are not the automatic masks.
-
-    Parameters
-    ----------
-    voxels : (N,) int64, ascending flat indices into the CT's (K, J, I).
-    parts : (N,) uint16, bits of :class:`~.parts.Part`: the segments that they lie in.
-    automatic, codes : (N,) uint8 codes of the automatic masks and of the corrected ones.
-    """
-
-    voxels: NDArray[np.int64]
-    parts: NDArray[np.uint16]
-    automatic: NDArray[np.uint8]
-    codes: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, eq=False)
-class CorrectedMasks:
-    """Corrected masks, counted.
-
-    Parameters
-    ----------
-    codes : (K, J, I) codes of a box of the CT outside which there is nothing.
-    table : of :func:`~.rescoring.tally`, a row for every slice of the CT.
-    lobes : that were changed.
-    opacity_outside_voxels : opacity outside the lungs that is not there automatically: it is not counted.
-    lung_without_lobe_voxels : lung in no lobe that has one automatically: it is in no lobe's score.
-    """
-
-    codes: NDArray[np.uint8]
-    table: NDArray[np.int64]
-    lobes: frozenset[Lobe]
-    opacity_outside_voxels: int
-    lung_without_lobe_voxels: int
 
 
 class EditedMasks:
@@ -171,16 +134,27 @@ class EditedMasks:
         return any((kept[found.codes] != found.automatic).any() for found in self._differences.values())
 
     @property
-    def slices_of_changed_lungs(self) -> list[int]:
-        """Of the CT, those whose lungs are others than automatically."""
+    def lungs_changed(self) -> bool:
+        """Whether the lungs are others than automatically."""
         kept = sides_of(self._kept)
-        found = self._differences.items()
-        return sorted(k for k, one in found if (kept[one.codes] != sides_of(one.automatic)).any())
+        return any((kept[found.codes] != sides_of(found.automatic)).any() for found in self._differences.values())
 
-    def lung(self, k: int, automatic: bool = False) -> NDArray[np.bool_]:
-        """(J, I) lung in slice k of the CT, in the rows and columns of the box; now or automatically."""
-        n = k - self.box[0].start
-        return sides_of(self._automatic[n] if automatic else self._kept[self._codes[n]]) > 0
+    def lung_changes(self) -> tuple[tuple[NDArray[np.int64], ...], NDArray[np.int8]]:
+        """Voxels that became lung or are no lung any more, against the automatic masks.
+
+        Returns
+        -------
+        Three (N,) arrays of indices into the CT along K, J and I, and (N,) int8: 1 for lung that was added, -1 for lung
+        that was taken away.
+        """
+        found = self._gathered()
+        change = (sides_of(self._kept)[found.codes] > 0).astype(np.int8) - (sides_of(found.automatic) > 0)
+        voxels = self._in_box(found)
+        return tuple(n[change != 0] + cut.start for n, cut in zip(voxels, self.box, strict=True)), change[change != 0]
+
+    def automatic_lung(self, k: int) -> NDArray[np.bool_]:
+        """(J, I) automatic lung in slice k of the CT, in the rows and columns of the box."""
+        return sides_of(self._automatic[k - self.box[0].start]) > 0
 
     def masks(self, automatic: bool = False) -> CorrectedMasks:
         """The masks as they are now, or as they were automatically.

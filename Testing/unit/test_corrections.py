@@ -134,7 +134,10 @@ def test_lung_that_is_gone_is_gone_where_it_was_overwritten_too(analysis, segmen
         segments.edit(spot, take=Part.GROUND_GLASS)
         before[spot] = 0
     assert not (sides_of(segments.full()) == Side.RIGHT).any()
-    assert segments.masks.slices_of_changed_lungs == np.flatnonzero(right.any(axis=(1, 2))).tolist()
+    assert segments.masks.lungs_changed
+    voxels, change = segments.masks.lung_changes()
+    np.testing.assert_array_equal(np.transpose(voxels), np.argwhere(right))
+    assert set(change.tolist()) == {-1}
     found = segments.masks.masks()
     np.testing.assert_array_equal(found.table[:, 1:], tally(segments.full())[:, 1:])
     segments.parts[...] = before
@@ -155,6 +158,23 @@ def test_erased_lung_with_opacity_in_it_is_told_as_opacity_outside(analysis, seg
     segments.edit(sick, take=Part.LEFT_LUNG)
     assert segments.masks.masks().opacity_outside_voxels == np.count_nonzero(sick)
     assert not sides_of(segments.full())[sick].any()
+
+
+def test_changes_of_the_lungs_are_told_voxel_by_voxel(analysis, segments, spot):
+    segments.overwrite(spot, Part.GROUND_GLASS)
+    assert not segments.masks.lungs_changed
+    assert segments.masks.lung_changes()[1].size == 0
+    base = (analysis.lobes == Lobe.LLL) & (analysis.infection > 0)
+    beside = np.zeros_like(base)
+    beside[5:7, :2, 3:9] = True
+    assert not analysis.lungs[beside].any()
+    segments.edit(base, take=Part.LEFT_LUNG)
+    segments.edit(beside, add=Part.RIGHT_LUNG)
+    assert segments.masks.lungs_changed
+    voxels, change = segments.masks.lung_changes()
+    for where, sign in ((base, -1), (beside, 1)):
+        told = np.transpose(voxels)[change == sign]
+        np.testing.assert_array_equal(told[np.lexsort(told.T[::-1])], np.argwhere(where))
 
 
 def test_erased_lobe_is_told_and_painted_lobe_is_known_as_changed(segments, spot):
