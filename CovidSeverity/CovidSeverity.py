@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -23,7 +24,7 @@ OWN_PACKAGES = ("CovidSeveritySlicer", "CovidSeverityLib")
 class CovidSeverity(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
 
-    def __init__(self, parent):
+    def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("CovidSeverity")
         parent.categories = [_("Chest Imaging Platform")]
@@ -52,12 +53,12 @@ def _onStartupCompleted() -> None:
 class CovidSeverityWidget(ScriptedLoadableModuleWidget):
     """The panel."""
 
-    def __init__(self, parent=None):
+    def __init__(self, parent: Any = None) -> None:
         self.logic = None
         self.panel = None
         ScriptedLoadableModuleWidget.__init__(self, parent)
 
-    def setup(self):
+    def setup(self) -> None:
         """Build the panel; nothing is installed or computed."""
         from CovidSeveritySlicer.ModuleLogic import CovidSeverityLogic
         from CovidSeveritySlicer.Widget import Panel
@@ -71,21 +72,21 @@ class CovidSeverityWidget(ScriptedLoadableModuleWidget):
         self.panel = Panel(self.ui, self.logic)
         self.panel.enter()
 
-    def enter(self):
+    def enter(self) -> None:
         """The user opens the module."""
         self.panel.enter()
 
-    def exit(self):
+    def exit(self) -> None:
         """The user leaves the module; a run goes on."""
         self.panel.exit()
 
-    def cleanup(self):
+    def cleanup(self) -> None:
         """The module is unloaded, reloaded, or Slicer ends."""
         if self.panel is not None:
             self.panel.cleanup()
             self.logic.cleanup()
 
-    def onReload(self):
+    def onReload(self) -> None:
         """Reload the module with all that belongs to it."""
         for name in [name for name in sys.modules if name.split(".")[0] in OWN_PACKAGES]:
             del sys.modules[name]
@@ -93,8 +94,8 @@ class CovidSeverityWidget(ScriptedLoadableModuleWidget):
         ScriptedLoadableModuleWidget.onReload(self)
 
 
-def __getattr__(name):
-    """``from CovidSeverity import CovidSeverityLogic``: loaded with the library when it is asked for, not at start-up."""
+def __getattr__(name: str) -> Any:
+    """``from CovidSeverity import CovidSeverityLogic``: loaded with the library when asked for, not at start-up."""
     if name == "CovidSeverityLogic":
         from CovidSeveritySlicer.ModuleLogic import CovidSeverityLogic
 

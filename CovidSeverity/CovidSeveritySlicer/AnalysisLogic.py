@@ -41,7 +41,7 @@ class AnalysisSettings:
     Parameters
     ----------
     profile : "default" or "reference".
-    classifier : None takes what is installed, "none" leaves the diagnosis out; else a model's name or a file of weights.
+    classifier : None takes what is installed, "none" leaves the diagnosis out; else a model or a file of weights.
     """
 
     profile: str = "default"
@@ -51,6 +51,10 @@ class AnalysisSettings:
         """For the command line."""
         chosen = [] if self.classifier is None else ["--classifier", self.classifier]
         return ["--profile", self.profile, *chosen]
+
+
+DEFAULT_SETTINGS = AnalysisSettings()
+NEW_OUTPUTS = Outputs()
 
 
 @dataclass
@@ -108,10 +112,10 @@ class AnalysisLogic:
 
     def start(
         self,
-        volumeNode: Any,  # noqa: ANN401
-        settings: AnalysisSettings = AnalysisSettings(),
-        outputs: Outputs = Outputs(),
-        segmentationNode: Any = None,  # noqa: ANN401
+        volumeNode: Any,
+        settings: AnalysisSettings = DEFAULT_SETTINGS,
+        outputs: Outputs = NEW_OUTPUTS,
+        segmentationNode: Any = None,
     ) -> None:
         """Begin an analysis and return; a signal tells how it ended.
 
@@ -131,10 +135,10 @@ class AnalysisLogic:
 
     def analyze(
         self,
-        volumeNode: Any,  # noqa: ANN401
-        settings: AnalysisSettings = AnalysisSettings(),
-        outputs: Outputs = Outputs(),
-        segmentationNode: Any = None,  # noqa: ANN401
+        volumeNode: Any,
+        settings: AnalysisSettings = DEFAULT_SETTINGS,
+        outputs: Outputs = NEW_OUTPUTS,
+        segmentationNode: Any = None,
     ) -> AnalysisResult:
         """As :meth:`start`, and wait for the result; the application goes on handling its events meanwhile.
 
@@ -163,10 +167,10 @@ class AnalysisLogic:
 
     def _begin(
         self,
-        volumeNode: Any,  # noqa: ANN401
+        volumeNode: Any,
         settings: AnalysisSettings,
         outputs: Outputs,
-        segmentationNode: Any,  # noqa: ANN401
+        segmentationNode: Any,
     ) -> _Run:
         if self.running:
             raise AnalysisError(_("An analysis is running already; wait for its end or cancel it."))
@@ -252,7 +256,7 @@ class AnalysisLogic:
     def _presentOutputs(run: _Run) -> Outputs:
         """The nodes to fill that are still in the scene; new ones stand in for the others."""
 
-        def present(node: Any) -> Any:  # noqa: ANN401
+        def present(node: Any) -> Any:
             gone = node is None or run.scene.GetNodeByID(node.GetID() or "") is not node
             return None if gone else node
 

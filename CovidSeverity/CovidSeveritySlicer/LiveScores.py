@@ -47,7 +47,7 @@ class LiveScores:
         self._scores[nodeID] = score
         score.follow(result)
 
-    def corrected(self, segmentationNode: Any) -> Any:  # noqa: ANN401
+    def corrected(self, segmentationNode: Any) -> Any:
         """The corrected numbers of a result, a :class:`~.LiveScore.Corrected`; None where nothing was corrected.
 
         Parameters

@@ -20,7 +20,7 @@ class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):
     parts : of :class:`~.AnalysisLogic.AnalysisLogic`.
     """
 
-    def __init__(self, **parts: Any) -> None:  # noqa: ANN401
+    def __init__(self, **parts: Any) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
         AnalysisLogic.__init__(self, **parts)
         self.liveScores = LiveScores(parts.get("timerFactory", qtTimer))

@@ -1,4 +1,4 @@
-"""What the panel remembers, in the scene: selectors and options, bound to the widgets of the same ``SlicerParameterName``."""
+"""What the panel remembers, in the scene: selectors and options, bound to widgets by ``SlicerParameterName``."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class ResultViews:
     logic : with ``liveScores``.
     """
 
-    def __init__(self, ui: Any, logic: Any) -> None:  # noqa: ANN401
+    def __init__(self, ui: Any, logic: Any) -> None:
         self.ui = ui
         self.logic = logic
         self._result: AnalysisResult | None = None

@@ -37,7 +37,7 @@ class Panel(VTKObservationMixin):
     logic : :class:`~.AnalysisLogic.AnalysisLogic` with ``getParameterNode()`` and ``liveScores``.
     """
 
-    def __init__(self, ui: Any, logic: Any) -> None:  # noqa: ANN401
+    def __init__(self, ui: Any, logic: Any) -> None:
         VTKObservationMixin.__init__(self)
         self.ui = ui
         self.logic = logic
@@ -91,7 +91,7 @@ class Panel(VTKObservationMixin):
         ):
             signal.disconnect(slot)
 
-    def setParameters(self, parameters: Any) -> None:  # noqa: ANN401
+    def setParameters(self, parameters: Any) -> None:
         """Show these parameters, a :class:`~.Parameters.CovidSeverityParameters`; None shows none."""
         if self._parameters is not None:
             self._parameters.disconnectGui(self._guiTag)
@@ -104,15 +104,15 @@ class Panel(VTKObservationMixin):
             self._chooseFirstVolume()
         self.onParametersChanged()
 
-    def onSceneStartClose(self, _caller: Any = None, _event: Any = None) -> None:  # noqa: ANN401
+    def onSceneStartClose(self, _caller: Any = None, _event: Any = None) -> None:
         """Let go of the nodes of a scene that is about to be closed."""
         self.setParameters(None)
 
-    def onSceneEndClose(self, _caller: Any = None, _event: Any = None) -> None:  # noqa: ANN401
+    def onSceneEndClose(self, _caller: Any = None, _event: Any = None) -> None:
         """Begin anew in the empty scene, or in the one that was loaded."""
         self.setParameters(self.logic.getParameterNode())
 
-    def onParametersChanged(self, _caller: Any = None, _event: Any = None) -> None:  # noqa: ANN401
+    def onParametersChanged(self, _caller: Any = None, _event: Any = None) -> None:
         """Show what follows from the parameters: the result, the buttons, the masks that would be taken."""
         parameters = self._parameters
         if parameters is None:
@@ -184,7 +184,7 @@ class Panel(VTKObservationMixin):
         """Nothing has changed in the scene."""
         self._endOfRun(_("Cancelled; the scene is as it was."))
 
-    def onCorrected(self, segmentationNode: Any) -> None:  # noqa: ANN401
+    def onCorrected(self, segmentationNode: Any) -> None:
         """Show the corrected numbers if they are of the result that is shown."""
         if self.result is not None and self.result.segmentationNode is segmentationNode:
             self._showCard()
@@ -218,7 +218,7 @@ class Panel(VTKObservationMixin):
         corrected = self.logic.liveScores.corrected(self.result.segmentationNode)
         self.ui.cardLabel.text = cardHtml(self.result.report, None if corrected is None else corrected.report)
 
-    def _showMasks(self, segmentationNode: Any) -> None:  # noqa: ANN401
+    def _showMasks(self, segmentationNode: Any) -> None:
         label = self.ui.maskStatusLabel
         label.visible = segmentationNode is not None
         if segmentationNode is None:
@@ -279,16 +279,16 @@ class Panel(VTKObservationMixin):
         self.ui.statusLabel.visible = bool(text)
 
 
-def _setOutputs(parameters: Any, result: AnalysisResult | None) -> None:  # noqa: ANN401
+def _setOutputs(parameters: Any, result: AnalysisResult | None) -> None:
     for parameter, node in OUTPUT_PARAMETERS.items():
         setattr(parameters, parameter, None if result is None else getattr(result, node))
 
 
-def _idOf(node: Any) -> str | None:  # noqa: ANN401
+def _idOf(node: Any) -> str | None:
     return None if node is None else node.GetID()
 
 
-def _latestResult(volumeNode: Any) -> AnalysisResult | None:  # noqa: ANN401
+def _latestResult(volumeNode: Any) -> AnalysisResult | None:
     """The result of this CT that came last into the scene."""
     for node in reversed(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")):
         result = resultOf(node)
