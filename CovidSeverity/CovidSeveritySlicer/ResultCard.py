@@ -8,6 +8,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from CovidSeverityLib.commands.classifiers import LEFT_OUT, NONE_INSTALLED
 from CovidSeverityLib.ctss import CTSS_MAX
 from CovidSeverityLib.reporting.palette import LOBE_COLOURS
 from CovidSeverityLib.types import Lobe
@@ -15,7 +16,7 @@ from CovidSeverityLib.types import Lobe
 BAR_FULL = 5
 """Score of a whole bar: a lobe's highest."""
 
-EDITED_COLOUR, WARNING_COLOUR, EMPTY_BAR_COLOUR = "#B36B00", "#C4320A", "#88888840"
+EDITED_COLOUR, WARNING_COLOUR, EMPTY_BAR_COLOUR = "#B36B00", "#C4320A", "#B4B4B4"
 """Readable on Slicer's light and dark styles."""
 
 Report = Mapping[str, Any]
@@ -75,7 +76,7 @@ def _bars(shown: Report, automatic: Report | None) -> Iterator[str]:
 def _lobeText(now: Report, before: Report | None) -> str:
     if not now["volume_ml"]:
         return _("absent")
-    text = _("{score} - {percent} % of {volume} ml").format(
+    text = _("{score}: {percent} % of {volume} ml").format(
         score=_withRange(now["score"], now.get("score_range")),
         percent=f"{now['involvement_percent']:.1f}",
         volume=f"{now['volume_ml']:.0f}",
@@ -115,9 +116,7 @@ def _volumes(shown: Report, automatic: Report | None) -> Iterator[str]:
 def _diagnosis(report: Report) -> Iterator[str]:
     found = report["classification"]
     if found is None:
-        how = _("To get one, choose weights of a classifier under Advanced.")
-        reason = report["classification_reason"]
-        yield f"<p><b>{escape(_('Diagnosis: open.'))}</b> {escape(reason)} {escape(how)}</p>"
+        yield f"<p><b>{escape(_('Diagnosis: open.'))}</b> {escape(_openReason(report['classification_reason']))}</p>"
         return
     means = ", ".join(f"{name} {share:.2f}" for name, share in found["probabilities"].items())
     votes = _("mean probabilities, not calibrated: {means}").format(means=means)
@@ -126,6 +125,15 @@ def _diagnosis(report: Report) -> Iterator[str]:
         f"<p><b>{escape(_('Diagnosis: {name}').format(name=found['name']))}</b>{escape(by)}"
         f"<br><small>{escape(votes)}</small></p>"
     )
+
+
+def _openReason(reason: str) -> str:
+    """Why there is no diagnosis and how to get one, in the words of the panel where the program's are of its options."""
+    if reason == NONE_INSTALLED:
+        return _("No classifier is installed. Choose a file of weights under Advanced to get a diagnosis.")
+    if reason == LEFT_OUT:
+        return _("It was left out, as chosen under Advanced.")
+    return reason
 
 
 def _notes(report: Report, corrected: Report | None) -> Iterator[str]:
