@@ -128,7 +128,7 @@ def _diagnosis(report: Report) -> Iterator[str]:
 
 
 def _openReason(reason: str) -> str:
-    """Why there is no diagnosis and how to get one, in the words of the panel where the program's are of its options."""
+    """Why there is no diagnosis, and how to get one in the panel."""
     if reason == NONE_INSTALLED:
         return _("No classifier is installed. Choose a file of weights under Advanced to get a diagnosis.")
     if reason == LEFT_OUT:
