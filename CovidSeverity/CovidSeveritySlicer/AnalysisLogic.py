@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from slicer.i18n import tr as _
 from .Classifiers import NO_CLASSIFIER, installedClassifiers
 from .InputFiles import UnusableInput, writeInputs
 from .Install import InstallDeclined, InstallFailed, ensurePackages
-from .Job import Job, JobOutcome, JobStatus, childEnvironment, pythonCommand
+from .Job import Job, JobOutcome, JobStatus, libraryJob
 from .Result import AnalysisResult
 from .SceneBridge import Outputs, UnusableResult, importResult
 from .Signal import Signal
@@ -81,16 +81,14 @@ class AnalysisLogic:
     Parameters
     ----------
     timerFactory : of the timers that look after the child process.
-    command : of the Python interpreter that runs the library.
-    environment : of the child process.
+    makeJob : makes the job that runs the library's command with these arguments.
     ensure : makes sure that the packages are there, with the user's consent.
     """
 
     def __init__(
         self,
         timerFactory: TimerFactory = qtTimer,
-        command: Callable[[], list[str]] = pythonCommand,
-        environment: Callable[[], Mapping[str, str]] = childEnvironment,
+        makeJob: Callable[..., Job] = libraryJob,
         ensure: Callable[..., None] = ensurePackages,
     ) -> None:
         self.started = Signal()
@@ -99,8 +97,7 @@ class AnalysisLogic:
         self.failed = Signal()
         self.cancelled = Signal()
         self._timerFactory = timerFactory
-        self._command = command
-        self._environment = environment
+        self._makeJob = makeJob
         self._ensure = ensure
         self._run: _Run | None = None
         self._session: tempfile.TemporaryDirectory | None = None
@@ -180,21 +177,12 @@ class AnalysisLogic:
         folder = self._newFolder()
         try:
             inputs = writeInputs(volumeNode, folder, segmentationNode)
-        except UnusableInput as error:
+            output = ["-o", str(folder / RESULTS_FOLDER), "--progress", "json"]
+            job = self._makeJob(["analyze", *inputs, *settings.arguments(), *output], timerFactory=self._timerFactory)
+        except (UnusableInput, OSError) as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise AnalysisError(str(error)) from error
-        except OSError as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise AnalysisError(
-                _("The CT cannot be written to disk: {reason}").format(reason=error.strerror)
-            ) from error
-        run = _Run(self._job(inputs, settings, folder), folder, volumeNode, outputs, slicer.mrmlScene)
-        return self._launch(run)
-
-    def _job(self, inputs: list[str], settings: AnalysisSettings, folder: Path) -> Job:
-        output = ["-o", str(folder / RESULTS_FOLDER), "--progress", "json"]
-        command = [*self._command(), "-m", "CovidSeverityLib", "analyze", *inputs, *settings.arguments(), *output]
-        return Job(command, self._environment(), timerFactory=self._timerFactory)
+            raise AnalysisError(_beginning(error)) from error
+        return self._launch(_Run(job, folder, volumeNode, outputs, slicer.mrmlScene))
 
     def _launch(self, run: _Run) -> _Run:
         run.job.progressed.connect(self.progressed.emit)
@@ -231,7 +219,8 @@ class AnalysisLogic:
         if outcome.status is JobStatus.SUCCEEDED:
             self._import(run, outcome)
         else:
-            run.error = AnalysisError(outcome.message, outcome.log)
+            said = "" if outcome.status is JobStatus.REFUSED else outcome.log  # the message is all of it
+            run.error = AnalysisError(outcome.message, said)
         if run.result is not None:
             self._keepResults(run)
             self.finished.emit(run.result)
@@ -274,3 +263,10 @@ class AnalysisLogic:
         for entry in run.folder.iterdir():
             if entry.name != RESULTS_FOLDER:
                 entry.unlink(missing_ok=True)
+
+
+def _beginning(error: Exception) -> str:
+    """Why an analysis could not begin."""
+    if isinstance(error, OSError) and error.strerror:
+        return _("The CT cannot be written to disk: {reason}.").format(reason=error.strerror)
+    return str(error)

@@ -12,6 +12,7 @@ from slicer.util import VTKObservationMixin
 
 from .AnalysisLogic import AnalysisError, AnalysisSettings
 from .Classifiers import NO_CLASSIFIER, installedClassifiers
+from .Install import InstallDeclined
 from .Masks import findMasks
 from .Result import AnalysisResult
 from .ResultCard import cardHtml
@@ -147,7 +148,10 @@ class Panel(VTKObservationMixin):
         try:
             self.logic.start(parameters.inputVolume, settings, outputs, parameters.maskSegmentation)
         except AnalysisError as error:
-            self.onFailed(error.message, error.log)
+            if isinstance(error.__cause__, InstallDeclined):
+                self._endOfRun(error.message)
+            else:
+                self.onFailed(error.message, error.log)
 
     def onStarted(self) -> None:
         """The button cancels from now on."""
@@ -175,10 +179,10 @@ class Panel(VTKObservationMixin):
         self.onParametersChanged()
 
     def onFailed(self, message: str, log: str) -> None:
-        """Tell what went wrong; a dialog holds the log where there is one."""
+        """Tell what went wrong, in the panel and in a dialog that holds the log."""
         self._endOfRun(message)
-        if log:
-            slicer.util.errorDisplay(message, windowTitle=_("CovidSeverity"), detailedText=log)
+        details = {"detailedText": log} if log else {}
+        slicer.util.errorDisplay(message, windowTitle=_("CovidSeverity"), **details)
 
     def onCancelled(self) -> None:
         """Nothing has changed in the scene."""
