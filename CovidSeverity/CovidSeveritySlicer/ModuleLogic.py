@@ -1,0 +1,37 @@
+"""The logic as Slicer knows it: ``slicer.util.getModuleLogic("CovidSeverity")``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
+
+from .AnalysisLogic import AnalysisLogic
+from .LiveScores import LiveScores
+from .Parameters import CovidSeverityParameters
+from .Timers import qtTimer
+
+
+class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):
+    """Analyses volumes, and keeps the scores of corrected segmentations up to date.
+
+    Parameters
+    ----------
+    parts : of :class:`~.AnalysisLogic.AnalysisLogic`.
+    """
+
+    def __init__(self, **parts: Any) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        AnalysisLogic.__init__(self, **parts)
+        self.liveScores = LiveScores(parts.get("timerFactory", qtTimer))
+        self.finished.connect(self.liveScores.follow)
+        self.liveScores.followScene()
+
+    def getParameterNode(self) -> CovidSeverityParameters:
+        """The parameters of the panel in this scene."""
+        return CovidSeverityParameters(ScriptedLoadableModuleLogic.getParameterNode(self))
+
+    def cleanup(self) -> None:
+        """Cancel a run, follow no scores, delete the files of this session."""
+        self.liveScores.stop()
+        AnalysisLogic.cleanup(self)
