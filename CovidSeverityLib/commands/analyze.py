@@ -44,8 +44,8 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "analyze",
         help="analyse a chest CT and write the results to a folder",
         description="Find lungs, lobes and infection in a chest CT, score its severity and write "
-        "segmentation.seg.nrrd, report.json, lobes.csv, slices.csv and overview.png; with a classifier also tell "
-        "COVID-19, community-acquired pneumonia and normal apart (classification.png).",
+        "segmentation.seg.nrrd, report.json, lobes.csv, slices.csv, histogram.csv and overview.png; with a classifier "
+        "also tell COVID-19, community-acquired pneumonia and normal apart (classification.png).",
     )
     add_input(parser)
     _add_input_options(parser)

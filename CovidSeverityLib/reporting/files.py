@@ -17,7 +17,7 @@ from .output_folder import FileWriter, write_together
 from .overview import write_overview
 from .report import write_report
 from .segmentation import write_segmentation
-from .tables import write_classified_slices, write_lobes, write_slices
+from .tables import write_classified_slices, write_histogram, write_lobes, write_slices
 
 REPORT_NAME, CLASSIFICATION_REPORT_NAME = "report.json", "classification.json"
 SLICES_NAME, PAGE_NAME = "slices.csv", "classification.png"
@@ -31,6 +31,7 @@ _BINARY_WRITERS: dict[str, Writer] = {
 _TEXT_WRITERS: dict[str, Writer] = {
     "lobes.csv": write_lobes,
     SLICES_NAME: write_slices,
+    "histogram.csv": write_histogram,
     REPORT_NAME: write_report,
 }
 OUTPUT_NAMES = (*_BINARY_WRITERS, *_TEXT_WRITERS, PAGE_NAME, CLASSIFICATION_REPORT_NAME)

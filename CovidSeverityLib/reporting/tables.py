@@ -1,4 +1,4 @@
-"""One row per lobe and one per slice: every table and file takes its numbers from here."""
+"""A row a lobe, a slice, a Hounsfield unit: every table and file takes its numbers from here."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import csv
 from collections.abc import Iterable, Mapping
 from typing import TextIO
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
-from CovidSeverityLib.results import Analysis, ClassifiedCt, LobeScore, SliceRow
+from CovidSeverityLib.results import Analysis, ClassifiedCt, Densitometry, LobeScore, MixtureFit, SliceRow
+from CovidSeverityLib.segmentation.mixture import MixtureConfig
 from CovidSeverityLib.types import LOBE_NAMES, Diagnosis, Lobe
 
 PERCENT_DECIMALS = 3
 ML_DECIMALS = 2
 MM_DECIMALS = 3
 CONFIDENCE_DECIMALS = 2
+EXPECTED_VOXELS_DECIMALS = 2
 PROBABILITY_DECIMALS = 6
 
 LOBE_COLUMNS = (
@@ -44,14 +50,19 @@ PROBABILITY_COLUMNS = {
 DIAGNOSIS_COLUMNS = (*PROBABILITY_COLUMNS.values(), "label", "vote_weight")
 """Of ``slices.csv``; empty where a slice was not classified."""
 
+COMPONENT_COLUMNS = tuple(f"component_{n + 1}_voxels" for n in range(len(MixtureConfig().start_means_hu)))
+HISTOGRAM_COLUMNS = ("hu", "voxels", *COMPONENT_COLUMNS)
+"""Of ``histogram.csv``; components by ascending mean, empty where no mixture was fitted."""
+
 DECIMALS = {
     "ml": ML_DECIMALS,
     "mm": MM_DECIMALS,
     "confidence": CONFIDENCE_DECIMALS,
+    "voxels": EXPECTED_VOXELS_DECIMALS,
     "weight": 1,
     **{column.rsplit("_", 1)[-1]: PROBABILITY_DECIMALS for column in PROBABILITY_COLUMNS.values()},
 }
-"""Places of a column, by the last part of its name; of any other as of per cent."""
+"""Places of a column that holds fractions, by the last part of its name; of any other as of per cent."""
 
 Row = dict[str, int | float | str | None]
 
@@ -110,6 +121,27 @@ def diagnosis_rows(diagnosis: PatientDiagnosis | None) -> dict[int, Row]:
     }
 
 
+def histogram_rows(densitometry: Densitometry) -> list[Row]:
+    """Lung voxels of every whole Hounsfield unit and what the mixture expects, by column of ``histogram.csv``."""
+    hu = densitometry.first_hu + np.arange(len(densitometry.histogram))
+    counts = {"hu": hu.tolist(), "voxels": densitometry.histogram.tolist()}
+    expected = dict.fromkeys(COMPONENT_COLUMNS, [None] * hu.size)
+    if densitometry.mixture is not None:
+        expected = _expected_voxels(hu, int(densitometry.histogram.sum()), densitometry.mixture)
+    columns = counts | expected
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _expected_voxels(hu: NDArray[np.int64], total: int, mixture: MixtureFit) -> dict[str, list[float]]:
+    """Every component's share of ``total`` voxels between half a unit under and over each of ``hu``."""
+    edges = np.append(hu - 0.5, hu[-1] + 0.5)
+    fits = zip(COMPONENT_COLUMNS, mixture.means_hu, mixture.sds_hu, mixture.weights, strict=True)
+    return {
+        column: [rounded(n, EXPECTED_VOXELS_DECIMALS) for n in total * weight * np.diff(ndtr((edges - mean) / sd))]
+        for column, mean, sd, weight in fits
+    }
+
+
 def write_lobes(analysis: Analysis, file: TextIO) -> None:
     """Write ``lobes.csv``: a row per lobe."""
     _write_csv(file, LOBE_COLUMNS, map(lobe_row, analysis.lobe_scores))
@@ -121,6 +153,11 @@ def write_slices(analysis: Analysis, file: TextIO) -> None:
     votes = diagnosis_rows(analysis.classification)
     rows = sorted((row for row in analysis.slices if acquired[row.index]), key=lambda row: row.index)
     _write_csv(file, (*SLICE_COLUMNS, *DIAGNOSIS_COLUMNS), (slice_row(row) | votes.get(row.index, {}) for row in rows))
+
+
+def write_histogram(analysis: Analysis, file: TextIO) -> None:
+    """Write ``histogram.csv``: a row per Hounsfield unit of both lungs."""
+    _write_csv(file, HISTOGRAM_COLUMNS, histogram_rows(analysis.densitometry))
 
 
 def write_classified_slices(found: ClassifiedCt, file: TextIO) -> None:

@@ -17,7 +17,7 @@ from CovidSeverityLib.reporting import (
 )
 from CovidSeverityLib.results import ClassifiedCt
 
-NAMES = {"segmentation.seg.nrrd", "report.json", "lobes.csv", "slices.csv", "overview.png"}
+NAMES = {"segmentation.seg.nrrd", "report.json", "lobes.csv", "slices.csv", "histogram.csv", "overview.png"}
 
 
 def names_in(folder):
@@ -39,7 +39,7 @@ def test_every_file_is_written_and_nothing_else(small, tmp_path):
 def test_progress_counts_the_files(small, tmp_path):
     calls = []
     write_results(small, tmp_path, lambda *call: calls.append(call))
-    assert calls == [("write", done, 5) for done in range(6)]
+    assert calls == [("write", done, 6) for done in range(7)]
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_page_of_an_earlier_diagnosis_stays_when_the_run_is_stopped(small, diagn
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
     def stop(stage, done, total):
-        if done == 4:
+        if done == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -80,7 +80,7 @@ def test_diagnosis_alone_has_files_of_its_own(diagnosed, tmp_path):
 
 
 @pytest.mark.parametrize("interrupt", [CancelledError, KeyboardInterrupt])
-@pytest.mark.parametrize("after", [0, 1, 4])
+@pytest.mark.parametrize("after", [0, 1, 5])
 def test_an_interrupt_leaves_the_earlier_result_as_it_was(small, tmp_path, interrupt, after):
     (tmp_path / "report.json").write_text("earlier")
     (tmp_path / "mine.txt").write_text("mine")

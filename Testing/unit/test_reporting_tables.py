@@ -1,4 +1,4 @@
-"""``lobes.csv`` and ``slices.csv``."""
+"""``lobes.csv``, ``slices.csv`` and ``histogram.csv``."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ import csv
 import io
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.reporting.report import build_report
-from CovidSeverityLib.reporting.tables import rounded, write_classified_slices, write_lobes, write_slices
+from CovidSeverityLib.reporting.tables import (
+    rounded,
+    write_classified_slices,
+    write_histogram,
+    write_lobes,
+    write_slices,
+)
 from CovidSeverityLib.results import ClassifiedCt
 
 
@@ -114,6 +121,47 @@ def test_slices_of_a_diagnosis_alone_tell_lung_and_votes(factory):
     alone, all_of_it = rows_of(write_classified_slices, ClassifiedCt.of(analysis)), rows_of(write_slices, analysis)
     assert list(alone[0]) == ["index", "z_mm", "lung_ml", *VOTE_COLUMNS]
     assert alone == [{column: row[column] for column in alone[0]} for row in all_of_it]
+
+
+COMPONENTS = [f"component_{n}_voxels" for n in (1, 2, 3)]
+
+
+def test_histogram_counts_every_lung_voxel_by_whole_hounsfield_units(factory):
+    analysis = factory.make_analysis()
+    rows = rows_of(write_histogram, analysis)
+    assert list(rows[0]) == ["hu", "voxels", *COMPONENTS]
+    units = [int(row["hu"]) for row in rows]
+    assert units == list(range(analysis.densitometry.first_hu, units[-1] + 1))
+    assert [int(row["voxels"]) for row in rows] == analysis.densitometry.histogram.tolist()
+    assert sum(int(row["voxels"]) for row in rows) == analysis.lung_voxels
+
+
+def test_components_expect_their_weight_around_their_mean(factory):
+    analysis = factory.make_analysis()
+    fit, rows = analysis.densitometry.mixture, rows_of(write_histogram, analysis)
+    for column, mean, sd, weight in zip(COMPONENTS, fit.means_hu, fit.sds_hu, fit.weights, strict=True):
+        voxels = np.array([float(row[column]) for row in rows])
+        units = np.array([int(row["hu"]) for row in rows])
+        within = np.abs(units - mean) < sd + 0.5
+        assert voxels.sum() == pytest.approx(weight * analysis.lung_voxels, rel=0.01)
+        assert voxels[within].sum() == pytest.approx(0.683 * weight * analysis.lung_voxels, rel=0.02)
+        assert np.average(units, weights=voxels) == pytest.approx(mean, abs=1.0)
+
+
+def test_a_component_narrower_than_a_hounsfield_unit_expects_no_more_than_there_is(factory):
+    analysis = factory.make_analysis()
+    narrow = replace(analysis.densitometry.mixture, sds_hu=(0.05, 130.0, 110.0), weights=(1.0, 0.0, 0.0))
+    rows = rows_of(write_histogram, replace(analysis, densitometry=replace(analysis.densitometry, mixture=narrow)))
+    peak = {int(row["hu"]): float(row[COMPONENTS[0]]) for row in rows if float(row[COMPONENTS[0]]) > 0}
+    assert peak == {-860: analysis.lung_voxels}
+
+
+def test_components_are_empty_where_no_mixture_was_fitted(factory):
+    analysis = factory.make_analysis()
+    without = replace(analysis, densitometry=replace(analysis.densitometry, mixture=None))
+    rows = rows_of(write_histogram, without)
+    assert {tuple(row[column] for column in COMPONENTS) for row in rows} == {("", "", "")}
+    assert sum(int(row["voxels"]) for row in rows) == analysis.lung_voxels
 
 
 def test_decimals_are_fixed_and_lines_end_with_lf(factory):
