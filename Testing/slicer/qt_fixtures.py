@@ -1,0 +1,101 @@
+"""Fixtures of tests that load the module, click its panel and look at it: Slicer's scene with stand-ins for its Qt."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+
+import pytest
+
+FOR_QT = "PyQt5 cannot be loaded ({error}); pip install '.[slicer-test]', and on Debian apt-get install libgl1"
+
+
+def _pyqt5_or_skip():
+    try:
+        importlib.import_module("PyQt5.QtWidgets")
+    except ImportError as error:
+        pytest.skip(FOR_QT.format(error=error))
+
+
+def _modules():
+    """Names that a scripted module imports, and the stand-ins behind them."""
+    stand_in = {
+        "slicer.ScriptedLoadableModule": "scripted_loadable_module",
+        "slicer.parameterNodeWrapper": "parameter_node_wrapper",
+        "SampleData": "sample_data",
+    }
+    found = {name: importlib.import_module(f"stand_ins.{file}") for name, file in stand_in.items()}
+    return found | {name: getattr(sys.modules[f"stand_ins.{file}"], name) for name, file in QT_MODULES.items()}
+
+
+QT_MODULES = {"qt": "pythonqt", "ctk": "ctk_widgets"}
+
+
+def _application_parts(slicer):
+    from stand_ins import module_manager as parts
+    from stand_ins.pythonqt import application, qt
+
+    manager, signals = parts.ModuleManager(), parts.ApplicationSignals()
+    settings = qt.QSettings("CovidSeverity tests", "none")
+    return {
+        "errors": [],
+        "signals": signals,
+        "connect": signals.connect,
+        "disconnect": signals.disconnect,
+        "moduleManager": lambda: manager,
+        "topLevelWidgets": lambda: [],
+        "settings": lambda: settings,
+        "userSettings": lambda: settings,
+        "processEvents": application.processEvents,
+        "setOverrideCursor": application.setOverrideCursor,
+        "restoreOverrideCursor": application.restoreOverrideCursor,
+    }
+
+
+@pytest.fixture
+def slicer_with_qt(slicer, monkeypatch):
+    """The ``slicer`` namespace with an empty scene and, for as long as the test runs, ``qt``, ``ctk`` and their like.
+
+    ``slicer.app.moduleManager().load(path)`` loads a module file. An exception in a function that Qt has called, which
+    PythonQt only prints, comes into ``slicer.app.errors`` and fails the test that leaves it there.
+    """
+    _pyqt5_or_skip()
+    importlib.import_module("stand_ins.ui_files")
+    from stand_ins import module_manager, qmrml_widgets
+
+    for name, module in _modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+        parent, _, child = name.rpartition(".")
+        if parent:
+            monkeypatch.setattr(sys.modules[parent], child, module, raising=False)
+    for cls in (*qmrml_widgets.CLASSES, module_manager.qSlicerScriptedLoadableModuleWidget):
+        monkeypatch.setattr(slicer, cls.__name__, cls, raising=False)
+    module_class = module_manager.qSlicerScriptedLoadableModule
+    monkeypatch.setattr(slicer, module_class.__name__, module_class, raising=False)
+    for name, part in _application_parts(slicer).items():
+        monkeypatch.setattr(slicer.app, name, part, raising=False)
+    errors = slicer.app.errors
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: errors.append(error))
+    before = set(vars(slicer.modules))
+    yield slicer
+    slicer.app.moduleManager().unloadModules()
+    qmrml_widgets.forget_scenes()
+    for name in [name for name in vars(slicer.modules) if name not in before]:
+        delattr(slicer.modules, name)
+    if errors:
+        raise errors[0]
+
+
+@pytest.fixture
+def wait_until(slicer_with_qt):
+    """``wait_until(condition, seconds)``: lets Qt's timers run until the condition holds; fails if it does not."""
+
+    def wait(condition, seconds=30.0):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"waited {seconds} s in vain"
+            slicer_with_qt.app.processEvents()
+            time.sleep(0.005)
+
+    return wait
