@@ -172,8 +172,65 @@ class Provenance:
     fissures: tuple[FissureFinding, ...] = ()
 
 
+class Totals:
+    """What follows from counts, for any class that has them; ``well_aerated_voxels`` may be None: not known."""
+
+    voxel_ml: float
+    side_voxels: Mapping[Side, int]
+    opacity_voxels: Mapping[Opacity, int]
+    lobe_scores: tuple[LobeScore, ...]
+    well_aerated_voxels: int | None
+
+    @property
+    def ctss(self) -> int:
+        """CT severity score, 0-25: the sum over the lobes."""
+        return sum(s.score for s in self.lobe_scores)
+
+    @property
+    def total_severity_score(self) -> int:
+        """Total severity score (TSS), 0-20: the sum over the lobes of the 0-4 score."""
+        return sum(s.total_severity_score for s in self.lobe_scores)
+
+    @property
+    def lung_voxels(self) -> int:
+        """Voxels of both lungs."""
+        return sum(self.side_voxels.values())
+
+    def side_ml(self, side: Side) -> float:
+        """Volume of one lung, ml."""
+        return self.side_voxels[side] * self.voxel_ml
+
+    @property
+    def lung_ml(self) -> float:
+        """Volume of both lungs, ml."""
+        return self.lung_voxels * self.voxel_ml
+
+    def opacity_ml(self, opacity: Opacity) -> float:
+        """Volume of one kind of opacity inside the lungs, ml."""
+        return self.opacity_voxels[opacity] * self.voxel_ml
+
+    @property
+    def infection_percent(self) -> float:
+        """Percentage of opacity (PO): infected part of both lungs."""
+        return self._percent_of_lung(sum(self.opacity_voxels.values()))
+
+    @property
+    def high_opacity_percent(self) -> float:
+        """Percentage of high opacity (PHO): infected lung above -200 HU, per cent of both lungs."""
+        return self._percent_of_lung(self.opacity_voxels[Opacity.CONSOLIDATION])
+
+    @property
+    def well_aerated_percent(self) -> float | None:
+        """Well-aerated part of both lungs (-950 to -700 HU), per cent; None where it is not known."""
+        return None if self.well_aerated_voxels is None else self._percent_of_lung(self.well_aerated_voxels)
+
+    def _percent_of_lung(self, voxels: int) -> float:
+        """0 where there is no lung."""
+        return 100.0 * voxels / self.lung_voxels if self.lung_voxels else 0.0
+
+
 @dataclass(frozen=True, eq=False)
-class Analysis:
+class Analysis(Totals):
     """Everything that one analysis found: masks, and the counts that every number follows from.
 
     ``lungs``, ``lobes`` and ``infection`` are (K, J, I) uint8 label arrays of :class:`Side`, :class:`Lobe` and
@@ -209,47 +266,14 @@ class Analysis:
             object.__setattr__(self, name, frozen_array(array))
 
     @property
-    def ctss(self) -> int:
-        """CT severity score, 0-25: the sum over the lobes."""
-        return sum(s.score for s in self.lobe_scores)
+    def voxel_ml(self) -> float:
+        """Volume of a voxel, ml."""
+        return self.volume.geometry.voxel_ml
 
     @property
-    def total_severity_score(self) -> int:
-        """Total severity score (TSS), 0-20: the sum over the lobes of the 0-4 score."""
-        return sum(s.total_severity_score for s in self.lobe_scores)
-
-    @property
-    def lung_voxels(self) -> int:
-        """Voxels of both lungs."""
-        return sum(self.side_voxels.values())
-
-    def side_ml(self, side: Side) -> float:
-        """Volume of one lung, ml."""
-        return self.side_voxels[side] * self.volume.geometry.voxel_ml
-
-    @property
-    def lung_ml(self) -> float:
-        """Volume of both lungs, ml."""
-        return self.lung_voxels * self.volume.geometry.voxel_ml
-
-    def opacity_ml(self, opacity: Opacity) -> float:
-        """Volume of one kind of opacity inside the lungs, ml."""
-        return self.opacity_voxels[opacity] * self.volume.geometry.voxel_ml
-
-    @property
-    def infection_percent(self) -> float:
-        """Percentage of opacity (PO): infected part of both lungs."""
-        return 100.0 * sum(self.opacity_voxels.values()) / self.lung_voxels
-
-    @property
-    def high_opacity_percent(self) -> float:
-        """Percentage of high opacity (PHO): infected lung above -200 HU, per cent of both lungs."""
-        return 100.0 * self.opacity_voxels[Opacity.CONSOLIDATION] / self.lung_voxels
-
-    @property
-    def well_aerated_percent(self) -> float:
-        """Well-aerated part of both lungs (-950 to -700 HU), per cent."""
-        return 100.0 * self.densitometry.well_aerated_voxels / self.lung_voxels
+    def well_aerated_voxels(self) -> int:
+        """Voxels of both lungs from -950 to -700 HU."""
+        return self.densitometry.well_aerated_voxels
 
 
 @dataclass(frozen=True, eq=False)

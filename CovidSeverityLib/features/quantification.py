@@ -102,19 +102,35 @@ def spilled_lobes(infected: NDArray[np.bool_], lobes: NDArray[np.uint8]) -> froz
 def slice_rows(counts: Counts, volume: CtVolume) -> tuple[SliceRow, ...]:
     """A row for every acquired axial slice, inferior to superior."""
     z_mm = volume.geometry.slice_z_mm()
+    acquired = {k: float(z_mm[k]) for k in range(counts.lung.shape[0]) if volume.acquired[k]}
+    return rows_of_slices(counts, acquired, volume.geometry.voxel_ml)
+
+
+def rows_of_slices(counts: Counts, z_mm: Mapping[int, float], voxel_ml: float) -> tuple[SliceRow, ...]:
+    """A row for every slice of ``z_mm``, which tells its position by its index, in that order."""
     return tuple(
         SliceRow(
             index=k,
-            z_mm=float(z_mm[k]),
-            voxel_ml=volume.geometry.voxel_ml,
+            z_mm=z,
+            voxel_ml=voxel_ml,
             lung_voxels=int(counts.lung[k].sum()),
             infected_voxels=int(counts.infected[k].sum()),
             lobe_voxels=tuple(counts.lung[k, 1:].tolist()),
             lobe_infected_voxels=tuple(counts.infected[k, 1:].tolist()),
         )
-        for k in range(counts.lung.shape[0])
-        if volume.acquired[k]
+        for k, z in z_mm.items()
     )
+
+
+def well_aerated_voxels(hu: NDArray[np.int16], lung: NDArray[np.bool_]) -> int:
+    """Voxels of well-aerated lung.
+
+    Parameters
+    ----------
+    hu : of any shape, Hounsfield units.
+    lung : bool of the same shape.
+    """
+    return int(np.count_nonzero(lung & (hu >= WELL_AERATED_HU[0]) & (hu <= WELL_AERATED_HU[1])))
 
 
 def densitometry(hu: NDArray[np.int16], lungs: NDArray[np.uint8], mixture: MixtureConfig) -> Densitometry:

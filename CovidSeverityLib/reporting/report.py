@@ -13,19 +13,16 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from CovidSeverityLib.ctss import CTSS_MAX, TSS_DEFINITION, TSS_MAX, TSS_SOURCE
-from CovidSeverityLib.results import Analysis, LobeScore, MixtureFit, Provenance, UncountedDensity
-from CovidSeverityLib.types import Lobe, Opacity, Side
+from CovidSeverityLib.results import Analysis, MixtureFit, Provenance, UncountedDensity
 
 from .classification_report import classification_fields, classifier_mark
 from .report_parts import RESEARCH_USE, SCHEMA_VERSION, SECONDS_DECIMALS, input_fields, note_fields
-from .tables import ML_DECIMALS, PERCENT_DECIMALS, lobe_row, rounded
+from .score_fields import score_fields
+from .tables import ML_DECIMALS, PERCENT_DECIMALS, rounded
 
 HU_DECIMALS = 3
 WEIGHT_DECIMALS = 6
 EXPECTED_MM_DECIMALS = 1
-
-_LOBE_FIELDS = ("score", "involvement_percent", "volume_ml", "infection_ml", "confidence")
 
 
 def build_report(analysis: Analysis) -> dict[str, Any]:
@@ -34,17 +31,15 @@ def build_report(analysis: Analysis) -> dict[str, Any]:
     Sizes and spacings are those of the (I, J, K) axes, patient right to left, anterior to posterior and inferior to
     superior, whatever the order in which the input was stored.
     """
+    scores = score_fields(analysis)
+    well_aerated = scores.pop("well_aerated_percent")
     return {
         "schema_version": SCHEMA_VERSION,
         "research_use": RESEARCH_USE,
         "input": input_fields(analysis.volume),
-        "ctss": _ctss(analysis),
-        "total_severity_score": _total_severity_score(analysis),
-        "severity": dataclasses.asdict(analysis.severity),
-        "lungs": _lungs(analysis),
-        "infection": _infection(analysis),
+        **scores,
         "uncounted_density": _uncounted(analysis.uncounted),
-        "well_aerated_percent": _percent(analysis.well_aerated_percent),
+        "well_aerated_percent": well_aerated,
         "mixture": _mixture(analysis.densitometry.mixture),
         "lobes": _lobes(analysis.provenance),
         "classification": _classification(analysis),
@@ -63,57 +58,6 @@ def write_report(analysis: Analysis, file: TextIO) -> None:
 def report_schema() -> dict[str, Any]:
     """The JSON schema (draft 2020-12) of ``report.json``."""
     return json.loads(resources.files(__package__).joinpath("report.schema.json").read_text(encoding="utf-8"))
-
-
-def _ctss(analysis: Analysis) -> dict[str, Any]:
-    ctss = {
-        "total": analysis.ctss,
-        "range": None if analysis.ctss_range is None else list(analysis.ctss_range),
-        "maximum": CTSS_MAX,
-        "definition": analysis.ctss_definition,
-        "lobes": {score.lobe.name: _lobe(score) for score in sorted(analysis.lobe_scores, key=lambda s: s.lobe)},
-    }
-    if analysis.ctss_max_variant is not None:
-        ctss["max_variant"] = analysis.ctss_max_variant
-    return ctss
-
-
-def _lobe(score: LobeScore) -> dict[str, Any]:
-    row = lobe_row(score)
-    fields = {field: row[field] for field in _LOBE_FIELDS}
-    if score.score_range is not None and score.involvement_range_percent is not None:
-        fields["score_range"] = list(score.score_range)
-        fields["involvement_range_percent"] = [_percent(end) for end in score.involvement_range_percent]
-        fields["near_edge"] = score.near_edge
-    return fields
-
-
-def _total_severity_score(analysis: Analysis) -> dict[str, Any]:
-    scores = {score.lobe: score.total_severity_score for score in analysis.lobe_scores}
-    return {
-        "total": analysis.total_severity_score,
-        "maximum": TSS_MAX,
-        "definition": TSS_DEFINITION,
-        "source": TSS_SOURCE,
-        "lobes": {lobe.name: scores[lobe] for lobe in Lobe},
-    }
-
-
-def _lungs(analysis: Analysis) -> dict[str, float]:
-    return {
-        "right_ml": _ml(analysis.side_ml(Side.RIGHT)),
-        "left_ml": _ml(analysis.side_ml(Side.LEFT)),
-        "total_ml": _ml(analysis.lung_ml),
-    }
-
-
-def _infection(analysis: Analysis) -> dict[str, float]:
-    return {
-        "percent_of_lung": _percent(analysis.infection_percent),
-        "ggo_ml": _ml(analysis.opacity_ml(Opacity.GROUND_GLASS)),
-        "consolidation_ml": _ml(analysis.opacity_ml(Opacity.CONSOLIDATION)),
-        "high_opacity_percent": _percent(analysis.high_opacity_percent),
-    }
 
 
 def _uncounted(density: UncountedDensity | None) -> dict[str, float | None] | None:

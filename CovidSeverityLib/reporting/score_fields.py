@@ -1,0 +1,107 @@
+"""The part of ``report.json`` that follows from counts: of an analysis, and of masks that were corrected by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Protocol
+
+from CovidSeverityLib.ctss import CTSS_MAX, TSS_DEFINITION, TSS_MAX, TSS_SOURCE
+from CovidSeverityLib.results import LobeScore, Severity
+from CovidSeverityLib.types import Lobe, Opacity, Side
+
+from .tables import ML_DECIMALS, PERCENT_DECIMALS, lobe_row, rounded
+
+_LOBE_FIELDS = ("score", "involvement_percent", "volume_ml", "infection_ml", "confidence")
+
+
+class Scored(Protocol):
+    """An :class:`~CovidSeverityLib.results.Analysis` or :class:`~CovidSeverityLib.features.rescoring.Rescored`."""
+
+    lobe_scores: tuple[LobeScore, ...]
+    severity: Severity
+    ctss: int
+    ctss_range: tuple[int, int] | None
+    ctss_definition: str
+    ctss_max_variant: int | None
+    total_severity_score: int
+    lung_ml: float
+    infection_percent: float
+    high_opacity_percent: float
+    well_aerated_percent: float | None
+
+    def side_ml(self, side: Side) -> float:
+        """Volume of one lung, ml."""
+
+    def opacity_ml(self, opacity: Opacity) -> float:
+        """Volume of one kind of opacity inside the lungs, ml."""
+
+
+def score_fields(scored: Scored) -> dict[str, Any]:
+    """Scores, severity, volumes and shares by the keys of ``report.json``, in its order."""
+    return {
+        "ctss": _ctss(scored),
+        "total_severity_score": _total_severity_score(scored),
+        "severity": dataclasses.asdict(scored.severity),
+        "lungs": _lungs(scored),
+        "infection": _infection(scored),
+        "well_aerated_percent": None if scored.well_aerated_percent is None else _percent(scored.well_aerated_percent),
+    }
+
+
+def _ctss(scored: Scored) -> dict[str, Any]:
+    ctss = {
+        "total": scored.ctss,
+        "range": None if scored.ctss_range is None else list(scored.ctss_range),
+        "maximum": CTSS_MAX,
+        "definition": scored.ctss_definition,
+        "lobes": {score.lobe.name: _lobe(score) for score in sorted(scored.lobe_scores, key=lambda s: s.lobe)},
+    }
+    if scored.ctss_max_variant is not None:
+        ctss["max_variant"] = scored.ctss_max_variant
+    return ctss
+
+
+def _lobe(score: LobeScore) -> dict[str, Any]:
+    row = lobe_row(score)
+    fields = {field: row[field] for field in _LOBE_FIELDS}
+    if score.score_range is not None and score.involvement_range_percent is not None:
+        fields["score_range"] = list(score.score_range)
+        fields["involvement_range_percent"] = [_percent(end) for end in score.involvement_range_percent]
+        fields["near_edge"] = score.near_edge
+    return fields
+
+
+def _total_severity_score(scored: Scored) -> dict[str, Any]:
+    scores = {score.lobe: score.total_severity_score for score in scored.lobe_scores}
+    return {
+        "total": scored.total_severity_score,
+        "maximum": TSS_MAX,
+        "definition": TSS_DEFINITION,
+        "source": TSS_SOURCE,
+        "lobes": {lobe.name: scores[lobe] for lobe in Lobe},
+    }
+
+
+def _lungs(scored: Scored) -> dict[str, float]:
+    return {
+        "right_ml": _ml(scored.side_ml(Side.RIGHT)),
+        "left_ml": _ml(scored.side_ml(Side.LEFT)),
+        "total_ml": _ml(scored.lung_ml),
+    }
+
+
+def _infection(scored: Scored) -> dict[str, float]:
+    return {
+        "percent_of_lung": _percent(scored.infection_percent),
+        "ggo_ml": _ml(scored.opacity_ml(Opacity.GROUND_GLASS)),
+        "consolidation_ml": _ml(scored.opacity_ml(Opacity.CONSOLIDATION)),
+        "high_opacity_percent": _percent(scored.high_opacity_percent),
+    }
+
+
+def _ml(value: float) -> float:
+    return rounded(value, ML_DECIMALS)
+
+
+def _percent(value: float) -> float:
+    return rounded(value, PERCENT_DECIMALS)
