@@ -144,7 +144,7 @@ def _expected_voxels(hu: NDArray[np.int64], total: int, mixture: MixtureFit) -> 
 
 def write_lobes(analysis: Analysis, file: TextIO) -> None:
     """Write ``lobes.csv``: a row per lobe."""
-    _write_csv(file, LOBE_COLUMNS, map(lobe_row, analysis.lobe_scores))
+    write_rows(file, LOBE_COLUMNS, map(lobe_row, analysis.lobe_scores))
 
 
 def write_slices(analysis: Analysis, file: TextIO) -> None:
@@ -152,12 +152,12 @@ def write_slices(analysis: Analysis, file: TextIO) -> None:
     acquired = analysis.volume.acquired
     votes = diagnosis_rows(analysis.classification)
     rows = sorted((row for row in analysis.slices if acquired[row.index]), key=lambda row: row.index)
-    _write_csv(file, (*SLICE_COLUMNS, *DIAGNOSIS_COLUMNS), (slice_row(row) | votes.get(row.index, {}) for row in rows))
+    write_rows(file, (*SLICE_COLUMNS, *DIAGNOSIS_COLUMNS), (slice_row(row) | votes.get(row.index, {}) for row in rows))
 
 
 def write_histogram(analysis: Analysis, file: TextIO) -> None:
     """Write ``histogram.csv``: a row per Hounsfield unit of both lungs."""
-    _write_csv(file, HISTOGRAM_COLUMNS, histogram_rows(analysis.densitometry))
+    write_rows(file, HISTOGRAM_COLUMNS, histogram_rows(analysis.densitometry))
 
 
 def write_classified_slices(found: ClassifiedCt, file: TextIO) -> None:
@@ -168,10 +168,11 @@ def write_classified_slices(found: ClassifiedCt, file: TextIO) -> None:
         for k, ml in enumerate(found.slice_lung_ml)
         if found.volume.acquired[k]
     )
-    _write_csv(file, ("index", "z_mm", "lung_ml", *DIAGNOSIS_COLUMNS), rows)
+    write_rows(file, ("index", "z_mm", "lung_ml", *DIAGNOSIS_COLUMNS), rows)
 
 
-def _write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Row]) -> None:
+def write_rows(file: TextIO, columns: Iterable[str], rows: Iterable[Row]) -> None:
+    """Write a table with a line of names first; fractions have the decimals of their column."""
     writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(_fixed_decimals(row) for row in rows)

@@ -1,0 +1,115 @@
+"""Every number of the whole CT in one table: scores, volumes, shares of the lungs, probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from .TableColumns import Column, addAutomatic, fill
+
+VALUE_COLUMN = "value"
+
+
+def fillMeasurementTable(tableNode: Any, report: Mapping[str, Any], automatic: Mapping[str, Any] | None = None) -> None:
+    """Fill a table with a row per number of the whole CT.
+
+    Parameters
+    ----------
+    tableNode : vtkMRMLTableNode; what it held is replaced.
+    report : content of ``report.json``, or what of it corrections change.
+    automatic : content of ``report.json`` as the analysis gave it, where ``report`` tells corrected numbers. A number
+        that is not known after corrections is NaN, with the automatic one beside.
+    """
+    both = (report, automatic) if automatic is not None else (report,)
+    shown = [m for m in _measurements() if any(_number(r, m.path) is not None for r in both)]
+    rows = [
+        {
+            "measurement": m.key,
+            "name": m.name,
+            VALUE_COLUMN: _number(report, m.path),
+            "unit": m.unit,
+            "note": _note(m.key, report, automatic),
+        }
+        for m in shown
+    ]
+    fill(tableNode, _measurementColumns(), rows)
+    if automatic is not None:
+        values = [{VALUE_COLUMN: _number(automatic, m.path)} for m in shown]
+        addAutomatic(tableNode, _measurementColumns(), (VALUE_COLUMN,), values)
+
+
+def _measurementColumns() -> list[Column]:
+    return [
+        Column("measurement", _("Key"), str),
+        Column("name", _("Measurement"), str),
+        Column(VALUE_COLUMN, _("Value")),
+        Column("unit", _("Unit"), str),
+        Column("note", _("Note"), str),
+    ]
+
+
+@dataclass(frozen=True)
+class _Measurement:
+    """A number of the report: its key in the table, the name that is shown, its unit and where it stands."""
+
+    key: str
+    name: str
+    unit: str
+    path: tuple[str | int, ...]
+
+
+def _measurements() -> list[_Measurement]:
+    probability = ("classification", "probabilities")
+    return [
+        _Measurement("ctss", _("CT severity score (CTSS, 0-25)"), "", ("ctss", "total")),
+        _Measurement("ctss_low", _("CTSS, lowest within its uncertainty"), "", ("ctss", "range", 0)),
+        _Measurement("ctss_high", _("CTSS, highest within its uncertainty"), "", ("ctss", "range", 1)),
+        _Measurement("ctss_max_variant", _("CTSS by the maximum over slices"), "", ("ctss", "max_variant")),
+        _Measurement("total_severity_score", _("Total severity score (0-20)"), "", ("total_severity_score", "total")),
+        _Measurement("infection_percent", _("Opacity, part of the lungs"), "%", ("infection", "percent_of_lung")),
+        _Measurement("high_opacity_percent", _("High opacity"), "%", ("infection", "high_opacity_percent")),
+        _Measurement("ground_glass_ml", _("Ground glass"), "ml", ("infection", "ggo_ml")),
+        _Measurement("consolidation_ml", _("Consolidation"), "ml", ("infection", "consolidation_ml")),
+        _Measurement("well_aerated_percent", _("Well-aerated lung"), "%", ("well_aerated_percent",)),
+        _Measurement("right_lung_ml", _("Right lung"), "ml", ("lungs", "right_ml")),
+        _Measurement("left_lung_ml", _("Left lung"), "ml", ("lungs", "left_ml")),
+        _Measurement("lungs_ml", _("Both lungs"), "ml", ("lungs", "total_ml")),
+        *_uncounted(),
+        _Measurement("p_normal", _("Mean probability, normal"), "", (*probability, "normal")),
+        _Measurement("p_cap", _("Mean probability, CAP"), "", (*probability, "CAP")),
+        _Measurement("p_covid19", _("Mean probability, COVID-19"), "", (*probability, "COVID-19")),
+    ]
+
+
+def _uncounted() -> list[_Measurement]:
+    names = {
+        "borders_ml": _("Dense, not counted: borders of the lung"),
+        "vessels_ml": _("Dense, not counted: vessels"),
+        "dependent_ml": _("Dense, not counted: by gravity"),
+        "small_ml": _("Dense, not counted: small"),
+        "dependent_opacity_ml": _("Opacity right under the dependent pleura"),
+    }
+    return [_Measurement(f"uncounted_{key}", name, "ml", ("uncounted_density", key)) for key, name in names.items()]
+
+
+def _number(report: Mapping[str, Any], path: tuple[str | int, ...]) -> float | None:
+    value: Any = report
+    for step in path:
+        if value is None or (isinstance(step, str) and step not in value):
+            return None
+        value = value[step]
+    return value
+
+
+def _note(key: str, report: Mapping[str, Any], automatic: Mapping[str, Any] | None) -> str:
+    """The word for the score, and the label beside the probability of its diagnosis."""
+    if key == "ctss":
+        return report["severity"]["label"]
+    found = (automatic or report).get("classification")
+    if found is None or key not in ("p_normal", "p_cap", "p_covid19"):
+        return ""
+    label = {"normal": "p_normal", "CAP": "p_cap", "COVID-19": "p_covid19"}[found["label"]]
+    return _("diagnosis by vote") if key == label else ""

@@ -1,0 +1,134 @@
+"""What a user wants on disk of a result: the report, its tables and pages, and the segmentation as it is now."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from CovidSeverityLib.reporting.output_folder import check_output_folder, write_together
+from CovidSeverityLib.reporting.tables import (
+    DIAGNOSIS_COLUMNS,
+    HISTOGRAM_COLUMNS,
+    LOBE_COLUMNS,
+    SLICE_COLUMNS,
+    write_rows,
+)
+
+from .Result import AnalysisResult
+from .ResultFiles import HISTOGRAM_FILE, LOBES_FILE, REPORT_FILE, SEGMENTATION_FILE, SLICES_FILE
+from .Tables import automaticSliceRows, histogramRows, lobeRows
+
+PAGE_FILES = ("overview.png", "classification.png")
+"""Only the analysis can draw them: they are there while its folder is."""
+
+CORRECTED_PREFIX = "corrected_"
+"""Of the files with numbers after corrections by hand."""
+
+FileWriter = Callable[[Path], object]
+
+
+def saveReport(result: AnalysisResult, folder: Path, corrected: Any = None) -> tuple[Path, ...]:
+    """Write the files of a result to a folder: all of them, or none.
+
+    ``report.json``, ``lobes.csv``, ``slices.csv`` and ``histogram.csv`` tell what the analysis found, whatever was
+    corrected since; corrected numbers go to ``corrected_report.json``, ``corrected_lobes.csv`` and
+    ``corrected_slices.csv``. ``segmentation.seg.nrrd`` is what the scene shows now. ``overview.png`` and
+    ``classification.png`` are there only in the session that made the result.
+
+    Parameters
+    ----------
+    result : to write.
+    folder : made where it is missing.
+    corrected : a :class:`~.LiveScore.Corrected`; None where nothing was corrected.
+
+    Returns
+    -------
+    The files.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    writers = {**_pages(result), **_automatic(result)}
+    if corrected is not None:
+        writers |= _corrected(result, corrected)
+    writers[SEGMENTATION_FILE] = partial(_writeSegmentation, result.segmentationNode)
+    writers[REPORT_FILE] = writers.pop(REPORT_FILE)
+    made = check_output_folder(folder, writers)
+    try:
+        return write_together(folder, writers, obsolete=_obsolete(writers))
+    except BaseException:
+        made.discard_if_empty()
+        raise
+
+
+def _pages(result: AnalysisResult) -> dict[str, FileWriter]:
+    return {name: partial(shutil.copyfile, result.folder / name) for name in PAGE_FILES if _isThere(result, name)}
+
+
+def _automatic(result: AnalysisResult) -> dict[str, FileWriter]:
+    """The numbers of the analysis; of a table that has left the scene, the file of the analysis."""
+    sliceColumns = (*SLICE_COLUMNS, *DIAGNOSIS_COLUMNS)
+    rows = {
+        LOBES_FILE: (LOBE_COLUMNS, lobeRows(result.report)),
+        SLICES_FILE: (sliceColumns, automaticSliceRows(result)),
+        HISTOGRAM_FILE: (HISTOGRAM_COLUMNS, histogramRows(result)),
+    }
+    writers: dict[str, FileWriter] = {name: partial(_writeRows, *table) for name, table in rows.items() if table[1]}
+    lost = [name for name in rows if name not in writers and _isThere(result, name)]
+    writers |= {name: partial(shutil.copyfile, result.folder / name) for name in lost}
+    writers[REPORT_FILE] = partial(_writeJson, result.report)
+    return writers
+
+
+def _corrected(result: AnalysisResult, corrected: Any) -> dict[str, FileWriter]:
+    report = {
+        "research_use": result.report["research_use"],
+        "corrected": "Numbers after corrections by hand; report.json holds those of the analysis.",
+        "input": result.report["input"],
+        **corrected.fields,
+        "provenance": result.report["provenance"],
+    }
+    return {
+        CORRECTED_PREFIX + LOBES_FILE: partial(_writeRows, LOBE_COLUMNS, lobeRows(corrected.fields)),
+        CORRECTED_PREFIX + SLICES_FILE: partial(_writeRows, (*SLICE_COLUMNS, *DIAGNOSIS_COLUMNS), corrected.rows),
+        CORRECTED_PREFIX + REPORT_FILE: partial(_writeJson, report),
+    }
+
+
+def _isThere(result: AnalysisResult, name: str) -> bool:
+    return result.folder is not None and (result.folder / name).is_file()
+
+
+def _obsolete(writers: Iterable[str]) -> list[str]:
+    """What an earlier report in the same folder may have left."""
+    corrected = [CORRECTED_PREFIX + name for name in (REPORT_FILE, LOBES_FILE, SLICES_FILE)]
+    known = (*PAGE_FILES, LOBES_FILE, SLICES_FILE, HISTOGRAM_FILE, *corrected)
+    return [name for name in known if name not in writers]
+
+
+def _writeJson(content: Mapping[str, Any], path: Path) -> None:
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def _writeRows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        write_rows(file, columns, rows)
+
+
+def _writeSegmentation(segmentationNode: Any, path: Path) -> None:
+    """By a storage node in a scene of its own: that of the segmentation, and what it is saved as, stay as they are."""
+    scene = slicer.vtkMRMLScene()
+    storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.SetFileName(str(path))
+    if not storage.WriteData(segmentationNode):
+        raise OSError(_("the segmentation cannot be written"))

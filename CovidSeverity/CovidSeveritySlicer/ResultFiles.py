@@ -1,0 +1,164 @@
+"""The files of one analysis, read and checked before anything of them reaches the scene."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from CovidSeverityLib.reporting import report_schema
+from CovidSeverityLib.reporting.report_parts import SCHEMA_VERSION
+from CovidSeverityLib.reporting.segmentation import describe_segments
+from CovidSeverityLib.reporting.tables import HISTOGRAM_COLUMNS, SLICE_COLUMNS
+
+REPORT_FILE, SEGMENTATION_FILE = "report.json", "segmentation.seg.nrrd"
+SLICES_FILE, LOBES_FILE, HISTOGRAM_FILE = "slices.csv", "lobes.csv", "histogram.csv"
+
+SEGMENT_LAYERS: Mapping[str, int] = {segment["id"]: segment["layer"] for segment in describe_segments((1, 1, 1))}
+"""Every segment that an analysis writes, and the layer that it shares with others of its kind."""
+
+NEUTRAL_NAME = "ct.nrrd"
+"""Name of the CT in what the scene keeps: a file's name may be a patient's."""
+
+TEXT_COLUMNS = frozenset({"label"})
+WHOLE_COLUMNS = frozenset({"index", "hu", "voxels"})
+"""Columns of words and of whole numbers; the others hold fractions."""
+
+
+class UnusableResult(RuntimeError):  # noqa: N818 (it says what the result is)
+    """The files of an analysis cannot be shown: one is missing, damaged, or belongs to another CT. For the user."""
+
+
+@dataclass(frozen=True, eq=False)
+class ResultFiles:
+    """What one analysis wrote.
+
+    Parameters
+    ----------
+    report : content of ``report.json``, the name of the input made neutral.
+    sliceRows, histogramRows : of ``slices.csv`` and ``histogram.csv``, numbers as numbers, None for an empty cell.
+    segmentation : vtkSegmentation.
+    """
+
+    report: Mapping[str, Any]
+    sliceRows: tuple[dict[str, Any], ...]
+    histogramRows: tuple[dict[str, Any], ...]
+    segmentation: Any
+
+
+def readResultFiles(folder: Path) -> ResultFiles:
+    """Read what an analysis wrote.
+
+    Raises
+    ------
+    UnusableResult
+        A file is missing or damaged, or another version of the program wrote it.
+    """
+    return ResultFiles(
+        report=_report(folder / REPORT_FILE),
+        sliceRows=readRows(folder / SLICES_FILE, SLICE_COLUMNS),
+        histogramRows=readRows(folder / HISTOGRAM_FILE, HISTOGRAM_COLUMNS),
+        segmentation=_segmentation(folder / SEGMENTATION_FILE),
+    )
+
+
+def readRows(path: Path, columns: Iterable[str]) -> tuple[dict[str, Any], ...]:
+    """Rows of a table with at least ``columns``: numbers as numbers, None for an empty cell.
+
+    Raises
+    ------
+    UnusableResult
+        It cannot be read, lacks a column or any row, or holds a word in place of a number.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = tuple(
+                {column: _cell(column, text) for column, text in row.items()}
+                for row in csv.DictReader(file, strict=True)
+            )
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise _unusable(path) from error
+    if not rows or not set(columns) <= set(rows[0]):
+        raise _unusable(path)
+    return rows
+
+
+def checkedReport(text: str) -> dict[str, Any] | None:
+    """A report from its JSON text; None where it is none of this version.
+
+    What the schema requires at its two outer levels is there then.
+    """
+    try:
+        report = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(report, dict) or report.get("schema_version") != SCHEMA_VERSION:
+        return None
+    schema = report_schema()
+    if not _holds(report, schema["required"]):
+        return None
+    parts = {name: part["required"] for name, part in schema["properties"].items() if "required" in part}
+    nullable = {name for name, part in schema["properties"].items() if "null" in part.get("type", ())}
+    whole = all(
+        (report[name] is None and name in nullable) or _holds(report[name], required)
+        for name, required in parts.items()
+        if name in schema["required"]
+    )
+    return report if whole and _scores(report, schema["$defs"]["lobe"]["required"]) else None
+
+
+def _scores(report: Mapping[str, Any], required: list[str]) -> bool:
+    lobes, totals = report["ctss"]["lobes"], report["total_severity_score"]["lobes"]
+    names = list(report_schema()["properties"]["ctss"]["properties"]["lobes"]["required"])
+    return _holds(lobes, names) and _holds(totals, names) and all(_holds(lobes[name], required) for name in names)
+
+
+def _holds(value: Any, names: Iterable[str]) -> bool:
+    return isinstance(value, dict) and all(name in value for name in names)
+
+
+def _report(path: Path) -> dict[str, Any]:
+    try:
+        report = checkedReport(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unusable(path) from error
+    if report is None:
+        raise _unusable(path)
+    return {**report, "input": {**report["input"], "name": NEUTRAL_NAME}}
+
+
+def _cell(column: str, text: str | None) -> Any:
+    if text is None:
+        raise ValueError(f"{column} ends early")
+    if not text:
+        return None
+    if column in TEXT_COLUMNS or not isinstance(column, str):
+        return text
+    return int(text) if column in WHOLE_COLUMNS else float(text)
+
+
+def _segmentation(path: Path) -> Any:
+    """Read in a scene of its own: what is broken never enters the user's."""
+    if not path.is_file():
+        raise _unusable(path)
+    scene = slicer.vtkMRMLScene()
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.SetFileName(str(path))
+    read = storage.ReadData(node)
+    segmentation = node.GetSegmentation() if read else None
+    node.SetAndObserveSegmentation(None)
+    if segmentation is None or tuple(segmentation.GetSegmentIDs()) != tuple(SEGMENT_LAYERS):
+        raise _unusable(path)
+    return segmentation
+
+
+def _unusable(path: Path) -> UnusableResult:
+    text = _("The results of the analysis cannot be shown: {file} is missing, damaged or of another version.")
+    return UnusableResult(text.format(file=path.name))

@@ -1,0 +1,59 @@
+"""How the segments of a result are shown: opacities filled, lobes as outlines, surfaces on request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from CovidSeverityLib.types import Lobe
+
+from .Result import AnalysisResult
+
+LUNG_IDS = ("right_lung", "left_lung")
+OPACITY_IDS = ("ground_glass_opacity", "consolidation")
+CLOSED_SURFACE = "Closed surface"
+
+OPACITY_FILL = 0.45
+"""Of an opacity in the slice views: the CT stays to be seen under it."""
+
+LOBE_OPACITY_3D = 0.25
+"""Of a lobe's surface: what lies in it is to be seen."""
+
+
+def showAsResult(segmentationNode: Any) -> None:
+    """Fill opacities and outline lobes in the slice views; hide the lungs, which the lobes make up; show no surfaces.
+
+    Parameters
+    ----------
+    segmentationNode : vtkMRMLSegmentationNode with a display node.
+    """
+    display = segmentationNode.GetDisplayNode()
+    wasModifying = display.StartModify()
+    display.SetVisibility(True)
+    display.SetVisibility2D(True)
+    display.SetVisibility3D(False)
+    display.SetPreferredDisplayRepresentationName2D("Binary labelmap")
+    display.SetPreferredDisplayRepresentationName3D(CLOSED_SURFACE)
+    for identifier in segmentationNode.GetSegmentation().GetSegmentIDs():
+        filled = identifier in OPACITY_IDS
+        display.SetSegmentVisibility(identifier, identifier not in LUNG_IDS)
+        display.SetSegmentVisibility3D(identifier, True)
+        display.SetSegmentVisibility2DFill(identifier, filled)
+        display.SetSegmentVisibility2DOutline(identifier, True)
+        display.SetSegmentOpacity2DFill(identifier, OPACITY_FILL if filled else 1.0)
+        display.SetSegmentOpacity3D(identifier, LOBE_OPACITY_3D if identifier in Lobe.__members__ else 1.0)
+    display.EndModify(wasModifying)
+
+
+def setShownIn3d(result: AnalysisResult, shown: bool) -> None:
+    """Show or hide the surfaces of a result.
+
+    They are made when they are shown, and removed when they are hidden: Slicer would make them again after every
+    correction otherwise.
+    """
+    node = result.segmentationNode
+    if shown:
+        node.CreateClosedSurfaceRepresentation()
+    else:
+        node.RemoveClosedSurfaceRepresentation()
+    if node.GetDisplayNode() is not None:
+        node.GetDisplayNode().SetVisibility3D(shown)

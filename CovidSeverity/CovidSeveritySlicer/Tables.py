@@ -1,0 +1,201 @@
+"""Numbers of a result as table nodes: numbers as numbers, with titles and units, automatic values beside corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from CovidSeverityLib.reporting.tables import (
+    COMPONENT_COLUMNS,
+    DIAGNOSIS_COLUMNS,
+    LOBE_COLUMNS,
+    SLICE_COLUMNS,
+)
+from CovidSeverityLib.types import LOBE_NAMES, Lobe
+
+from .Measurements import fillMeasurementTable
+from .TableColumns import AUTOMATIC_PREFIX, Column, Row, Value, addAutomatic, fill, rowsOf
+
+__all__ = [
+    "automaticSliceRows",
+    "fillHistogramTable",
+    "fillLobeTable",
+    "fillMeasurementTable",
+    "fillSliceTable",
+    "histogramRows",
+    "lobeRows",
+    "sliceRows",
+]
+
+MIXTURE_COLUMN = "mixture_voxels"
+"""Of the histogram table: the sum of the mixture's components."""
+
+_CORRECTED_LOBE_COLUMNS = ("score", "total_severity_score", "involvement_percent", "volume_ml", "infection_ml")
+_CORRECTED_SLICE_COLUMNS = tuple(column for column in SLICE_COLUMNS if column not in ("index", "z_mm"))
+
+
+def fillLobeTable(tableNode: Any, report: Mapping[str, Any], automatic: Mapping[str, Any] | None = None) -> None:
+    """Fill a table with a row per lobe.
+
+    Parameters
+    ----------
+    tableNode : vtkMRMLTableNode; what it held is replaced.
+    report : content of ``report.json``, or its ``ctss`` and ``total_severity_score`` after corrections.
+    automatic : content of ``report.json`` as the analysis gave it, where ``report`` tells corrected numbers: they get a
+        column beside.
+    """
+    rows = lobeRows(report)
+    fill(tableNode, _lobeColumns(), rows)
+    if automatic is not None:
+        addAutomatic(tableNode, _lobeColumns(), _CORRECTED_LOBE_COLUMNS, lobeRows(automatic))
+
+
+def fillSliceTable(tableNode: Any, rows: Iterable[Row], automaticRows: Iterable[Row] | None = None) -> None:
+    """Fill a table with a row per axial slice, inferior to superior.
+
+    Parameters
+    ----------
+    tableNode : vtkMRMLTableNode; what it held is replaced.
+    rows : by column of ``slices.csv``, numbers as numbers.
+    automaticRows : those of the analysis, where ``rows`` were corrected: they get columns beside.
+    """
+    rows = list(rows)
+    fill(tableNode, _sliceColumns(), rows)
+    if automaticRows is not None:
+        byIndex = {row["index"]: row for row in automaticRows}
+        automatic = [byIndex.get(row["index"], {}) for row in rows]
+        addAutomatic(tableNode, _sliceColumns(), _CORRECTED_SLICE_COLUMNS, automatic)
+
+
+def fillHistogramTable(tableNode: Any, rows: Iterable[Row]) -> None:
+    """Fill a table with a row per Hounsfield unit.
+
+    Parameters
+    ----------
+    tableNode : vtkMRMLTableNode; what it held is replaced.
+    rows : by column of ``histogram.csv``, numbers as numbers.
+    """
+    fill(tableNode, _histogramColumns(), [{**row, MIXTURE_COLUMN: _mixtureSum(row)} for row in rows])
+
+
+def lobeRows(report: Mapping[str, Any]) -> list[Row]:
+    """Rows by column of ``lobes.csv``.
+
+    Parameters
+    ----------
+    report : content of ``report.json``, or its ``ctss`` and ``total_severity_score`` after corrections.
+    """
+    lobes, totals = report["ctss"]["lobes"], report["total_severity_score"]["lobes"]
+    rows = []
+    for lobe in Lobe:
+        fields = lobes[lobe.name]
+        low, high = fields.get("score_range") or (None, None)
+        known = {column: fields.get(column) for column in LOBE_COLUMNS}
+        rows.append(
+            {
+                **known,
+                "lobe": lobe.name,
+                "name": LOBE_NAMES[lobe],
+                "score_low": low,
+                "score_high": high,
+                "total_severity_score": totals[lobe.name],
+            }
+        )
+    return rows
+
+
+def sliceRows(result: Any) -> tuple[dict[str, Value], ...]:
+    """The rows of a result's slice table by column of ``slices.csv``; no row where the table has left the scene.
+
+    Parameters
+    ----------
+    result : AnalysisResult.
+    """
+    return rowsOf(result.sliceTable, _sliceColumns())
+
+
+def automaticSliceRows(result: Any) -> tuple[dict[str, Value], ...]:
+    """:func:`sliceRows` as the analysis gave them, whatever was corrected since.
+
+    Parameters
+    ----------
+    result : AnalysisResult.
+    """
+    rows = sliceRows(result)
+    columns = [column for column in _sliceColumns() if column.name in _CORRECTED_SLICE_COLUMNS]
+    automatic = rowsOf(result.sliceTable, [column.automatic for column in columns])
+    return tuple(
+        {**row, **{name.removeprefix(AUTOMATIC_PREFIX): value for name, value in before.items()}}
+        for row, before in zip(rows, automatic, strict=True)
+    )
+
+
+def histogramRows(result: Any) -> tuple[dict[str, Value], ...]:
+    """The rows of a result's histogram table by column of ``histogram.csv``.
+
+    Parameters
+    ----------
+    result : AnalysisResult.
+    """
+    return rowsOf(result.histogramTable, [column for column in _histogramColumns() if column.name != MIXTURE_COLUMN])
+
+
+def _lobeColumns() -> list[Column]:
+    return [
+        Column("lobe", _("Lobe"), str),
+        Column("name", _("Name"), str),
+        Column("score", _("Score (0-5)"), int),
+        Column("score_low", _("Lowest"), int),
+        Column("score_high", _("Highest"), int),
+        Column("total_severity_score", _("TSS (0-4)"), int),
+        Column("involvement_percent", _("Opacity (%)"), float, "%"),
+        Column("volume_ml", _("Volume (ml)"), float, "ml"),
+        Column("infection_ml", _("Opacity (ml)"), float, "ml"),
+        Column("confidence", _("Confidence"), float),
+    ]
+
+
+def _sliceColumns() -> list[Column]:
+    titles = {
+        "index": _("Slice"),
+        "z_mm": _("z (mm)"),
+        "lung_ml": _("Lung (ml)"),
+        "infection_percent": _("Opacity (%)"),
+    }
+    lobes = {
+        f"infection_percent_{lobe.name}": _("Opacity of {lobe} (%)").format(lobe=lobe.name)  # {lobe}: RUL ... LLL
+        for lobe in Lobe
+    }
+    votes = {
+        "p_normal": _("p(normal)"),
+        "p_cap": _("p(CAP)"),
+        "p_covid19": _("p(COVID-19)"),
+        "label": _("Label"),
+        "vote_weight": _("Weight of vote"),
+    }
+    known = titles | lobes | votes
+    kinds = {"index": int, "label": str}
+    units = {"z_mm": "mm", "lung_ml": "ml"} | {name: "%" for name in SLICE_COLUMNS if "percent" in name}
+    return [
+        Column(name, known[name], kinds.get(name, float), units.get(name, ""))
+        for name in (*SLICE_COLUMNS, *DIAGNOSIS_COLUMNS)
+    ]
+
+
+def _histogramColumns() -> list[Column]:
+    components = [
+        Column(name, _("Component {number}, voxels").format(number=n)) for n, name in enumerate(COMPONENT_COLUMNS, 1)
+    ]
+    return [
+        Column("hu", _("Hounsfield units"), int, "HU"),
+        Column("voxels", _("Lung, voxels"), int),
+        *components,
+        Column(MIXTURE_COLUMN, _("Mixture, voxels")),
+    ]
+
+
+def _mixtureSum(row: Row) -> float | None:
+    parts = [row.get(column) for column in COMPONENT_COLUMNS]
+    return None if None in parts else sum(parts)

@@ -1,0 +1,82 @@
+"""Where the voxels of a volume lie, as the library describes it: LPS millimetres, in world coordinates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+
+from CovidSeverityLib.io.masks import CORNER_TOLERANCE_MM
+from CovidSeverityLib.types import Geometry
+
+LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+RIGID_TOLERANCE = 1e-3
+"""How far the columns of a rigid transform may be from perpendicular unit vectors: half a millimetre over a chest."""
+
+
+def ijkToRas(volumeNode: Any) -> NDArray[np.float64]:
+    """4 x 4 matrix from voxel indices to RAS mm of the volume's own coordinates.
+
+    Parameters
+    ----------
+    volumeNode : vtkMRMLScalarVolumeNode.
+    """
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    return np.array(slicer.util.arrayFromVTKMatrix(matrix))
+
+
+def rasToWorld(node: Any) -> NDArray[np.float64] | None:
+    """4 x 4 matrix from the coordinates of a node to the world; None where its transform is no matrix.
+
+    Parameters
+    ----------
+    node : vtkMRMLTransformableNode.
+    """
+    transform = node.GetParentTransformNode()
+    if transform is None:
+        return np.eye(4)
+    matrix = vtk.vtkMatrix4x4()
+    if not transform.IsTransformToWorldLinear() or not transform.GetMatrixTransformToWorld(matrix):
+        return None
+    return np.array(slicer.util.arrayFromVTKMatrix(matrix))
+
+
+def isRigid(matrix: NDArray[np.float64]) -> bool:
+    """Whether a 4 x 4 matrix keeps lengths and angles (a mirror does as well)."""
+    turn = matrix[:3, :3]
+    return bool(np.abs(turn.T @ turn - np.eye(3)).max() <= RIGID_TOLERANCE)
+
+
+def geometryOf(volumeNode: Any, toWorld: NDArray[np.float64]) -> Geometry:
+    """The grid of a volume in LPS mm, in its stored order of axes.
+
+    Parameters
+    ----------
+    volumeNode : vtkMRMLScalarVolumeNode with image data.
+    toWorld : 4 x 4 matrix from the volume's own RAS coordinates, rigid.
+    """
+    matrix = LPS_FROM_RAS @ toWorld @ ijkToRas(volumeNode)
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    return Geometry(
+        size=tuple(volumeNode.GetImageData().GetDimensions()),
+        spacing_mm=tuple(spacing.tolist()),
+        origin_mm=tuple(matrix[:3, 3].tolist()),
+        direction=tuple((matrix[:3, :3] / spacing).ravel().tolist()),
+    )
+
+
+def sameGrid(first: NDArray[np.float64], second: NDArray[np.float64], size: tuple[int, int, int]) -> bool:
+    """Whether two 4 x 4 matrices from voxel indices to mm put the corners of a grid in the same places.
+
+    Parameters
+    ----------
+    first, second : of one world (both RAS, or both LPS).
+    size : number of voxels along (I, J, K).
+    """
+    corners = np.array([[*((np.array(size) - 1) * corner), 1.0] for corner in np.ndindex(2, 2, 2)])
+    return bool(np.abs(corners @ (first - second).T).max() <= CORNER_TOLERANCE_MM)
