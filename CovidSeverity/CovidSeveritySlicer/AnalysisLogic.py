@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import tempfile
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -240,6 +242,10 @@ class AnalysisLogic:
             run.result = importResult(run.folder / RESULTS_FOLDER, run.volumeNode, self._presentOutputs(run))
         except UnusableResult as error:
             run.error = AnalysisError(str(error), outcome.log)
+        except Exception as error:  # whatever it is, the run has ended and the panel must know
+            logging.getLogger(__name__).exception("the result could not be brought into the scene")
+            message = _("The result could not be brought into the scene: {reason}").format(reason=error)
+            run.error = AnalysisError(message, traceback.format_exc())
 
     @staticmethod
     def _presentOutputs(run: _Run) -> Outputs:
