@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import slicer
-from slicer.i18n import tr as _
 
 CATEGORY = "CovidSeverity"
 """Headline of the samples; a name, not translated."""
@@ -66,7 +65,7 @@ def registerSampleData() -> None:
 
 def makeSyntheticChest(
     seed: int = 0,
-    spacingMm: Sequence[float] = SPACING_MM,
+    spacingMm: Sequence[float] | None = None,
     lesions: Sequence[Any] | None = None,
     name: str = SYNTHETIC_CHEST,
 ) -> Any:
@@ -75,7 +74,7 @@ def makeSyntheticChest(
     Parameters
     ----------
     seed : another number, another patient.
-    spacingMm : voxel size along (I, J, K), mm.
+    spacingMm : voxel size along (I, J, K), mm; None for :data:`SPACING_MM`.
     lesions : :class:`CovidSeverityLib.phantom.LesionSpec`; None draws 2 to 8 of them, an empty sequence makes a normal
         chest.
     name : of the node.
@@ -91,8 +90,9 @@ def makeSyntheticChest(
     """
     from CovidSeverityLib.phantom import make_phantom
 
-    i, j, k = (round(extent / spacing) for extent, spacing in zip(EXTENT_MM, spacingMm, strict=True))
-    phantom = make_phantom(seed, shape=(k, j, i), spacing_mm=tuple(spacingMm), lesions=lesions)
+    spacing = tuple(spacingMm or SPACING_MM)
+    i, j, k = (round(extent / length) for extent, length in zip(EXTENT_MM, spacing, strict=True))
+    phantom = make_phantom(seed, shape=(k, j, i), spacing_mm=spacing, lesions=lesions)
     ijkToRas = RAS_FROM_LPS @ phantom.volume.geometry.ijk_to_lps
     volumeNode = slicer.util.addVolumeFromArray(phantom.volume.hu.astype(np.int16), ijkToRas, name)
     display = volumeNode.GetScalarVolumeDisplayNode()

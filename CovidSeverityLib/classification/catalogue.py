@@ -40,8 +40,8 @@ _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 _SOURCE_TREE_FILE = "pyproject.toml"
-"""Where this lies beside the package, ``models/`` does too; elsewhere a folder of that name is somebody else's: 3D Slicer
-keeps the packages of all scripted modules in one folder."""
+"""Where this lies beside the package, ``models/`` does too; elsewhere a folder of that name is somebody else's: in 3D
+Slicer the packages of all scripted modules lie in one folder."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The extension as the Extensions Index builds it: every file listed, its description valid, its installed tree working."""
+"""The extension as the Extensions Index builds it: all files listed, a valid description, a working installed tree."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ CATALOG_ENTRY_TYPES = {
 """Properties that the schema knows; it forbids all others, and needs the first three."""
 
 TIERS = range(1, 6)
+
+PARTS = ("CovidSeverity", "CovidSeveritySlicer", "CovidSeverityLib")
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -94,7 +96,7 @@ def test_the_catalog_entry_is_called_like_the_extension():
 
 def test_all_addresses_are_of_one_repository():
     text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    addresses = re.findall(r'"(https://[^"]+)"', text) + [catalog_entry()["scm_url"]]
+    addresses = [*re.findall(r'"(https://[^"]+)"', text), catalog_entry()["scm_url"]]
     owners = {tuple(urlsplit(address).path.removesuffix(".git").split("/")[1:3]) for address in addresses}
     assert len(addresses) == 4
     assert len(owners) == 1
@@ -116,7 +118,9 @@ def test_icons_have_the_size_that_slicer_asks_for(path):
 
 def _tool(*names):
     beside = [Path(sys.executable).parent / name for name in names]
-    return next((str(path) for path in beside if path.is_file()), None) or next(filter(None, map(shutil.which, names)), None)
+    return next((str(path) for path in beside if path.is_file()), None) or next(
+        filter(None, map(shutil.which, names)), None
+    )
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +164,9 @@ def test_the_installed_tree_holds_the_module_the_library_and_nothing_else(instal
 
 def test_the_installed_library_analyses_a_ct(installed, tmp_path):
     _, folder = installed
-    assert _python(folder, tmp_path, "-c", "import CovidSeverityLib as lib; print(lib.__file__)").startswith(str(folder))
+    assert _python(folder, tmp_path, "-c", "import CovidSeverityLib as lib; print(lib.__file__)").startswith(
+        str(folder)
+    )
     program = ("-m", "CovidSeverityLib")
     _python(folder, tmp_path, *program, "phantom", "phantom", "--pixel-mm", "3", "--slice-mm", "5")
     _python(folder, tmp_path, *program, "analyze", "phantom/ct.nii.gz", "-o", "results", "--quiet")
@@ -178,6 +184,30 @@ def test_the_installed_library_finds_its_own_list_of_models(installed, tmp_path)
         assert "published-b5" in _python(folder, tmp_path, "-c", code).split()
     finally:
         shutil.rmtree(stranger)
+
+
+@pytest.fixture
+def without_source_tree(monkeypatch):
+    """Python without the module's parts in memory, and without the source tree on its path."""
+    kept = {name: part for name, part in sys.modules.items() if name.split(".")[0] in PARTS}
+    for name in kept:
+        del sys.modules[name]
+    monkeypatch.setattr(
+        sys, "path", [folder for folder in sys.path if Path(folder or ".").resolve() not in (ROOT, MODULE)]
+    )
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] in PARTS]:
+        del sys.modules[name]
+    sys.modules.update(kept)
+
+
+def test_the_installed_module_shows_its_panel(installed, slicer_with_qt, without_source_tree):
+    _, folder = installed
+    module = slicer_with_qt.app.moduleManager().load(folder / "CovidSeverity.py")
+    assert not module.icon.isNull()
+    widget = slicer_with_qt.util.getModuleWidget("CovidSeverity")
+    assert widget.ui.analyzeButton.text == "Analyze"
+    assert sys.modules["CovidSeveritySlicer"].__file__ == str(folder / "CovidSeveritySlicer" / "__init__.py")
 
 
 def test_ctest_runs_the_generic_tests_and_the_self_tests(installed):
