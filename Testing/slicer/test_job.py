@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
-from CovidSeveritySlicer import ChildOutput, ChildPython, JobOutcome, ProcessTree
+from CovidSeveritySlicer import ChildOutput, JobOutcome, ProcessTree
 from CovidSeveritySlicer import Job as jobs
-from CovidSeveritySlicer.Job import Job, JobStatus, childEnvironment, libraryJob, libraryRoot, pythonCommand
+from CovidSeveritySlicer.Job import Job, JobStatus, childEnvironment
 
-from CovidSeverityLib.__main__ import _sentence
+from CovidSeverityLib.commands import analyze
 from CovidSeverityLib.phantom import write_phantom
 
 REPOSITORY = Path(__file__).parents[2]
@@ -157,40 +157,6 @@ print("warning: few slices", file=sys.stderr)
     assert job.outcome is outcome
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        '["stage", "done", "total"]',
-        '"stage"',
-        "{}",
-        '{"stage": "lungs", "done": 1}',
-        '{"stage": 5, "done": 1, "total": 2}',
-        '{"stage": "lungs", "done": "1", "total": 2}',
-        '{"stage": "lungs", "done": 1.5, "total": 2}',
-        '{"stage": "lungs", "done": true, "total": 2}',
-        '{"stage": "lungs", "done": 1, "total": null}',
-        '{"stage": "lungs", "done": NaN, "total": 2}',
-        '{"stage": "lungs", "done": -1, "total": 2}',
-        '{"stage": "lungs", "done": 3, "total": 2}',
-        '{"stage": "lungs", "done": 1, "total": 2147483648}',
-        '{"stage": "lungs", "done": 1, "total": ' + "9" * 5000 + "}",
-        '{"stage": "lungs", "done": 1, "total": 2',
-        '{"stage": ' * 700,
-        "[" * 8000,
-        "{\udcff}",
-    ],
-)
-def test_what_is_no_progress_is_logged(line):
-    content = line.encode("utf-8", "surrogateescape")
-    assert ChildOutput.parseProgress(ChildOutput.Line(ChildOutput.Stream.OUTPUT, content)) is None
-
-
-def test_progress_is_believed_on_standard_output_only():
-    content = b'{"stage": "lungs", "done": 1, "total": 2, "seconds_left": 3.5}\r'
-    told = [ChildOutput.parseProgress(ChildOutput.Line(stream, content)) for stream in ChildOutput.Stream]
-    assert told == [("lungs", 1, 2), None]
-
-
 def test_garbage_invalid_utf8_and_a_line_without_end_are_survived(make_job):
     job = make_job("""
 import os
@@ -217,15 +183,6 @@ def test_a_line_without_end_is_heard_while_it_goes_on(make_job):
     job.cancel()
     assert job.wait().status is JobStatus.CANCELLED
     assert job.outcome.log == "x" * ChildOutput.LINE_BYTES
-
-
-@pytest.mark.parametrize("chunk_bytes", [1, 2, 3, 7, 1000])
-def test_lines_do_not_depend_on_how_they_arrive(chunk_bytes):
-    whole = b"one\r\ntwo\n\nthree" + b"\xc3\xa4" * 6000 + b"\nfour"
-    chunks = iter([whole[n : n + chunk_bytes] for n in range(0, len(whole), chunk_bytes)] + [b""])
-    lines = list(ChildOutput.splitLines(lambda: next(chunks)))
-    assert lines[:3] + lines[4:] == [b"one", b"two", b"", b"four"]
-    assert lines[3] == (b"three" + b"\xc3\xa4" * 6000)[: ChildOutput.LINE_BYTES]
 
 
 def test_a_flood_of_lines_keeps_its_first_and_its_last(make_job):
@@ -272,19 +229,10 @@ def test_start_and_cancel_emit_nothing_themselves(make_job):
 # How it ends
 
 
-def test_refused_input_tells_the_sentence_of_the_library(tmp_path, clock):
-    job = libraryJob(["analyze", str(tmp_path / "absent.nii.gz"), "--progress", "json"], timerFactory=clock)
-    outcome = run(job)
-    assert (outcome.status, outcome.exitCode) == (JobStatus.REFUSED, 2)
-    assert "absent.nii.gz" in outcome.message
-    assert "covid-severity" not in outcome.message
-    assert f"covid-severity: {outcome.message}" in outcome.log.splitlines()
-
-
-def test_refused_arguments_tell_the_sentence_of_the_parser(clock):
-    outcome = run(libraryJob(["analyze", "--nonsense"], timerFactory=clock))
-    assert outcome.status is JobStatus.REFUSED
-    assert outcome.message == "the following arguments are required: INPUT"
+def test_refused_arguments_tell_the_sentence_of_the_parser(program):
+    ran = program("analyze", "--nonsense")
+    told = JobOutcome.judge(ran.status, ran.err.splitlines())
+    assert told == (JobStatus.REFUSED, "the following arguments are required: INPUT")
 
 
 def test_exit_status_2_without_a_sentence_is_no_refusal(make_job):
@@ -339,28 +287,17 @@ def test_exit_status_of_a_shell_around_a_killed_child_is_lack_of_memory(clock):
     assert (outcome.status, outcome.exitCode) == (JobStatus.OUT_OF_MEMORY, 128 + signal.SIGKILL)
 
 
-@pytest.mark.parametrize(
-    "code", [f"raise SystemExit('covid-severity: {_sentence(MemoryError())}')", "raise MemoryError"]
-)
-def test_lack_of_memory_that_python_tells_is_recognised(make_job, code):
-    outcome = run(make_job(code))
-    assert outcome.status is JobStatus.OUT_OF_MEMORY
-    assert "not enough memory" in outcome.message
+@pytest.mark.parametrize("demand", [lambda: np.ones(10**15), lambda: sitk.Image([100_000] * 3, sitk.sitkFloat64)])
+def test_lack_of_memory_that_the_library_tells_is_recognised(program, tiny_folder, tmp_path, monkeypatch, demand):
+    monkeypatch.setattr(analyze, "analyze", lambda *_, **__: demand())
+    ran = program("analyze", tiny_folder / "ct.nii.gz", "-o", tmp_path / "out")
+    status, message = JobOutcome.judge(ran.status, ran.err.splitlines())
+    assert (ran.status, status) == (1, JobStatus.OUT_OF_MEMORY), ran.err
+    assert "not enough memory" in message
 
 
-@pytest.mark.parametrize("demand", ["numpy.ones(10**15)", "SimpleITK.Image([100_000] * 3, SimpleITK.sitkFloat64)"])
-def test_lack_of_memory_in_the_library_is_recognised(tiny_folder, tmp_path, clock, demand):
-    code = f"""
-import sys, numpy, SimpleITK
-import CovidSeverityLib.__main__ as program
-from CovidSeverityLib.commands import analyze
-analyze.analyze = lambda *_, **__: {demand}
-sys.exit(program.main(sys.argv[1:]))
-"""
-    command = [*pythonCommand(), "-c", code, "analyze", str(tiny_folder / "ct.nii.gz"), "-o", str(tmp_path / "out")]
-    outcome = run(Job(command, childEnvironment(), folder=libraryRoot(), timerFactory=clock))
-    assert outcome.status is JobStatus.OUT_OF_MEMORY, outcome
-    assert not (tmp_path / "out").exists()
+def test_lack_of_memory_that_python_tells_is_recognised(make_job):
+    assert run(make_job("raise MemoryError")).status is JobStatus.OUT_OF_MEMORY
 
 
 @pytest.mark.parametrize(
@@ -434,7 +371,8 @@ def test_cancel_ends_a_willing_child_at_once(make_job):
 
 
 @linux_only
-def test_cancel_ends_a_whole_family_that_ignores_sigterm(make_job, tmp_path):
+def test_cancel_ends_a_whole_family_that_ignores_sigterm(make_job, tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "GRACE_S", 0.8)
     environment = {**os.environ, "FAMILY": STUBBORN_FAMILY}
     job = make_job(STUBBORN_FAMILY, 2, tmp_path / "ids", environment=environment)
     job.start()
@@ -672,185 +610,11 @@ def test_a_slot_of_finished_may_start_the_next_job(make_job):
     assert first.running is False
 
 
-# The surroundings of the child
-
-
-def test_the_interpreter_is_that_of_the_application(monkeypatch, tmp_path, slicer):
-    assert pythonCommand() == [sys.executable]
-    launcher = tmp_path / "bin" / "PythonSlicer"
-    launcher.parent.mkdir()
-    launcher.write_text("#!/bin/sh\n", encoding="ascii")
-    launcher.chmod(0o755)
-    monkeypatch.setattr(slicer.app, "slicerHome", str(tmp_path), raising=False)
-    assert pythonCommand() == [str(launcher)]
-    monkeypatch.setenv("PATH", str(launcher.parent), prepend=os.pathsep)
-    assert pythonCommand() == [str(launcher)]
-    launcher.unlink()
-    with pytest.raises(FileNotFoundError, match=r"PythonSlicer was found neither on the path nor in .*"):
-        pythonCommand()
-
-
-@pytest.mark.parametrize("layout", ["source", "installed"])
-def test_the_library_is_found_beside_the_module_or_above_it(monkeypatch, tmp_path, layout):
-    module = tmp_path / "CovidSeverity" if layout == "source" else tmp_path
-    package = module / "CovidSeveritySlicer"
-    package.mkdir(parents=True)
-    monkeypatch.setattr(ChildPython, "__file__", str(package / "ChildPython.py"))
-    with pytest.raises(FileNotFoundError, match="CovidSeverityLib is neither in"):
-        libraryRoot()
-    (tmp_path / "CovidSeverityLib").mkdir()
-    (tmp_path / "CovidSeverityLib" / "__main__.py").touch()
-    assert libraryRoot() == tmp_path.resolve()
-
-
-def test_the_library_of_the_source_is_that_of_the_repository():
-    assert libraryRoot() == REPOSITORY
-
-
-SURROUNDINGS = """
-import json, os, sys, CovidSeverityLib
-seen = [CovidSeverityLib.__file__, sys.flags.utf8_mode, sys.stdout.encoding, dict(os.environ)]
-print(json.dumps(seen), file=sys.stderr)
-"""
-
-
-def test_the_child_sees_the_library_and_slicers_variables_but_no_debugging_ones(monkeypatch, clock):
-    variables = {
-        "PYTHONPATH": "/slicer/qt-scripted-modules",
-        "SSL_CERT_FILE": "/slicer/Slicer.crt",
-        "COVID_SEVERITY_MODELS": "/models",
-        "PYTHONINSPECT": "1",
-        "PYTHONWARNINGS": "error",
-        "PYTHONSAFEPATH": "1",
-        "MPLBACKEND": "module://nowhere",
-        "PYTHONIOENCODING": "ascii",
-    }
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    job = Job([sys.executable, "-c", SURROUNDINGS], childEnvironment(), folder=libraryRoot(), timerFactory=clock)
-    outcome = run(job)
-    assert outcome.status is JobStatus.SUCCEEDED, outcome
-    library, utf8_mode, encoding, seen = json.loads(outcome.log)
-    assert Path(library) == REPOSITORY / "CovidSeverityLib" / "__init__.py"
-    assert (utf8_mode, encoding) == (1, "utf-8")
-    assert seen["PYTHONPATH"].split(os.pathsep) == [str(REPOSITORY), "/slicer/qt-scripted-modules"]
-    assert (seen["SSL_CERT_FILE"], seen["COVID_SEVERITY_MODELS"]) == ("/slicer/Slicer.crt", "/models")
-    assert seen["MPLBACKEND"] == "Agg"
-    assert not {"PYTHONINSPECT", "PYTHONWARNINGS", "PYTHONSAFEPATH"} & set(seen)
-    assert os.environ["PYTHONINSPECT"] == "1"
-
-
-def test_this_library_wins_over_another_one_on_the_path_and_over_files_where_slicer_was_started(
-    monkeypatch, tmp_path, clock
-):
-    for folder, name in (("other", "CovidSeverityLib"), ("here", "CovidSeverityLib"), ("here", "numpy")):
-        package = tmp_path / folder / name
-        package.mkdir(parents=True)
-        for file in ("__init__.py", "__main__.py"):
-            (package / file).write_text("raise SystemExit('the wrong one')", encoding="ascii")
-    monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr(
-        ChildPython, "childEnvironment", lambda: {**childEnvironment(), "PYTHONPATH": str(tmp_path / "other")}
-    )
-    monkeypatch.setattr(jobs, "childEnvironment", ChildPython.childEnvironment)
-    outcome = run(libraryJob(["--version"], timerFactory=clock))
-    assert (outcome.status, outcome.log.split()[0]) == (JobStatus.SUCCEEDED, "covid-severity")
-
-
 @linux_only
 def test_when_memory_runs_out_the_child_goes_before_slicer(make_job):
     own = int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii"))
     code = "import time; time.sleep(0.3); print(open('/proc/self/oom_score_adj').read())"
     assert int(run(make_job(code)).log) > own
-
-
-# The real command
-
-
-def test_the_real_command_succeeds_with_progress_of_all_stages(tiny_folder, tmp_path, clock):
-    out = tmp_path / "Ergebnisse für später"
-    job = libraryJob(
-        ["analyze", str(tiny_folder / "ct.nii.gz"), "-o", str(out), "--progress", "json"], timerFactory=clock
-    )
-    steps = []
-    job.progressed.connect(lambda *step: steps.append(step))
-    outcome = run(job)
-    assert outcome.status is JobStatus.SUCCEEDED, outcome
-    stages = list(dict.fromkeys(stage for stage, _, _ in steps))
-    assert [stages[0], stages[-1]] == ["read", "write"]
-    assert {"lungs", "lobes", "infection", "scores"} <= set(stages)
-    assert (out / "report.json").is_file()
-    assert '"stage"' not in outcome.log
-
-
-@linux_only
-def test_cancel_of_the_real_command_leaves_no_file(tiny_folder, tmp_path, clock):
-    out = tmp_path / "out"
-    job = libraryJob(
-        ["analyze", str(tiny_folder / "ct.nii.gz"), "-o", str(out), "--progress", "json"], timerFactory=clock
-    )
-    job.progressed.connect(lambda stage, done, total: job.cancel() if stage == "lungs" else None)
-    began = time.monotonic()
-    outcome = run(job)
-    assert outcome.status is JobStatus.CANCELLED
-    assert outcome.log == "covid-severity: stopped; no results were written"
-    assert not out.exists()
-    assert time.monotonic() - began < 10
-
-
-CRASHING_SLICER = """
-import os, signal, sys
-sys.path.insert(0, sys.argv[1])
-sys.path.insert(0, sys.argv[2])
-import slicer, types
-slicer.i18n = sys.modules["slicer.i18n"] = types.SimpleNamespace(tr=str)
-from CovidSeveritySlicer.Job import libraryJob
-class Clock:
-    def __init__(self, *_, **__): pass
-    def start(self): pass
-    def stop(self): pass
-job = libraryJob(["analyze", *sys.argv[3:], "--progress", "json"], timerFactory=Clock)
-job.start()
-print(job._tree.processId, flush=True)
-def crash(stage, done, total):
-    if stage == "lungs":
-        os.kill(os.getpid(), signal.SIGKILL)
-job.progressed.connect(crash)
-job.wait()
-"""
-
-
-@linux_only
-def test_a_child_of_a_slicer_that_crashed_ends_itself_and_leaves_no_file(tiny_folder, tmp_path):
-    arguments = [REPOSITORY, REPOSITORY / "CovidSeverity", tiny_folder / "ct.nii.gz", "-o", tmp_path / "out"]
-    application = subprocess.run(
-        [sys.executable, "-c", CRASHING_SLICER, *map(str, arguments)], capture_output=True, text=True, timeout=60
-    )
-    assert application.returncode == -signal.SIGKILL, application.stderr
-    child = int(application.stdout)
-    wait_for(lambda: not alive(child))
-    assert not (tmp_path / "out").exists()
-
-
-@linux_only
-@pytest.mark.parametrize("way", ["exit", "exception"])
-def test_an_application_that_ends_takes_a_running_child_with_it(tmp_path, way):
-    code = (
-        CRASHING_SLICER.partition("job = libraryJob")[0]
-        + f"""
-from CovidSeveritySlicer.Job import Job
-stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
-job = Job([sys.executable, "-c", stubborn], timerFactory=Clock)
-job.start()
-print(job._tree.processId, flush=True)
-{"sys.exit()" if way == "exit" else "raise ZeroDivisionError"}
-"""
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", code, str(REPOSITORY), str(REPOSITORY / "CovidSeverity")], capture_output=True, text=True
-    )
-    child = int(ran.stdout)
-    wait_for(lambda: not alive(child))
 
 
 def test_outcomes_are_values():
