@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import SimpleITK as sitk
 import slicer
 from slicer.i18n import tr as _
 
+from CovidSeverityLib.io.images import quiet_itk
 from CovidSeverityLib.reporting import report_schema
 from CovidSeverityLib.reporting.report_parts import SCHEMA_VERSION
 from CovidSeverityLib.reporting.segmentation import describe_segments
@@ -145,8 +147,7 @@ def _cell(column: str, text: str | None) -> Any:
 
 def _segmentation(path: Path) -> Any:
     """Read in a scene of its own: what is broken never enters the user's."""
-    if not path.is_file():
-        raise _unusable(path)
+    _requireWhole(path)
     scene = slicer.vtkMRMLScene()
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
@@ -157,6 +158,18 @@ def _segmentation(path: Path) -> Any:
     if segmentation is None or tuple(segmentation.GetSegmentIDs()) != tuple(SEGMENT_LAYERS):
         raise _unusable(path)
     return segmentation
+
+
+def _requireWhole(path: Path) -> None:
+    """Slicer's reader ends the whole application where such a file is cut short; ITK's says so."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.SetImageIO("NrrdImageIO")
+    try:
+        with quiet_itk():
+            reader.Execute()
+    except RuntimeError as error:
+        raise _unusable(path) from error
 
 
 def _unusable(path: Path) -> UnusableResult:

@@ -104,11 +104,11 @@ def _addColumn(tableNode: Any, column: Column, values: Sequence[Value]) -> None:
     empty = "" if kind is str else math.nan
     for value in values:
         array.InsertNextValue(empty if value is None else kind(value))
+    tableNode.AddColumn(array)
     tableNode.SetColumnProperty(column.name, "type", typeName)
     tableNode.SetColumnTitle(column.name, column.title)
     if column.unit:
         tableNode.SetColumnUnitLabel(column.name, column.unit)
-    tableNode.GetTable().AddColumn(array)
 
 
 def _value(value: Any, kind: type) -> Value:

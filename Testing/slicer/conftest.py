@@ -13,10 +13,17 @@ import tempfile
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from CovidSeverityLib.reporting.report import write_report
+from CovidSeverityLib.reporting.segmentation import write_segmentation
+from CovidSeverityLib.reporting.tables import write_histogram, write_lobes, write_slices
 
 MODULE_ROOT = Path(__file__).parents[2] / "CovidSeverity"
 STAND_INS = Path(__file__).parent / "stand_ins"
+
+RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 STORAGE_CLASSES = {
     "VolumeFile": ("vtkMRMLScalarVolumeNode", "vtkMRMLVolumeArchetypeStorageNode"),
@@ -215,3 +222,57 @@ def slicer(slicer_host):
     slicer_host.mrmlScene.Clear(0)
     yield slicer_host
     slicer_host.mrmlScene.Clear(0)
+
+
+@pytest.fixture
+def no_vtk_errors(slicer):
+    """Fails a test in which VTK or MRML reported an error; most would only be read by who looks into the log."""
+    import vtk
+
+    texts = []
+
+    @vtk.calldata_type(vtk.VTK_STRING)
+    def note(_window, _event, text):
+        texts.append(text)
+
+    window = vtk.vtkOutputWindow.GetInstance()
+    tag = window.AddObserver(vtk.vtkCommand.ErrorEvent, note)
+    yield texts
+    window.RemoveObserver(tag)
+    assert not texts
+
+
+@pytest.fixture
+def ct_node(slicer):
+    """A function that brings a CT of the library into the scene as it is stored."""
+
+    def make(volume, name="CT"):
+        stored = volume.storage.to_stored(volume.hu).copy()
+        return slicer.util.addVolumeFromArray(
+            stored, ijkToRAS=RAS_FROM_LPS @ volume.stored_geometry.ijk_to_lps, name=name
+        )
+
+    return make
+
+
+@pytest.fixture
+def result_folder(tmp_path):
+    """A function that writes what the module reads of an analysis (its page is not drawn)."""
+
+    def write(analysis, name="result"):
+        folder = tmp_path / name
+        folder.mkdir()
+        with (folder / "segmentation.seg.nrrd").open("wb") as file:
+            write_segmentation(analysis, file)
+        texts = {
+            "lobes.csv": write_lobes,
+            "slices.csv": write_slices,
+            "histogram.csv": write_histogram,
+            "report.json": write_report,
+        }
+        for file_name, write_text in texts.items():
+            with (folder / file_name).open("w", encoding="utf-8", newline="\n") as file:
+                write_text(analysis, file)
+        return folder
+
+    return write
