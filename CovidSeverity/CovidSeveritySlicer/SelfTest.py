@@ -14,6 +14,7 @@ import slicer
 import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
+from .Install import missingPackages
 from .SampleDataSources import makeSyntheticChest
 
 MODULE = "CovidSeverity"
@@ -37,7 +38,10 @@ class CovidSeverityTest(ScriptedLoadableModuleTest):
     """Run by CTest, by "Reload and Test", and by the tests without Slicer."""
 
     def setUp(self) -> None:
-        """Begin with an empty scene."""
+        """Begin with an empty scene; Slicer's testing mode installs no packages, so that they must be there."""
+        missing = missingPackages()
+        if missing and slicer.app.testingEnabled():
+            self.skipTest(f"Python packages are missing: {', '.join(missing)}; PythonSlicer -m pip install them")
         slicer.mrmlScene.Clear(0)
         self.logic = slicer.util.getModuleLogic(MODULE)
 

@@ -19,7 +19,7 @@ NO_QT = "PyQt5 does not work here ({reason}); see .ci/run for what it needs"
 
 @cache
 def _reason_without_qt():
-    """Why PyQt5 does not work, None where it does; tried in a process of its own, which Qt aborts without its libraries."""
+    """Why PyQt5 does not work, None where it does; tried in a process of its own, which Qt aborts where it cannot."""
     environment = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
     tried = subprocess.run([sys.executable, "-c", TRY_QT], env=environment, capture_output=True, text=True)
     return None if tried.returncode == 0 else (tried.stderr.strip().splitlines() or ["no reason told"])[-1]
