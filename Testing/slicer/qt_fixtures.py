@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
 import sys
 import time
+from functools import cache
 
 import pytest
 
-FOR_QT = "PyQt5 cannot be loaded ({error}); pip install '.[slicer-test]', and on Debian apt-get install libgl1"
+QT_MODULES = {"qt": "pythonqt", "ctk": "ctk_widgets"}
+
+TRY_QT = "from PyQt5 import QtWidgets; QtWidgets.QApplication([])"
+NO_QT = "PyQt5 does not work here ({reason}); see .ci/run for what it needs"
 
 
-def _pyqt5_or_skip():
-    try:
-        importlib.import_module("PyQt5.QtWidgets")
-    except ImportError as error:
-        pytest.skip(FOR_QT.format(error=error))
+@cache
+def _reason_without_qt():
+    """Why PyQt5 does not work, None where it does; tried in a process of its own, which Qt aborts where it cannot."""
+    environment = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
+    tried = subprocess.run([sys.executable, "-c", TRY_QT], env=environment, capture_output=True, text=True)
+    return None if tried.returncode == 0 else (tried.stderr.strip().splitlines() or ["no reason told"])[-1]
 
 
 def _modules():
@@ -27,9 +34,6 @@ def _modules():
     }
     found = {name: importlib.import_module(f"stand_ins.{file}") for name, file in stand_in.items()}
     return found | {name: getattr(sys.modules[f"stand_ins.{file}"], name) for name, file in QT_MODULES.items()}
-
-
-QT_MODULES = {"qt": "pythonqt", "ctk": "ctk_widgets"}
 
 
 def _application_parts(slicer):
@@ -60,7 +64,9 @@ def slicer_with_qt(slicer, monkeypatch):
     ``slicer.app.moduleManager().load(path)`` loads a module file. An exception in a function that Qt has called, which
     PythonQt only prints, comes into ``slicer.app.errors`` and fails the test that leaves it there.
     """
-    _pyqt5_or_skip()
+    reason = _reason_without_qt()
+    if reason is not None:
+        pytest.skip(NO_QT.format(reason=reason))
     importlib.import_module("stand_ins.ui_files")
     from stand_ins import module_manager, qmrml_widgets
 

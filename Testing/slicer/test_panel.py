@@ -106,7 +106,9 @@ def test_cancel_says_that_nothing_has_changed(a_panel, a_volume_node, python_job
     assert not shown(a_panel.ui.resultCollapsibleButton)
 
 
-def test_crash_is_told_in_panel_and_dialog_with_the_log(slicer_with_qt, a_panel, a_volume_node, python_job, wait_until, dialogs):
+def test_crash_is_told_in_panel_and_dialog_with_the_log(
+    slicer_with_qt, a_panel, a_volume_node, python_job, wait_until, dialogs
+):
     a_panel.logic._makeJob = python_job("import sys; sys.exit('the end of it')")
     analyse(a_panel, wait_until)
     assert a_panel.ui.statusLabel.text
@@ -243,7 +245,9 @@ def test_surfaces_are_made_when_they_are_asked_for(slicer_with_qt, a_quick_panel
     assert not a_quick_panel.panel.result.segmentationNode.GetDisplayNode().GetVisibility3D()
 
 
-def test_report_is_saved_to_the_chosen_folder(slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path):
+def test_report_is_saved_to_the_chosen_folder(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path
+):
     import qt
 
     analyse(a_quick_panel, wait_until)

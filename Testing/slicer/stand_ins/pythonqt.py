@@ -176,7 +176,14 @@ def _adapt_pyqt5():
     QtCore.QObject.__bool__ = lambda self: True  # PyQt5 has an empty QComboBox be false
 
 
+def _without_filter(method):
+    """PythonQt's file dialogs return the name alone, not the filter that was chosen."""
+    return staticmethod(lambda *arguments: method(*arguments)[0])
+
+
 _adapt_pyqt5()
+for _name in ("getOpenFileName", "getOpenFileNames", "getSaveFileName"):
+    setattr(QtWidgets.QFileDialog, _name, _without_filter(getattr(QtWidgets.QFileDialog, _name)))
 application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([sys.argv[0]])
 
 qt = types.ModuleType("qt", __doc__)
