@@ -45,6 +45,7 @@ class Panel(VTKObservationMixin):
         self.result: AnalysisResult | None = None
         self._views = ResultViews(ui, logic)
         self._parameters: Any = None
+        self._parameterNode: Any = None  # while Python knows it, its garbage collector spares the node's observers
         self._guiTag: Any = None
         self._shownVolumeID: str | None = None
         self._classifiers: list[str] = []
@@ -99,6 +100,7 @@ class Panel(VTKObservationMixin):
             self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
         self._parameters = parameters
         if parameters is not None:
+            self._parameterNode = parameters.parameterNode
             self._guiTag = parameters.connectGui(self.ui)
             self._shownVolumeID = _idOf(parameters.inputVolume)
             self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)

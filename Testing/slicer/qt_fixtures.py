@@ -85,7 +85,10 @@ def slicer_with_qt(slicer, monkeypatch):
     monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: errors.append(error))
     before = set(vars(slicer.modules))
     yield slicer
+    parameters = slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode")
     slicer.app.moduleManager().unloadModules()
+    for node in parameters:  # a closed scene keeps them, with observers whose functions are gone
+        slicer.mrmlScene.RemoveNode(node)
     qmrml_widgets.forget_scenes()
     for name in [name for name in vars(slicer.modules) if name not in before]:
         delattr(slicer.modules, name)
