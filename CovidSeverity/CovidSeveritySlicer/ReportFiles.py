@@ -94,7 +94,7 @@ def _corrected(result: AnalysisResult, corrected: Any) -> dict[str, FileWriter]:
         "research_use": result.report["research_use"],
         "corrected": "Numbers after corrections by hand; report.json holds those of the analysis.",
         "input": result.report["input"],
-        **corrected.fields,
+        **json.loads(corrected.asJson()),
         "provenance": result.report["provenance"],
     }
     return {

@@ -42,10 +42,11 @@ HISTOGRAM_TABLE_ROLE = "CovidSeverity.HistogramTable"
 TABLE_ROLES = (LOBE_TABLE_ROLE, SLICE_TABLE_ROLE, MEASUREMENT_TABLE_ROLE, HISTOGRAM_TABLE_ROLE)
 """References from the segmentation to the tables of the same result."""
 
-REPORT_ATTRIBUTE = "CovidSeverity.Report"
+ATTRIBUTE_PREFIX = "CovidSeverity."
+REPORT_ATTRIBUTE = ATTRIBUTE_PREFIX + "Report"
 """Of the segmentation: the whole report as JSON. Other attributes repeat what a reader of the scene looks for first."""
 
-CORRECTED_ATTRIBUTE = "CovidSeverity.Corrected"
+CORRECTED_ATTRIBUTE = ATTRIBUTE_PREFIX + "Corrected"
 """Of the segmentation: numbers after corrections by hand, as JSON; absent while there are none."""
 
 _folders: dict[str, tuple[str, Path]] = {}
@@ -231,7 +232,9 @@ def _setAttributes(segmentationNode: Any, report: Mapping[str, Any]) -> None:
         "Classifier": None if classifier is None else classifier["name"],
         "Configuration": json.dumps(provenance["configuration"], ensure_ascii=False),
     }
+    for name in segmentationNode.GetAttributeNames():
+        if name.startswith(ATTRIBUTE_PREFIX):  # of an earlier result, corrections included
+            segmentationNode.RemoveAttribute(name)
     for name, value in values.items():
-        segmentationNode.SetAttribute(f"CovidSeverity.{name}", value)
-    segmentationNode.SetAttribute(CORRECTED_ATTRIBUTE, None)
+        segmentationNode.SetAttribute(ATTRIBUTE_PREFIX + name, value)
     segmentationNode.SetAttribute(REPORT_ATTRIBUTE, json.dumps(report, ensure_ascii=False))

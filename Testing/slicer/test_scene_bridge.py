@@ -247,7 +247,8 @@ def test_two_analyses_in_a_row_give_two_results(slicer, factory, result, result_
 
 
 def test_given_nodes_are_filled_again_and_nothing_is_added(slicer, factory, result, result_folder, ct):
-    result.segmentationNode.SetAttribute("CovidSeverity.Corrected", "{}")
+    for name in ("Corrected", "Difference", "CTSSRange", "Diagnosis"):
+        result.segmentationNode.SetAttribute(f"CovidSeverity.{name}", "of the first result")
     result.segmentationNode.SetAttribute("Mine", "kept")
     before = counts(slicer)
     healthy = factory.make_analysis(
@@ -261,7 +262,7 @@ def test_given_nodes_are_filled_again_and_nothing_is_added(slicer, factory, resu
     assert (again.involvementChart, again.histogramChart) == (result.involvementChart, result.histogramChart)
     assert again.ctss == 0 < result.ctss
     assert {row["infection_percent"] for row in sliceRows(again)} == {0.0}
-    assert again.segmentationNode.GetAttribute("CovidSeverity.Corrected") is None
+    assert "of the first result" not in attributes_of(again.segmentationNode).values()
     assert again.segmentationNode.GetAttribute("Mine") == "kept"
     assert again.segmentationNode.GetSegmentation().GetSegmentIDs() == tuple(SEGMENT_LAYERS)
 
