@@ -35,10 +35,12 @@ class MaskDifference:
     Parameters
     ----------
     voxels : (N,) int64, ascending flat indices into the CT's (K, J, I).
+    parts : (N,) uint16, bits of :class:`~.parts.Part`: the segments that they lie in.
     automatic, codes : (N,) uint8 codes of the automatic masks and of the corrected ones.
     """
 
     voxels: NDArray[np.int64]
+    parts: NDArray[np.uint16]
     automatic: NDArray[np.uint8]
     codes: NDArray[np.uint8]
 
@@ -122,11 +124,22 @@ class EditedMasks:
         return bool(changed)
 
     def restore(self, difference: MaskDifference) -> None:
-        """Learn what the masks were before corrections that were made earlier (once, after :meth:`begin`)."""
+        """Learn what the masks were before corrections that were made earlier (once, after :meth:`begin`).
+
+        Raises
+        ------
+        ValueError
+            If the difference is of other segments; nothing has changed then.
+        """
+        if not difference.voxels.size:
+            return
+        if difference.voxels[0] < 0 or difference.voxels[-1] >= np.prod(self.shape):
+            raise ValueError(f"the difference has voxels outside of {self.shape} (K, J, I)")
         indices = np.unravel_index(difference.voxels, self.shape)
-        if difference.voxels.size:
-            self._grow(tuple(slice(int(n.min()), int(n.max()) + 1) for n in indices))
+        self._grow(tuple(slice(int(n.min()), int(n.max()) + 1) for n in indices))
         here = tuple(n - part.start for n, part in zip(indices, self.box, strict=True))
+        if not np.array_equal(self._parts[here], difference.parts):
+            raise ValueError("the segments are not those that the difference was made for")
         self._automatic[here] = difference.automatic
         self._codes[here] = difference.codes
         self._count(np.unique(here[0]).tolist())
@@ -134,9 +147,8 @@ class EditedMasks:
 
     def difference(self) -> MaskDifference:
         """What :meth:`restore` needs."""
-        found = [self._slice_difference(k - self.box[0].start) for k in sorted(self._edited)]
-        voxels, automatic, codes = (np.concatenate(part) for part in zip(*found, strict=True)) if found else _NOTHING
-        return MaskDifference(voxels, automatic, codes)
+        found = [self._slice_difference(k - self.box[0].start) for k in sorted(self._edited)] or [_NOTHING]
+        return MaskDifference(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
     @property
     def changed(self) -> bool:
@@ -204,16 +216,16 @@ class EditedMasks:
         table[self.box[0]] = tally(codes)
         return table
 
-    def _slice_difference(self, n: int) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8]]:
+    def _slice_difference(self, n: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
         plain = codes_of(self._parts[n])
         here = (plain != self._automatic[n]) | (plain != self._codes[n])
         rows, columns = np.nonzero(here)
         k, j, i = (part.start for part in self.box)
         flat = ((k + n) * self.shape[1] + j + rows) * self.shape[2] + i + columns
-        return flat, self._automatic[n][here], self._codes[n][here]
+        return flat, self._parts[n][here], self._automatic[n][here], self._codes[n][here]
 
 
-_NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0, np.uint8))
+_NOTHING = tuple(np.zeros(0, kind) for kind in (np.int64, np.uint16, np.uint8, np.uint8))
 
 
 def _remember(states: dict[bytes, bytes], parts: NDArray[np.uint16], codes: NDArray[np.uint8]) -> None:

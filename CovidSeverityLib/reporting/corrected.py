@@ -13,8 +13,8 @@ from .tables import DIAGNOSIS_COLUMNS, Row, slice_row
 CORRECTED_KEYS = ("ctss", "total_severity_score", "severity", "lungs", "infection", "well_aerated_percent")
 """Of ``report.json``: what corrections change."""
 
-_RANGES = ("score_range", "involvement_range_percent", "near_edge", "confidence")
-"""Of a lobe: how sure the automatic outline is. No number of corrected masks."""
+_UNCERTAINTIES = ("range", "score_range", "involvement_range_percent", "near_edge", "confidence")
+"""How sure the automatic outlines are: no numbers of corrected masks."""
 
 
 def corrected_fields(rescored: Rescored) -> dict[str, Any]:
@@ -38,19 +38,18 @@ def corrected_rows(rescored: Rescored, automatic: Iterable[Mapping[str, Any]]) -
 
 
 def same_numbers(fields: Mapping[str, Any], report: Mapping[str, Any]) -> bool:
-    """Whether ``fields`` of :func:`corrected_fields` tell what ``report`` tells, ranges aside.
+    """Whether ``fields`` of :func:`corrected_fields` tell the numbers that ``report`` tells, ranges aside.
 
-    What ``fields`` do not know of the aeration is not compared.
+    What ``fields`` do not know of the aeration is not compared, and no words are: another version may define a score
+    in other ones.
     """
     compared = [key for key in CORRECTED_KEYS if fields[key] is not None]
-    return all(_without_ranges(fields[key]) == _without_ranges(report[key]) for key in compared)
+    return all(_numbers(fields[key]) == _numbers(report[key]) for key in compared)
 
 
-def _without_ranges(value: Any) -> Any:  # noqa: ANN401 (any value of a report)
-    if not isinstance(value, Mapping) or "lobes" not in value or "range" not in value:
+def _numbers(value: Any) -> Any:  # noqa: ANN401 (any value of a report)
+    """``value`` without words, ranges and what is not known."""
+    if not isinstance(value, Mapping):
         return value
-    lobes = {
-        name: {field: number for field, number in lobe.items() if field not in _RANGES}
-        for name, lobe in value["lobes"].items()
-    }
-    return {**value, "lobes": lobes, "range": None}
+    numbers = {name: _numbers(part) for name, part in value.items() if name not in _UNCERTAINTIES}
+    return {name: part for name, part in numbers.items() if part is not None and not isinstance(part, str)}

@@ -244,3 +244,14 @@ def test_differences_are_as_many_as_the_voxels_that_differ(segments, spot):
     np.testing.assert_array_equal(difference.voxels, np.flatnonzero(spot))
     assert (opacities_of(difference.automatic) == 0).all()
     assert (opacities_of(difference.codes) == Opacity.CONSOLIDATION).all()
+
+
+def test_difference_of_other_segments_is_refused_and_changes_nothing(analysis, segments, spot):
+    segments.overwrite(spot, Part.GROUND_GLASS)
+    other = Segments.of(analysis)
+    with pytest.raises(ValueError, match="not those that the difference was made for"):
+        other.masks.restore(segments.masks.difference())
+    assert not other.masks.changed
+    smaller = EditedMasks((2, 2, 2))
+    with pytest.raises(ValueError, match=r"outside of \(2, 2, 2\)"):
+        smaller.restore(segments.masks.difference())

@@ -205,6 +205,14 @@ def test_numbers_of_other_masks_are_not_the_same(coarse_analysis):
     )
 
 
+def test_numbers_are_the_same_in_other_words(coarse_analysis):
+    report = build_report(coarse_analysis)
+    report["severity"]["source"] = report["ctss"]["definition"] = "in other words"
+    assert same_numbers(corrected_fields(rescored(coarse_analysis)), report)
+    report["total_severity_score"]["lobes"]["RUL"] += 1
+    assert not same_numbers(corrected_fields(rescored(coarse_analysis)), report)
+
+
 # Added lung
 
 

@@ -1,0 +1,116 @@
+"""The grid of an analysis: where the (K, J, I) of the library lie in what the scene stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+from slicer.i18n import tr as _
+
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.io.orientation import canonical_order
+from CovidSeverityLib.types import StorageOrder
+
+from .Result import AnalysisResult
+from .VolumeGeometry import LPS_FROM_RAS, ijkToRas, rasToWorld
+
+
+class UnusableSegmentation(ValueError):  # noqa: N818 (it says what the segmentation is)
+    """A segmentation that no score can be made from, with the reason. For the user."""
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysisGrid:
+    """Voxels of the CT, and the order in which the library takes them.
+
+    Parameters
+    ----------
+    ijkToRas : 4 x 4 matrix from voxel indices of the CT as it is stored to RAS mm in its own coordinates.
+    size : number of voxels along the stored (I, J, K).
+    order : from stored arrays to (K, J, I).
+    """
+
+    ijkToRas: NDArray[np.float64]
+    size: tuple[int, int, int]
+    order: StorageOrder
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the library's arrays, (K, J, I)."""
+        stored = self.size[::-1]
+        return tuple(stored[axis] for axis in self.order.axes)
+
+    @property
+    def emptyImage(self) -> Any:
+        """A vtkOrientedImageData of this geometry without voxels, to resample to."""
+        image = slicer.vtkOrientedImageData()
+        image.SetExtent([bound for n in self.size for bound in (0, n - 1)])
+        image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(self.ijkToRas))
+        return image
+
+    def start(self, first: tuple[int, int, int], shape: tuple[int, ...]) -> tuple[int, int, int]:
+        """Where a part of a stored array begins in the library's.
+
+        Parameters
+        ----------
+        first : of the part, stored (K, J, I).
+        shape : of the part, stored (K, J, I).
+        """
+        size = self.size[::-1]
+        ends = (
+            size[axis] - first[axis] - shape[axis] if flipped else first[axis]
+            for axis, flipped in zip(self.order.axes, self.order.flipped, strict=True)
+        )
+        return tuple(ends)
+
+
+def possibleGrids(result: AnalysisResult) -> tuple[AnalysisGrid, ...]:
+    """The grids that an analysis may have been made on, the likeliest first.
+
+    It was made in world coordinates: under a transform that turns the CT, the slices are others than without. The
+    transform may have been changed since.
+
+    Parameters
+    ----------
+    result : of the analysis.
+
+    Raises
+    ------
+    UnusableSegmentation
+        If neither the CT nor the segmentation has the size of the CT that was analysed.
+    """
+    matrix, size = _storedGeometry(result)
+    toWorld = rasToWorld(result.segmentationNode)
+    turns = [matrix] if toWorld is None else [toWorld @ matrix, matrix]
+    grids: dict[StorageOrder, AnalysisGrid] = {}
+    for turn in turns:
+        directions = (LPS_FROM_RAS @ turn)[:3, :3]
+        try:
+            order = canonical_order(directions / np.linalg.norm(directions, axis=0))
+        except InputError:
+            continue  # a transform that shears
+        grids.setdefault(order, AnalysisGrid(matrix, size, order))
+    wanted = tuple(result.report["input"]["size"])
+    fitting = tuple(grid for grid in grids.values() if grid.shape[::-1] == wanted)
+    if not fitting:
+        text = _("The segmentation has {found} voxels and the CT that was analysed {wanted}; it cannot be scored.")
+        shown = (" x ".join(str(n) for n in numbers) for numbers in (size, wanted))
+        raise UnusableSegmentation(text.format(found=next(shown), wanted=next(shown)))
+    return fitting
+
+
+def _storedGeometry(result: AnalysisResult) -> tuple[NDArray[np.float64], tuple[int, int, int]]:
+    """IJK to RAS and the size along (I, J, K): of the CT, or without it of the grid that the segmentation was given."""
+    volumeNode = result.volumeNode
+    if volumeNode is not None and volumeNode.GetScene() is not None and volumeNode.GetImageData() is not None:
+        return ijkToRas(volumeNode), tuple(volumeNode.GetImageData().GetDimensions())
+    image, matrix = slicer.vtkOrientedImageData(), vtk.vtkMatrix4x4()
+    parameter = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    text = result.segmentationNode.GetSegmentation().GetConversionParameter(parameter)
+    slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, image, False)
+    image.GetImageToWorldMatrix(matrix)
+    return np.array(slicer.util.arrayFromVTKMatrix(matrix)), tuple(image.GetDimensions())

@@ -1,0 +1,148 @@
+"""A result whose segmentation is being corrected: its scores at any time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from slicer.i18n import tr as _
+
+from CovidSeverityLib.features.corrections import EditedMasks, MaskDifference
+from CovidSeverityLib.features.parts import sides_of
+from CovidSeverityLib.features.rescoring import Rescored, ScoringRules, rescore_tally
+from CovidSeverityLib.reporting.corrected import corrected_fields, corrected_rows, same_numbers
+from CovidSeverityLib.reporting.tables import ML_DECIMALS, SLICE_COLUMNS, rounded
+
+from .Aeration import Aeration
+from .AnalysisGrid import AnalysisGrid, UnusableSegmentation, possibleGrids
+from .Corrected import DIFFERENCE_ATTRIBUTE, Corrected, differenceFromText
+from .LabelLayers import LabelLayers
+from .Result import AnalysisResult
+from .Tables import automaticSliceRows
+
+ROW_TOLERANCE = 1e-6
+"""Largest difference of numbers of a slice that are the same: a table that was saved holds them as text."""
+
+_log = logging.getLogger(__name__)
+
+
+class FollowedResult:
+    """Scores the segmentation of a result.
+
+    The masks that are found first count as the automatic ones if their numbers are those of the report, together with
+    what the scene keeps of earlier corrections. If they are not, the segmentation was edited while nobody followed it:
+    then it is only known by its numbers whether it is back to the automatic masks.
+
+    Parameters
+    ----------
+    result : to follow.
+
+    Raises
+    ------
+    UnusableSegmentation
+        If its segmentation cannot be scored.
+    """
+
+    def __init__(self, result: AnalysisResult) -> None:
+        self.result = result
+        self.automaticRows = _wholeRows(automaticSliceRows(result))
+        self._rules = ScoringRules.of_report(result.report, self.automaticRows)
+        self._automaticKnown = False
+        stored = _storedDifference(result.segmentationNode)
+        grids = possibleGrids(result)
+        attempts = [(grid, difference) for difference in dict.fromkeys((stored, None)) for grid in grids]
+        for grid, difference in attempts:
+            if self._begin(grid, difference):
+                self._automaticKnown = True
+                break
+        else:
+            self._begin(grids[0], None)
+        self._aeration = Aeration(result.volumeNode, self._grid, result.report["well_aerated_percent"])
+
+    def follow(self) -> bool:
+        """Read what was edited and say whether anything changed.
+
+        Raises
+        ------
+        UnusableSegmentation
+            If there are no label maps to read.
+        """
+        change = self._layers.read()
+        return change is not None and self._masks.follow(change.box, change.plane, change.told)
+
+    def difference(self) -> MaskDifference | None:
+        """From the automatic masks, for the scene to keep; None where those are not known."""
+        return self._masks.difference() if self._automaticKnown else None
+
+    def corrected(self) -> Corrected | None:
+        """The numbers as they are now; None where the masks are the automatic ones.
+
+        Raises
+        ------
+        UnusableSegmentation
+            If no lung is left.
+        """
+        if self._automaticKnown and not self._masks.changed:
+            return None
+        masks, lungsChanged = self._masks.masks(), self._lungsChanged()
+        aerated = self._aeration.voxels(self._masks) if lungsChanged else None
+        rescored = rescore_tally(masks.table, masks.codes, self._rules, aerated, masks.lobes)
+        if not rescored.lung_voxels:
+            raise UnusableSegmentation(_("There is no lung left in the segmentation; it cannot be scored."))
+        fields, rows = self._numbers(rescored)
+        if not lungsChanged:
+            fields["well_aerated_percent"] = self.result.report["well_aerated_percent"]
+        if not self._automaticKnown and self._areAutomatic(fields, rows):
+            return None
+        outside, without = masks.opacity_outside_voxels, masks.lung_without_lobe_voxels
+        return Corrected(fields, rows, *(rounded(n * self._rules.voxel_ml, ML_DECIMALS) for n in (outside, without)))
+
+    def _begin(self, grid: AnalysisGrid, difference: MaskDifference | None) -> bool:
+        """Read the segmentation; whether its automatic masks have the automatic numbers."""
+        self._grid, self._layers = grid, LabelLayers(self.result.segmentationNode, grid)
+        self._masks = EditedMasks(grid.shape)
+        change = self._layers.read()
+        if change is not None:
+            self._masks.begin(change.box, change.plane)
+        if difference is not None:
+            try:
+                self._masks.restore(difference)
+            except ValueError as error:
+                _log.warning("Earlier corrections are not known: %s.", error)
+                return False
+        masks = self._masks.masks(automatic=True)
+        return self._areAutomatic(*self._numbers(rescore_tally(masks.table, masks.codes, self._rules)))
+
+    def _numbers(self, rescored: Rescored) -> tuple[dict[str, Any], tuple[Mapping[str, Any], ...]]:
+        return corrected_fields(rescored), corrected_rows(rescored, self.automaticRows)
+
+    def _areAutomatic(self, fields: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:
+        return same_numbers(fields, self.result.report) and all(
+            abs(row[column] - automatic[column]) <= ROW_TOLERANCE
+            for row, automatic in zip(rows, self.automaticRows, strict=True)
+            for column in SLICE_COLUMNS
+        )
+
+    def _lungsChanged(self) -> bool:
+        """Where the automatic masks are not known, neither is what of the lungs is automatic."""
+        now, before = (self._masks.masks(automatic).codes for automatic in (False, True))
+        return not self._automaticKnown or not np.array_equal(sides_of(now), sides_of(before))
+
+
+def _wholeRows(rows: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], ...]:
+    """The rows, or none where the table of the slices holds something else by now."""
+    whole = all(isinstance(row.get(column), int | float) for row in rows for column in SLICE_COLUMNS)
+    return rows if whole else ()
+
+
+def _storedDifference(segmentationNode: Any) -> MaskDifference | None:
+    text = segmentationNode.GetAttribute(DIFFERENCE_ATTRIBUTE)
+    if not text:
+        return None
+    try:
+        return differenceFromText(text)
+    except ValueError as error:
+        _log.warning("Earlier corrections are not known: %s.", error)
+        return None
