@@ -63,6 +63,14 @@ if importlib.util.find_spec("slicer") is not None and "slicer.i18n" not in sys.m
     _stand_in("slicer.i18n", "i18n.py")
 
 from qt_fixtures import slicer_with_qt, wait_until  # noqa: E402, F401 (fixtures)
+from run_fixtures import (  # noqa: E402, F401
+    a_small_chest,
+    a_volume_node,
+    a_written_result,
+    copying_job,
+    module_file,
+    python_job,
+)
 
 
 def pytest_collection_modifyitems(items):
