@@ -44,10 +44,10 @@ class CovidSeverity(ScriptedLoadableModule):
 
 def _onStartupCompleted() -> None:
     from CovidSeveritySlicer.SampleDataSources import registerSampleData
-    from CovidSeveritySlicer.Terminology import loadTerminology
+    from CovidSeveritySlicer.Terminology import registerTerminology
 
     registerSampleData()
-    loadTerminology()
+    registerTerminology()
 
 
 class CovidSeverityWidget(ScriptedLoadableModuleWidget):
