@@ -27,6 +27,9 @@ SEED = 4
 
 LOBE_SCORES = {"RUL": 2, "RML": 1, "RLL": 2, "LUL": 2, "LLL": 2}
 
+SEGMENTS = 9
+"""Two lungs, five lobes, ground glass and consolidation."""
+
 ONE_SIDED_MM = 70.0
 """Diameter of the one lesion of the chest that tells right from left; it fills a tenth of the right upper lobe."""
 
@@ -53,19 +56,21 @@ class CovidSeverityTest(ScriptedLoadableModuleTest):
             getattr(self, name)()
             self.tearDown()
 
-    def test_analysisScoresTheSyntheticChest(self) -> None:
-        """Scores, nodes and what a saved scene knows; then corrections by hand."""
+    def test_syntheticChestIsScoredSavedAndCorrected(self) -> None:
+        """Scores and nodes; the same in the scene that was saved and opened again; then corrections by hand."""
         result = self._analyze(makeSyntheticChest(SEED, COARSE_MM))
-        self.assertEqual({lobe["name"]: lobe["score"] for lobe in result.report["lobes"]}, LOBE_SCORES)
+        self.assertEqual(_lobeScores(result.report), LOBE_SCORES)
         self.assertEqual(result.ctss, sum(LOBE_SCORES.values()))
-        self.assertEqual(result.segmentationNode.GetSegmentation().GetNumberOfSegments(), 9)
-        self.assertEqual(result.lobeTable.GetNumberOfRows(), len(LOBE_SCORES))
-        self.assertIsNone(self.logic.liveScores.corrected(result.segmentationNode))
-        self._eraseOpacities(result)
-        self._waitFor(lambda: self.logic.liveScores.corrected(result.segmentationNode) is not None)
-        corrected = self.logic.liveScores.corrected(result.segmentationNode)
-        self.assertEqual(corrected.report["ctss"]["total"], 0)
-        self.assertEqual(result.ctss, sum(LOBE_SCORES.values()))
+        self.assertEqual(result.segmentationNode.GetSegmentation().GetNumberOfSegments(), SEGMENTS)
+        self.assertGreaterEqual(result.lobeTable.GetNumberOfRows(), len(LOBE_SCORES))
+        reopened = self._saveAndOpen()
+        self.assertEqual(reopened.report, result.report)
+        self.assertIsNone(self.logic.liveScores.corrected(reopened.segmentationNode))
+        self._eraseOpacities(reopened)
+        self._waitFor(lambda: self.logic.liveScores.corrected(reopened.segmentationNode) is not None)
+        corrected = self.logic.liveScores.corrected(reopened.segmentationNode)
+        self.assertEqual(corrected.ctss, 0)
+        self.assertEqual(reopened.ctss, sum(LOBE_SCORES.values()))
 
     def test_sidesStayWhereTheyAreInMirroredStorage(self) -> None:
         """Columns and rows stored the other way round: the right upper lobe keeps its lesion."""
@@ -74,23 +79,9 @@ class CovidSeverityTest(ScriptedLoadableModuleTest):
 
         lesion = LesionSpec("ground_glass", Lobe.RUL, ONE_SIDED_MM)
         volumeNode = makeSyntheticChest(SEED, COARSE_MM, (lesion,))
-        report = self._analyze(_mirrored(volumeNode)).report
-        scores = {lobe["name"]: lobe["score"] for lobe in report["lobes"]}
+        scores = _lobeScores(self._analyze(_mirrored(volumeNode)).report)
         self.assertEqual(scores.pop("RUL"), 2)
         self.assertLessEqual(max(scores.values()), 1)
-
-    def test_savedSceneKnowsItsResult(self) -> None:
-        """A bundle that is opened again holds the result with its numbers."""
-        from .SceneBridge import resultOf
-
-        before = self._analyze(makeSyntheticChest(SEED, COARSE_MM)).report
-        with tempfile.TemporaryDirectory() as folder:
-            path = str(Path(folder) / "scene.mrb")
-            self.assertTrue(slicer.util.saveScene(path))
-            slicer.mrmlScene.Clear(0)
-            slicer.util.loadScene(path)
-            results = [resultOf(node) for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")]
-        self.assertEqual([result.report for result in results], [before])
 
     def test_cancelledAnalysisLeavesTheSceneAsItWas(self) -> None:
         """Cancel answers at once, and nothing new is in the scene."""
@@ -128,6 +119,17 @@ class CovidSeverityTest(ScriptedLoadableModuleTest):
 
         return AnalysisSettings(classifier="none")
 
+    def _saveAndOpen(self) -> Any:
+        from .SceneBridge import resultOf
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "scene.mrb")
+            self.assertTrue(slicer.util.saveScene(path))
+            slicer.mrmlScene.Clear(0)
+            slicer.util.loadScene(path)
+        (node,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+        return resultOf(node)
+
     @staticmethod
     def _eraseOpacities(result: Any) -> None:
         volumeNode, segmentationNode = result.volumeNode, result.segmentationNode
@@ -141,6 +143,10 @@ class CovidSeverityTest(ScriptedLoadableModuleTest):
             self.assertLess(time.monotonic(), end, f"nothing came within {PATIENCE_S:g} s")
             slicer.app.processEvents()
             time.sleep(0.01)
+
+
+def _lobeScores(report: Any) -> dict[str, int]:
+    return {name: lobe["score"] for name, lobe in report["ctss"]["lobes"].items()}
 
 
 def _mirrored(volumeNode: Any) -> Any:
