@@ -221,8 +221,10 @@ class Panel(VTKObservationMixin):
         if self.result is None:
             self.ui.cardLabel.text = ""
             return
-        corrected = self.logic.liveScores.corrected(self.result.segmentationNode)
-        self.ui.cardLabel.text = cardHtml(self.result.report, None if corrected is None else corrected.report)
+        scores, node = self.logic.liveScores, self.result.segmentationNode
+        corrected = scores.corrected(node)
+        fields = None if corrected is None else corrected.fields
+        self.ui.cardLabel.text = cardHtml(self.result.report, fields, scores.warnings(node))
 
     def _showMasks(self, segmentationNode: Any) -> None:
         label = self.ui.maskStatusLabel
