@@ -8,6 +8,7 @@ import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
+from slicer.parameterNodeWrapper import SlicerParameterNamePropertyName
 from slicer.util import VTKObservationMixin
 
 from .AnalysisLogic import AnalysisError, AnalysisSettings
@@ -99,7 +100,7 @@ class Panel(VTKObservationMixin):
             self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
         self._parameters = parameters
         if parameters is not None:
-            self._guiTag = parameters.connectGui(self.ui)
+            self._guiTag = parameters.connectParametersToGui(_boundWidgets(self.ui))
             self._shownVolumeID = _idOf(parameters.inputVolume)
             self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
             self._chooseFirstVolume()
@@ -220,7 +221,7 @@ class Panel(VTKObservationMixin):
             self.ui.cardLabel.text = ""
             return
         corrected = self.logic.liveScores.corrected(self.result.segmentationNode)
-        self.ui.cardLabel.text = cardHtml(self.result.report, None if corrected is None else corrected.report)
+        self.ui.cardLabel.text = cardHtml(self.result.report, None if corrected is None else corrected.fields)
 
     def _showMasks(self, segmentationNode: Any) -> None:
         label = self.ui.maskStatusLabel
@@ -281,6 +282,15 @@ class Panel(VTKObservationMixin):
     def _say(self, text: str) -> None:
         self.ui.statusLabel.text = text
         self.ui.statusLabel.visible = bool(text)
+
+
+def _boundWidgets(ui: Any) -> dict[str, Any]:
+    """The widgets that are bound to parameters, by the names of these.
+
+    ``connectGui`` finds them itself, but up to Slicer 5.10 it tells no tag to disconnect them with.
+    """
+    named = {widget.property(SlicerParameterNamePropertyName): widget for widget in vars(ui).values()}
+    return {name: widget for name, widget in named.items() if name}
 
 
 def _setOutputs(parameters: Any, result: AnalysisResult | None) -> None:
