@@ -12,9 +12,6 @@ LUNG_IDS = ("right_lung", "left_lung")
 OPACITY_IDS = ("ground_glass_opacity", "consolidation")
 CLOSED_SURFACE = "Closed surface"
 
-OPACITY_FILL = 0.45
-"""Of an opacity in the slice views: the CT stays to be seen under it."""
-
 LOBE_OPACITY_3D = 0.25
 """Of a lobe's surface: what lies in it is to be seen."""
 
@@ -34,12 +31,10 @@ def showAsResult(segmentationNode: Any) -> None:
     display.SetPreferredDisplayRepresentationName2D("Binary labelmap")
     display.SetPreferredDisplayRepresentationName3D(CLOSED_SURFACE)
     for identifier in segmentationNode.GetSegmentation().GetSegmentIDs():
-        filled = identifier in OPACITY_IDS
         display.SetSegmentVisibility(identifier, identifier not in LUNG_IDS)
         display.SetSegmentVisibility3D(identifier, True)
-        display.SetSegmentVisibility2DFill(identifier, filled)
+        display.SetSegmentVisibility2DFill(identifier, identifier in OPACITY_IDS)
         display.SetSegmentVisibility2DOutline(identifier, True)
-        display.SetSegmentOpacity2DFill(identifier, OPACITY_FILL if filled else 1.0)
         display.SetSegmentOpacity3D(identifier, LOBE_OPACITY_3D if identifier in Lobe.__members__ else 1.0)
     display.EndModify(wasModifying)
 

@@ -17,12 +17,7 @@ AUTOMATIC_PREFIX = "automatic_"
 Value = int | float | str | None
 Row = Mapping[str, Value]
 
-_ARRAYS: Mapping[type, tuple[str, type]] = {
-    int: ("int", vtk.vtkIntArray),
-    float: ("double", vtk.vtkDoubleArray),
-    str: ("string", vtk.vtkStringArray),
-}
-"""Name of the type in a table's schema, and array. The schema is what a table that was saved is read with."""
+_ARRAYS: Mapping[type, type] = {int: vtk.vtkIntArray, float: vtk.vtkDoubleArray, str: vtk.vtkStringArray}
 
 
 @dataclass(frozen=True)
@@ -98,15 +93,15 @@ def rowsOf(tableNode: Any, columns: Sequence[Column]) -> tuple[dict[str, Value],
 def _addColumn(tableNode: Any, column: Column, values: Sequence[Value]) -> None:
     whole = column.kind is int and all(value is not None for value in values)
     kind = float if column.kind is int and not whole else column.kind
-    typeName, arrayClass = _ARRAYS[kind]
-    array = arrayClass()
+    array = _ARRAYS[kind]()
     array.SetName(column.name)
     empty = "" if kind is str else math.nan
     for value in values:
         array.InsertNextValue(empty if value is None else kind(value))
     tableNode.AddColumn(array)
-    tableNode.SetColumnProperty(column.name, "type", typeName)
-    tableNode.SetColumnTitle(column.name, column.title)
+    tableNode.SetColumnTitle(
+        column.name, column.title
+    )  # a table with properties is saved with the types of its columns
     if column.unit:
         tableNode.SetColumnUnitLabel(column.name, column.unit)
 

@@ -125,6 +125,13 @@ def test_a_lung_is_told_by_its_name(slicer, name):
     assert findMasks(segmentation_of(slicer, [(name, None)])).lungs == {"right": ["s0"], "left": []}
 
 
+@pytest.mark.parametrize("name", ["lungs", "both lungs", "lung left right"])
+def test_both_lungs_are_told_by_their_name(slicer, name):
+    found = findMasks(segmentation_of(slicer, [(name, None)]))
+    assert found.bothLungs == ["s0"]
+    assert found.lungs == {"right": [], "left": []}
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -383,6 +383,8 @@ def test_an_error_at_any_step_leaves_the_scene_as_it_was(
     )
     broken = result_folder(healthy, "broken")
     given_nodes = Outputs(result.segmentationNode, result.lobeTable, result.sliceTable, result.measurementTable)
+    setShownIn3d(result, True)
+    result.segmentationNode.GetDisplayNode().SetSegmentVisibility2DFill("RUL", True)
     voxels = opacity_voxels(slicer, result)
     before, done = state_of(slicer), getattr(module, step)
 

@@ -53,6 +53,15 @@ def test_the_list_holds_what_a_segmentation_is_coded_with(slicer):
         assert kinds[value]["recommendedDisplayRGBValue"] == shown
 
 
+def test_a_result_brings_the_list_along(slicer, factory, ct_node, result_folder, monkeypatch):
+    fresh = slicer.vtkSlicerTerminologiesModuleLogic()
+    monkeypatch.setattr(slicer.modules.terminologies, "logic", lambda: fresh)
+    assert OPACITY_CONTEXT not in loaded_names(slicer)
+    analysis = factory.make_stored("as it is")
+    importResult(result_folder(analysis), ct_node(analysis.volume))
+    assert OPACITY_CONTEXT in loaded_names(slicer)
+
+
 @pytest.mark.parametrize("opacity", Opacity)
 def test_slicer_finds_each_opacity_of_a_result_in_the_list(slicer, factory, ct_node, result_folder, opacity):
     analysis = factory.make_stored("as it is")
