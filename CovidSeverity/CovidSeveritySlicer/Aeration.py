@@ -9,7 +9,6 @@ import slicer
 from numpy.typing import NDArray
 
 from CovidSeverityLib.features.corrections import EditedMasks
-from CovidSeverityLib.features.parts import sides_of
 from CovidSeverityLib.features.quantification import well_aerated_voxels
 from CovidSeverityLib.io.pixels import round_into
 from CovidSeverityLib.preprocessing.hounsfield import INTERCEPT_HU
@@ -49,13 +48,11 @@ class Aeration:
         if stored is None:
             return None
         hu = self._grid.order.to_canonical(stored)
-        now, before = (sides_of(masks.masks(automatic).codes) > 0 for automatic in (False, True))
-        if self._shift is None and not self._findShift(hu, before, masks):
+        if self._shift is None and not self._findShift(hu, masks):
             return None
         total = sum(self._automatic.values())
-        for n in np.flatnonzero((now != before).any(axis=(1, 2))):
-            k = masks.box[0].start + int(n)
-            total += self._count(hu, now[n], k, masks, self._shift) - self._automatic.get(k, 0)
+        for k in masks.slices_of_changed_lungs:
+            total += self._count(hu, masks.lung(k), k, masks, self._shift) - self._automatic.get(k, 0)
         return total
 
     def _stored(self) -> NDArray | None:
@@ -65,11 +62,11 @@ class Aeration:
         stored = slicer.util.arrayFromVolume(node)
         return stored if stored.shape == self._grid.size[::-1] else None
 
-    def _findShift(self, hu: NDArray, lung: NDArray[np.bool_], masks: EditedMasks) -> bool:
-        voxels = int(np.count_nonzero(lung))
-        first = masks.box[0].start
+    def _findShift(self, hu: NDArray, masks: EditedMasks) -> bool:
+        slices = range(masks.box[0].start, masks.box[0].stop)
+        voxels = sum(int(np.count_nonzero(masks.lung(k, automatic=True))) for k in slices)
         for shift in SHIFTS_HU:
-            counts = {first + n: self._count(hu, lung[n], first + n, masks, shift) for n in range(len(lung))}
+            counts = {k: self._count(hu, masks.lung(k, automatic=True), k, masks, shift) for k in slices}
             if voxels and rounded(100.0 * sum(counts.values()) / voxels, PERCENT_DECIMALS) == self._percent:
                 self._shift, self._automatic = shift, counts
                 return True

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -71,8 +74,9 @@ class AnalysisGrid:
 def possibleGrids(result: AnalysisResult) -> tuple[AnalysisGrid, ...]:
     """The grids that an analysis may have been made on, the likeliest first.
 
-    It was made in world coordinates: under a transform that turns the CT, the slices are others than without. The
-    transform may have been changed since.
+    It was made in world coordinates: under a transform that turns the CT, the slices are others than without. Where
+    that transform has been changed since, only the numbers of an analysis tell which axis its slices were counted
+    along, and from which end; no number depends on the order within a slice.
 
     Parameters
     ----------
@@ -84,23 +88,32 @@ def possibleGrids(result: AnalysisResult) -> tuple[AnalysisGrid, ...]:
         If neither the CT nor the segmentation has the size of the CT that was analysed.
     """
     matrix, size = _storedGeometry(result)
-    toWorld = rasToWorld(result.segmentationNode)
-    turns = [matrix] if toWorld is None else [toWorld @ matrix, matrix]
-    grids: dict[StorageOrder, AnalysisGrid] = {}
-    for turn in turns:
-        directions = (LPS_FROM_RAS @ turn)[:3, :3]
-        try:
-            order = canonical_order(directions / np.linalg.norm(directions, axis=0))
-        except InputError:
-            continue  # a transform that shears
-        grids.setdefault(order, AnalysisGrid(matrix, size, order))
     wanted = tuple(result.report["input"]["size"])
-    fitting = tuple(grid for grid in grids.values() if grid.shape[::-1] == wanted)
-    if not fitting:
+    grids: dict[tuple[int, bool], AnalysisGrid] = {}
+    for order in (*_likelyOrders(matrix, rasToWorld(result.segmentationNode)), *_ALL_ORDERS):
+        grid = AnalysisGrid(matrix, size, order)
+        if grid.shape[::-1] == wanted:
+            grids.setdefault((order.axes[0], order.flipped[0]), grid)
+    if not grids:
         text = _("The segmentation has {found} voxels and the CT that was analysed {wanted}; it cannot be scored.")
-        shown = (" x ".join(str(n) for n in numbers) for numbers in (size, wanted))
-        raise UnusableSegmentation(text.format(found=next(shown), wanted=next(shown)))
-    return fitting
+        found, analysed = (" x ".join(str(n) for n in numbers) for numbers in (size, wanted))
+        raise UnusableSegmentation(text.format(found=found, wanted=analysed))
+    return tuple(grids.values())
+
+
+_ALL_ORDERS = tuple(
+    StorageOrder(axes, (flipped, False, False)) for axes in permutations(range(3)) for flipped in (False, True)
+)
+
+
+def _likelyOrders(matrix: NDArray[np.float64], toWorld: NDArray[np.float64] | None) -> Iterator[StorageOrder]:
+    """As the CT lies in the world now, then as it lies without its transform."""
+    for turn in (toWorld, np.eye(4)):
+        if turn is None:
+            continue
+        directions = (LPS_FROM_RAS @ turn @ matrix)[:3, :3]
+        with suppress(InputError):  # a transform that shears
+            yield canonical_order(directions / np.linalg.norm(directions, axis=0))
 
 
 def _storedGeometry(result: AnalysisResult) -> tuple[NDArray[np.float64], tuple[int, int, int]]:

@@ -17,6 +17,9 @@ from CovidSeverityLib.features.corrections import MaskDifference
 DIFFERENCE_ATTRIBUTE = "CovidSeverity.Difference"
 """Of the segmentation: where its masks are not the automatic ones, so that a loaded scene knows what was edited."""
 
+COMPRESSION_LEVEL = 1
+"""zlib level: it is written anew at every edit."""
+
 _DIFFERENCE_KINDS = {"steps": np.uint32, "parts": np.uint16, "automatic": np.uint8, "codes": np.uint8}
 """Arrays of a stored difference; steps lead from one voxel to the next."""
 
@@ -68,7 +71,7 @@ def differenceAsText(difference: MaskDifference) -> str:
         "codes": difference.codes,
     }
     content = b"".join(arrays[name].astype(kind).tobytes() for name, kind in _DIFFERENCE_KINDS.items())
-    return base64.b64encode(zlib.compress(content)).decode("ascii")
+    return base64.b64encode(zlib.compress(content, COMPRESSION_LEVEL)).decode("ascii")
 
 
 def differenceFromText(text: str) -> MaskDifference:

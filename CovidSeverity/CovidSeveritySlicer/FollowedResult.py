@@ -6,14 +6,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from slicer.i18n import tr as _
 
 from CovidSeverityLib.features.corrections import EditedMasks, MaskDifference
-from CovidSeverityLib.features.parts import sides_of
 from CovidSeverityLib.features.rescoring import Rescored, ScoringRules, rescore_tally
 from CovidSeverityLib.reporting.corrected import corrected_fields, corrected_rows, same_numbers
 from CovidSeverityLib.reporting.tables import ML_DECIMALS, SLICE_COLUMNS, rounded
+from CovidSeverityLib.types import Lobe
 
 from .Aeration import Aeration
 from .AnalysisGrid import AnalysisGrid, UnusableSegmentation, possibleGrids
@@ -86,9 +85,11 @@ class FollowedResult:
         """
         if self._automaticKnown and not self._masks.changed:
             return None
-        masks, lungsChanged = self._masks.masks(), self._lungsChanged()
+        masks = self._masks.masks()
+        lungsChanged = not self._automaticKnown or bool(self._masks.slices_of_changed_lungs)
         aerated = self._aeration.voxels(self._masks) if lungsChanged else None
-        rescored = rescore_tally(masks.table, masks.codes, self._rules, aerated, masks.lobes)
+        unsure = masks.lobes if self._automaticKnown else tuple(Lobe)
+        rescored = rescore_tally(masks.table, masks.codes, self._rules, aerated, unsure)
         if not rescored.lung_voxels:
             raise UnusableSegmentation(_("There is no lung left in the segmentation; it cannot be scored."))
         fields, rows = self._numbers(rescored)
@@ -124,11 +125,6 @@ class FollowedResult:
             for row, automatic in zip(rows, self.automaticRows, strict=True)
             for column in SLICE_COLUMNS
         )
-
-    def _lungsChanged(self) -> bool:
-        """Where the automatic masks are not known, neither is what of the lungs is automatic."""
-        now, before = (self._masks.masks(automatic).codes for automatic in (False, True))
-        return not self._automaticKnown or not np.array_equal(sides_of(now), sides_of(before))
 
 
 def _wholeRows(rows: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,8 +10,21 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.types import Lobe
 
-from .parts import CODES, Part, codes_of, follow_edit, lobes_of, opacities_of, parts_of, sides_of
-from .rescoring import tally, with_lobes_of_added_lung
+from .parts import (
+    CODES,
+    NO_PART,
+    SIDES_OF_LOBES,
+    Part,
+    codes_of,
+    combine,
+    follow_edit,
+    lobes_of,
+    opacities_of,
+    parts_of,
+    sides_of,
+)
+from .rescoring import nearest_lobes, tally
+from .slice_states import NO_DIFFERENCE, SliceDifference, SliceEdit, SliceStates, brush_of, digest
 
 Box = tuple[slice, slice, slice]
 """Part of a (K, J, I) grid; starts and stops are whole numbers."""
@@ -22,9 +33,6 @@ Plane = Callable[[int, slice, slice], NDArray[np.uint16]]
 """``plane(k, rows, columns)``: bits of :class:`Part` in slice k of the CT, (J, I) uint16 of those rows and columns."""
 
 EVERY_PART = Part(0b111111111)
-REMEMBERED_STATES = 24
-"""Earlier states of a slice that are known again: 3D Slicer can undo ten edits."""
-
 EMPTY_BOX: Box = (slice(0, 0),) * 3
 
 
@@ -68,7 +76,8 @@ class CorrectedMasks:
 class EditedMasks:
     """Follows segments from edit to edit.
 
-    It holds three arrays of the box that has ever held something: four bytes a voxel.
+    It holds three arrays of the box that has ever held something: four bytes a voxel. An edit costs the reading of the
+    segments and, beyond that, what the voxels that differ from the automatic masks cost.
 
     Parameters
     ----------
@@ -82,8 +91,10 @@ class EditedMasks:
         self._codes = np.zeros((0, 0, 0), dtype=np.uint8)
         self._automatic = self._codes.copy()
         self._table = np.zeros((shape[0], CODES), dtype=np.int64)
-        self._states: dict[int, dict[bytes, bytes]] = {}
-        self._edited: set[int] = set()
+        self._automatic_table = self._table.copy()
+        self._there = self._erased = NO_PART
+        self._differences: dict[int, SliceDifference] = {}
+        self._states: dict[int, SliceStates] = {}
 
     def begin(self, box: Box, plane: Plane) -> None:
         """Take the segments as they are for the automatic masks.
@@ -99,7 +110,9 @@ class EditedMasks:
             self._parts[n] = plane(first + n, rows, columns)
             self._codes[n] = codes_of(self._parts[n])
         self._automatic[...] = self._codes
-        self._count(range(len(self._codes)))
+        self._table[self.box[0]] = tally(self._codes)
+        self._automatic_table[...] = self._table
+        self._there = self._parts_there()
 
     def follow(self, box: Box, plane: Plane, told: Part = EVERY_PART) -> bool:
         """Follow an edit and say whether anything changed.
@@ -111,17 +124,14 @@ class EditedMasks:
         told : the parts that ``plane`` tells; the others are as they were.
         """
         self._grow(box)
-        first, rows, columns = self.box[0].start, *self.box[1:]
-        other = np.uint16(EVERY_PART & ~told)
-        changed = []
-        for n, before in enumerate(self._parts):
-            now = plane(first + n, rows, columns) | (before & other)
-            if not np.array_equal(now, before):
-                self._follow_slice(n, now)
-                changed.append(n)
-        self._count(changed)
-        self._edited.update(first + n for n in changed)
-        return bool(changed)
+        before = self._table.sum(axis=0)
+        edits = self._edits(plane, np.uint16(EVERY_PART & ~told))
+        known = {k: self._changed_state(k, edit.now) for k, edit in edits.items()}
+        brush = brush_of(edit for k, edit in edits.items() if known[k] is None)
+        for k, edit in edits.items():
+            self._follow_slice(k, edit, known[k], brush)
+        self._note_erased_parts(before)
+        return bool(edits)
 
     def restore(self, difference: MaskDifference) -> None:
         """Learn what the masks were before corrections that were made earlier (once, after :meth:`begin`).
@@ -142,37 +152,171 @@ class EditedMasks:
             raise ValueError("the segments are not those that the difference was made for")
         self._automatic[here] = difference.automatic
         self._codes[here] = difference.codes
-        self._count(np.unique(here[0]).tolist())
-        self._edited.update(np.unique(indices[0]).tolist())
+        for n in np.unique(here[0]).tolist():
+            k = self.box[0].start + n
+            self._table[k], self._automatic_table[k] = tally(np.stack([self._codes[n], self._automatic[n]]))
+            self._find_difference(k, np.ones(self._codes[n].shape, dtype=bool))
 
     def difference(self) -> MaskDifference:
         """What :meth:`restore` needs."""
-        found = [self._slice_difference(k - self.box[0].start) for k in sorted(self._edited)] or [_NOTHING]
-        return MaskDifference(*(np.concatenate(part) for part in zip(*found, strict=True)))
+        found = self._gathered()
+        k, j, i = self._in_box(found)
+        flat = ((k + self.box[0].start) * self.shape[1] + j + self.box[1].start) * self.shape[2] + i + self.box[2].start
+        return MaskDifference(flat, found.parts, found.automatic, self._kept[found.codes])
 
     @property
     def changed(self) -> bool:
         """Whether the masks are others than automatically."""
-        return not np.array_equal(self._codes, self._automatic)
+        kept = self._kept
+        return any((kept[found.codes] != found.automatic).any() for found in self._differences.values())
+
+    @property
+    def slices_of_changed_lungs(self) -> list[int]:
+        """Of the CT, those whose lungs are others than automatically."""
+        kept = sides_of(self._kept)
+        found = self._differences.items()
+        return sorted(k for k, one in found if (kept[one.codes] != sides_of(one.automatic)).any())
+
+    def lung(self, k: int, automatic: bool = False) -> NDArray[np.bool_]:
+        """(J, I) lung in slice k of the CT, in the rows and columns of the box; now or automatically."""
+        n = k - self.box[0].start
+        return sides_of(self._automatic[n] if automatic else self._kept[self._codes[n]]) > 0
 
     def masks(self, automatic: bool = False) -> CorrectedMasks:
-        """The masks as they are now, or as they were automatically."""
+        """The masks as they are now, or as they were automatically.
+
+        Lung that was added without a lobe belongs to the nearest lobe of its side. Where a lobe was erased, lung
+        belongs to none until one is painted.
+        """
         if automatic:
-            return CorrectedMasks(self._automatic, self._tallied(self._automatic), frozenset(), 0, 0)
-        codes = with_lobes_of_added_lung(self._codes, self._automatic)
-        table = self._table if codes is self._codes else self._tallied(codes)
-        here = np.flatnonzero(codes != self._automatic)
-        now, before = codes.ravel()[here], self._automatic.ravel()[here]
+            return CorrectedMasks(self._automatic, self._automatic_table, frozenset(), 0, 0)
+        found = self._gathered()
+        now, before = self._with_lobes_of_added_lung(found), found.automatic
+        codes, table = self._patched(found, now)
         lobes = (lobes_of(now), lobes_of(before))
         moved = lobes[0] != lobes[1]
+        outside = (opacities_of(now) > 0) & (sides_of(now) == 0) & (now != before)
         without = (sides_of(now) > 0) & (lobes[0] == 0) & (lobes[1] > 0)
         return CorrectedMasks(
             codes,
             table,
             frozenset(Lobe(n) for n in np.unique(np.concatenate([both[moved] for both in lobes])).tolist() if n),
-            int(np.count_nonzero((opacities_of(now) > 0) & (sides_of(now) == 0))),
+            int(np.count_nonzero(outside)),
             int(np.count_nonzero(without)),
         )
+
+    def _edits(self, plane: Plane, others: np.uint16) -> dict[int, SliceEdit]:
+        """The slices of the CT that were edited; bits of ``others`` are as they were."""
+        first, rows, columns = self.box[0].start, *self.box[1:]
+        edits = {}
+        for k, before in enumerate(self._parts, first):
+            now = plane(k, rows, columns)
+            if others:
+                now |= before & others
+            voxels = now != before
+            if voxels.any():
+                edits[k] = SliceEdit(voxels, before[voxels], now)
+        return edits
+
+    def _changed_state(self, k: int, now: NDArray[np.uint16]) -> SliceDifference | None:
+        """Note that a slice has come to another state; what that meant where it has been there before (undo)."""
+        found = self._differences.get(k, NO_DIFFERENCE)
+        if k not in self._states:
+            n = k - self.box[0].start
+            state = digest(self._parts[n])
+            automatic = digest(parts_of(self._automatic[n])) if k in self._differences else state
+            self._states[k] = SliceStates(state, automatic)
+        return self._states[k].change(found, digest(now))
+
+    def _follow_slice(self, k: int, edit: SliceEdit, known: SliceDifference | None, brush: Part) -> None:
+        n = k - self.box[0].start
+        codes, seen = self._codes[n], edit.voxels.copy()
+        seen.ravel()[self._differences.get(k, NO_DIFFERENCE).voxels] = True
+        if known is not None:
+            seen.ravel()[known.voxels] = True
+        before = codes[seen]
+        if known is None:
+            codes[edit.voxels] = follow_edit(codes[edit.voxels], edit.before, edit.now[edit.voxels], brush)
+        else:
+            codes[seen] = self._automatic[n][seen]
+            codes.ravel()[known.voxels] = known.codes
+        self._parts[n] = edit.now
+        self._table[k] += np.bincount(codes[seen], minlength=CODES) - np.bincount(before, minlength=CODES)
+        self._find_difference(k, seen)
+
+    def _find_difference(self, k: int, seen: NDArray[np.bool_]) -> None:
+        """Look at the voxels of a slice that are ``seen``; there are no others that differ."""
+        n = k - self.box[0].start
+        voxels = np.flatnonzero(seen)
+        parts, automatic, codes = (array[n].ravel()[voxels] for array in (self._parts, self._automatic, self._codes))
+        plain = codes_of(parts)
+        differ = (plain != automatic) | (plain != codes)
+        self._differences.pop(k, None)
+        if differ.any():
+            self._differences[k] = SliceDifference(voxels[differ], parts[differ], automatic[differ], codes[differ])
+
+    def _note_erased_parts(self, before: NDArray[np.int64]) -> None:
+        """A lung or a lobe of which nothing is left to be erased lies nowhere, not even where others overwrote it.
+
+        Parameters
+        ----------
+        before : (CODES,) voxels of every code before the edit.
+        """
+        there, after = self._parts_there(), self._table.sum(axis=0)
+        for part in Part:
+            own = (parts_of(_EVERY_CODE) & np.uint16(part)) != 0
+            if part & self._there & ~there and after[own].sum() < before[own].sum():
+                self._erased |= part
+        self._there, self._erased = there, self._erased & ~there
+
+    def _parts_there(self) -> Part:
+        """Those that some voxel lies in."""
+        return Part(int(np.bitwise_or.reduce(self._parts, axis=None)))
+
+    @property
+    def _kept(self) -> NDArray[np.uint8]:
+        """(CODES,) every code without the parts that were erased as a whole."""
+        return codes_of(parts_of(_EVERY_CODE) & ~np.uint16(self._erased))
+
+    def _gathered(self) -> SliceDifference:
+        """All differences; their voxels are flat indices into the box."""
+        found = [(k - self.box[0].start, self._differences[k]) for k in sorted(self._differences)]
+        plane = self._codes.shape[1] * self._codes.shape[2]
+        voxels = [n * plane + one.voxels for n, one in found]
+        others = ([getattr(one, name) for _, one in found] for name in ("parts", "automatic", "codes"))
+        both = zip((voxels, *others), NO_DIFFERENCE.fields, strict=True)
+        return SliceDifference(*(np.concatenate([nothing, *arrays]) for arrays, nothing in both))
+
+    def _in_box(self, found: SliceDifference) -> tuple[NDArray[np.int64], ...]:
+        """(K, J, I) indices of gathered voxels into the box."""
+        _, height, width = self._codes.shape
+        rest, i = np.divmod(found.voxels, max(width, 1))
+        return (*np.divmod(rest, max(height, 1)), i)
+
+    def _with_lobes_of_added_lung(self, found: SliceDifference) -> NDArray[np.uint8]:
+        """Codes of gathered voxels with the nearest lobe where added lung lies in none of its side."""
+        now = self._kept[found.codes]
+        sides = sides_of(now)
+        orphans = (sides > 0) & (sides != sides_of(found.automatic)) & (SIDES_OF_LOBES[lobes_of(now)] != sides)
+        if orphans.any():
+            voxels = tuple(n[orphans] for n in self._in_box(found))
+            lobes = nearest_lobes(self._codes, voxels, sides[orphans])
+            now[orphans] = combine(sides[orphans], lobes, opacities_of(now[orphans]))
+        return now
+
+    def _patched(self, found: SliceDifference, now: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Codes of the box and their table with ``now`` at the gathered voxels."""
+        other = now != found.codes
+        if not other.any():
+            return self._codes, self._table
+        codes = self._codes.copy()
+        codes.ravel()[found.voxels[other]] = now[other]
+        slices = found.voxels[other] // (codes.shape[1] * codes.shape[2]) + self.box[0].start
+        gained, lost = (
+            np.bincount(slices * CODES + which[other], minlength=self._table.size).reshape(self._table.shape)
+            for which in (now, found.codes)
+        )
+        return codes, self._table + gained - lost
 
     def _grow(self, box: Box) -> None:
         """Make room for ``box``."""
@@ -192,47 +336,8 @@ class EditedMasks:
             setattr(self, name, grown)
         self.box = box
         self._states.clear()
-
-    def _follow_slice(self, n: int, now: NDArray[np.uint16]) -> None:
-        """One slice of the box; one that has been in this state before means again what it meant then (undo)."""
-        states = self._states.setdefault(n, {})
-        _remember(states, self._parts[n], self._codes[n])
-        known = states.get(_digest(now))
-        if known is not None:
-            self._codes[n] = np.frombuffer(zlib.decompress(known), dtype=np.uint8).reshape(now.shape)
-        elif np.array_equal(now, parts_of(self._automatic[n])):
-            self._codes[n] = self._automatic[n]
-        else:
-            here = now != self._parts[n]
-            self._codes[n][here] = follow_edit(self._codes[n][here], self._parts[n][here], now[here])
-        self._parts[n] = now
-
-    def _count(self, slices: range | list[int]) -> None:
-        for n in slices:
-            self._table[self.box[0].start + n] = tally(self._codes[n : n + 1])[0]
-
-    def _tallied(self, codes: NDArray[np.uint8]) -> NDArray[np.int64]:
-        table = np.zeros_like(self._table)
-        table[self.box[0]] = tally(codes)
-        return table
-
-    def _slice_difference(self, n: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-        plain = codes_of(self._parts[n])
-        here = (plain != self._automatic[n]) | (plain != self._codes[n])
-        rows, columns = np.nonzero(here)
-        k, j, i = (part.start for part in self.box)
-        flat = ((k + n) * self.shape[1] + j + rows) * self.shape[2] + i + columns
-        return flat, self._parts[n][here], self._automatic[n][here], self._codes[n][here]
+        for k in list(self._differences):
+            self._find_difference(k, np.ones(self._codes.shape[1:], dtype=bool))
 
 
-_NOTHING = tuple(np.zeros(0, kind) for kind in (np.int64, np.uint16, np.uint8, np.uint8))
-
-
-def _remember(states: dict[bytes, bytes], parts: NDArray[np.uint16], codes: NDArray[np.uint8]) -> None:
-    states[_digest(parts)] = zlib.compress(codes.tobytes(), 1)
-    while len(states) > REMEMBERED_STATES:
-        del states[next(iter(states))]
-
-
-def _digest(parts: NDArray[np.uint16]) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(parts), digest_size=16).digest()
+_EVERY_CODE = np.arange(CODES, dtype=np.uint8)

@@ -40,6 +40,7 @@ class Part(IntFlag):
     CONSOLIDATION = 256
 
 
+NO_PART = Part(0)
 LUNG_PARTS = Part.RIGHT_LUNG | Part.LEFT_LUNG
 LOBE_PARTS = Part.RUL | Part.RML | Part.RLL | Part.LUL | Part.LLL
 OPACITY_PARTS = Part.GROUND_GLASS | Part.CONSOLIDATION
@@ -112,22 +113,24 @@ def parts_of(codes: NDArray[np.uint8]) -> NDArray[np.uint16]:
     return _PARTS_OF_CODE[codes]
 
 
-def follow_edit(codes: NDArray[np.uint8], before: NDArray[np.uint16], now: NDArray[np.uint16]) -> NDArray[np.uint8]:
+def follow_edit(
+    codes: NDArray[np.uint8], before: NDArray[np.uint16], now: NDArray[np.uint16], brush: Part = NO_PART
+) -> NDArray[np.uint8]:
     """Codes after an edit of the segments.
 
     Of several lobes, lungs or opacities the one that was painted last counts. A lung or a lobe that vanishes where
-    a segment of another kind appears was taken away by the brush, not by the person: it stays. One that vanishes alone
-    was erased; where several segments appear at once, no brush was at work. A lobe stays only in its own lung. An
-    opacity that vanishes is gone in any case, as can be seen.
+    a segment of another kind was painted was taken away by the brush, not by the person: it stays. One that vanishes
+    alone was erased; where several segments appear at once, no brush was at work. A lobe stays only in its own lung.
+    An opacity that vanishes is gone in any case, as can be seen.
 
     Parameters
     ----------
     codes : before the edit, any shape.
     before, now : bits of :class:`Part` before and after it, of the same shape.
+    brush : the only part that appeared anywhere: where it lies now, it may have been painted over itself.
     """
-    gained, changed = now & ~before, before ^ now
-    own_code = _PARTS_OF_CODE[codes]
-    painted = np.where(gained & (gained - np.uint16(1)), np.uint16(0), gained & ~own_code)
+    gained, changed, own_code = now & ~before, before ^ now, _PARTS_OF_CODE[codes]
+    painted = _painted(gained, before, now, own_code) | (now & np.uint16(brush))
     result = np.zeros_like(codes)
     for parts, mask in _GROUPS:
         own = np.uint16(parts)
@@ -140,6 +143,23 @@ def follow_edit(codes: NDArray[np.uint8], before: NDArray[np.uint16], now: NDArr
     stray &= SIDES_OF_LOBES[lobes_of(result)] != sides_of(result)
     result[stray] &= np.uint8(~LOBE_MASK & 0xFF)
     return result
+
+
+def _painted(
+    gained: NDArray[np.uint16], before: NDArray[np.uint16], now: NDArray[np.uint16], own_code: NDArray[np.uint16]
+) -> NDArray[np.uint16]:
+    """Parts that a brush has certainly painted: the only one that appears, or that is left of several.
+
+    What comes back to where it had stayed (undo) was not painted.
+    """
+    lost = before & ~now
+    left = (gained == 0) & _is_one(now) & (lost != 0) & ~_is_one(lost)
+    return np.where(left, now, np.where(_is_one(gained), gained & ~own_code, np.uint16(0)))
+
+
+def _is_one(parts: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Whether there is exactly one part."""
+    return (parts != 0) & ((parts & (parts - np.uint16(1))) == 0)
 
 
 def _first_not_empty(*choices: NDArray[np.uint16]) -> NDArray[np.uint16]:

@@ -17,13 +17,13 @@ from CovidSeverityLib.preprocessing.grid import bounding_box
 from CovidSeverityLib.results import LobeScore, Severity, SliceRow, Totals
 from CovidSeverityLib.types import Geometry, Lobe, Opacity, Side
 
-from .parts import CODES, SIDE_MASK, SIDES_OF_LOBES, combine, lobes_of, opacities_of, sides_of
+from .parts import CODES, SIDES_OF_LOBES, combine, lobes_of, opacities_of, sides_of
 from .published_score import SliceScoreConfig, published_score
 from .quantification import SPILL_PERCENT, Counts, lobe_scores, rows_of_slices, spilled_lobes
 
-NEAREST_VOXELS = 1_000_000
-"""The nearest lobe of added lung is looked for among at most about so many voxels of a side: every third along each
-axis of a 0.7 mm CT, which is finer than a lobe's border is known."""
+NEAREST_VOXELS = 2_000_000
+"""The nearest lobe of added lung is looked for among at most so many voxels: every third along each axis of a 0.7 mm
+CT, which is finer than a lobe's border is known."""
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
@@ -167,30 +167,27 @@ def rescore_tally(
     )
 
 
-def with_lobes_of_added_lung(codes: NDArray[np.uint8], automatic: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """``codes``, or a copy in which lung that was added without a lobe belongs to the nearest lobe of its side.
-
-    Where a lobe was erased, lung belongs to none until one is painted.
+def nearest_lobes(
+    codes: NDArray[np.uint8], voxels: tuple[NDArray[np.intp], ...], sides: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """(N,) labels of the lobes that lie nearest to voxels of a side; 0 where that side has none.
 
     Parameters
     ----------
-    codes, automatic : (K, J, I) codes after and before the corrections.
+    codes : (K, J, I) codes: lobes are looked for in them, among every n-th voxel of large arrays.
+    voxels : three (N,) arrays of indices along K, J and I.
+    sides : (N,) uint8 labels of :class:`Side`; lobes of the other side are not looked at.
     """
-    added = (codes ^ automatic) & np.uint8(SIDE_MASK) != 0
-    added &= codes & np.uint8(SIDE_MASK) != 0
-    if not added.any():
-        return codes
-    sides, lobes = sides_of(codes), lobes_of(codes)
-    named = np.where((SIDES_OF_LOBES[lobes] == sides) & (sides > 0), lobes, np.uint8(0))
-    orphans = added & (named == 0)
-    result = codes.copy()
-    for side in Side:
-        own, known = orphans & (sides == side), (named > 0) & (sides == side)
-        if own.any() and known.any():
-            box = bounding_box(own | known)
-            nearest = _nearest_label(np.where(known[box], named[box], np.uint8(0)))
-            here = own[box]
-            result[box][here] = combine(sides[box][here], nearest[here], opacities_of(codes[box][here]))
+    result = np.zeros(len(sides), dtype=np.uint8)
+    step = max(1, ceil((codes.size / NEAREST_VOXELS) ** (1 / 3)))
+    coarse = codes[::step, ::step, ::step]
+    lobes, named = lobes_of(coarse), SIDES_OF_LOBES[lobes_of(coarse)] == sides_of(coarse)
+    for side in np.unique(sides):
+        own = named & (sides_of(coarse) == side)
+        here = sides == side
+        if side and own.any():
+            wanted = tuple(np.minimum(n[here] // step, size - 1) for n, size in zip(voxels, coarse.shape, strict=True))
+            result[here] = _nearest_label(np.where(own, lobes, np.uint8(0)), wanted)
     return result
 
 
@@ -214,14 +211,12 @@ def _spilled(counts: Counts, codes: NDArray[np.uint8]) -> frozenset[Lobe]:
     return spilled_lobes(opacities_of(codes) > 0, lobes_of(codes))
 
 
-def _nearest_label(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The nearest label of every voxel, looked for among every n-th voxel of large arrays; some label is not 0."""
-    step = ceil((labels.size / NEAREST_VOXELS) ** (1 / 3))
-    coarse = labels[::step, ::step, ::step]
-    if not coarse.any():
-        step, coarse = 1, labels
-    where = ndimage.distance_transform_edt(coarse == 0, return_distances=False, return_indices=True)
-    nearest = coarse[tuple(where)]
-    for axis, length in enumerate(labels.shape):
-        nearest = np.repeat(nearest, step, axis=axis).take(np.arange(length), axis=axis)
-    return nearest
+def _nearest_label(labels: NDArray[np.uint8], voxels: tuple[NDArray[np.intp], ...]) -> NDArray[np.uint8]:
+    """The label nearest to every voxel; some label is not 0."""
+    wanted = labels > 0
+    wanted[voxels] = True
+    box = bounding_box(wanted)
+    part = labels[box]
+    where = ndimage.distance_transform_edt(part == 0, return_distances=False, return_indices=True)
+    here = tuple(n - cut.start for n, cut in zip(voxels, box, strict=True))
+    return part[tuple(axis[here] for axis in where)]

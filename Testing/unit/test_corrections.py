@@ -110,6 +110,38 @@ def test_painted_opacity_is_counted_in_its_slices_and_its_lobe(analysis, segment
     assert (found.lobes, found.opacity_outside_voxels) == (frozenset(), 0)
 
 
+@pytest.mark.parametrize("taken", [EVERY_PART, LOBE_PARTS], ids=["all overwritten", "visible ones overwritten"])
+def test_stroke_that_runs_over_old_opacity_leaves_lung_and_lobe_there(analysis, segments, taken):
+    old = (analysis.lobes == Lobe.RLL) & (analysis.infection == Opacity.GROUND_GLASS)
+    stroke = analysis.lobes == Lobe.RLL
+    assert 0 < np.count_nonzero(old) < np.count_nonzero(stroke)
+    segments.edit(stroke, add=Part.GROUND_GLASS, take=taken & ~Part.GROUND_GLASS)
+    full = segments.full()
+    assert (sides_of(full)[stroke] == Side.RIGHT).all()
+    assert (lobes_of(full)[stroke] == Lobe.RLL).all()
+    assert (opacities_of(full)[old] == Opacity.GROUND_GLASS).all()
+    assert segments.masks.masks().opacity_outside_voxels == 0
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied by hand"])
+def test_lung_that_is_gone_is_gone_where_it_was_overwritten_too(analysis, segments, spot, how):
+    """Otherwise the overwritten rest would be all of a lung, and all of it infected."""
+    segments.overwrite(spot, Part.GROUND_GLASS)
+    right = analysis.lungs == Side.RIGHT
+    before = segments.parts.copy()
+    segments.edit(right, take=Part.RIGHT_LUNG)
+    if how == "emptied by hand":
+        segments.edit(spot, take=Part.GROUND_GLASS)
+        before[spot] = 0
+    assert not (sides_of(segments.full()) == Side.RIGHT).any()
+    assert segments.masks.slices_of_changed_lungs == np.flatnonzero(right.any(axis=(1, 2))).tolist()
+    found = segments.masks.masks()
+    np.testing.assert_array_equal(found.table[:, 1:], tally(segments.full())[:, 1:])
+    segments.parts[...] = before
+    segments.follow()
+    assert (sides_of(segments.full()) == analysis.lungs).all()
+
+
 def test_opacity_painted_and_erased_leaves_the_automatic_masks(segments, spot):
     segments.overwrite(spot, Part.GROUND_GLASS)
     assert segments.edit(spot, take=Part.GROUND_GLASS)

@@ -47,7 +47,8 @@ def test_code_holds_every_combination_of_labels():
 
 
 def test_every_part_is_one_label():
-    assert [*LUNG_PARTS, *LOBE_PARTS, *OPACITY_PARTS] == list(Part)
+    groups = (LUNG_PARTS, LOBE_PARTS, OPACITY_PARTS)
+    assert [sum(bool(part & group) for group in groups) for part in Part] == [1] * 9
     assert [after(Part.RIGHT_LUNG)[0], after(Part.LEFT_LUNG)[0]] == list(Side)
     assert [after(Part[lobe.name])[1] for lobe in Lobe] == list(Lobe)
     assert [after(Part.GROUND_GLASS)[2], after(Part.CONSOLIDATION)[2]] == list(Opacity)
@@ -108,6 +109,20 @@ def test_last_painted_lobe_stays_when_another_segment_of_the_voxel_is_edited():
     both = LUNG_AND_LOBE | Part.RLL
     assert after(LUNG_AND_LOBE, both, both | Part.GROUND_GLASS)[1] == Lobe.RLL
     assert after(LUNG_AND_LOBE, both, both & ~Part.RIGHT_LUNG) == (0, Lobe.RLL, 0)
+
+
+def test_opacity_painted_over_itself_leaves_the_lung_and_lobe_that_it_takes_away():
+    """All other segments vanish at once: no eraser does that."""
+    assert after(LUNG_AND_LOBE | Part.GROUND_GLASS, Part.GROUND_GLASS) == (Side.RIGHT, Lobe.RUL, Opacity.GROUND_GLASS)
+
+
+def test_brush_known_from_elsewhere_leaves_what_it_takes_away_under_itself():
+    """Only one kind of segment is overwritten here (visible ones): alone that would be an eraser."""
+    before, now = LUNG_AND_LOBE | Part.GROUND_GLASS, Part.RIGHT_LUNG | Part.GROUND_GLASS
+    bits = [np.array([state], dtype=np.uint16) for state in (before, now)]
+    assert lobes_of(follow_edit(codes_of(bits[0]), *bits))[0] == 0
+    assert lobes_of(follow_edit(codes_of(bits[0]), *bits, Part.GROUND_GLASS))[0] == Lobe.RUL
+    assert lobes_of(follow_edit(codes_of(bits[0]), *bits, Part.CONSOLIDATION))[0] == 0
 
 
 def test_several_segments_that_appear_at_once_are_no_brush():

@@ -10,18 +10,17 @@ import pytest
 
 from CovidSeverityLib import AnalysisConfig, analyze
 from CovidSeverityLib.features.given_lobes import fit_to_lungs
-from CovidSeverityLib.features.parts import combine, lobes_of
+from CovidSeverityLib.features.parts import combine
 from CovidSeverityLib.features.quantification import well_aerated_voxels
 from CovidSeverityLib.features.regions import LobeSegmentation
 from CovidSeverityLib.features.rescoring import (
     NEAREST_VOXELS,
     ScoringRules,
+    nearest_lobes,
     rescore,
     rescore_tally,
     tally,
-    with_lobes_of_added_lung,
 )
-from CovidSeverityLib.preprocessing.grid import bounding_box
 from CovidSeverityLib.reporting.corrected import CORRECTED_KEYS, corrected_fields, corrected_rows, same_numbers
 from CovidSeverityLib.reporting.report import build_report
 from CovidSeverityLib.reporting.tables import SLICE_COLUMNS, write_slices
@@ -213,57 +212,42 @@ def test_numbers_are_the_same_in_other_words(coarse_analysis):
     assert not same_numbers(corrected_fields(rescored(coarse_analysis)), report)
 
 
-# Added lung
+# The nearest lobe
 
 
-def added_lung(analysis, cut):
-    """Codes of the masks, and of the same before the lung of ``cut`` was added."""
-    automatic = [np.where(cut, np.uint8(0), mask) for mask in (analysis.lungs, analysis.lobes, analysis.infection)]
-    codes = combine(analysis.lungs, automatic[1], analysis.infection)
-    return codes, combine(*automatic)
+def nearest(analysis, cut):
+    """Lobes of the lung voxels of ``cut`` by those of the rest, and their indices."""
+    lobes = np.where(cut, np.uint8(0), analysis.lobes)
+    voxels = np.nonzero(cut & (analysis.lungs > 0))
+    codes = combine(analysis.lungs, lobes, analysis.infection)
+    return nearest_lobes(codes, voxels, analysis.lungs[voxels]), voxels
 
 
-def test_added_lung_belongs_to_the_nearest_lobe_of_its_side(factory):
+def test_nearest_lobe_is_that_of_given_masks(factory):
     analysis = factory.make_analysis()
     cut = np.zeros(analysis.lungs.shape, bool)
     cut[:4] = True
-    codes, automatic = added_lung(analysis, cut)
-    assert (lobes_of(codes)[cut] == 0).all()
-    found = lobes_of(with_lobes_of_added_lung(codes, automatic))
-    fitted = fit_to_lungs(LobeSegmentation(lobes_of(codes), "cut", approximate=False), analysis.lungs).labels
-    assert np.mean(found == fitted) > 0.9995  # of equally near ones either may be taken
-    assert ((found > 0) == (analysis.lungs > 0)).all()
-    np.testing.assert_array_equal(found[~cut], analysis.lobes[~cut])
+    found, voxels = nearest(analysis, cut)
+    lobes = LobeSegmentation(np.where(cut, np.uint8(0), analysis.lobes), "cut", approximate=False)
+    fitted = fit_to_lungs(lobes, analysis.lungs).labels[voxels]
+    assert set(found.tolist()) == {Lobe.RLL, Lobe.LLL}
+    assert np.mean(found == fitted) > 0.98  # of equally near ones either may be taken
 
 
-def bounding_volume(mask):
-    return np.prod([part.stop - part.start for part in bounding_box(mask)])
-
-
-def test_added_lung_of_a_large_ct_is_searched_on_a_coarser_grid(coarse_analysis):
+def test_nearest_lobe_of_a_large_ct_is_searched_on_a_coarser_grid(coarse_analysis):
     fine = type("Masks", (), {})()
     for name in ("lungs", "lobes", "infection"):
-        setattr(fine, name, np.repeat(getattr(coarse_analysis, name), 8, axis=0))
+        setattr(fine, name, np.repeat(getattr(coarse_analysis, name), 3, axis=0))
+    assert fine.lungs.size > NEAREST_VOXELS
     cut = np.zeros(fine.lungs.shape, bool)
-    cut[: int(np.flatnonzero(fine.lungs.any(axis=(1, 2)))[0]) + 20] = True
-    assert cut.any()
-    assert bounding_volume(fine.lungs == Side.LEFT) > NEAREST_VOXELS
-    codes, automatic = added_lung(fine, cut)
-    found = lobes_of(with_lobes_of_added_lung(codes, automatic))
-    assert set(np.unique(found[cut & (fine.lungs == Side.LEFT)])) == {Lobe.LLL}
-    assert set(np.unique(found[cut & (fine.lungs == Side.RIGHT)])) == {Lobe.RLL}
+    cut[: int(np.flatnonzero(fine.lungs.any(axis=(1, 2)))[0]) + 6] = True
+    found, voxels = nearest(fine, cut)
+    assert set(found[fine.lungs[voxels] == Side.LEFT]) == {Lobe.LLL}
+    assert set(found[fine.lungs[voxels] == Side.RIGHT]) == {Lobe.RLL}
 
 
-def test_erased_lobe_stays_no_lobe(factory):
+def test_nearest_lobe_of_a_side_without_lobes_is_none(factory):
     analysis = factory.make_analysis()
-    automatic = combine(analysis.lungs, analysis.lobes, analysis.infection)
-    lobes = np.where(analysis.lobes == Lobe.RML, np.uint8(0), analysis.lobes)
-    codes = combine(analysis.lungs, lobes, analysis.infection)
-    assert with_lobes_of_added_lung(codes, automatic) is codes
-
-
-def test_added_lung_of_a_side_without_lobes_has_none(factory):
-    analysis = factory.make_analysis()
-    codes, automatic = added_lung(analysis, analysis.lungs == Side.LEFT)
-    found = lobes_of(with_lobes_of_added_lung(codes, automatic))
-    assert not found[analysis.lungs == Side.LEFT].any()
+    found, _ = nearest(analysis, analysis.lungs == Side.LEFT)
+    assert len(found) > 0
+    assert not found.any()

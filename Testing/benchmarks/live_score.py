@@ -1,0 +1,207 @@
+"""Seconds from an edit in the Segment Editor to the new score and tables, on a CT of 512 x 512 x 400 voxels.
+
+Run as ``python Testing/benchmarks/live_score.py [CORES]`` from the repository, with slicer-core installed; on two cores
+otherwise. Edits are made by Slicer's own Segment Editor logic. A benchmark, not a test: nothing is asserted.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+os.sched_setaffinity(0, list(os.sched_getaffinity(0))[: int(sys.argv[1]) if len(sys.argv) > 1 else 2])
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "Testing" / "slicer"), str(ROOT / "CovidSeverity")]
+
+import conftest
+import numpy as np
+import slicer
+import slicer.util
+from scipy import ndimage
+from vtk.util.numpy_support import vtk_to_numpy
+
+from CovidSeverityLib import Analysis, CtVolume, Geometry, Lobe, Side, analyze
+from CovidSeverityLib.features.quantification import (
+    count_voxels,
+    densitometry,
+    lobe_scores,
+    opacity_voxels,
+    side_voxels,
+    slice_rows,
+    spilled_lobes,
+)
+from CovidSeverityLib.phantom import make_phantom
+from CovidSeverityLib.reporting import write_results
+from CovidSeverityLib.segmentation.mixture import MixtureConfig
+
+COARSE_SHAPE, COARSE_MM, FACTOR = (100, 128, 128), (3.2, 2.8, 2.8), 4
+"""A synthetic chest is analysed on a coarse grid, and every voxel of it becomes 4 x 4 x 4."""
+
+
+def main() -> None:
+    analysis = fine(analyze(make_phantom(0, shape=COARSE_SHAPE, spacing_mm=COARSE_MM).volume))
+    lungs_ml = sum(analysis.side_ml(side) for side in Side)
+    print(f"{analysis.volume.hu.shape} voxels (K, J, I), lungs {lungs_ml:.0f} ml, CTSS {analysis.ctss}")
+    slicer.app = conftest.Application(slicer)
+    slicer.mrmlScene = slicer.app.scene
+    slicer.modules = conftest._register_logics(slicer, slicer.app)
+    from CovidSeveritySlicer.LiveScore import DELAY_MS, LiveScore
+
+    user = User(analysis)
+    before = memory_mb()
+    live = LiveScore(lambda interval_ms, callback, singleShot=False: Expired())  # noqa: N803
+    taken = seconds(lambda: live.follow(user.result))
+    print(f"to begin {taken:.2f} s, memory {before} MB before and {memory_mb()} MB after")
+    slowest = 0.0
+    for name in user.edits():
+        taken = seconds(live.update)
+        slowest = max(slowest, taken)
+        score = "automatic" if live.corrected is None else f"CTSS {live.corrected.ctss}"
+        print(f"  {name:<58} {taken:5.2f} s  {score}")
+    print(f"slowest {slowest:.2f} s, with the delay {slowest + DELAY_MS / 1000:.2f} s; memory {memory_mb()} MB", end="")
+    print(f", peak of all {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
+
+
+class Expired:
+    """A timer that nobody waits for."""
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+
+class User:
+    """A result in the scene and the hands on it."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        from CovidSeveritySlicer.SceneBridge import importResult
+
+        self.analysis = analysis
+        geometry = analysis.volume.stored_geometry
+        matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) @ geometry.ijk_to_lps
+        volume = slicer.util.addVolumeFromArray(analysis.volume.hu, ijkToRAS=matrix)
+        with tempfile.TemporaryDirectory() as folder:
+            write_results(analysis, Path(folder))
+            self.result = importResult(Path(folder), volume)
+        self.editor = slicer.vtkSlicerSegmentEditorLogic()
+        self.editor.SetMRMLScene(slicer.mrmlScene)
+        self.editor.SetMRMLApplicationLogic(slicer.app.logic)
+        self.editor.SetSegmentEditorNode(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode"))
+        self.editor.SetSegmentationNode(self.result.segmentationNode)
+        history = slicer.vtkSegmentationHistory()
+        history.SetSegmentation(self.result.segmentationNode.GetSegmentation())
+        self.editor.SetSegmentationHistory(history)
+
+    def edits(self) -> Iterator[str]:
+        """Make one edit after the other, by its name; all segments are overwritten, as Slicer does by default."""
+        lobes, lungs, infection = self.analysis.lobes, self.analysis.lungs, self.analysis.infection
+        yield from self.edit("a brush of 30 mm, ground glass", "ground_glass_opacity", ball(lobes == Lobe.LUL, 15))
+        yield from self.edit("a spot of 6 mm in a lobe without others", "consolidation", ball(lobes == Lobe.RML, 3))
+        yield from self.edit("a whole lobe, ground glass", "ground_glass_opacity", lobes == Lobe.RLL)
+        yield from self.edit("scattered through both lungs, ground glass", "ground_glass_opacity", scattered(lungs))
+        yield from self.edit("all opacity erased", "ground_glass_opacity", infection > 0, erase=True)
+        yield from self.edit("a lobe's border moved by 6 mm", "RUL", border(lobes))
+        base = (lungs == Side.RIGHT) & (np.arange(len(lungs)) < lowest(lungs) + 40)[:, None, None]
+        yield from self.edit("the base of a lung erased", "right_lung", base, erase=True)
+        added = grown(lungs == Side.RIGHT) & (lungs == 0)
+        yield from self.edit("a lung made larger by 3 mm, everywhere", "right_lung", added)
+
+    def edit(self, name: str, segment: str, where: np.ndarray, erase: bool = False) -> Iterator[str]:
+        """An edit, and then its undoing."""
+        self.editor.SetCurrentSegmentID(segment)
+        self.editor.ResetModifierLabelmapToDefault()
+        brush = self.editor.GetModifierLabelmap()
+        vtk_to_numpy(brush.GetPointData().GetScalars()).reshape(brush.GetDimensions()[::-1])[...] = where
+        brush.Modified()
+        self.editor.SaveStateForUndo()
+        mode = self.editor.ModificationModeRemove if erase else self.editor.ModificationModeAdd
+        self.editor.ModifySegmentByLabelmap(self.result.segmentationNode, segment, brush, mode, False, False)
+        yield name
+        self.editor.Undo()
+        yield "  undone"
+
+
+def fine(coarse: Analysis) -> Analysis:
+    """The same chest with 4 x 4 x 4 voxels for each, counted anew."""
+    hu, lungs, lobes, infection = (
+        enlarged(array) for array in (coarse.volume.hu, coarse.lungs, coarse.lobes, coarse.infection)
+    )
+    old = coarse.volume.geometry
+    spacing = tuple(mm / FACTOR for mm in old.spacing_mm)
+    geometry = Geometry(hu.shape[::-1], spacing, old.origin_mm, old.direction)
+    volume = CtVolume(hu, geometry, geometry, name="chest")
+    counts = count_voxels(lungs, lobes, infection > 0)
+    scores = lobe_scores(counts, geometry.voxel_ml, spilled=spilled_lobes(infection > 0, lobes))
+    return replace(
+        coarse,
+        volume=volume,
+        lungs=lungs,
+        lobes=lobes,
+        infection=infection,
+        side_voxels=side_voxels(lungs),
+        opacity_voxels=opacity_voxels(infection, lungs),
+        lobe_scores=scores,
+        slices=slice_rows(counts, volume),
+        densitometry=densitometry(hu, lungs, MixtureConfig()),
+    )
+
+
+def enlarged(array: np.ndarray) -> np.ndarray:
+    for axis in range(3):
+        array = np.repeat(array, FACTOR, axis=axis)
+    return array
+
+
+def ball(mask: np.ndarray, radius_mm: float) -> np.ndarray:
+    """Around the middle of a mask, cut to it."""
+    middle = np.argwhere(mask)[np.count_nonzero(mask) // 2]
+    spacing = np.array(COARSE_MM) / FACTOR
+    axes = np.ogrid[tuple(slice(0, n) for n in mask.shape)]
+    squares = (((n - m) * mm) ** 2 for n, m, mm in zip(axes, middle, spacing, strict=True))
+    return (sum(squares) < radius_mm**2) & mask
+
+
+def scattered(lungs: np.ndarray) -> np.ndarray:
+    """About a twentieth of the lungs in thousands of spots, in every slice."""
+    coarse = np.random.default_rng(0).random(COARSE_SHAPE) < 0.05
+    return enlarged(coarse) & (lungs > 0)
+
+
+def border(lobes: np.ndarray) -> np.ndarray:
+    """What of the right lower lobe lies within 6 mm above or below the upper."""
+    upper = lobes == Lobe.RUL
+    return ndimage.binary_dilation(upper, np.ones((3, 1, 1), bool), iterations=8) & (lobes == Lobe.RLL)
+
+
+def grown(mask: np.ndarray) -> np.ndarray:
+    for _ in range(4):
+        for axis in range(3):
+            mask = mask | np.roll(mask, 1, axis) | np.roll(mask, -1, axis)
+    return mask
+
+
+def lowest(lungs: np.ndarray) -> int:
+    return int(np.flatnonzero(lungs.any(axis=(1, 2)))[0])
+
+
+def seconds(function: object) -> float:
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
+
+
+def memory_mb() -> int:
+    """Resident now, as Linux tells it."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 2**20
+
+
+if __name__ == "__main__":
+    main()
