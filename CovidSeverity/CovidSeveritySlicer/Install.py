@@ -50,7 +50,7 @@ def missingPackages(classifier: bool = False) -> tuple[str, ...]:
     ----------
     classifier : also those of a classifier.
     """
-    importlib.invalidate_caches()  # another process may have installed some
+    importlib.invalidate_caches()  # pip ran in another process, perhaps within one tick of the folder's clock
     return tuple(str(wanted) for wanted in _requirements(classifier) if not _isMet(wanted))
 
 

@@ -219,7 +219,9 @@ class Job:
             self._tree.kill()
             self._output.abandon()
             atexit.unregister(self._tree.kill)
-        self.finished.emit(outcome)
+        # PythonQt keeps a timer and what it calls, this job, for ever: whoever listened must not be kept with them.
+        finished, self.progressed, self.finished = self.finished, Signal(), Signal()
+        finished.emit(outcome)
 
     def _endAtOnce(self) -> None:
         if self._outcome is not None:

@@ -23,8 +23,8 @@ LAUNCHER_CRASH = "exit abnormally - Report the problem"
 INTERPRETER_CRASH = ("Fatal Python error", "Windows fatal exception")
 """Python's fault handler says this of a crash. Against SIGKILL it can do nothing."""
 
-NO_MEMORY = ("not enough memory", "MemoryError", "std::bad_alloc", "Failed to allocate memory", "Unable to allocate")
-"""What the library, Python, C++, ITK and NumPy say where memory runs out."""
+NO_MEMORY = ("not enough memory", "MemoryError", "std::bad_alloc", "Failed to allocate memory")
+"""What the library, Python, C++ and ITK say where memory runs out."""
 
 NO_MEMORY_CODES = (0xC0000017, 0xC000012D)
 """Windows: STATUS_NO_MEMORY and STATUS_COMMITMENT_LIMIT."""

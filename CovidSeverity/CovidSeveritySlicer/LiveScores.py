@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
-from .LiveScore import LiveScore
+from .LiveScore import Corrected, LiveScore
 from .Result import AnalysisResult
 from .SceneBridge import resultOf
 from .Signal import Signal
@@ -18,13 +20,14 @@ class LiveScores:
 
     Signals
     -------
-    changed(segmentationNode) : a result was corrected, or is automatic again.
+    changed(segmentationNode) : a result was corrected, is automatic again, or cannot be scored as it is.
     """
 
     def __init__(self, timerFactory: TimerFactory = qtTimer) -> None:
         self.changed = Signal()
         self._timerFactory = timerFactory
         self._scores: dict[str, LiveScore] = {}
+        self._problems: dict[str, str] = {}
         self._observations: list[tuple[Any, int]] = []
 
     def followScene(self) -> None:
@@ -43,12 +46,13 @@ class LiveScores:
         nodeID = result.segmentationNode.GetID()
         self._forget(nodeID)
         score = LiveScore(self._timerFactory)
-        score.changed.connect(lambda _corrected: self.changed.emit(result.segmentationNode))
+        score.changed.connect(lambda _corrected: self._tell(result, ""))
+        score.failed.connect(lambda message: self._tell(result, message))
         self._scores[nodeID] = score
         score.follow(result)
 
-    def corrected(self, segmentationNode: Any) -> Any:
-        """The corrected numbers of a result, a :class:`~.LiveScore.Corrected`; None where nothing was corrected.
+    def corrected(self, segmentationNode: Any) -> Corrected | None:
+        """The corrected numbers of a result; None where nothing was corrected.
 
         Parameters
         ----------
@@ -56,6 +60,18 @@ class LiveScores:
         """
         score = self._scores.get(segmentationNode.GetID())
         return None if score is None else score.corrected
+
+    def warnings(self, segmentationNode: Any) -> tuple[str, ...]:
+        """What a reader of the corrected numbers has to know.
+
+        Parameters
+        ----------
+        segmentationNode : vtkMRMLSegmentationNode of the result.
+        """
+        problem, corrected = self._problems.get(segmentationNode.GetID()), self.corrected(segmentationNode)
+        if problem:
+            return (_("These are the automatic numbers, not those of the segmentation as it is now. ") + problem,)
+        return () if corrected is None else tuple(_warningsOf(corrected))
 
     def stop(self) -> None:
         """Follow nothing any more."""
@@ -74,7 +90,21 @@ class LiveScores:
         for nodeID in tuple(self._scores):
             self._forget(nodeID)
 
+    def _tell(self, result: AnalysisResult, problem: str) -> None:
+        self._problems[result.segmentationNode.GetID()] = problem
+        self.changed.emit(result.segmentationNode)
+
     def _forget(self, nodeID: str) -> None:
+        self._problems.pop(nodeID, None)
         score = self._scores.pop(nodeID, None)
         if score is not None:
             score.stop()
+
+
+def _warningsOf(corrected: Corrected) -> Iterator[str]:
+    if corrected.opacityOutsideLungsMl > 0:
+        text = _("{volume} ml of opacity lie outside the lungs since the corrections; they are not counted.")
+        yield text.format(volume=f"{corrected.opacityOutsideLungsMl:.1f}")
+    if corrected.lungWithoutLobeMl > 0:
+        text = _("{volume} ml of lung are in no lobe since the corrections; no lobe's score counts them.")
+        yield text.format(volume=f"{corrected.lungWithoutLobeMl:.1f}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -22,13 +22,14 @@ EDITED_COLOUR, WARNING_COLOUR, EMPTY_BAR_COLOUR = "#B36B00", "#C4320A", "#B4B4B4
 Report = Mapping[str, Any]
 
 
-def cardHtml(report: Report, corrected: Report | None = None) -> str:
+def cardHtml(report: Report, corrected: Report | None = None, warnings: Sequence[str] = ()) -> str:
     """Score with its range, severity, a bar for every lobe, diagnosis and notes.
 
     Parameters
     ----------
     report : content of ``report.json``, as the analysis gave it.
-    corrected : the same fields after corrections by hand; the automatic values then stand beside.
+    corrected : its fields that corrections by hand change; the automatic values then stand beside.
+    warnings : that follow from corrections.
     """
     shown = report if corrected is None else corrected
     return "".join(
@@ -37,7 +38,7 @@ def cardHtml(report: Report, corrected: Report | None = None) -> str:
             *_bars(shown, None if corrected is None else report),
             *_volumes(shown, None if corrected is None else report),
             *_diagnosis(report),
-            *_notes(report, corrected),
+            *_notes(report, warnings),
             f"<p><small>{escape(_('Research use only; not for diagnosis or treatment decisions.'))}</small></p>",
         )
     )
@@ -136,10 +137,9 @@ def _openReason(reason: str) -> str:
     return reason
 
 
-def _notes(report: Report, corrected: Report | None) -> Iterator[str]:
+def _notes(report: Report, added: Sequence[str]) -> Iterator[str]:
     warnings = [note["message"] for note in report["quality"] if note["severity"] == "warning"]
     notes = [note["message"] for note in report["quality"] if note["severity"] != "warning"]
-    added = [] if corrected is None else [note["message"] for note in corrected.get("quality", ())]
     for message in (*added, *warnings):
         yield f'<p><span style="color: {WARNING_COLOUR}"><b>{escape(_("Warning:"))}</b></span> {escape(message)}</p>'
     for message in notes:

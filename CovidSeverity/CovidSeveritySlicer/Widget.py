@@ -46,6 +46,7 @@ class Panel(VTKObservationMixin):
         self.result: AnalysisResult | None = None
         self._views = ResultViews(ui, logic)
         self._parameters: Any = None
+        self._parameterNode: Any = None  # while Python knows it, its garbage collector spares the node's observers
         self._guiTag: Any = None
         self._shownVolumeID: str | None = None
         self._classifiers: list[str] = []
@@ -100,6 +101,7 @@ class Panel(VTKObservationMixin):
             self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
         self._parameters = parameters
         if parameters is not None:
+            self._parameterNode = parameters.parameterNode
             self._guiTag = parameters.connectParametersToGui(_boundWidgets(self.ui))
             self._shownVolumeID = _idOf(parameters.inputVolume)
             self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
@@ -220,8 +222,10 @@ class Panel(VTKObservationMixin):
         if self.result is None:
             self.ui.cardLabel.text = ""
             return
-        corrected = self.logic.liveScores.corrected(self.result.segmentationNode)
-        self.ui.cardLabel.text = cardHtml(self.result.report, None if corrected is None else corrected.fields)
+        scores, node = self.logic.liveScores, self.result.segmentationNode
+        corrected = scores.corrected(node)
+        fields = None if corrected is None else corrected.fields
+        self.ui.cardLabel.text = cardHtml(self.result.report, fields, scores.warnings(node))
 
     def _showMasks(self, segmentationNode: Any) -> None:
         label = self.ui.maskStatusLabel

@@ -28,7 +28,7 @@ from CovidSeveritySlicer.ChildOutput import LINE_BYTES, BoundedLog, Line, Stream
         '{"stage": "lungs", "done": 1, "total": ' + "9" * 5000 + "}",
         '{"stage": "lungs", "done": 1, "total": 2',
         '{"stage": ' * 700,
-        "[" * 8000,
+        '{"stage": ' + "[" * 8000,
         "{\udcff}",
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,8 +67,12 @@ def test_the_interpreter_is_that_of_the_application(monkeypatch, tmp_path, slice
     launcher.chmod(0o755)
     monkeypatch.setattr(slicer.app, "slicerHome", str(tmp_path), raising=False)
     assert pythonCommand() == [str(launcher)]
-    monkeypatch.setenv("PATH", str(launcher.parent), prepend=os.pathsep)
-    assert pythonCommand() == [str(launcher)]
+    first = tmp_path / "first" / "PythonSlicer"  # as Slicer itself looks for it: on the path before anywhere else
+    first.parent.mkdir()
+    shutil.copy(launcher, first)
+    monkeypatch.setenv("PATH", str(first.parent), prepend=os.pathsep)
+    assert pythonCommand() == [str(first)]
+    first.unlink()
     launcher.unlink()
     with pytest.raises(FileNotFoundError, match=r"PythonSlicer was found neither on the path nor in .*"):
         pythonCommand()
@@ -108,6 +113,7 @@ def test_the_child_sees_the_library_and_slicers_variables_but_no_debugging_ones(
         "MPLBACKEND": "module://nowhere",
         "PYTHONIOENCODING": "ascii",
     }
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     job = Job([sys.executable, "-c", SURROUNDINGS], childEnvironment(), folder=libraryRoot(), timerFactory=NoTimer)
@@ -118,7 +124,7 @@ def test_the_child_sees_the_library_and_slicers_variables_but_no_debugging_ones(
     assert (utf8_mode, encoding) == (1, "utf-8")
     assert seen["PYTHONPATH"].split(os.pathsep) == [str(REPOSITORY), "/slicer/qt-scripted-modules"]
     assert (seen["SSL_CERT_FILE"], seen["COVID_SEVERITY_MODELS"]) == ("/slicer/Slicer.crt", "/models")
-    assert seen["MPLBACKEND"] == "Agg"
+    assert (seen["MPLBACKEND"], seen["PYTHONUNBUFFERED"]) == ("Agg", "1")
     assert not {"PYTHONINSPECT", "PYTHONWARNINGS", "PYTHONSAFEPATH"} & set(seen)
     assert os.environ["PYTHONINSPECT"] == "1"
 

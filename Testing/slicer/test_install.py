@@ -342,7 +342,7 @@ def test_the_printed_command_installs_from_the_folder_and_keeps_numpy(monkeypatc
         make_wheel(tmp_path / OfflineInstall.WHEEL_FOLDER, "numpy", version)
     monkeypatch.setattr(OfflineInstall.metadata, "version", lambda name: "2.4.6")
     words = shlex.split(OfflineInstall.wheelFolderCommand([f"{WANTED}>=1.4"]))
-    assert words[:4] == [sys.executable, "-m", "pip", "install"]
+    assert words[:5] == [sys.executable, "-m", "pip", "install", "--no-index"]
 
     def pip(*arguments):
         command = [sys.executable, "-m", "pip", "--python", str(python), *arguments]

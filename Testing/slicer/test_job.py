@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import signal
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -195,16 +198,25 @@ def test_a_flood_of_lines_keeps_its_first_and_its_last(make_job):
     assert time.monotonic() - began < 8
 
 
-def test_no_look_at_a_flood_takes_long(make_job):
+def test_a_look_takes_of_a_flood_what_its_time_allows_and_always_something(make_job, monkeypatch):
+    monkeypatch.setattr(jobs, "DRAIN_S", 0.0)
     job = make_job('while True: print(\'{"stage": "lungs", "done": 1, "total": 2}\')')
     job.start()
-    wait_for(lambda: job.poll() or len(job.steps) > 2000)
-    looks = []
+    wait_for(lambda: job.poll() or job.steps)
+    seen = len(job.steps)
+    time.sleep(0.2)
     for _ in range(20):
-        began = time.perf_counter()
         job.poll()
-        looks.append(time.perf_counter() - began)
-    assert sorted(looks)[10] < 0.05
+    assert len(job.steps) == seen + 20
+
+
+def test_a_flood_that_nobody_takes_makes_the_child_wait(make_job):
+    job = make_job("while True: print('x' * 5000)")
+    job.start()
+    time.sleep(0.6)
+    assert job._output._lines.qsize() == ChildOutput.WAITING_LINES
+    job.cancel()
+    assert job.wait().status is JobStatus.CANCELLED
 
 
 def test_the_timer_alone_brings_the_end(make_job, clock):
@@ -239,6 +251,24 @@ def test_exit_status_2_without_a_sentence_is_no_refusal(make_job):
     outcome = run(make_job("import sys; sys.exit(2)"))
     assert outcome.status is JobStatus.CRASHED
     assert "exit status 2" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("code", "errors", "status"),
+    [
+        (-6, ["terminate called after throwing an instance of 'std::bad_alloc'"], JobStatus.OUT_OF_MEMORY),
+        (0xC0000017, [], JobStatus.OUT_OF_MEMORY),
+        (0xC0000005, ["Windows fatal exception: access violation"], JobStatus.CRASHED),
+        (2, ["covid-severity: not enough memory of a stated kind is no lack of it"], JobStatus.REFUSED),
+    ],
+)
+def test_what_the_last_lines_tell_decides(code, errors, status):
+    assert JobOutcome.judge(code, errors)[0] is status
+
+
+def test_of_several_sentences_the_last_one_counts():
+    errors = ["covid-severity: first", "covid-severity: second", "Exception ignored in: <socket>"]
+    assert JobOutcome.judge(2, errors)[1] == JobOutcome.judge(1, errors)[1] == "second"
 
 
 def test_another_failure_tells_its_sentence_or_its_exit_status(make_job):
@@ -602,12 +632,48 @@ def test_a_slot_may_let_the_application_work_but_not_wait(make_job):
     assert refused == [1, 2, 3]
 
 
+@pytest.mark.parametrize("failing", [False, True])
+def test_after_the_end_a_job_keeps_no_listener_alive(make_job, failing):
+    class Listener:
+        def hear(self, *_):
+            if failing:
+                raise ZeroDivisionError
+
+    job, listener = make_job("pass"), Listener()
+    job.finished.connect(listener.hear)
+    job.progressed.connect(listener.hear)
+    with pytest.raises(ZeroDivisionError) if failing else contextlib.nullcontext():
+        run(job)
+    gone = weakref.ref(listener)
+    del listener
+    gc.collect()
+    assert gone() is None
+    assert not job.running
+
+
 def test_a_slot_of_finished_may_start_the_next_job(make_job):
     first, second = make_job("print('one')"), make_job("print('two')")
     first.finished.connect(lambda outcome: second.start())
     run(first)
     assert second.wait().log == "two"
     assert first.running is False
+
+
+@linux_only
+def test_a_child_that_asks_for_input_gets_none(make_job):
+    """Though a Slicer that was started in a terminal has one."""
+    terminal, keyboard = os.pipe()
+    own = os.dup(0)
+    os.dup2(terminal, 0)
+    os.write(keyboard, b"not for the child\n")
+    try:
+        outcome = run(make_job("input('name? ')"))
+    finally:
+        os.dup2(own, 0)
+        for number in (terminal, keyboard, own):
+            os.close(number)
+    assert outcome.status is JobStatus.CRASHED
+    assert "EOFError" in outcome.log
 
 
 @linux_only

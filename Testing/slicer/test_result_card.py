@@ -126,9 +126,10 @@ def test_warnings_come_before_other_notes_and_nothing_is_taken_for_markup():
     assert text.index("Warning:") < text.index("lobes are approximate")
 
 
-def test_notes_of_a_correction_are_shown():
-    corrected = corrected_report(5, "mild") | {"quality": [{"severity": "warning", "message": "3 ml lie outside"}]}
-    assert "Warning: 3 ml lie outside" in plain(cardHtml(a_report(), corrected))
+def test_warnings_of_a_correction_come_first():
+    notes = [{"severity": "warning", "message": "thick slices"}]
+    text = plain(cardHtml(a_report(quality=notes), corrected_report(5, "mild"), ["3 ml lie outside"]))
+    assert text.index("Warning: 3 ml lie outside") < text.index("Warning: thick slices")
 
 
 def test_card_does_not_change_what_it_shows():
