@@ -8,6 +8,7 @@ import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
+from slicer.parameterNodeWrapper import SlicerParameterNamePropertyName
 from slicer.util import VTKObservationMixin
 
 from .AnalysisLogic import AnalysisError, AnalysisSettings
@@ -101,7 +102,7 @@ class Panel(VTKObservationMixin):
         self._parameters = parameters
         if parameters is not None:
             self._parameterNode = parameters.parameterNode
-            self._guiTag = parameters.connectGui(self.ui)
+            self._guiTag = parameters.connectParametersToGui(_boundWidgets(self.ui))
             self._shownVolumeID = _idOf(parameters.inputVolume)
             self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
             self._chooseFirstVolume()
@@ -285,6 +286,15 @@ class Panel(VTKObservationMixin):
     def _say(self, text: str) -> None:
         self.ui.statusLabel.text = text
         self.ui.statusLabel.visible = bool(text)
+
+
+def _boundWidgets(ui: Any) -> dict[str, Any]:
+    """The widgets that are bound to parameters, by the names of these.
+
+    ``connectGui`` finds them itself, but up to Slicer 5.10 it tells no tag to disconnect them with.
+    """
+    named = {widget.property(SlicerParameterNamePropertyName): widget for widget in vars(ui).values()}
+    return {name: widget for name, widget in named.items() if name}
 
 
 def _setOutputs(parameters: Any, result: AnalysisResult | None) -> None:

@@ -57,6 +57,13 @@ def _application_parts(slicer):
     }
 
 
+def _forget_parameters(slicer):
+    """Singleton nodes outlive their scene, and their next change would call a module that is gone."""
+    for node in slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode"):
+        node.RemoveAllObservers()
+        slicer.mrmlScene.RemoveNode(node)
+
+
 @pytest.fixture
 def slicer_with_qt(slicer, monkeypatch):
     """The ``slicer`` namespace with an empty scene and, for as long as the test runs, ``qt``, ``ctk`` and their like.
@@ -85,10 +92,8 @@ def slicer_with_qt(slicer, monkeypatch):
     monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: errors.append(error))
     before = set(vars(slicer.modules))
     yield slicer
-    parameters = slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode")
     slicer.app.moduleManager().unloadModules()
-    for node in parameters:  # a closed scene keeps them, with observers whose functions are gone
-        slicer.mrmlScene.RemoveNode(node)
+    _forget_parameters(slicer)
     qmrml_widgets.forget_scenes()
     for name in [name for name in vars(slicer.modules) if name not in before]:
         delattr(slicer.modules, name)

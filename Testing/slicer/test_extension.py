@@ -168,7 +168,7 @@ def test_the_installed_library_analyses_a_ct(installed, tmp_path):
         str(folder)
     )
     program = ("-m", "CovidSeverityLib")
-    _python(folder, tmp_path, *program, "phantom", "phantom", "--pixel-mm", "3", "--slice-mm", "5")
+    _python(folder, tmp_path, *program, "phantom", "phantom", "--pixel-mm", "4", "--slice-mm", "8")
     _python(folder, tmp_path, *program, "analyze", "phantom/ct.nii.gz", "-o", "results", "--quiet")
     report = json.loads((tmp_path / "results" / "report.json").read_bytes())
     assert 1 <= report["ctss"]["total"] <= 25

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import json
+import re
 import unittest
 from pathlib import Path
 
@@ -47,3 +49,20 @@ def test_tests_of_the_package_pass(module):
     package = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(package)
     assert failures_of(unittest.defaultTestLoader.loadTestsFromModule(package)) == []
+
+
+def test_batch_script_of_the_readme_reports_every_ct(module, tmp_path, capsys):
+    from CovidSeverityLib.phantom import make_phantom, write_phantom
+
+    (tmp_path / "cts").mkdir()
+    write_phantom(make_phantom(4, shape=(40, 96, 96), spacing_mm=(4.0, 4.0, 8.0)), tmp_path / "chest")
+    (tmp_path / "chest" / "ct.nii.gz").rename(tmp_path / "cts" / "chest.nii.gz")
+    (tmp_path / "cts" / "broken.nii.gz").write_bytes(b"")
+    (script,) = re.findall(
+        r"```python\n(# batch\.py\n.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    exec(compile(script.replace("/data", tmp_path.as_posix()), "batch.py", "exec"), {})
+    report = json.loads((tmp_path / "results" / "chest" / "report.json").read_bytes())
+    told = capsys.readouterr().out
+    assert f"chest.nii.gz CTSS {report['ctss']['total']} " in told
+    assert "broken.nii.gz failed: " in told

@@ -111,6 +111,14 @@ def test_properties_are_attributes_of_their_own_type(qt):
         button.text = {}
 
 
+def test_widgets_can_be_painted(qt):
+    window = qt.QWidget()
+    rows = qt.QVBoxLayout(window)
+    for widget in (qt.QProgressBar(), qt.QLabel("text"), qt.QComboBox(), qt.QPushButton("text"), qt.QCheckBox("text")):
+        rows.addWidget(widget)
+    assert not window.grab().isNull()
+
+
 def test_attributes_that_a_widget_lacks_are_refused(qt):
     with pytest.raises(AttributeError, match="'caption' does not exist"):
         qt.QPushButton().caption = "Analyze"

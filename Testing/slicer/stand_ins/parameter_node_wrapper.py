@@ -117,7 +117,7 @@ class _Wrapper:
         return self.allParameters[name].hint
 
     def connectGui(self, gui):
-        """Returns no tag: nor does Slicer's in the versions up to 5.12, so that only the next one has one."""
+        """Returns no tag, as up to Slicer 5.10: what it connects cannot be disconnected."""
         widgets = gui.findChildren() if hasattr(gui, "findChildren") else vars(gui).values()
         named = [(widget.property(SlicerParameterNamePropertyName), widget) for widget in widgets]
         self.connectParametersToGui({name: widget for name, widget in named if name})

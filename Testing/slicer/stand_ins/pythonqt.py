@@ -20,9 +20,11 @@ from PyQt5 import QtCore, QtGui, QtWidgets
 VARIABLE_ARGUMENTS = 0x04
 """Flag of a code object that takes ``*args``."""
 
-METHODS_ALL_THE_SAME = {"singleShot", "objectName", "sizeHint", "minimumSizeHint", "duration"}
-"""``QTimer.singleShot`` is called far more often than set, ``objectName`` has a property of its own, and the others
-are virtual: Qt would call the property."""
+STAY_METHODS = {"singleShot", "objectName"}
+"""``QTimer.singleShot`` is called far more often than set; ``objectName`` has a property of its own below."""
+
+VIRTUAL = {"sizeHint", "minimumSizeHint", "duration", "QProgressBar.text", "QStackedLayout.count"}
+"""Properties that are read by virtual methods: Qt would call the property in place of the method, and hang."""
 
 
 class _Calls:
@@ -87,7 +89,9 @@ def _own_properties(cls):
 def adapt(cls):
     """Give ``cls`` its properties as attributes; classes written in Python are adapted once they are complete."""
     for name in _own_properties(cls):
-        if name not in METHODS_ALL_THE_SAME and not isinstance(vars(cls).get(name), QtCore.pyqtProperty):
+        if {name, f"{cls.__name__}.{name}"} & (STAY_METHODS | VIRTUAL):
+            continue
+        if not isinstance(vars(cls).get(name), QtCore.pyqtProperty):
             setattr(cls, name, QtProperty(name, getattr(cls, name, None)))
     return cls
 
