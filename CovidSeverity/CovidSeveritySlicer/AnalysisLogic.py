@@ -204,7 +204,7 @@ class AnalysisLogic:
             if settings.classifier is not None:
                 self._ensure(classifier=True)
             elif installedClassifiers():
-                with contextlib.suppress(InstallDeclined):  # the report says why the diagnosis is open
+                with contextlib.suppress(InstallDeclined, InstallFailed):  # the report says why the diagnosis is open
                     self._ensure(classifier=True)
         except (InstallDeclined, InstallFailed) as error:
             raise AnalysisError(str(error)) from error

@@ -67,9 +67,9 @@ def _bars(shown: Report, automatic: Report | None) -> Iterator[str]:
         now = shown["ctss"]["lobes"][lobe.name]
         before = None if automatic is None else automatic["ctss"]["lobes"][lobe.name]
         yield (
-            f'<tr><td width="8%"><b>{lobe.name}</b></td>'
-            f'<td width="44%">{_bar(now["score"], LOBE_COLOURS[lobe])}</td>'
-            f'<td width="48%">&nbsp;{escape(_lobeText(now, before))}</td></tr>'
+            f'<tr><td width="10%"><b>{lobe.name}</b></td>'
+            f'<td width="32%">{_bar(now["score"], LOBE_COLOURS[lobe])}</td>'
+            f'<td width="58%">&nbsp;{escape(_lobeText(now, before))}</td></tr>'
         )
     yield "</table>"
 

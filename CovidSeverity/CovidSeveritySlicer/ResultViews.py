@@ -9,6 +9,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from CovidSeverityLib.reporting.files import REPORT_NAME
+
 from .LiveScore import openInSegmentEditor
 from .ReportFiles import saveReport
 from .Result import AnalysisResult
@@ -62,7 +64,7 @@ class ResultViews:
                 manager.threeDWidget(0).threeDView().resetFocalPoint()
 
     def onWorstSlice(self, _checked: bool = False) -> None:
-        """Go to the slice with the largest share of opacity."""
+        """Go to the slice with the largest area of opacity."""
         position = worstSlice(self._result)
         if position is None:
             slicer.util.showStatusMessage(_("No slice shows an opacity."), 5000)
@@ -93,7 +95,7 @@ class ResultViews:
     def onSaveReport(self, _checked: bool = False) -> None:
         """Write the report to a folder that the user chooses."""
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the report"))
-        if not folder:
+        if not folder or not _mayWriteTo(Path(folder)):
             return
         corrected = self.logic.liveScores.corrected(self._result.segmentationNode)
         with slicer.util.tryWithErrorDisplay(_("The report could not be saved."), waitCursor=True):
@@ -114,3 +116,11 @@ def _shownIn3d(result: AnalysisResult) -> bool:
     segmentation = result.segmentationNode.GetSegmentation()
     surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
     return bool(display and display.GetVisibility3D() and segmentation.ContainsRepresentation(surface))
+
+
+def _mayWriteTo(folder: Path) -> bool:
+    """Whether no report is lost, or the user agrees."""
+    if not (folder / REPORT_NAME).exists():
+        return True
+    question = _("The folder holds a report already; its files are replaced by those of this result.")
+    return slicer.util.confirmOkCancelDisplay(question, windowTitle=_("CovidSeverity"))

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
 from CovidSeveritySlicer.AnalysisLogic import AnalysisError, AnalysisLogic, AnalysisSettings
-from CovidSeveritySlicer.Install import InstallDeclined
+from CovidSeveritySlicer.Install import InstallDeclined, InstallFailed
 from CovidSeveritySlicer.SceneBridge import Outputs
 
 SECONDS = 120.0
@@ -323,12 +323,13 @@ def test_tensorflow_is_asked_for_where_there_is_something_to_classify_with(
     assert asks == asked
 
 
-def test_declined_tensorflow_leaves_the_diagnosis_open_only_where_it_was_not_asked_for(
-    python_job, new_logic, clock, monkeypatch, a_small_volume_node
+@pytest.mark.parametrize("answer", [InstallDeclined, InstallFailed])
+def test_missing_tensorflow_leaves_the_diagnosis_open_only_where_it_was_not_asked_for(
+    python_job, new_logic, clock, monkeypatch, a_small_volume_node, answer
 ):
     def ensure(classifier=False):
         if classifier:
-            raise InstallDeclined("declined.")
+            raise answer("declined.")
 
     monkeypatch.setattr("CovidSeveritySlicer.AnalysisLogic.installedClassifiers", lambda: ("b5",))
     logic = new_logic(ensure=ensure, makeJob=python_job(""))

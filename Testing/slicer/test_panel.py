@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -255,6 +256,39 @@ def test_report_is_saved_to_the_chosen_folder(
     a_quick_panel.ui.saveReportButton.click()
     names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert {"report.json", "lobes.csv", "slices.csv", "overview.png", "segmentation.seg.nrrd"} <= names
+
+
+def test_report_in_the_folder_is_replaced_only_with_consent(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path
+):
+    import qt
+
+    analyse(a_quick_panel, wait_until)
+    (tmp_path / "report.json").write_text("of another patient", encoding="utf-8")
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(tmp_path)))
+    monkeypatch.setattr(slicer_with_qt.util, "confirmOkCancelDisplay", lambda *_a, **_k: False)
+    a_quick_panel.ui.saveReportButton.click()
+    assert (tmp_path / "report.json").read_text(encoding="utf-8") == "of another patient"
+    monkeypatch.setattr(slicer_with_qt.util, "confirmOkCancelDisplay", lambda *_a, **_k: True)
+    a_quick_panel.ui.saveReportButton.click()
+    assert '"ctss"' in (tmp_path / "report.json").read_text(encoding="utf-8")
+
+
+def test_saved_report_tells_corrected_numbers_beside_the_automatic_ones(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path
+):
+    import qt
+
+    analyse(a_quick_panel, wait_until)
+    automatic = a_quick_panel.panel.result.ctss
+    paint_lobe(slicer_with_qt, a_quick_panel.panel.result.segmentationNode, a_volume_node, "RML")
+    wait_until(lambda: "edited" in card(a_quick_panel), seconds=3.0)
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(tmp_path)))
+    a_quick_panel.ui.saveReportButton.click()
+    told = [
+        json.loads((tmp_path / name).read_text(encoding="utf-8")) for name in ("report.json", "corrected_report.json")
+    ]
+    assert [report["ctss"]["total"] for report in told] == [automatic, automatic + 3]
 
 
 def test_every_other_button_of_a_result_works_without_a_main_window(
