@@ -12,14 +12,14 @@ from .AnalysisGrid import UnusableSegmentation
 from .Corrected import DIFFERENCE_ATTRIBUTE, Corrected, differenceAsText
 from .FollowedResult import FollowedResult
 from .Result import AnalysisResult
-from .SceneBridge import CORRECTED_ATTRIBUTE
+from .SceneBridge import CORRECTED_ATTRIBUTE, REPORT_ATTRIBUTE
 from .SegmentEditing import openInSegmentEditor
 from .Signal import Signal
 from .Timers import TimerFactory, qtTimer
 
 __all__ = ["Corrected", "LiveScore", "openInSegmentEditor"]
 
-DELAY_MS = 300
+DELAY_MS = 250
 """From the last edit to the new score: strokes that follow each other at once are counted once."""
 
 _EDITS = (
@@ -54,6 +54,7 @@ class LiveScore:
         self._timer = timerFactory(DELAY_MS, self.update, singleShot=True)
         self._pending = False
         self._result: AnalysisResult | None = None
+        self._report: str | None = None
         self._followed: FollowedResult | None = None
         self._corrected: Corrected | None = None
         self._observations: list[tuple[Any, int]] = []
@@ -72,6 +73,7 @@ class LiveScore:
         """
         self.stop()
         self._result = result
+        self._report = result.segmentationNode.GetAttribute(REPORT_ATTRIBUTE)
         self._observe(result.segmentationNode)
         self._score(first=True)
 
@@ -89,8 +91,12 @@ class LiveScore:
         """Count now what was edited, without waiting for the next edit to stay away."""
         self._timer.stop()
         self._pending = False
-        if self._result is not None:
-            self._score()
+        if self._result is None:
+            return
+        if self._result.segmentationNode.GetAttribute(REPORT_ATTRIBUTE) != self._report:
+            self.stop()  # another analysis has filled the node: there is nothing left to correct of this one
+            return
+        self._score()
 
     def _score(self, first: bool = False) -> None:
         try:
@@ -104,6 +110,7 @@ class LiveScore:
             self._tell(None)
             self.failed.emit(str(error))
             return
+        self._keepDifference()
         if corrected is not None or not first or self._isMarked:
             self._tell(corrected)
 
@@ -116,13 +123,16 @@ class LiveScore:
         """Bring tables and attributes up to date and say so."""
         self._corrected = corrected
         node, followed = self._result.segmentationNode, self._followed
-        difference = None if followed is None else followed.difference()
-        if difference is not None:
-            text = differenceAsText(difference) if difference.voxels.size else None
-            node.SetAttribute(DIFFERENCE_ATTRIBUTE, text)
         node.SetAttribute(CORRECTED_ATTRIBUTE, None if corrected is None else corrected.asJson())
         fillTables(self._result, corrected, followed.automaticRows if followed else ())
         self.changed.emit(corrected)
+
+    def _keepDifference(self) -> None:
+        """So that the scene, saved and loaded, knows what was automatic."""
+        difference = self._followed.difference()
+        if difference is not None:
+            text = differenceAsText(difference) if difference.voxels.size else None
+            self._result.segmentationNode.SetAttribute(DIFFERENCE_ATTRIBUTE, text)
 
     def _observe(self, segmentationNode: Any) -> None:
         for event in _EDITS:

@@ -193,14 +193,14 @@ class EditedMasks:
         found = self._gathered()
         now, before = self._with_lobes_of_added_lung(found), found.automatic
         codes, table = self._patched(found, now)
-        lobes = (lobes_of(now), lobes_of(before))
-        moved = lobes[0] != lobes[1]
+        lobe, lobe_before = lobes_of(now), lobes_of(before)
+        moved = lobe != lobe_before
         outside = (opacities_of(now) > 0) & (sides_of(now) == 0) & (now != before)
-        without = (sides_of(now) > 0) & (lobes[0] == 0) & (lobes[1] > 0)
+        without = (sides_of(now) > 0) & (lobe == 0) & (lobe_before > 0)
         return CorrectedMasks(
             codes,
             table,
-            frozenset(Lobe(n) for n in np.unique(np.concatenate([both[moved] for both in lobes])).tolist() if n),
+            frozenset(n for n in Lobe if (moved & ((lobe == n) | (lobe_before == n))).any()),
             int(np.count_nonzero(outside)),
             int(np.count_nonzero(without)),
         )

@@ -12,7 +12,7 @@ slicer_module = pytest.importorskip("slicer", reason="slicer-core is not install
 
 from CovidSeveritySlicer.Corrected import DIFFERENCE_ATTRIBUTE  # noqa: E402
 from CovidSeveritySlicer.LiveScore import LiveScore  # noqa: E402
-from CovidSeveritySlicer.SceneBridge import CORRECTED_ATTRIBUTE, importResult, resultOf  # noqa: E402
+from CovidSeveritySlicer.SceneBridge import CORRECTED_ATTRIBUTE, Outputs, importResult, resultOf  # noqa: E402
 from CovidSeveritySlicer.Tables import automaticSliceRows, sliceRows  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
@@ -690,17 +690,39 @@ def test_damaged_memory_of_earlier_edits_is_let_go(case, healthy, text, tmp_path
     assert case.live.corrected.fields["ctss"] == fields["ctss"]
 
 
-def test_memory_of_another_analysis_in_the_same_node_is_let_go(slicer, case, healthy, tmp_path):
-    """A new analysis fills the same segmentation: what was edited before is gone."""
+@pytest.fixture
+def filled_anew(case, tmp_path):
+    """A function that fills the nodes of the case with another analysis of its CT."""
+
+    def fill():
+        analysis = replace(case.analysis, provenance=replace(case.analysis.provenance, version="0.2.0"))
+        outputs = Outputs(case.node, *case.tables)
+        return importResult(write_files(analysis, tmp_path / "again"), case.volume, outputs)
+
+    return fill
+
+
+def test_memory_of_another_analysis_in_the_same_node_is_let_go(case, healthy, filled_anew):
     case.stroke(GLASS, healthy)
     memory = case.node.GetAttribute(DIFFERENCE_ATTRIBUTE)
+    assert memory
     case.live.stop()
-    from CovidSeveritySlicer.SceneBridge import Outputs
-
-    outputs = Outputs(case.node, *case.tables)
-    case.result = importResult(write_files(case.analysis, tmp_path / "again"), case.volume, outputs)
+    case.result = filled_anew()
     case.node.SetAttribute(DIFFERENCE_ATTRIBUTE, memory)
     case.told.clear()
+    case.live.follow(case.result)
+    assert case.told == []
+    case.assert_automatic()
+    assert case.node.GetAttribute(DIFFERENCE_ATTRIBUTE) is None
+
+
+def test_new_analysis_in_the_same_node_is_no_correction_of_the_old_one(case, healthy, filled_anew):
+    case.stroke(GLASS, healthy)
+    case.told.clear()
+    case.result = filled_anew()
+    case.timer.expire()
+    assert case.told == []
+    case.assert_automatic()
     case.live.follow(case.result)
     assert case.told == []
     case.assert_automatic()
