@@ -52,7 +52,7 @@ def analyse(panel, wait_until):
 
 
 def test_opening_the_panel_installs_and_computes_nothing(slicer_with_qt, module_file, monkeypatch):
-    monkeypatch.setattr("CovidSeveritySlicer.Install.ensurePackages", lambda *_a, **_k: pytest.fail("asked"))
+    monkeypatch.setattr("CovidSeveritySlicer.Install._requirements", lambda *_a, **_k: pytest.fail("asked"))
     slicer_with_qt.app.moduleManager().load(module_file)
     slicer_with_qt.util.getModuleWidget("CovidSeverity").enter()
     assert slicer_with_qt.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
