@@ -76,10 +76,6 @@ class CovidSeverityWidget(ScriptedLoadableModuleWidget):
         """The user opens the module."""
         self.panel.enter()
 
-    def exit(self) -> None:
-        """The user leaves the module; a run goes on."""
-        self.panel.exit()
-
     def cleanup(self) -> None:
         """The module is unloaded, reloaded, or Slicer ends."""
         if self.panel is not None:

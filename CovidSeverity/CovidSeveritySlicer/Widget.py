@@ -72,13 +72,9 @@ class Panel(VTKObservationMixin):
         self.logic.liveScores.changed.connect(self.onCorrected)
 
     def enter(self) -> None:
-        """The panel is shown."""
+        """The panel is shown. It goes on following the scene when it is left: a score is corrected in another module."""
         self._listClassifiers()
         self.setParameters(self.logic.getParameterNode())
-
-    def exit(self) -> None:
-        """The panel is left; the parameters stay in the scene."""
-        self.setParameters(None)
 
     def cleanup(self) -> None:
         """The panel goes."""
@@ -176,7 +172,7 @@ class Panel(VTKObservationMixin):
         """Show the result, if it is of the CT that the panel shows."""
         self._endOfRun("")
         self._views.showFirst(result)
-        parameters = self._parameters or self.logic.getParameterNode()  # the user may have left the panel meanwhile
+        parameters = self._parameters or self.logic.getParameterNode()
         if result.volumeNode is parameters.inputVolume:
             _setOutputs(parameters, result)
         self.onParametersChanged()

@@ -144,15 +144,6 @@ def test_another_ct_has_outputs_of_its_own(slicer_with_qt, a_quick_panel, a_volu
     assert shown(a_quick_panel.ui.resultCollapsibleButton)
 
 
-def test_result_comes_to_a_panel_that_was_left_meanwhile(slicer_with_qt, a_quick_panel, a_volume_node, wait_until):
-    a_quick_panel.ui.analyzeButton.click()
-    a_quick_panel.exit()
-    wait_until(lambda: not a_quick_panel.logic.running)
-    a_quick_panel.enter()
-    assert a_quick_panel.panel.result is not None
-    assert shown(a_quick_panel.ui.resultCollapsibleButton)
-
-
 def test_corrected_segmentation_changes_the_card_within_a_second(
     slicer_with_qt, a_quick_panel, a_volume_node, wait_until
 ):
