@@ -77,6 +77,8 @@ class ResultViews:
 
     def onTables(self, _checked: bool = False) -> None:
         """Show the lobe table; the view's own selector leads to the others."""
+        if not _isThere(self._result.lobeTable):
+            return
         manager = slicer.app.layoutManager()
         if manager is not None:
             manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
@@ -86,11 +88,11 @@ class ResultViews:
 
     def onInvolvementChart(self, _checked: bool = False) -> None:
         """Show the share of opacity along the patient."""
-        slicer.modules.plots.logic().ShowChartInLayout(self._result.involvementChart)
+        _showChart(self._result.involvementChart)
 
     def onHistogramChart(self, _checked: bool = False) -> None:
         """Show the histogram of the lungs."""
-        slicer.modules.plots.logic().ShowChartInLayout(self._result.histogramChart)
+        _showChart(self._result.histogramChart)
 
     def onSaveReport(self, _checked: bool = False) -> None:
         """Write the report to a folder that the user chooses."""
@@ -109,6 +111,19 @@ class ResultViews:
             dialog = slicer.qSlicerDICOMExportDialog(None)
             dialog.setMRMLScene(slicer.mrmlScene)
             dialog.execDialog(study)
+
+
+def _showChart(chart: Any) -> None:
+    if _isThere(chart):
+        slicer.modules.plots.logic().ShowChartInLayout(chart)
+
+
+def _isThere(node: Any) -> bool:
+    """Whether a node of a result is still in the scene; tells the user where it is not."""
+    if node is not None and node.GetScene() is not None:
+        return True
+    slicer.util.showStatusMessage(_("It was deleted from the scene; analyse again to get it."), 5000)
+    return False
 
 
 def _shownIn3d(result: AnalysisResult) -> bool:

@@ -72,7 +72,7 @@ class Panel(VTKObservationMixin):
         self.logic.liveScores.changed.connect(self.onCorrected)
 
     def enter(self) -> None:
-        """The panel is shown. It goes on following the scene when it is left: a score is corrected in another module."""
+        """The panel is shown. It follows the scene also when it is left: scores are corrected in another module."""
         self._listClassifiers()
         self.setParameters(self.logic.getParameterNode())
 

@@ -293,6 +293,17 @@ def test_every_other_button_of_a_result_works_without_a_main_window(
         getattr(a_quick_panel.ui, button).click()
 
 
+def test_buttons_survive_nodes_that_were_deleted(slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch):
+    analyse(a_quick_panel, wait_until)
+    result, said = a_quick_panel.panel.result, []
+    monkeypatch.setattr(slicer_with_qt.util, "showStatusMessage", lambda text, *_: said.append(text))
+    for node in (result.involvementChart, result.histogramChart, result.lobeTable):
+        slicer_with_qt.mrmlScene.RemoveNode(node)
+    for button in ("tablesButton", "involvementChartButton", "histogramChartButton"):
+        getattr(a_quick_panel.ui, button).click()
+    assert ["deleted" in text for text in said] == [True] * 3
+
+
 def test_console_finds_the_logic_of_the_panel(slicer_with_qt, a_quick_panel, a_volume_node):
     logic = slicer_with_qt.util.getModuleLogic("CovidSeverity")
     assert logic is a_quick_panel.logic
