@@ -1,4 +1,4 @@
-"""Calls in the thread of the application, now and then: Qt's timers in Slicer, another clock in a program without Qt."""
+"""Calls in the thread of the application, now and then: Qt's timers, or another clock in a program without Qt."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TimerFactory(Protocol):
         """A timer that calls ``callback`` every ``intervalMs`` milliseconds, or once."""
 
 
-def qtTimer(intervalMs: int, callback: Callable[[], None], singleShot: bool = False) -> Any:  # noqa: ANN401 (a QTimer)
+def qtTimer(intervalMs: int, callback: Callable[[], None], singleShot: bool = False) -> Any:
     """A ``QTimer``."""
     import qt
 

@@ -39,6 +39,10 @@ _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
+_SOURCE_TREE_FILE = "pyproject.toml"
+"""Where this lies beside the package, ``models/`` does too; elsewhere a folder of that name is somebody else's: in 3D
+Slicer the packages of all scripted modules lie in one folder."""
+
 
 @dataclass(frozen=True)
 class ModelEntry:
@@ -226,11 +230,12 @@ def shipped_manifest() -> Path:
     InputError
         If it is in neither place.
     """
-    places = (_PACKAGE / "models" / MANIFEST_NAME, _PACKAGE.parent / "models" / MANIFEST_NAME)
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        raise InputError(f"the program's list of models is missing from {places[0].parent}; install it again")
-    return found
+    place = _PACKAGE / "models" / MANIFEST_NAME
+    if not place.is_file() and (_PACKAGE.parent / _SOURCE_TREE_FILE).is_file():
+        place = _PACKAGE.parent / "models" / MANIFEST_NAME
+    if not place.is_file():
+        raise InputError(f"the program's list of models is missing from {place.parent}; install it again")
+    return place
 
 
 def known_models() -> tuple[ModelEntry, ...]:

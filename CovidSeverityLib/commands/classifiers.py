@@ -19,6 +19,8 @@ DEFAULT_NAME = "default"
 NONE_INSTALLED = "No classifier weights installed: covid-severity models add FILE --as NAME, then --classifier NAME."
 """Fits a line of the summary."""
 
+LEFT_OUT = f"The diagnosis was left out: --classifier {SWITCHED_OFF}."
+
 
 @dataclass(frozen=True)
 class ChosenClassifier:
@@ -52,7 +54,7 @@ def choose_classifier(asked: str | None) -> ChosenClassifier:
     """
     if asked is not None:
         if asked == SWITCHED_OFF:
-            return ChosenClassifier(None, "The diagnosis was left out: --classifier none.")
+            return ChosenClassifier(None, LEFT_OUT)
         return ChosenClassifier(open_classifier(asked))
     sound, damaged = installed_models()
     names = sorted([*sound, *damaged], key=str.lower)

@@ -56,10 +56,21 @@ def _stand_in(name: str, file_name: str) -> None:
         setattr(sys.modules[parent], child, sys.modules[name])
 
 
-if str(MODULE_ROOT) not in sys.path:
-    sys.path.insert(0, str(MODULE_ROOT))
+for _folder in (MODULE_ROOT, STAND_INS.parent):
+    if str(_folder) not in sys.path:
+        sys.path.insert(0, str(_folder))
 if importlib.util.find_spec("slicer") is not None and "slicer.i18n" not in sys.modules:
     _stand_in("slicer.i18n", "i18n.py")
+
+from qt_fixtures import slicer_with_qt, wait_until  # noqa: E402, F401 (fixtures)
+from run_fixtures import (  # noqa: E402, F401
+    a_small_chest,
+    a_volume_node,
+    a_written_result,
+    copying_job,
+    module_file,
+    python_job,
+)
 
 
 def pytest_collection_modifyitems(items):

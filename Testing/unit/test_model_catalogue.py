@@ -248,10 +248,19 @@ def test_package_comes_first_and_the_folder_beside_it_second(tmp_path, monkeypat
     monkeypatch.setattr(catalogue, "_PACKAGE", package)
     with pytest.raises(InputError, match=r"list of models is missing from .*; install it again"):
         shipped_manifest()
+    (tmp_path / "pyproject.toml").write_bytes(b"")
     for folder in (tmp_path / "models", package / "models"):
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_bytes(b"")
         assert shipped_manifest() == folder / "manifest.json"
+
+
+def test_folder_beside_an_installed_package_is_somebody_elses(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "_PACKAGE", tmp_path / "CovidSeverityLib")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "manifest.json").write_bytes(b"")
+    with pytest.raises(InputError, match=r"list of models is missing from .*CovidSeverityLib.models; install it again"):
+        shipped_manifest()
 
 
 def test_wheel_holds_every_package_and_the_models_but_not_the_atlas(monkeypatch):

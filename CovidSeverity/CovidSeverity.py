@@ -1,0 +1,99 @@
+"""The module CovidSeverity of 3D Slicer: load a chest CT, click Analyze."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleWidget
+
+for _folder in (Path(__file__).resolve().parent, Path(__file__).resolve().parents[1]):
+    # installed, the library is beside this file; in the source tree it is beside the folder of this file
+    if (_folder / "CovidSeverityLib" / "__init__.py").is_file() and str(_folder) not in sys.path:
+        sys.path.append(str(_folder))
+
+from CovidSeveritySlicer.SelfTest import CovidSeverityTest  # noqa: E402, F401 (Slicer looks for it here)
+
+OWN_PACKAGES = ("CovidSeveritySlicer", "CovidSeverityLib")
+
+
+class CovidSeverity(ScriptedLoadableModule):
+    """What Slicer shows of the module before it is opened."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("CovidSeverity")
+        parent.categories = [_("Chest Imaging Platform")]
+        parent.dependencies = []
+        parent.contributors = [_("The CovidSeverity maintainers")]
+        parent.helpText = _(
+            "Finds lungs, lobes, ground glass and consolidation in a chest CT, scores its severity (CT severity score, "
+            "CTSS 0-25) and, with a classifier's weights, tells COVID-19, community-acquired pneumonia and normal "
+            "apart. Load a CT, choose it, click Analyze. Research use only: not a medical device."
+        )
+        parent.acknowledgementText = _(
+            "Implements and extends the published method for identification and severity assessment of COVID-19 in "
+            "lung CT scans; see the citation file of the extension."
+        )
+        slicer.app.connect("startupCompleted()", _onStartupCompleted)
+
+
+def _onStartupCompleted() -> None:
+    from CovidSeveritySlicer.SampleDataSources import registerSampleData
+    from CovidSeveritySlicer.Terminology import registerTerminology
+
+    registerSampleData()
+    registerTerminology()
+
+
+class CovidSeverityWidget(ScriptedLoadableModuleWidget):
+    """The panel."""
+
+    def __init__(self, parent: Any = None) -> None:
+        self.logic = None
+        self.panel = None
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+
+    def setup(self) -> None:
+        """Build the panel; nothing is installed or computed."""
+        from CovidSeveritySlicer.ModuleLogic import CovidSeverityLogic
+        from CovidSeveritySlicer.Widget import Panel
+
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/CovidSeverity.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = CovidSeverityLogic()
+        self.panel = Panel(self.ui, self.logic)
+        self.panel.enter()
+
+    def enter(self) -> None:
+        """The user opens the module."""
+        self.panel.enter()
+
+    def cleanup(self) -> None:
+        """The module is unloaded, reloaded, or Slicer ends."""
+        if self.panel is not None:
+            self.panel.cleanup()
+            self.logic.cleanup()
+
+    def onReload(self) -> None:
+        """Reload the module with all that belongs to it."""
+        for name in [name for name in sys.modules if name.split(".")[0] in OWN_PACKAGES]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        ScriptedLoadableModuleWidget.onReload(self)
+
+
+def __getattr__(name: str) -> Any:
+    """``from CovidSeverity import CovidSeverityLogic``: loaded with the library when asked for, not at start-up."""
+    if name == "CovidSeverityLogic":
+        from CovidSeveritySlicer.ModuleLogic import CovidSeverityLogic
+
+        return CovidSeverityLogic
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

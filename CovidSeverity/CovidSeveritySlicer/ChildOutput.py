@@ -1,0 +1,168 @@
+"""What a child process says: read by threads, taken in the thread of the application, and trusted in nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import BinaryIO
+
+from slicer.i18n import tr as _
+
+CHUNK_BYTES = 65536
+"""Read at once: what a pipe of Linux holds."""
+
+LINE_BYTES = 8192
+"""Longer lines are cut: a sentence with two paths of the greatest length fits."""
+
+WAITING_LINES = 1000
+"""Lines that wait to be taken. When there are more, the child waits: memory stays bounded."""
+
+PUT_TIMEOUT_S = 0.2
+"""How long a thread whose lines nobody takes needs to notice that nobody ever will."""
+
+LARGEST_COUNT = 2**31 - 1
+"""Of steps in a progress line: what Qt's progress bars can show."""
+
+CONTROLS = {code: "\ufffd" for code in (*range(32), 127) if code != ord("\t")}
+"""Control characters; a null one would end a text in a dialog."""
+
+
+class Stream(Enum):
+    """Where a line came from."""
+
+    OUTPUT = auto()
+    ERRORS = auto()
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a child, without its end."""
+
+    stream: Stream
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        """As text; what is no UTF-8 and what no window can show is replaced."""
+        return self.content.decode("utf-8", "replace").translate(CONTROLS)
+
+
+class ChildOutput:
+    """Both streams of a child, read by a thread each until their end or until they are abandoned."""
+
+    def __init__(self, stdout: BinaryIO, stderr: BinaryIO) -> None:
+        self._lines: queue.Queue[Line | None] = queue.Queue(WAITING_LINES)
+        self._abandoned = threading.Event()
+        self._open = 2
+        for stream, pipe in ((Stream.OUTPUT, stdout), (Stream.ERRORS, stderr)):
+            threading.Thread(target=self._read, args=(stream, pipe), daemon=True).start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether all has been taken and nobody can write any more."""
+        return self._open == 0
+
+    def take(self) -> Iterator[Line]:
+        """The lines that have come; ends where the next one has not."""
+        while not self.ended:
+            try:
+                line = self._lines.get_nowait()
+            except queue.Empty:
+                return
+            if line is None:
+                self._open -= 1
+            else:
+                yield line
+
+    def abandon(self) -> None:
+        """Take no more: whoever still writes finds the pipe closed, after its next line at the latest."""
+        self._abandoned.set()
+
+    def _read(self, stream: Stream, pipe: BinaryIO) -> None:
+        try:
+            with contextlib.closing(pipe):
+                for content in splitLines(lambda: pipe.read(CHUNK_BYTES)):
+                    if not self._put(Line(stream, content)):
+                        return
+        finally:
+            self._put(None)
+
+    def _put(self, line: Line | None) -> bool:
+        while not self._abandoned.is_set():
+            with contextlib.suppress(queue.Full):
+                self._lines.put(line, timeout=PUT_TIMEOUT_S)
+                return True
+        return False
+
+
+def splitLines(read: Callable[[], bytes | None]) -> Iterator[bytes]:
+    """The lines of what ``read`` gives until it gives nothing, each cut after ``LINE_BYTES``.
+
+    A line that never ends comes once, cut, as soon as it is long enough.
+    """
+    begun, cut = b"", False
+    while chunk := read():
+        *ended, rest = chunk.split(b"\n")
+        for piece in ended:
+            if not cut:
+                yield (begun + piece)[:LINE_BYTES].removesuffix(b"\r")
+            begun, cut = b"", False
+        if not cut:
+            begun += rest
+        if len(begun) > LINE_BYTES:
+            yield begun[:LINE_BYTES]
+            begun, cut = b"", True
+    if begun:
+        yield begun
+
+
+def parseProgress(line: Line) -> tuple[str, int, int] | None:
+    """Stage, steps done and all steps of a progress line of standard output; None for any other line."""
+    if line.stream is not Stream.OUTPUT or not line.content.startswith(b"{"):
+        return None
+    try:
+        found = json.loads(line.content)
+    except (ValueError, RecursionError):  # no JSON, no UTF-8, a number of too many digits; nested too deeply
+        return None
+    if not isinstance(found, dict):
+        return None
+    stage, done, total = (found.get(key) for key in ("stage", "done", "total"))
+    if not isinstance(stage, str) or type(done) is not int or type(total) is not int:  # a bool is no number of steps
+        return None
+    return (stage, done, total) if 0 <= done <= total <= LARGEST_COUNT else None
+
+
+class BoundedLog:
+    """The first and the last lines of a log.
+
+    Parameters
+    ----------
+    first, last : so many of them are kept.
+    """
+
+    def __init__(self, first: int = 50, last: int = 450) -> None:
+        self._room = first
+        self._first: list[str] = []
+        self._last: deque[str] = deque(maxlen=last)
+        self._count = 0
+
+    def add(self, line: str) -> None:
+        """Append a line."""
+        self._count += 1
+        if len(self._first) < self._room:
+            self._first.append(line)
+        else:
+            self._last.append(line)
+
+    @property
+    def text(self) -> str:
+        """The lines; where some were left out, a line says how many."""
+        missing = self._count - len(self._first) - len(self._last)
+        gap = [_("... {count} lines are left out ...").format(count=missing)] if missing else []
+        return "\n".join([*self._first, *gap, *self._last])

@@ -1,0 +1,112 @@
+"""How a job ended, and the sentence that says so."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from slicer.i18n import tr as _
+
+EXIT_REFUSED = 2
+"""Exit status of the library's command for input that it cannot use."""
+
+SENTENCE = re.compile(r"covid-severity(?: [a-z]+)*: (?:error: )?(?P<sentence>\S.*)")
+"""The line in which the library's command, or its parser of arguments, says why it ended."""
+
+LAUNCHER_CRASH = "exit abnormally - Report the problem"
+"""Slicer's launcher says this of a child that ended by a signal, and exits with status 1 itself."""
+
+INTERPRETER_CRASH = ("Fatal Python error", "Windows fatal exception")
+"""Python's fault handler says this of a crash. Against SIGKILL it can do nothing."""
+
+NO_MEMORY = ("not enough memory", "MemoryError", "std::bad_alloc", "Failed to allocate memory")
+"""What the library, Python, C++ and ITK say where memory runs out."""
+
+NO_MEMORY_CODES = (0xC0000017, 0xC000012D)
+"""Windows: STATUS_NO_MEMORY and STATUS_COMMITMENT_LIMIT."""
+
+SHELL_SIGNALS_FROM = 128
+"""A launcher that is a shell script exits with this plus the number of the signal that ended its child."""
+
+
+class JobStatus(Enum):
+    """How a job ended."""
+
+    SUCCEEDED = auto()
+    CANCELLED = auto()
+    REFUSED = auto()
+    """The input cannot be used as it is; the message says why."""
+    CRASHED = auto()
+    OUT_OF_MEMORY = auto()
+    NOT_STARTED = auto()
+
+
+@dataclass(frozen=True)
+class JobOutcome:
+    """How a job ended.
+
+    Parameters
+    ----------
+    status : what happened.
+    message : one sentence for the user.
+    log : what the child wrote besides its progress; long ones without their middle.
+    exitCode : of the child, negative for a signal; None where there was none.
+    """
+
+    status: JobStatus
+    message: str
+    log: str
+    exitCode: int | None
+
+
+def judge(exitCode: int, errors: Sequence[str]) -> tuple[JobStatus, str]:
+    """Status and message of a child that ended by itself.
+
+    Parameters
+    ----------
+    exitCode : negative for a signal.
+    errors : the last lines of its standard error.
+    """
+    if exitCode == 0:
+        return JobStatus.SUCCEEDED, _("The analysis is finished.")
+    sentence = _lastSentence(errors)
+    if exitCode == EXIT_REFUSED and sentence:
+        return JobStatus.REFUSED, sentence
+    number = _signalNumber(exitCode)
+    if exitCode in NO_MEMORY_CODES or any(words in line for line in errors for words in NO_MEMORY):
+        return JobStatus.OUT_OF_MEMORY, _(
+            "There was not enough memory for the analysis; close other data and programs, or use a computer with more."
+        )
+    if (number is not None and number == signal.SIGKILL) or _killedBehindLauncher(exitCode, errors):
+        return JobStatus.OUT_OF_MEMORY, _(
+            "The system ended the analysis, most likely because memory ran out; close other data and programs, or use "
+            "a computer with more memory."
+        )
+    return JobStatus.CRASHED, sentence or _crashMessage(exitCode, number)
+
+
+def _lastSentence(errors: Sequence[str]) -> str | None:
+    found = (SENTENCE.fullmatch(line.strip()) for line in reversed(errors))
+    return next((match["sentence"] for match in found if match), None)
+
+
+def _signalNumber(exitCode: int) -> int | None:
+    number = -exitCode if exitCode < 0 else exitCode - SHELL_SIGNALS_FROM
+    return number if sys.platform != "win32" and number in {known.value for known in signal.Signals} else None
+
+
+def _killedBehindLauncher(exitCode: int, errors: Sequence[str]) -> bool:
+    """Whether the launcher saw its child end by a signal that left the fault handler no time to speak."""
+    crashed = exitCode == 1 and any(LAUNCHER_CRASH in line for line in errors)
+    spoken = any(words in line for line in errors for words in INTERPRETER_CRASH)
+    return sys.platform != "win32" and crashed and not spoken
+
+
+def _crashMessage(exitCode: int, number: int | None) -> str:
+    if number is not None:
+        return _("The analysis crashed (signal {name}); the log tells more.").format(name=signal.Signals(number).name)
+    return _("The analysis ended unexpectedly (exit status {code}); the log tells more.").format(code=exitCode)

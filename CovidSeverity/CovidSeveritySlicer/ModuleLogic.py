@@ -1,0 +1,45 @@
+"""The logic as Slicer knows it: ``slicer.util.getModuleLogic("CovidSeverity")``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
+
+from .AnalysisLogic import AnalysisLogic
+from .LiveScores import LiveScores
+from .Parameters import CovidSeverityParameters
+from .Timers import qtTimer
+
+
+class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):
+    """Analyses volumes, and keeps the scores of corrected segmentations up to date.
+
+    Parameters
+    ----------
+    parts : of :class:`~.AnalysisLogic.AnalysisLogic`.
+    """
+
+    def __init__(self, **parts: Any) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        AnalysisLogic.__init__(self, **parts)
+        self._parameters: CovidSeverityParameters | None = None
+        self.liveScores = LiveScores(parts.get("timerFactory", qtTimer))
+        self.finished.connect(self.liveScores.follow)
+        self.liveScores.followScene()
+
+    def getParameterNode(self) -> CovidSeverityParameters:
+        """The parameters of the panel in this scene: the same object for as long as the scene has the same node.
+
+        Slicer 5.10 leaves observers of theirs on the node. Were they collected as garbage while the node lives, its
+        next change would end Slicer.
+        """
+        node = ScriptedLoadableModuleLogic.getParameterNode(self)
+        if self._parameters is None or self._parameters.parameterNode is not node:
+            self._parameters = CovidSeverityParameters(node)
+        return self._parameters
+
+    def cleanup(self) -> None:
+        """Cancel a run, follow no scores, delete the files of this session."""
+        self.liveScores.stop()
+        AnalysisLogic.cleanup(self)

@@ -1,0 +1,160 @@
+"""The module's tests inside Slicer, without a window: a synthetic chest is analysed, saved, corrected and cancelled."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import unittest
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
+
+from .Install import missingPackages
+from .SampleDataSources import makeSyntheticChest
+
+MODULE = "CovidSeverity"
+
+COARSE_MM = (3.0, 3.0, 5.0)
+"""Voxel size (I, J, K), mm: an analysis takes about ten seconds, two thirds of them the start of a Python."""
+
+SEED = 4
+"""A chest whose lobes are all far from an edge of the score (8.9, 1.8, 8.4, 7.5 and 11.8 per cent of them opaque)."""
+
+LOBE_SCORES = {"RUL": 2, "RML": 1, "RLL": 2, "LUL": 2, "LLL": 2}
+
+SEGMENTS = 9
+"""Two lungs, five lobes, ground glass and consolidation."""
+
+ONE_SIDED_MM = 70.0
+"""Diameter of the one lesion of the chest that tells right from left; it fills a tenth of the right upper lobe."""
+
+PATIENCE_S = 60.0
+"""What a slow machine may take for any one step, s."""
+
+
+class CovidSeverityTest(ScriptedLoadableModuleTest):
+    """Run by CTest, by "Reload and Test", and by the tests without Slicer."""
+
+    def setUp(self) -> None:
+        """Begin with an empty scene; Slicer's testing mode installs no packages, so that they must be there."""
+        missing = missingPackages()
+        if missing and slicer.app.testingEnabled():
+            self.skipTest(f"Python packages are missing: {', '.join(missing)}; PythonSlicer -m pip install them")
+        slicer.mrmlScene.Clear(0)
+        self.logic = slicer.util.getModuleLogic(MODULE)
+
+    def runTest(self) -> None:
+        """Run every test; what "Reload and Test" asks for."""
+        for name in unittest.defaultTestLoader.getTestCaseNames(type(self)):
+            self.setUp()
+            self.delayDisplay(name)
+            getattr(self, name)()
+            self.tearDown()
+
+    def test_syntheticChestIsScoredSavedAndCorrected(self) -> None:
+        """Scores and nodes; the same in the scene that was saved and opened again; then corrections by hand."""
+        result = self._analyze(makeSyntheticChest(SEED, COARSE_MM))
+        self.assertEqual(_lobeScores(result.report), LOBE_SCORES)
+        self.assertEqual(result.ctss, sum(LOBE_SCORES.values()))
+        self.assertEqual(result.segmentationNode.GetSegmentation().GetNumberOfSegments(), SEGMENTS)
+        self.assertGreaterEqual(result.lobeTable.GetNumberOfRows(), len(LOBE_SCORES))
+        reopened = self._saveAndOpen()
+        self.assertEqual(reopened.report, result.report)
+        self.assertIsNone(self.logic.liveScores.corrected(reopened.segmentationNode))
+        self._eraseOpacities(reopened)
+        self._waitFor(lambda: self.logic.liveScores.corrected(reopened.segmentationNode) is not None)
+        corrected = self.logic.liveScores.corrected(reopened.segmentationNode)
+        self.assertEqual(corrected.ctss, 0)
+        self.assertEqual(reopened.ctss, sum(LOBE_SCORES.values()))
+
+    def test_sidesStayWhereTheyAreInMirroredStorage(self) -> None:
+        """Columns and rows stored the other way round: the right upper lobe keeps its lesion."""
+        from CovidSeverityLib import Lobe
+        from CovidSeverityLib.phantom import LesionSpec
+
+        lesion = LesionSpec("ground_glass", Lobe.RUL, ONE_SIDED_MM)
+        volumeNode = makeSyntheticChest(SEED, COARSE_MM, (lesion,))
+        scores = _lobeScores(self._analyze(_mirrored(volumeNode)).report)
+        self.assertEqual(scores.pop("RUL"), 2)
+        self.assertLessEqual(max(scores.values()), 1)
+
+    def test_cancelledAnalysisLeavesTheSceneAsItWas(self) -> None:
+        """Cancel answers at once, and nothing new is in the scene."""
+        volumeNode = makeSyntheticChest(SEED, COARSE_MM)
+        nodes = slicer.mrmlScene.GetNumberOfNodes()
+        ends: list[str] = []
+        answers = {"cancelled": self.logic.cancelled, "finished": self.logic.finished, "failed": self.logic.failed}
+        slots = {name: (lambda *_values, name=name: ends.append(name)) for name in answers}
+        for name, signal in answers.items():
+            signal.connect(slots[name])
+        self.logic.start(volumeNode, self._settings())
+        self.logic.cancel()
+        self._waitFor(lambda: bool(ends))
+        for name, signal in answers.items():
+            signal.disconnect(slots[name])
+        self.assertEqual(ends, ["cancelled"])
+        self.assertFalse(self.logic.running)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodes)
+
+    def test_volumeWithoutVoxelsIsRefusedInOneSentence(self) -> None:
+        """Bad input is told, not tried."""
+        from .AnalysisLogic import AnalysisError
+
+        empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
+        with self.assertRaises(AnalysisError) as raised:
+            self.logic.analyze(empty)
+        self.assertNotIn("\n", raised.exception.message)
+
+    def _analyze(self, volumeNode: Any) -> Any:
+        return self.logic.analyze(volumeNode, self._settings())
+
+    @staticmethod
+    def _settings() -> Any:
+        from .AnalysisLogic import AnalysisSettings
+
+        return AnalysisSettings(classifier="none")
+
+    def _saveAndOpen(self) -> Any:
+        from .SceneBridge import resultOf
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "scene.mrb")
+            self.assertTrue(slicer.util.saveScene(path))
+            slicer.mrmlScene.Clear(0)
+            slicer.util.loadScene(path)
+        (node,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+        return resultOf(node)
+
+    @staticmethod
+    def _eraseOpacities(result: Any) -> None:
+        volumeNode, segmentationNode = result.volumeNode, result.segmentationNode
+        nothing = np.zeros(slicer.util.arrayFromVolume(volumeNode).shape, np.uint8)
+        for segmentID in ("ground_glass_opacity", "consolidation"):
+            slicer.util.updateSegmentBinaryLabelmapFromArray(nothing, segmentationNode, segmentID, volumeNode)
+
+    def _waitFor(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while not condition():
+            self.assertLess(time.monotonic(), end, f"nothing came within {PATIENCE_S:g} s")
+            slicer.app.processEvents()
+            time.sleep(0.01)
+
+
+def _lobeScores(report: Any) -> dict[str, int]:
+    return {name: lobe["score"] for name, lobe in report["ctss"]["lobes"].items()}
+
+
+def _mirrored(volumeNode: Any) -> Any:
+    """The same chest in the same place, with its columns and rows stored in the other order."""
+    voxels = slicer.util.arrayFromVolume(volumeNode)
+    columns, rows = voxels.shape[2], voxels.shape[1]
+    turn = np.array([[-1, 0, 0, columns - 1], [0, -1, 0, rows - 1], [0, 0, 1, 0], [0, 0, 0, 1]], float)
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    ijkToRas = slicer.util.arrayFromVTKMatrix(matrix) @ turn
+    return slicer.util.addVolumeFromArray(np.ascontiguousarray(voxels[:, ::-1, ::-1]), ijkToRas, "mirrored")

@@ -1,0 +1,70 @@
+include(CTest)
+
+set(EXTENSION_NAME ${PROJECT_NAME})
+if(NOT DEFINED EXTENSION_LICENSE_FILE)
+  set(EXTENSION_LICENSE_FILE ${Slicer_LICENSE_FILE})
+endif()
+
+# Copies files when they are built, and installs the whole folder that they were copied to.
+macro(ctkMacroCompilePythonScript)
+  cmake_parse_arguments(MY "NO_INSTALL_SUBDIR;GLOBAL_TARGET" "TARGET_NAME;SOURCE_DIR;DESTINATION_DIR;INSTALL_DIR"
+    "SCRIPTS;RESOURCES" ${ARGN})
+  foreach(name TARGET_NAME SCRIPTS DESTINATION_DIR INSTALL_DIR)
+    if(NOT DEFINED MY_${name})
+      message(FATAL_ERROR "${name} is mandatory")
+    endif()
+  endforeach()
+  set(copied)
+  foreach(file IN LISTS MY_SCRIPTS MY_RESOURCES)
+    set(source ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+    set(target ${MY_DESTINATION_DIR}/${file})
+    add_custom_command(OUTPUT ${target} DEPENDS ${source} COMMAND ${CMAKE_COMMAND} -E copy ${source} ${target})
+    list(APPEND copied ${target})
+  endforeach()
+  add_custom_target(Copy${MY_TARGET_NAME}PythonFiles ALL DEPENDS ${copied})
+  set(folder ${MY_DESTINATION_DIR})
+  if(MY_NO_INSTALL_SUBDIR)
+    set(folder ${MY_DESTINATION_DIR}/)
+  endif()
+  install(DIRECTORY ${folder} DESTINATION ${MY_INSTALL_DIR} COMPONENT RuntimeLibraries USE_SOURCE_PERMISSIONS)
+endmacro()
+
+macro(slicer_add_python_unittest)
+  cmake_parse_arguments(MY "" "TESTNAME_PREFIX;SCRIPT" "SLICER_ARGS" ${ARGN})
+  if(MY_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "slicer_add_python_unittest() does not know: ${MY_UNPARSED_ARGUMENTS}")
+  endif()
+  if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${MY_SCRIPT} AND NOT EXISTS ${CMAKE_CURRENT_BINARY_DIR}/${MY_SCRIPT})
+    message(FATAL_ERROR "no test script ${MY_SCRIPT} in ${CMAKE_CURRENT_SOURCE_DIR}")
+  endif()
+  get_filename_component(name ${MY_SCRIPT} NAME_WE)
+  add_test(NAME py_${MY_TESTNAME_PREFIX}${name} COMMAND Slicer --no-splash --testing ${MY_SLICER_ARGS} ${name})
+endmacro()
+
+macro(slicerMacroBuildScriptedModule)
+  cmake_parse_arguments(MY_SLICER "WITH_GENERIC_TESTS;WITH_SUBDIR;VERBOSE" "NAME" "SCRIPTS;RESOURCES" ${ARGN})
+  if(MY_SLICER_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "slicerMacroBuildScriptedModule() does not know: ${MY_SLICER_UNPARSED_ARGUMENTS}")
+  endif()
+  if(NOT DEFINED MY_SLICER_NAME)
+    message(FATAL_ERROR "NAME is mandatory")
+  endif()
+  foreach(file IN LISTS MY_SLICER_SCRIPTS MY_SLICER_RESOURCES)
+    if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+      message(FATAL_ERROR "slicerMacroBuildScriptedModule() was given a file that does not exist: ${file}")
+    endif()
+  endforeach()
+  ctkMacroCompilePythonScript(
+    TARGET_NAME ${MY_SLICER_NAME}
+    SCRIPTS "${MY_SLICER_SCRIPTS}"
+    RESOURCES "${MY_SLICER_RESOURCES}"
+    DESTINATION_DIR ${CMAKE_BINARY_DIR}/${Slicer_QTSCRIPTEDMODULES_LIB_DIR}
+    INSTALL_DIR ${Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR}
+    NO_INSTALL_SUBDIR
+    )
+  if(BUILD_TESTING AND MY_SLICER_WITH_GENERIC_TESTS)
+    set(generic qSlicer${MY_SLICER_NAME}ModuleGenericTest.py)
+    file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/${generic} "")
+    slicer_add_python_unittest(SCRIPT ${generic} TESTNAME_PREFIX nomainwindow_ SLICER_ARGS --no-main-window)
+  endif()
+endmacro()

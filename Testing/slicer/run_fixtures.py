@@ -1,0 +1,68 @@
+"""Fixtures of tests that run analyses: a small chest, its result at hand, and child processes of every kind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+MODULE_FILE = Path(__file__).parents[2] / "CovidSeverity" / "CovidSeverity.py"
+
+
+@pytest.fixture(scope="session")
+def a_small_chest():
+    """A synthetic chest of 4 x 4 x 6 mm: an analysis takes a few seconds."""
+    from CovidSeverityLib.phantom import make_phantom
+
+    return make_phantom(1, shape=(53, 96, 96), spacing_mm=(4.0, 4.0, 6.0))
+
+
+@pytest.fixture(scope="session")
+def a_written_result(a_small_chest, tmp_path_factory):
+    """The folder that the program writes for the small chest."""
+    from CovidSeveritySlicer.Job import childEnvironment, libraryCommand
+
+    from CovidSeverityLib.phantom import write_phantom
+
+    folder = tmp_path_factory.mktemp("written")
+    write_phantom(a_small_chest, folder)
+    arguments = ["analyze", str(folder / "ct.nii.gz"), "-o", str(folder / "out"), "--quiet", "--classifier", "none"]
+    subprocess.run([*libraryCommand(), *arguments], env=childEnvironment(), check=True)
+    return folder / "out"
+
+
+@pytest.fixture
+def a_volume_node(slicer, a_small_chest):
+    """The small chest in the scene, under the name of a patient."""
+    matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) @ a_small_chest.volume.geometry.ijk_to_lps
+    return slicer.util.addVolumeFromArray(np.array(a_small_chest.volume.hu), ijkToRAS=matrix, name="Jane Doe")
+
+
+@pytest.fixture
+def python_job():
+    """``python_job(code)`` makes jobs that run ``code`` with the arguments of the library's command."""
+    from CovidSeveritySlicer.Job import Job
+
+    def make(code):
+        return lambda arguments, **parts: Job([sys.executable, "-c", code, *arguments], **parts)
+
+    return make
+
+
+@pytest.fixture
+def copying_job(python_job, a_written_result):
+    """Makes jobs that have the result of the small chest at hand."""
+    return python_job(
+        "import json, shutil, sys; shutil.copytree("
+        f"{str(a_written_result)!r}, sys.argv[sys.argv.index('-o') + 1]); "
+        "print(json.dumps({'stage': 'write', 'done': 1, 'total': 1}))"
+    )
+
+
+@pytest.fixture
+def module_file():
+    """The file that Slicer loads."""
+    return MODULE_FILE

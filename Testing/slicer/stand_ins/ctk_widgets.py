@@ -1,0 +1,118 @@
+"""Stands in for the module ``ctk``: the few widgets that a panel of a scripted module is made of."""
+
+from __future__ import annotations
+
+import types
+
+from PyQt5 import QtCore, QtWidgets
+
+from .widget_parts import stands_in, stored
+
+
+@stands_in
+class ctkCollapsibleButton(QtWidgets.QAbstractButton):
+    """A headline that hides and shows what is laid out below it."""
+
+    contentsCollapsed = QtCore.pyqtSignal(bool)
+    collapsed = stored(bool, False, "_fold")
+    contentsFrameShape = stored(int, 0)
+    contentsMargin = stored(int, 0)
+
+    def __init__(self, text="", parent=None):
+        super().__init__(None if isinstance(text, str) else text)
+        if parent is not None:
+            self.setParent(parent)
+        self.setText(text if isinstance(text, str) else "")
+        self.setCheckable(True)
+        self.setChecked(True)
+        self.setContentsMargins(0, self._headline(), 0, 0)
+        self.toggled.connect(lambda shown: self.setCollapsed(not shown))
+
+    def _headline(self):
+        return self.fontMetrics().height() + 10
+
+    def _fold(self):
+        for child in self.findChildren(QtWidgets.QWidget, "", QtCore.Qt.FindDirectChildrenOnly):
+            child.setVisible(not self.collapsed)
+        self.setMaximumHeight(self._headline() if self.collapsed else QtWidgets.QWIDGETSIZE_MAX)
+        self.setChecked(not self.collapsed)
+        self.contentsCollapsed.emit(self.collapsed)
+
+    def showEvent(self, event):
+        for child in self.findChildren(QtWidgets.QWidget, "", QtCore.Qt.FindDirectChildrenOnly):
+            if self.collapsed:
+                child.setVisible(False)
+
+    def sizeHint(self):
+        headline = QtCore.QSize(self.fontMetrics().horizontalAdvance(self.text) + 40, self._headline())
+        return headline if self.collapsed else headline.expandedTo(QtWidgets.QWidget.sizeHint(self))
+
+    def minimumSizeHint(self):
+        return self.sizeHint()
+
+    def paintEvent(self, event):
+        painter = QtWidgets.QStylePainter(self)
+        headline = self.rect.adjusted(0, 0, 0, self._headline() - self.rect.height())
+        option = QtWidgets.QStyleOptionButton()
+        option.initFrom(self)
+        option.rect = headline
+        painter.drawControl(QtWidgets.QStyle.CE_PushButtonBevel, option)
+        arrow = QtWidgets.QStyle.PE_IndicatorArrowRight if self.collapsed else QtWidgets.QStyle.PE_IndicatorArrowDown
+        option.rect = QtCore.QRect(6, headline.height() // 2 - 6, 12, 12)
+        painter.drawPrimitive(arrow, option)
+        painter.drawText(headline.adjusted(24, 0, 0, 0), QtCore.Qt.AlignVCenter, self.text)
+
+
+@stands_in
+class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):
+    """A group that hides its contents."""
+
+    collapsed = stored(bool, False, "_fold")
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self.setCheckable(True)
+        self.toggled.connect(lambda shown: self.setCollapsed(not shown))
+
+    def _fold(self):
+        for child in self.findChildren(QtWidgets.QWidget, "", QtCore.Qt.FindDirectChildrenOnly):
+            child.setVisible(not self.collapsed)
+        self.setChecked(not self.collapsed)
+
+
+@stands_in
+class ctkComboBox(QtWidgets.QComboBox):
+    """No ``qt.QComboBox`` for the connectors of a parameter node, which ask for the very class."""
+
+    defaultText = stored(str, "")
+    scrollWheelEnabled = stored(bool, True)
+
+
+@stands_in
+class ctkCheckBox(QtWidgets.QCheckBox):
+    """No ``qt.QCheckBox`` for the connectors of a parameter node either."""
+
+
+@stands_in
+class ctkPathLineEdit(QtWidgets.QLineEdit):
+    """A line with a path."""
+
+    currentPathChanged = QtCore.pyqtSignal(str)
+    filters = stored(int, 0)
+    settingKey = stored(str, "")
+    currentPath = stored(str, "", "_told")
+
+    def _told(self):
+        self.setText(self.currentPath)
+        self.currentPathChanged.emit(self.currentPath)
+
+
+@stands_in
+class ctkMessageBox(QtWidgets.QMessageBox):
+    """What ``slicer.util.messageBox`` shows outside of tests."""
+
+    dontShowAgainSettingsKey = stored(str, "")
+
+
+ctk = types.ModuleType("ctk", __doc__)
+vars(ctk).update({name: value for name, value in globals().items() if name.startswith("ctk") and name != "ctk"})

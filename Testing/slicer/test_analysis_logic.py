@@ -1,0 +1,339 @@
+"""A whole analysis from a volume in the scene to nodes in the scene, through the real child process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
+
+from CovidSeveritySlicer.AnalysisLogic import AnalysisError, AnalysisLogic, AnalysisSettings
+from CovidSeveritySlicer.Install import InstallDeclined, InstallFailed
+from CovidSeveritySlicer.SceneBridge import Outputs
+
+SECONDS = 120.0
+"""More than any run here takes."""
+
+
+class Clock:
+    """Timers that a test calls itself."""
+
+    def __init__(self):
+        self.running = []
+
+    def __call__(self, intervalMs, callback, singleShot=False):  # noqa: N803
+        return ClockTimer(self, callback, singleShot)
+
+    def tick(self):
+        for timer in tuple(self.running):
+            if timer.single:
+                self.running.remove(timer)
+            timer.callback()
+
+
+class ClockTimer:
+    def __init__(self, clock, callback, single):
+        self.clock, self.callback, self.single = clock, callback, single
+
+    def start(self):
+        if self not in self.clock.running:
+            self.clock.running.append(self)
+
+    def stop(self):
+        if self in self.clock.running:
+            self.clock.running.remove(self)
+
+
+class Recorder:
+    """What a logic tells, in order."""
+
+    def __init__(self, logic):
+        self.events = []
+        for name in ("started", "progressed", "finished", "failed", "cancelled"):
+            getattr(logic, name).connect(lambda *values, name=name: self.events.append((name, values)))
+
+    @property
+    def names(self):
+        return [name for name, _ in self.events if name != "progressed"]
+
+    @property
+    def stages(self):
+        return list(dict.fromkeys(values[0] for name, values in self.events if name == "progressed"))
+
+
+def nothing_missing(classifier=False):
+    assert classifier in (False, True)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def new_logic(slicer, clock, monkeypatch, tmp_path):
+    """``new_logic(**parts)`` of :class:`AnalysisLogic`; all of them end with the test."""
+    monkeypatch.setenv("COVID_SEVERITY_MODELS", str(tmp_path / "models"))
+    made = []
+
+    def make(ensure=nothing_missing, **parts):
+        made.append(AnalysisLogic(timerFactory=clock, ensure=ensure, **parts))
+        return made[-1]
+
+    yield make
+    for logic in made:
+        logic.cancel()
+        finish(logic, clock)
+        logic.cleanup()
+
+
+@pytest.fixture
+def a_logic(new_logic):
+    return new_logic()
+
+
+@pytest.fixture
+def a_quick_logic(new_logic, copying_job):
+    """A logic whose child process has its result at hand."""
+    return new_logic(makeJob=copying_job)
+
+
+@pytest.fixture
+def a_small_volume_node(slicer):
+    return slicer.util.addVolumeFromArray(np.zeros((4, 5, 6), np.int16), name="CT")
+
+
+def finish(logic, clock):
+    until = time.monotonic() + SECONDS
+    while logic.running:
+        assert time.monotonic() < until
+        clock.tick()
+        time.sleep(0.005)
+
+
+def node_ids(slicer):
+    scene = slicer.mrmlScene
+    return {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
+
+
+def left_files(logic):
+    return [] if logic._session is None else [p for p in Path(logic._session.name).rglob("*") if p.is_file()]
+
+
+def test_start_returns_at_once_and_brings_score_and_nodes_into_the_scene(a_logic, clock, a_volume_node):
+    recorder = Recorder(a_logic)
+    began = time.monotonic()
+    a_logic.start(a_volume_node, AnalysisSettings("default", "none"))
+    assert time.monotonic() - began < 2.0
+    assert a_logic.running
+    finish(a_logic, clock)
+    assert recorder.names == ["started", "finished"]
+    assert recorder.stages == ["read", "lungs", "lobes", "infection", "scores", "write"]
+    result = recorder.events[-1][1][0]
+    assert 0 < result.ctss <= 25
+    assert result.volumeNode is a_volume_node
+    assert result.segmentationNode.GetSegmentation().GetNumberOfSegments() == 9
+    assert result.lobeTable.GetNumberOfRows() == 5
+    assert "none" in result.report["classification_reason"]
+    assert not any(b"Doe" in path.read_bytes() for path in result.folder.iterdir())
+
+
+def test_same_ct_scores_the_same_from_the_scene_and_from_a_file(a_logic, a_volume_node, a_written_result):
+    result = a_logic.analyze(a_volume_node, AnalysisSettings(classifier="none"))
+    alone = json.loads((a_written_result / "report.json").read_text(encoding="utf-8"))
+    for key in ("ctss", "infection", "lungs", "total_severity_score", "uncounted_density"):
+        assert result.report[key] == alone[key]
+
+
+def test_two_analyses_in_a_row_make_nodes_of_their_own_or_fill_the_same(slicer, a_quick_logic, a_volume_node):
+    first = a_quick_logic.analyze(a_volume_node)
+    second = a_quick_logic.analyze(a_volume_node)
+    assert second.segmentationNode is not first.segmentationNode
+    assert second.ctss == first.ctss
+    outputs = Outputs(second.segmentationNode, second.lobeTable, second.sliceTable, second.measurementTable)
+    before = node_ids(slicer)
+    third = a_quick_logic.analyze(a_volume_node, outputs=outputs)
+    assert third.segmentationNode is second.segmentationNode
+    assert third.lobeTable is second.lobeTable
+    assert len(node_ids(slicer)) == len(before)
+
+
+def test_no_copy_of_the_ct_is_kept(a_quick_logic, a_volume_node):
+    a_quick_logic.analyze(a_volume_node)
+    names = {path.name for path in left_files(a_quick_logic)}
+    assert "report.json" in names
+    assert not any(name.endswith(".nrrd") and not name.endswith(".seg.nrrd") for name in names)
+    a_quick_logic.cleanup()
+    assert left_files(a_quick_logic) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (AnalysisSettings(), ["--profile", "default"]),
+        (AnalysisSettings("reference", "none"), ["--profile", "reference", "--classifier", "none"]),
+        (AnalysisSettings(classifier="a b.h5"), ["--profile", "default", "--classifier", "a b.h5"]),
+    ],
+)
+def test_settings_reach_the_command_line(settings, expected):
+    assert settings.arguments() == expected
+
+
+def test_cancel_leaves_the_scene_as_it_was(slicer, a_logic, clock, a_volume_node):
+    recorder = Recorder(a_logic)
+    before = node_ids(slicer)
+    a_logic.start(a_volume_node)
+    while "lungs" not in recorder.stages:
+        clock.tick()
+        time.sleep(0.005)
+    a_logic.cancel()
+    finish(a_logic, clock)
+    assert recorder.names == ["started", "cancelled"]
+    assert node_ids(slicer) == before
+    assert left_files(a_logic) == []
+
+
+def test_waiting_for_a_cancelled_analysis_raises(python_job, slicer, a_logic, a_small_volume_node, monkeypatch):
+    a_logic._makeJob = python_job("import time; time.sleep(60)")
+    monkeypatch.setattr(slicer.app, "processEvents", a_logic.cancel)
+    with pytest.raises(AnalysisError, match=r"(?i)cancel"):
+        a_logic.analyze(a_small_volume_node)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGSEGV if os.name != "nt" else 0, 9])
+def test_crash_becomes_a_message_with_the_log(python_job, slicer, a_logic, a_small_volume_node, clock, number):
+    recorder = Recorder(a_logic)
+    before = node_ids(slicer)
+    a_logic._makeJob = python_job(f"import os; print('last words', flush=True); os.kill(os.getpid(), {int(number)})")
+    a_logic.start(a_small_volume_node)
+    finish(a_logic, clock)
+    name, (message, log) = recorder.events[-1]
+    assert name == "failed"
+    assert message.endswith(".")
+    assert "last words" in log
+    assert node_ids(slicer) == before
+    assert left_files(a_logic) == []
+
+
+def test_what_is_no_chest_is_refused_in_the_librarys_words(a_logic, a_small_volume_node):
+    with pytest.raises(AnalysisError, match="chest CT in Hounsfield units") as raised:
+        a_logic.analyze(a_small_volume_node)
+    assert "Traceback" not in raised.value.message
+    assert not raised.value.message.startswith("covid-severity")
+
+
+def test_result_that_cannot_be_read_fails_and_leaves_the_scene(python_job, slicer, a_logic, a_small_volume_node):
+    before = node_ids(slicer)
+    code = "import sys, pathlib; p = pathlib.Path(sys.argv[sys.argv.index('-o') + 1]); p.mkdir()"
+    a_logic._makeJob = python_job(code + "; (p / 'report.json').write_text('{')")
+    with pytest.raises(AnalysisError):
+        a_logic.analyze(a_small_volume_node)
+    assert node_ids(slicer) == before
+
+
+def test_scene_closed_during_a_run_cancels_it(python_job, slicer, a_logic, clock, a_volume_node):
+    recorder = Recorder(a_logic)
+    a_logic._makeJob = python_job("import time; time.sleep(60)")
+    a_logic.start(a_volume_node)
+    slicer.mrmlScene.Clear(0)
+    before = node_ids(slicer)
+    finish(a_logic, clock)
+    assert recorder.names == ["started", "cancelled"]
+    assert node_ids(slicer) == before
+
+
+def test_ct_that_leaves_the_scene_takes_its_result_with_it(slicer, a_quick_logic, clock, a_volume_node):
+    recorder = Recorder(a_quick_logic)
+    a_quick_logic.start(a_volume_node)
+    slicer.mrmlScene.RemoveNode(a_volume_node)
+    finish(a_quick_logic, clock)
+    assert recorder.names == ["started", "failed"]
+    assert "left the scene" in recorder.events[-1][1][0]
+    assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+
+
+def test_output_that_leaves_the_scene_is_replaced_by_a_new_one(slicer, a_quick_logic, clock, a_volume_node):
+    recorder = Recorder(a_quick_logic)
+    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "mine")
+    a_quick_logic.start(a_volume_node, outputs=Outputs(lobeTable=table))
+    slicer.mrmlScene.RemoveNode(table)
+    finish(a_quick_logic, clock)
+    result = recorder.events[-1][1][0]
+    assert result.lobeTable is not table
+    assert result.lobeTable.GetNumberOfRows() == 5
+
+
+def test_one_analysis_at_a_time(a_logic, clock, a_small_volume_node):
+    a_logic.start(a_small_volume_node)
+    with pytest.raises(AnalysisError, match="running already"):
+        a_logic.start(a_small_volume_node)
+    finish(a_logic, clock)
+
+
+def test_without_a_ct_nothing_starts(a_logic):
+    recorder = Recorder(a_logic)
+    with pytest.raises(AnalysisError, match="No CT"):
+        a_logic.start(None)
+    assert recorder.names == []
+
+
+def test_volume_without_an_image_is_refused(slicer, a_logic):
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
+    with pytest.raises(AnalysisError):
+        a_logic.start(node)
+    assert not a_logic.running
+    assert left_files(a_logic) == []
+
+
+def test_declined_installation_starts_nothing(new_logic, a_small_volume_node):
+    def decline(classifier=False):
+        raise InstallDeclined("declined.")
+
+    logic = new_logic(ensure=decline)
+    recorder = Recorder(logic)
+    with pytest.raises(AnalysisError, match="declined"):
+        logic.start(a_small_volume_node)
+    assert recorder.names == []
+
+
+@pytest.mark.parametrize(
+    ("classifier", "installed", "asked"),
+    [
+        ("none", ("b5",), [False]),
+        (None, (), [False]),
+        (None, ("b5",), [False, True]),
+        ("b5", (), [False, True]),
+    ],
+)
+def test_tensorflow_is_asked_for_where_there_is_something_to_classify_with(
+    python_job, new_logic, clock, monkeypatch, a_small_volume_node, classifier, installed, asked
+):
+    asks = []
+    monkeypatch.setattr("CovidSeveritySlicer.AnalysisLogic.installedClassifiers", lambda: installed)
+    logic = new_logic(ensure=lambda classifier=False: asks.append(classifier), makeJob=python_job(""))
+    logic.start(a_small_volume_node, AnalysisSettings(classifier=classifier))
+    finish(logic, clock)
+    assert asks == asked
+
+
+@pytest.mark.parametrize("answer", [InstallDeclined, InstallFailed])
+def test_missing_tensorflow_leaves_the_diagnosis_open_only_where_it_was_not_asked_for(
+    python_job, new_logic, clock, monkeypatch, a_small_volume_node, answer
+):
+    def ensure(classifier=False):
+        if classifier:
+            raise answer("declined.")
+
+    monkeypatch.setattr("CovidSeveritySlicer.AnalysisLogic.installedClassifiers", lambda: ("b5",))
+    logic = new_logic(ensure=ensure, makeJob=python_job(""))
+    with pytest.raises(AnalysisError, match="declined"):
+        logic.start(a_small_volume_node, AnalysisSettings(classifier="b5"))
+    logic.start(a_small_volume_node)
+    finish(logic, clock)

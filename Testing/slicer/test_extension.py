@@ -1,0 +1,227 @@
+"""The extension as the Extensions Index builds it: all files listed, a valid description, a working installed tree."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LIBRARY = ROOT / "CovidSeverityLib"
+MODULE = ROOT / "CovidSeverity"
+STAND_IN = Path(__file__).parent / "cmake"
+MODULES_FOLDER = Path("lib/Slicer-5.12/qt-scripted-modules")
+
+CATALOG_ENTRY_SCHEMA = (
+    "https://raw.githubusercontent.com/Slicer/Slicer/main/Schemas/slicer-extension-catalog-entry-schema-v1.0.1.json#"
+)
+CATALOG_ENTRY_TYPES = {
+    "$schema": str,
+    "category": str,
+    "scm_url": str,
+    "scm_revision": str,
+    "scm_type": str,
+    "build_dependencies": list,
+    "build_subdirectory": str,
+    "enabled": bool,
+    "tier": int,
+}
+"""Properties that the schema knows; it forbids all others, and needs the first three."""
+
+TIERS = range(1, 6)
+
+PARTS = ("CovidSeverity", "CovidSeveritySlicer", "CovidSeverityLib")
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def listed(cmake_file, variable):
+    """Entries of ``set(variable ...)`` in a CMake file."""
+    text = cmake_file.read_text(encoding="utf-8")
+    (entries,) = re.findall(rf"^set\({variable}\n(.*?)^\s*\)", text, re.DOTALL | re.MULTILINE)
+    return [entry.replace("${MODULE_NAME}", "CovidSeverity") for entry in entries.split()]
+
+
+def files_of(folder, *, python):
+    """Files below ``folder`` that belong to the product, as CMake names them."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    kept = (path for path in found if "__pycache__" not in path.parts and path.name != "CMakeLists.txt")
+    return sorted(path.as_posix() for path in kept if (path.suffix == ".py") is python)
+
+
+def catalog_entry():
+    return json.loads((ROOT / "CovidSeverity.json").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("folder", "variable", "python"),
+    [
+        (LIBRARY, "LIBRARY_PYTHON_SCRIPTS", True),
+        (LIBRARY, "LIBRARY_RESOURCES", False),
+        (MODULE, "MODULE_PYTHON_SCRIPTS", True),
+        (MODULE, "MODULE_PYTHON_RESOURCES", False),
+    ],
+)
+def test_cmake_lists_every_file(folder, variable, python):
+    assert sorted(listed(folder / "CMakeLists.txt", variable)) == files_of(folder, python=python)
+
+
+def test_cmake_lists_every_file_of_models_that_is_shipped():
+    shipped = sorted(path.name for path in (ROOT / "models").iterdir() if path.is_file())
+    assert sorted(listed(LIBRARY / "CMakeLists.txt", "LIBRARY_MODEL_FILES")) == shipped
+
+
+def test_the_catalog_entry_has_the_properties_of_its_schema():
+    entry = catalog_entry()
+    assert {name: type(value) for name, value in entry.items()} == {name: CATALOG_ENTRY_TYPES[name] for name in entry}
+    assert {"$schema", "category", "scm_url"} <= set(entry)
+    assert entry["$schema"] == CATALOG_ENTRY_SCHEMA
+    assert entry["tier"] in TIERS
+    assert all(isinstance(name, str) for name in entry["build_dependencies"])
+
+
+def test_the_catalog_entry_is_called_like_the_extension():
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    assert re.findall(r"^project\((\w+)\)$", text, re.MULTILINE) == ["CovidSeverity"]
+    assert b"\r" not in (ROOT / "CovidSeverity.json").read_bytes()
+
+
+def test_all_addresses_are_of_one_repository():
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    addresses = [*re.findall(r'"(https://[^"]+)"', text), catalog_entry()["scm_url"]]
+    owners = {tuple(urlsplit(address).path.removesuffix(".git").split("/")[1:3]) for address in addresses}
+    assert len(addresses) == 4
+    assert len(owners) == 1
+
+
+def test_addresses_of_pictures_lead_to_files():
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    pictures = re.findall(r"https://raw\.githubusercontent\.com/\w+/\w+/main/([^\s\"]+)", text)
+    assert len(pictures) == 2
+    assert all((ROOT / picture).read_bytes().startswith(PNG_SIGNATURE) for picture in pictures)
+
+
+@pytest.mark.parametrize("path", ["CovidSeverity.png", "CovidSeverity/Resources/Icons/CovidSeverity.png"])
+def test_icons_have_the_size_that_slicer_asks_for(path):
+    header = (ROOT / path).read_bytes()[:24]
+    assert header.startswith(PNG_SIGNATURE)
+    assert struct.unpack(">II", header[16:24]) == (128, 128)
+
+
+def _tool(*names):
+    beside = [Path(sys.executable).parent / name for name in names]
+    return next((str(path) for path in beside if path.is_file()), None) or next(
+        filter(None, map(shutil.which, names)), None
+    )
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The folder of scripted modules of an extension that CMake has configured, built and installed."""
+    cmake = _tool("cmake")
+    if cmake is None or _tool("ninja", "make") is None or _tool("c++", "g++", "clang++") is None:
+        pytest.skip("CMake, make or a C++ compiler is not on this machine (pip install '.[slicer-test]' brings CMake)")
+    generator = ["-G", "Unix Makefiles"] if _tool("ninja") is None else ["-G", "Ninja"]
+    build, target = tmp_path_factory.mktemp("build"), tmp_path_factory.mktemp("installed")
+    configured = subprocess.run(
+        [cmake, *generator, f"-DSlicer_DIR={STAND_IN}", f"-DCMAKE_INSTALL_PREFIX={target}", "-S", ROOT, "-B", build],
+        capture_output=True,
+        text=True,
+    )
+    assert configured.returncode == 0, configured.stderr
+    (build / "configured.txt").write_text(configured.stdout, encoding="utf-8")
+    subprocess.run([cmake, "--build", build, "-j2"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([cmake, "--install", build], check=True, stdout=subprocess.DEVNULL)
+    return build, target / MODULES_FOLDER
+
+
+def _python(folder, work, *arguments):
+    environment = os.environ | {"PYTHONPATH": str(folder), "MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1"}
+    run = subprocess.run([sys.executable, *arguments], cwd=work, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_the_installed_tree_holds_the_module_the_library_and_nothing_else(installed):
+    _, folder = installed
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "CovidSeverity.py",
+        "CovidSeverityLib",
+        "CovidSeveritySlicer",
+        "Resources",
+    ]
+    for path in ("features/lobe_atlas_LICENSE.txt", "reporting/report.schema.json", "models/manifest.json"):
+        assert (folder / "CovidSeverityLib" / path).is_file()
+
+
+def test_the_installed_library_analyses_a_ct(installed, tmp_path):
+    _, folder = installed
+    assert _python(folder, tmp_path, "-c", "import CovidSeverityLib as lib; print(lib.__file__)").startswith(
+        str(folder)
+    )
+    program = ("-m", "CovidSeverityLib")
+    _python(folder, tmp_path, *program, "phantom", "phantom", "--pixel-mm", "4", "--slice-mm", "8")
+    _python(folder, tmp_path, *program, "analyze", "phantom/ct.nii.gz", "-o", "results", "--quiet")
+    report = json.loads((tmp_path / "results" / "report.json").read_bytes())
+    assert 1 <= report["ctss"]["total"] <= 25
+
+
+def test_the_installed_library_finds_its_own_list_of_models(installed, tmp_path):
+    _, folder = installed
+    stranger = folder / "models"
+    stranger.mkdir()
+    try:
+        (stranger / "manifest.json").write_text("not ours", encoding="utf-8")
+        code = "from CovidSeverityLib.classification.catalogue import known_models as k; print(*(m.name for m in k()))"
+        assert "published-b5" in _python(folder, tmp_path, "-c", code).split()
+    finally:
+        shutil.rmtree(stranger)
+
+
+@pytest.fixture
+def without_source_tree(monkeypatch):
+    """Python without the module's parts in memory, and without the source tree on its path."""
+    kept = {name: part for name, part in sys.modules.items() if name.split(".")[0] in PARTS}
+    for name in kept:
+        del sys.modules[name]
+    monkeypatch.setattr(
+        sys, "path", [folder for folder in sys.path if Path(folder or ".").resolve() not in (ROOT, MODULE)]
+    )
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] in PARTS]:
+        del sys.modules[name]
+    sys.modules.update(kept)
+
+
+def test_the_installed_module_shows_its_panel(installed, slicer_with_qt, without_source_tree):
+    _, folder = installed
+    module = slicer_with_qt.app.moduleManager().load(folder / "CovidSeverity.py")
+    assert not module.icon.isNull()
+    widget = slicer_with_qt.util.getModuleWidget("CovidSeverity")
+    assert widget.ui.analyzeButton.text == "Analyze"
+    assert sys.modules["CovidSeveritySlicer"].__file__ == str(folder / "CovidSeveritySlicer" / "__init__.py")
+
+
+def test_ctest_runs_the_generic_tests_and_the_self_tests(installed):
+    build, _ = installed
+    names = subprocess.run([_tool("ctest"), "-N"], cwd=build, check=True, capture_output=True, text=True).stdout
+    assert re.findall(r"Test +#\d+: (\w+)", names) == [
+        "py_nomainwindow_qSlicerCovidSeverityModuleGenericTest",
+        "py_CovidSeverity",
+        "py_CovidSeverityPackageTest",
+    ]
+
+
+def test_the_licence_is_the_extensions_own(installed):
+    build, _ = installed
+    stated = (build / "configured.txt").read_text(encoding="utf-8")
+    assert f"EXTENSION_LICENSE_FILE={ROOT / 'LICENSE.txt'}" in stated
+    assert "EXTENSION_DEPENDS=NA" in stated

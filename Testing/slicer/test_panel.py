@@ -1,0 +1,311 @@
+"""The panel as the user sees and clicks it, on stand-ins for Slicer's Qt."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
+
+
+@pytest.fixture
+def a_panel(slicer_with_qt, module_file, monkeypatch, tmp_path):
+    """The module's widget, loaded and entered as Slicer does, with a logic that installs nothing."""
+    monkeypatch.setenv("COVID_SEVERITY_MODELS", str(tmp_path / "models"))
+    slicer_with_qt.app.moduleManager().load(module_file)
+    widget = slicer_with_qt.util.getModuleWidget("CovidSeverity")
+    widget.logic._ensure = lambda classifier=False: None
+    widget.enter()
+    return widget
+
+
+@pytest.fixture
+def a_quick_panel(a_panel, copying_job):
+    """The same with results at hand."""
+    a_panel.logic._makeJob = copying_job
+    return a_panel
+
+
+@pytest.fixture
+def dialogs(slicer_with_qt, monkeypatch):
+    """Text and details of every error dialog."""
+    seen = []
+    monkeypatch.setattr(slicer_with_qt.util, "errorDisplay", lambda text, **details: seen.append((text, details)))
+    return seen
+
+
+def shown(widget):
+    """Whether a widget would be seen if the panel were."""
+    return not widget.isHidden()
+
+
+def card(panel):
+    return " ".join(re.sub(r"<[^>]*>", " ", panel.ui.cardLabel.text).replace("&nbsp;", " ").split())
+
+
+def analyse(panel, wait_until):
+    panel.ui.analyzeButton.click()
+    wait_until(lambda: not panel.logic.running)
+
+
+def test_opening_the_panel_installs_and_computes_nothing(slicer_with_qt, module_file, monkeypatch):
+    monkeypatch.setattr("CovidSeveritySlicer.Install._requirements", lambda *_a, **_k: pytest.fail("asked"))
+    slicer_with_qt.app.moduleManager().load(module_file)
+    slicer_with_qt.util.getModuleWidget("CovidSeverity").enter()
+    assert slicer_with_qt.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+
+
+def test_without_a_ct_there_is_nothing_to_click(a_panel):
+    assert not a_panel.ui.analyzeButton.enabled
+    assert "Load a chest CT" in a_panel.ui.analyzeButton.toolTip
+    assert not shown(a_panel.ui.resultCollapsibleButton)
+
+
+def test_first_ct_is_chosen_and_can_be_analysed(a_panel, a_volume_node):
+    assert a_panel.ui.inputVolumeSelector.currentNode() is a_volume_node
+    assert a_panel.ui.analyzeButton.enabled
+    assert a_panel.ui.analyzeButton.text == "Analyze"
+
+
+def test_analyze_shows_progress_and_then_the_result(a_quick_panel, a_volume_node, wait_until):
+    ui = a_quick_panel.ui
+    ui.analyzeButton.click()
+    assert ui.analyzeButton.text == "Cancel"
+    assert shown(ui.progressBar)
+    wait_until(lambda: not a_quick_panel.logic.running)
+    assert ui.analyzeButton.text == "Analyze"
+    assert not shown(ui.progressBar)
+    assert not shown(ui.statusLabel)
+    assert shown(ui.resultCollapsibleButton)
+    result = a_quick_panel.panel.result
+    assert f"CTSS {result.ctss}" in card(a_quick_panel)
+    assert ui.outputSegmentationSelector.currentNode() is result.segmentationNode
+    assert ui.lobeTableSelector.currentNode() is result.lobeTable
+
+
+def test_stage_is_told_while_it_runs(a_panel, a_volume_node, python_job, wait_until):
+    line = '{"stage": "infection", "done": 2, "total": 4}'
+    a_panel.logic._makeJob = python_job(f"print({line!r}, flush=True); import time; time.sleep(60)")
+    a_panel.ui.analyzeButton.click()
+    wait_until(lambda: "opacities" in a_panel.ui.statusLabel.text)
+    assert 0 < a_panel.ui.progressBar.value < 100
+    a_panel.ui.analyzeButton.click()
+    wait_until(lambda: not a_panel.logic.running)
+
+
+def test_cancel_says_that_nothing_has_changed(a_panel, a_volume_node, python_job, wait_until):
+    a_panel.logic._makeJob = python_job("import time; time.sleep(60)")
+    a_panel.ui.analyzeButton.click()
+    assert a_panel.ui.analyzeButton.text == "Cancel"
+    a_panel.ui.analyzeButton.click()
+    wait_until(lambda: not a_panel.logic.running)
+    assert "Cancelled" in a_panel.ui.statusLabel.text
+    assert a_panel.ui.analyzeButton.enabled
+    assert not shown(a_panel.ui.resultCollapsibleButton)
+
+
+def test_crash_is_told_in_panel_and_dialog_with_the_log(
+    slicer_with_qt, a_panel, a_volume_node, python_job, wait_until, dialogs
+):
+    a_panel.logic._makeJob = python_job("import sys; sys.exit('the end of it')")
+    analyse(a_panel, wait_until)
+    assert a_panel.ui.statusLabel.text
+    ((text, details),) = dialogs
+    assert text == a_panel.ui.statusLabel.text
+    assert "the end of it" in details["detailedText"]
+
+
+def test_declined_installation_is_told_without_a_dialog(a_panel, a_volume_node, dialogs):
+    from CovidSeveritySlicer.Install import InstallDeclined
+
+    def decline(classifier=False):
+        raise InstallDeclined("The packages were not installed.")
+
+    a_panel.logic._ensure = decline
+    a_panel.ui.analyzeButton.click()
+    assert a_panel.ui.statusLabel.text == "The packages were not installed."
+    assert dialogs == []
+    assert a_panel.ui.analyzeButton.enabled
+
+
+def test_another_ct_has_outputs_of_its_own(slicer_with_qt, a_quick_panel, a_volume_node, wait_until):
+    analyse(a_quick_panel, wait_until)
+    first = a_quick_panel.panel.result
+    other = slicer_with_qt.util.addVolumeFromArray(np.zeros((4, 5, 6), np.int16), name="other")
+    a_quick_panel.ui.inputVolumeSelector.setCurrentNode(other)
+    assert a_quick_panel.panel.result is None
+    assert a_quick_panel.ui.outputSegmentationSelector.currentNode() is None
+    assert not shown(a_quick_panel.ui.resultCollapsibleButton)
+    a_quick_panel.ui.inputVolumeSelector.setCurrentNode(a_volume_node)
+    assert a_quick_panel.panel.result.segmentationNode is first.segmentationNode
+    assert shown(a_quick_panel.ui.resultCollapsibleButton)
+
+
+def test_corrected_segmentation_changes_the_card_within_a_second(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until
+):
+    analyse(a_quick_panel, wait_until)
+    node = a_quick_panel.panel.result.segmentationNode
+    paint_lobe(slicer_with_qt, node, a_volume_node, "RML")
+    wait_until(lambda: "edited; automatic" in card(a_quick_panel), seconds=3.0)
+    assert "RML 5: 100.0 %" in card(a_quick_panel)
+
+
+def paint_lobe(slicer, node, volume, lobe):
+    """Mark a whole lobe as ground glass, as Segment Editor writes it."""
+    array = slicer.util.arrayFromSegmentBinaryLabelmap(node, "ground_glass_opacity", volume)
+    whole = slicer.util.arrayFromSegmentBinaryLabelmap(node, lobe, volume)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(np.maximum(array, whole), node, "ground_glass_opacity", volume)
+
+
+def test_corrections_are_replaced_only_with_consent(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch
+):
+    analyse(a_quick_panel, wait_until)
+    paint_lobe(slicer_with_qt, a_quick_panel.panel.result.segmentationNode, a_volume_node, "RML")
+    wait_until(lambda: "edited" in card(a_quick_panel), seconds=3.0)
+    monkeypatch.setattr(slicer_with_qt.util, "confirmOkCancelDisplay", lambda *_a, **_k: False)
+    a_quick_panel.ui.analyzeButton.click()
+    assert not a_quick_panel.logic.running
+    assert "edited" in card(a_quick_panel)
+    monkeypatch.setattr(slicer_with_qt.util, "confirmOkCancelDisplay", lambda *_a, **_k: True)
+    analyse(a_quick_panel, wait_until)
+    assert "edited" not in card(a_quick_panel)
+
+
+def test_options_reach_the_command_line(a_panel, a_volume_node, python_job, wait_until):
+    asked = []
+    make = python_job("raise SystemExit(1)")
+    a_panel.logic._makeJob = lambda arguments, **parts: asked.append(arguments) or make(arguments, **parts)
+    a_panel.ui.profileSelector.currentIndex = 1
+    a_panel.ui.classifierSelector.currentIndex = 1
+    analyse(a_panel, wait_until)
+    (arguments,) = asked
+    assert arguments[arguments.index("--profile") + 1] == "reference"
+    assert arguments[arguments.index("--classifier") + 1] == "none"
+
+
+def test_file_of_weights_can_be_chosen(slicer_with_qt, a_panel, a_volume_node, monkeypatch):
+    import qt
+
+    monkeypatch.setattr(qt.QFileDialog, "getOpenFileName", staticmethod(lambda *_a: "/weights/own.hdf5"))
+    a_panel.ui.classifierFileButton.click()
+    assert a_panel.logic.getParameterNode().classifier == "/weights/own.hdf5"
+    assert a_panel.ui.classifierSelector.currentText == "own.hdf5"
+
+
+def test_lungs_of_the_scene_are_told_by_terminology(slicer_with_qt, a_quick_panel, a_volume_node, wait_until):
+    analyse(a_quick_panel, wait_until)
+    selector, label = a_quick_panel.ui.maskSegmentationSelector, a_quick_panel.ui.maskStatusLabel
+    selector.setCurrentNode(a_quick_panel.panel.result.segmentationNode)
+    assert "five lobes" in label.text
+    empty = slicer_with_qt.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "bones")
+    selector.setCurrentNode(empty)
+    assert "Neither" in label.text
+    selector.setCurrentNode(None)
+    assert not shown(label)
+
+
+def test_closed_scene_leaves_an_empty_panel(slicer_with_qt, a_quick_panel, a_volume_node, wait_until):
+    analyse(a_quick_panel, wait_until)
+    slicer_with_qt.mrmlScene.Clear(0)
+    assert a_quick_panel.panel.result is None
+    assert not a_quick_panel.ui.analyzeButton.enabled
+    assert not shown(a_quick_panel.ui.resultCollapsibleButton)
+
+
+def test_saved_scene_brings_the_result_back(slicer_with_qt, a_quick_panel, a_volume_node, wait_until, tmp_path):
+    analyse(a_quick_panel, wait_until)
+    before = card(a_quick_panel)
+    assert slicer_with_qt.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer_with_qt.mrmlScene.Clear(0)
+    slicer_with_qt.util.loadScene(str(tmp_path / "scene.mrb"))
+    assert card(a_quick_panel) == before
+
+
+def test_surfaces_are_made_when_they_are_asked_for(slicer_with_qt, a_quick_panel, a_volume_node, wait_until):
+    analyse(a_quick_panel, wait_until)
+    segmentation = a_quick_panel.panel.result.segmentationNode.GetSegmentation()
+    assert not segmentation.ContainsRepresentation("Closed surface")
+    a_quick_panel.ui.show3dButton.click()
+    assert segmentation.ContainsRepresentation("Closed surface")
+    assert a_quick_panel.panel.result.segmentationNode.GetDisplayNode().GetVisibility3D()
+    a_quick_panel.ui.show3dButton.click()
+    assert not a_quick_panel.panel.result.segmentationNode.GetDisplayNode().GetVisibility3D()
+
+
+def test_report_is_saved_to_the_chosen_folder(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path
+):
+    import qt
+
+    analyse(a_quick_panel, wait_until)
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(tmp_path)))
+    a_quick_panel.ui.saveReportButton.click()
+    names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"report.json", "lobes.csv", "slices.csv", "overview.png", "segmentation.seg.nrrd"} <= names
+
+
+def test_report_in_the_folder_is_replaced_only_with_consent(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path
+):
+    import qt
+
+    analyse(a_quick_panel, wait_until)
+    (tmp_path / "report.json").write_text("of another patient", encoding="utf-8")
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(tmp_path)))
+    monkeypatch.setattr(slicer_with_qt.util, "confirmOkCancelDisplay", lambda *_a, **_k: False)
+    a_quick_panel.ui.saveReportButton.click()
+    assert (tmp_path / "report.json").read_text(encoding="utf-8") == "of another patient"
+    monkeypatch.setattr(slicer_with_qt.util, "confirmOkCancelDisplay", lambda *_a, **_k: True)
+    a_quick_panel.ui.saveReportButton.click()
+    assert '"ctss"' in (tmp_path / "report.json").read_text(encoding="utf-8")
+
+
+def test_saved_report_tells_corrected_numbers_beside_the_automatic_ones(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path
+):
+    import qt
+
+    analyse(a_quick_panel, wait_until)
+    automatic = a_quick_panel.panel.result.ctss
+    paint_lobe(slicer_with_qt, a_quick_panel.panel.result.segmentationNode, a_volume_node, "RML")
+    wait_until(lambda: "edited" in card(a_quick_panel), seconds=3.0)
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(tmp_path)))
+    a_quick_panel.ui.saveReportButton.click()
+    told = [
+        json.loads((tmp_path / name).read_text(encoding="utf-8")) for name in ("report.json", "corrected_report.json")
+    ]
+    assert [report["ctss"]["total"] for report in told] == [automatic, automatic + 3]
+
+
+def test_every_other_button_of_a_result_works_without_a_main_window(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until
+):
+    analyse(a_quick_panel, wait_until)
+    selection = slicer_with_qt.app.applicationLogic().GetSelectionNode()
+    a_quick_panel.ui.tablesButton.click()
+    assert selection.GetActiveTableID() == a_quick_panel.panel.result.lobeTable.GetID()
+    for button in ("worstSliceButton", "involvementChartButton", "histogramChartButton"):
+        getattr(a_quick_panel.ui, button).click()
+
+
+def test_buttons_survive_nodes_that_were_deleted(slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch):
+    analyse(a_quick_panel, wait_until)
+    result, said = a_quick_panel.panel.result, []
+    monkeypatch.setattr(slicer_with_qt.util, "showStatusMessage", lambda text, *_: said.append(text))
+    for node in (result.involvementChart, result.histogramChart, result.lobeTable):
+        slicer_with_qt.mrmlScene.RemoveNode(node)
+    for button in ("tablesButton", "involvementChartButton", "histogramChartButton"):
+        getattr(a_quick_panel.ui, button).click()
+    assert ["deleted" in text for text in said] == [True] * 3
+
+
+def test_console_finds_the_logic_of_the_panel(slicer_with_qt, a_quick_panel, a_volume_node):
+    logic = slicer_with_qt.util.getModuleLogic("CovidSeverity")
+    assert logic is a_quick_panel.logic
+    result = logic.analyze(a_volume_node)
+    assert result.ctss == a_quick_panel.panel.result.ctss
