@@ -105,7 +105,7 @@ def test_all_addresses_are_of_one_repository():
 def test_addresses_of_pictures_lead_to_files():
     text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
     pictures = re.findall(r"https://raw\.githubusercontent\.com/\w+/\w+/main/([^\s\"]+)", text)
-    assert len(pictures) == 2
+    assert len(pictures) == 3
     assert all((ROOT / picture).read_bytes().startswith(PNG_SIGNATURE) for picture in pictures)
 
 
