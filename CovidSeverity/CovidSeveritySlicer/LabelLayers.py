@@ -173,9 +173,7 @@ class _Layer:
             for starts in ((rows.start, columns.start), self.start[1:])
         )
         labels = self.voxels[k - self.start[0]][here]
-        if labels.dtype != np.uint8:
-            labels = np.clip(labels, -1, self.table.size - 1).astype(np.intp)
-        bits[there] |= self.table[labels]
+        bits[there] |= self.table.take(labels, mode="clip")  # twice as fast as an index; no part is at either end
 
 
 def _onGrid(image: Any, grid: AnalysisGrid) -> tuple[NDArray[np.integer], tuple[int, int, int]]:

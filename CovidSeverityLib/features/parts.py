@@ -105,12 +105,12 @@ def codes_of(parts: NDArray[np.uint16]) -> NDArray[np.uint8]:
     ----------
     parts : bits of :class:`Part`, any shape.
     """
-    return _CODE_OF_PARTS[parts]
+    return _CODE_OF_PARTS.take(parts, mode="clip")  # twice as fast as an index
 
 
 def parts_of(codes: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """Bits of :class:`Part` of the segments that ``codes`` are written as, of the same shape."""
-    return _PARTS_OF_CODE[codes]
+    return _PARTS_OF_CODE.take(codes, mode="clip")
 
 
 def follow_edit(
@@ -129,7 +129,7 @@ def follow_edit(
     before, now : bits of :class:`Part` before and after it, of the same shape.
     brush : the only part that appeared anywhere: where it lies now, it may have been painted over itself.
     """
-    gained, changed, own_code = now & ~before, before ^ now, _PARTS_OF_CODE[codes]
+    gained, changed, own_code = now & ~before, before ^ now, parts_of(codes)
     painted = _painted(gained, before, now, own_code) | (now & np.uint16(brush))
     result = np.zeros_like(codes)
     for parts, mask in _GROUPS:
@@ -138,7 +138,7 @@ def follow_edit(
         kept = (changed & own) == 0
         if parts != OPACITY_PARTS:
             kept |= ((now & own) == 0) & ((painted & ~own) != 0)
-        result |= np.where(kept, codes & np.uint8(mask), _CODE_OF_PARTS[chosen])
+        result |= np.where(kept, codes & np.uint8(mask), codes_of(chosen))
     stray = ((now & np.uint16(LOBE_PARTS)) == 0) & ((changed & np.uint16(LOBE_PARTS)) != 0)
     stray &= SIDES_OF_LOBES[lobes_of(result)] != sides_of(result)
     result[stray] &= np.uint8(~LOBE_MASK & 0xFF)
