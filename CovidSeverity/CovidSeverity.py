@@ -11,14 +11,14 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleWidget
 
+OWN_PACKAGES = ("CovidSeveritySlicer", "CovidSeverityLib")
+
 for _folder in (Path(__file__).resolve().parent, Path(__file__).resolve().parents[1]):
     # installed, the library is beside this file; in the source tree it is beside the folder of this file
-    if (_folder / "CovidSeverityLib" / "__init__.py").is_file() and str(_folder) not in sys.path:
+    if any((_folder / name / "__init__.py").is_file() for name in OWN_PACKAGES) and str(_folder) not in sys.path:
         sys.path.append(str(_folder))
 
 from CovidSeveritySlicer.SelfTest import CovidSeverityTest  # noqa: E402, F401 (Slicer looks for it here)
-
-OWN_PACKAGES = ("CovidSeveritySlicer", "CovidSeverityLib")
 
 
 class CovidSeverity(ScriptedLoadableModule):
@@ -44,10 +44,8 @@ class CovidSeverity(ScriptedLoadableModule):
 
 def _onStartupCompleted() -> None:
     from CovidSeveritySlicer.SampleDataSources import registerSampleData
-    from CovidSeveritySlicer.Terminology import registerTerminology
 
     registerSampleData()
-    registerTerminology()
 
 
 class CovidSeverityWidget(ScriptedLoadableModuleWidget):
@@ -61,8 +59,10 @@ class CovidSeverityWidget(ScriptedLoadableModuleWidget):
     def setup(self) -> None:
         """Build the panel; nothing is installed or computed."""
         from CovidSeveritySlicer.ModuleLogic import CovidSeverityLogic
+        from CovidSeveritySlicer.Terminology import registerTerminology
         from CovidSeveritySlicer.Widget import Panel
 
+        registerTerminology()
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/CovidSeverity.ui"))
         self.layout.addWidget(uiWidget)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -56,6 +57,20 @@ def test_opening_the_panel_installs_and_computes_nothing(slicer_with_qt, module_
     slicer_with_qt.app.moduleManager().load(module_file)
     slicer_with_qt.util.getModuleWidget("CovidSeverity").enter()
     assert slicer_with_qt.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+
+
+def test_start_up_loads_nothing_of_the_library(slicer_with_qt, module_file, monkeypatch):
+    def loaded():
+        return [name for name in sys.modules if name.split(".")[0] in ("CovidSeverityLib", "CovidSeveritySlicer")]
+
+    for name in loaded():
+        monkeypatch.delitem(sys.modules, name)
+    slicer_with_qt.app.moduleManager().load(module_file)
+    names = loaded()
+    for name in names:
+        del sys.modules[name]
+    assert "CovidSeveritySlicer.SelfTest" in names
+    assert not [name for name in names if name.startswith("CovidSeverityLib")]
 
 
 def test_without_a_ct_there_is_nothing_to_click(a_panel):
