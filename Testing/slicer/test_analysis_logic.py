@@ -225,6 +225,7 @@ def test_crash_becomes_a_message_with_the_log(python_job, slicer, a_logic, a_sma
 def test_what_is_no_chest_is_refused_in_the_librarys_words(a_logic, a_small_volume_node):
     with pytest.raises(AnalysisError, match="chest CT in Hounsfield units") as raised:
         a_logic.analyze(a_small_volume_node)
+    assert raised.value.log == ""
     assert "Traceback" not in raised.value.message
     assert not raised.value.message.startswith("covid-severity")
 
@@ -249,6 +250,14 @@ def test_scene_closed_during_a_run_cancels_it(python_job, slicer, a_logic, clock
     assert node_ids(slicer) == before
 
 
+def test_logic_lets_go_of_the_scene_when_a_run_has_ended(slicer, a_quick_logic, a_volume_node, monkeypatch):
+    cancels = []
+    a_quick_logic.analyze(a_volume_node)
+    monkeypatch.setattr(a_quick_logic, "cancel", lambda: cancels.append(True))
+    slicer.mrmlScene.Clear(0)
+    assert cancels == []
+
+
 def test_ct_that_leaves_the_scene_takes_its_result_with_it(slicer, a_quick_logic, clock, a_volume_node):
     recorder = Recorder(a_quick_logic)
     a_quick_logic.start(a_volume_node)
@@ -259,15 +268,18 @@ def test_ct_that_leaves_the_scene_takes_its_result_with_it(slicer, a_quick_logic
     assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
 
 
-def test_output_that_leaves_the_scene_is_replaced_by_a_new_one(slicer, a_quick_logic, clock, a_volume_node):
+def test_outputs_that_leave_the_scene_are_replaced_by_new_ones(slicer, a_quick_logic, clock, a_volume_node):
     recorder = Recorder(a_quick_logic)
-    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "mine")
-    a_quick_logic.start(a_volume_node, outputs=Outputs(lobeTable=table))
-    slicer.mrmlScene.RemoveNode(table)
+    classes = ("vtkMRMLSegmentationNode", "vtkMRMLTableNode", "vtkMRMLTableNode", "vtkMRMLTableNode")
+    given = [slicer.mrmlScene.AddNewNodeByClass(name, "mine") for name in classes]
+    a_quick_logic.start(a_volume_node, outputs=Outputs(*given))
+    for node in given:
+        slicer.mrmlScene.RemoveNode(node)
     finish(a_quick_logic, clock)
     result = recorder.events[-1][1][0]
-    assert result.lobeTable is not table
-    assert result.lobeTable.GetNumberOfRows() == 5
+    made = [result.segmentationNode, result.lobeTable, result.sliceTable, result.measurementTable]
+    assert not any(node is old for node in made for old in given)
+    assert all(slicer.mrmlScene.IsNodePresent(node) for node in made)
 
 
 def test_one_analysis_at_a_time(a_logic, clock, a_small_volume_node):

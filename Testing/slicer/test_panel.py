@@ -176,6 +176,51 @@ def paint_lobe(slicer, node, volume, lobe):
     slicer.util.updateSegmentBinaryLabelmapFromArray(np.maximum(array, whole), node, "ground_glass_opacity", volume)
 
 
+def erase(slicer, node, volume, *segments):
+    nothing = np.zeros(slicer.util.arrayFromVolume(volume).shape, np.uint8)
+    for segment in segments:
+        slicer.util.updateSegmentBinaryLabelmapFromArray(nothing, node, segment, volume)
+
+
+def test_opacity_in_an_erased_lung_is_told(slicer_with_qt, a_quick_panel, a_volume_node, wait_until):
+    analyse(a_quick_panel, wait_until)
+    erase(slicer_with_qt, a_quick_panel.panel.result.segmentationNode, a_volume_node, "right_lung")
+    wait_until(lambda: "lie outside the lungs since the corrections" in card(a_quick_panel), seconds=3.0)
+    assert "RUL absent" in card(a_quick_panel)
+
+
+def test_segmentation_that_cannot_be_scored_is_told(slicer_with_qt, a_quick_panel, a_volume_node, wait_until):
+    analyse(a_quick_panel, wait_until)
+    automatic = card(a_quick_panel)
+    erase(slicer_with_qt, a_quick_panel.panel.result.segmentationNode, a_volume_node, "right_lung", "left_lung")
+    wait_until(lambda: "not those of the segmentation as it is now" in card(a_quick_panel), seconds=3.0)
+    assert card(a_quick_panel).startswith(automatic[:20])
+
+
+def test_result_of_another_ct_waits_until_that_is_chosen(slicer_with_qt, a_quick_panel, a_volume_node, wait_until):
+    other = slicer_with_qt.util.addVolumeFromArray(np.zeros((4, 5, 6), np.int16), name="other")
+    a_quick_panel.ui.analyzeButton.click()
+    a_quick_panel.ui.inputVolumeSelector.setCurrentNode(other)
+    wait_until(lambda: not a_quick_panel.logic.running)
+    assert a_quick_panel.panel.result is None
+    assert a_quick_panel.ui.outputSegmentationSelector.currentNode() is None
+    a_quick_panel.ui.inputVolumeSelector.setCurrentNode(a_volume_node)
+    assert a_quick_panel.panel.result.volumeNode is a_volume_node
+
+
+def test_ct_comes_under_its_result_where_no_slice_view_shows_it(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until
+):
+    other = slicer_with_qt.util.addVolumeFromArray(np.zeros((4, 5, 6), np.int16), name="other")
+    views = [slicer_with_qt.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode", name) for name in ("Red", "Green")]
+    views[0].SetBackgroundVolumeID(other.GetID())
+    analyse(a_quick_panel, wait_until)
+    assert {view.GetBackgroundVolumeID() for view in views} == {a_volume_node.GetID()}
+    views[0].SetBackgroundVolumeID(other.GetID())
+    analyse(a_quick_panel, wait_until)
+    assert views[0].GetBackgroundVolumeID() == other.GetID()
+
+
 def test_corrections_are_replaced_only_with_consent(
     slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch
 ):
@@ -226,7 +271,11 @@ def test_lungs_of_the_scene_are_told_by_terminology(slicer_with_qt, a_quick_pane
 
 def test_closed_scene_leaves_an_empty_panel(slicer_with_qt, a_quick_panel, a_volume_node, wait_until):
     analyse(a_quick_panel, wait_until)
+    node = a_quick_panel.panel.result.segmentationNode
+    paint_lobe(slicer_with_qt, node, a_volume_node, "RML")
+    wait_until(lambda: a_quick_panel.logic.liveScores.corrected(node) is not None, seconds=3.0)
     slicer_with_qt.mrmlScene.Clear(0)
+    assert a_quick_panel.logic.liveScores.corrected(node) is None
     assert a_quick_panel.panel.result is None
     assert not a_quick_panel.ui.analyzeButton.enabled
     assert not shown(a_quick_panel.ui.resultCollapsibleButton)
@@ -239,6 +288,9 @@ def test_saved_scene_brings_the_result_back(slicer_with_qt, a_quick_panel, a_vol
     slicer_with_qt.mrmlScene.Clear(0)
     slicer_with_qt.util.loadScene(str(tmp_path / "scene.mrb"))
     assert card(a_quick_panel) == before
+    result = a_quick_panel.panel.result
+    paint_lobe(slicer_with_qt, result.segmentationNode, result.volumeNode, "RML")
+    wait_until(lambda: "edited; automatic" in card(a_quick_panel), seconds=3.0)
 
 
 def test_surfaces_are_made_when_they_are_asked_for(slicer_with_qt, a_quick_panel, a_volume_node, wait_until):
@@ -248,6 +300,13 @@ def test_surfaces_are_made_when_they_are_asked_for(slicer_with_qt, a_quick_panel
     a_quick_panel.ui.show3dButton.click()
     assert segmentation.ContainsRepresentation("Closed surface")
     assert a_quick_panel.panel.result.segmentationNode.GetDisplayNode().GetVisibility3D()
+    other = slicer_with_qt.util.addVolumeFromArray(np.zeros((4, 5, 6), np.int16), name="other")
+    a_quick_panel.ui.inputVolumeSelector.setCurrentNode(other)
+    a_quick_panel.ui.show3dButton.blockSignals(True)
+    a_quick_panel.ui.show3dButton.checked = False
+    a_quick_panel.ui.show3dButton.blockSignals(False)
+    a_quick_panel.ui.inputVolumeSelector.setCurrentNode(a_volume_node)
+    assert a_quick_panel.ui.show3dButton.checked
     a_quick_panel.ui.show3dButton.click()
     assert not a_quick_panel.panel.result.segmentationNode.GetDisplayNode().GetVisibility3D()
 
