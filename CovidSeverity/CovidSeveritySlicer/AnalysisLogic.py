@@ -234,34 +234,14 @@ class AnalysisLogic:
             self.failed.emit(run.error.message, run.error.log)
 
     def _import(self, run: _Run, outcome: JobOutcome) -> None:
-        if run.scene.GetNodeByID(run.volumeNode.GetID() or "") is not run.volumeNode:
-            message = _("The CT left the scene while it was analysed; the result was dropped.")
-            run.error = AnalysisError(message, outcome.log)
-            return
         try:
-            run.result = importResult(run.folder / RESULTS_FOLDER, run.volumeNode, self._presentOutputs(run))
+            run.result = importResult(run.folder / RESULTS_FOLDER, run.volumeNode, run.outputs)
         except UnusableResult as error:
             run.error = AnalysisError(str(error), outcome.log)
         except Exception as error:  # whatever it is, the run has ended and the panel must know
             logging.getLogger(__name__).exception("the result could not be brought into the scene")
             message = _("The result could not be brought into the scene: {reason}").format(reason=error)
             run.error = AnalysisError(message, traceback.format_exc())
-
-    @staticmethod
-    def _presentOutputs(run: _Run) -> Outputs:
-        """The nodes to fill that are still in the scene; new ones stand in for the others."""
-
-        def present(node: Any) -> Any:
-            gone = node is None or run.scene.GetNodeByID(node.GetID() or "") is not node
-            return None if gone else node
-
-        asked = run.outputs
-        return Outputs(
-            segmentation=present(asked.segmentation),
-            lobeTable=present(asked.lobeTable),
-            sliceTable=present(asked.sliceTable),
-            measurementTable=present(asked.measurementTable),
-        )
 
     @staticmethod
     def _keepResults(run: _Run) -> None:

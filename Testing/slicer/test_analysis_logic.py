@@ -264,7 +264,7 @@ def test_ct_that_leaves_the_scene_takes_its_result_with_it(slicer, a_quick_logic
     slicer.mrmlScene.RemoveNode(a_volume_node)
     finish(a_quick_logic, clock)
     assert recorder.names == ["started", "failed"]
-    assert "left the scene" in recorder.events[-1][1][0]
+    assert "no longer in the scene" in recorder.events[-1][1][0]
     assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
 
 
