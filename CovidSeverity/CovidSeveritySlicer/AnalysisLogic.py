@@ -130,7 +130,20 @@ class AnalysisLogic:
         AnalysisError
             If one runs already, packages are missing, or the input cannot be used.
         """
-        self._begin(volumeNode, settings, outputs, segmentationNode)
+        if self.running:
+            raise AnalysisError(_("An analysis is running already; wait for its end or cancel it."))
+        if volumeNode is None:
+            raise AnalysisError(_("No CT is chosen; load a chest CT and choose it as input."))
+        self._ensurePackages(settings)
+        folder = self._newFolder()
+        try:
+            inputs = writeInputs(volumeNode, folder, segmentationNode)
+            output = ["-o", str(folder / RESULTS_FOLDER), "--progress", "json"]
+            job = self._makeJob(["analyze", *inputs, *settings.arguments(), *output], timerFactory=self._timerFactory)
+        except (UnusableInput, OSError) as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise AnalysisError(_beginning(error)) from error
+        self._launch(_Run(job, folder, volumeNode, outputs, slicer.mrmlScene))
 
     def analyze(
         self,
@@ -146,7 +159,8 @@ class AnalysisLogic:
         AnalysisError
             As :meth:`start`, and if the analysis fails or is cancelled; ``log`` holds what the program said.
         """
-        run = self._begin(volumeNode, settings, outputs, segmentationNode)
+        self.start(volumeNode, settings, outputs, segmentationNode)
+        run = self._run
         run.job.wait(slicer.app.processEvents)
         if run.result is None:
             raise run.error or AnalysisError(_("The analysis ended without a result."))
@@ -164,36 +178,13 @@ class AnalysisLogic:
             self._session.cleanup()
             self._session = None
 
-    def _begin(
-        self,
-        volumeNode: Any,
-        settings: AnalysisSettings,
-        outputs: Outputs,
-        segmentationNode: Any,
-    ) -> _Run:
-        if self.running:
-            raise AnalysisError(_("An analysis is running already; wait for its end or cancel it."))
-        if volumeNode is None:
-            raise AnalysisError(_("No CT is chosen; load a chest CT and choose it as input."))
-        self._ensurePackages(settings)
-        folder = self._newFolder()
-        try:
-            inputs = writeInputs(volumeNode, folder, segmentationNode)
-            output = ["-o", str(folder / RESULTS_FOLDER), "--progress", "json"]
-            job = self._makeJob(["analyze", *inputs, *settings.arguments(), *output], timerFactory=self._timerFactory)
-        except (UnusableInput, OSError) as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise AnalysisError(_beginning(error)) from error
-        return self._launch(_Run(job, folder, volumeNode, outputs, slicer.mrmlScene))
-
-    def _launch(self, run: _Run) -> _Run:
+    def _launch(self, run: _Run) -> None:
         run.job.progressed.connect(self.progressed.emit)
         run.job.finished.connect(lambda outcome: self._end(run, outcome))
         run.observation = run.scene.AddObserver(run.scene.StartCloseEvent, lambda *_caller: self.cancel())
         self._run = run
         self.started.emit()
         run.job.start()
-        return run
 
     def _ensurePackages(self, settings: AnalysisSettings) -> None:
         """Ask for what is missing; TensorFlow only where there is something to classify with."""

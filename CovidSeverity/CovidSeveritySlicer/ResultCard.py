@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from CovidSeverityLib.commands.classifiers import LEFT_OUT, NONE_INSTALLED
 from CovidSeverityLib.ctss import CTSS_MAX
 from CovidSeverityLib.reporting.palette import LOBE_COLOURS
+from CovidSeverityLib.reporting.tables import with_range
 from CovidSeverityLib.types import Lobe
 
 BAR_FULL = 5
@@ -31,12 +32,12 @@ def cardHtml(report: Report, corrected: Report | None = None, warnings: Sequence
     corrected : its fields that corrections by hand change; the automatic values then stand beside.
     warnings : that follow from corrections.
     """
-    shown = report if corrected is None else corrected
+    shown, automatic = (report, None) if corrected is None else (corrected, report)
     return "".join(
         (
-            *_headline(shown, None if corrected is None else report),
-            *_bars(shown, None if corrected is None else report),
-            *_volumes(shown, None if corrected is None else report),
+            *_headline(shown, automatic),
+            *_bars(shown, automatic),
+            *_volumes(shown, automatic),
             *_diagnosis(report),
             *_notes(report, warnings),
             f"<p><small>{escape(_('Research use only; not for diagnosis or treatment decisions.'))}</small></p>",
@@ -45,7 +46,7 @@ def cardHtml(report: Report, corrected: Report | None = None, warnings: Sequence
 
 
 def _headline(shown: Report, automatic: Report | None) -> Iterator[str]:
-    total = _withRange(shown["ctss"]["total"], shown["ctss"]["range"])
+    total = with_range(shown["ctss"]["total"], shown["ctss"]["range"])
     severity = _severityName(shown["severity"]["label"])
     yield (
         f'<p><span style="font-size: x-large; font-weight: bold">CTSS {total}</span> '
@@ -54,7 +55,7 @@ def _headline(shown: Report, automatic: Report | None) -> Iterator[str]:
     )
     if automatic is not None:
         before = _("edited; automatic: {score}, {severity}").format(
-            score=_withRange(automatic["ctss"]["total"], automatic["ctss"]["range"]),
+            score=with_range(automatic["ctss"]["total"], automatic["ctss"]["range"]),
             severity=_severityName(automatic["severity"]["label"]),
         )
         yield f'<br><span style="color: {EDITED_COLOUR}"><b>{escape(before)}</b></span>'
@@ -78,7 +79,7 @@ def _lobeText(now: Report, before: Report | None) -> str:
     if not now["volume_ml"]:
         return _("absent")
     text = _("{score}: {percent} % of {volume} ml").format(
-        score=_withRange(now["score"], now.get("score_range")),
+        score=with_range(now["score"], now.get("score_range")),
         percent=f"{now['involvement_percent']:.1f}",
         volume=f"{now['volume_ml']:.0f}",
     )
@@ -144,10 +145,6 @@ def _notes(report: Report, added: Sequence[str]) -> Iterator[str]:
         yield f'<p><span style="color: {WARNING_COLOUR}"><b>{escape(_("Warning:"))}</b></span> {escape(message)}</p>'
     for message in notes:
         yield f"<p><small>{escape(message)}</small></p>"
-
-
-def _withRange(value: int, ends: list[int] | None) -> str:
-    return f"{value} ({ends[0]}-{ends[1]})" if ends and ends[0] < ends[1] else str(value)
 
 
 def _severityName(label: str) -> str:

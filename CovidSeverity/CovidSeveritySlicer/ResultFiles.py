@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def checkedReport(text: str) -> dict[str, Any] | None:
         return None
     if not isinstance(report, dict) or report.get("schema_version") != SCHEMA_VERSION:
         return None
-    schema = report_schema()
+    schema = _schema()
     if not _holds(report, schema["required"]):
         return None
     parts = {name: part["required"] for name, part in schema["properties"].items() if "required" in part}
@@ -113,6 +114,12 @@ def checkedReport(text: str) -> dict[str, Any] | None:
         if name in schema["required"]
     )
     return report if whole and _scores(report, schema["$defs"]["lobe"]["required"]) else None
+
+
+@cache
+def _schema() -> Mapping[str, Any]:
+    """Read once: a report is checked whenever the panel looks at a result."""
+    return report_schema()
 
 
 def _scores(report: Mapping[str, Any], required: list[str]) -> bool:

@@ -9,11 +9,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from CovidSeverityLib.reporting.files import REPORT_NAME
-
 from .LiveScore import openInSegmentEditor
 from .ReportFiles import saveReport
 from .Result import AnalysisResult
+from .ResultFiles import REPORT_FILE
 from .SceneBridge import jumpTo, setShownIn3d, studyForExport, worstSlice
 
 
@@ -135,7 +134,7 @@ def _shownIn3d(result: AnalysisResult) -> bool:
 
 def _mayWriteTo(folder: Path) -> bool:
     """Whether no report is lost, or the user agrees."""
-    if not (folder / REPORT_NAME).exists():
+    if not (folder / REPORT_FILE).exists():
         return True
     question = _("The folder holds a report already; its files are replaced by those of this result.")
     return slicer.util.confirmOkCancelDisplay(question, windowTitle=_("CovidSeverity"))

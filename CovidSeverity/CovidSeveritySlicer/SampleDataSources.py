@@ -23,19 +23,10 @@ COVID_CHEST_URL = (
 COVID_CHEST_CHECKSUM = "SHA256:9bb74f4383bce0ced80243916e785ce564cc2c8f535e8273da8a04f80dff4287"
 """As LungCTAnalyzer registers it."""
 
-EXTENT_MM = (384.0, 384.0, 316.8)
-"""Field of view (I, J, K) of the synthetic chest, mm: from the neck to the upper abdomen, as ``covid-severity phantom``
-makes it."""
-
-SPACING_MM = (1.2, 1.2, 2.2)
-"""Voxel size (I, J, K) of the synthetic chest, mm: that of a routine CT; made in about five seconds."""
-
 LUNG_WINDOW_HU = (1500.0, -600.0)
 """Width and level that lungs are looked at with."""
 
 ICONS = Path(__file__).resolve().parents[1] / "Resources" / "Icons"
-
-RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def registerSampleData() -> None:
@@ -74,7 +65,7 @@ def makeSyntheticChest(
     Parameters
     ----------
     seed : another number, another patient.
-    spacingMm : voxel size along (I, J, K), mm; None for :data:`SPACING_MM`.
+    spacingMm : voxel size along (I, J, K), mm; None for that of ``covid-severity phantom``, made in about five seconds.
     lesions : :class:`CovidSeverityLib.phantom.LesionSpec`; None draws 2 to 8 of them, an empty sequence makes a normal
         chest.
     name : of the node.
@@ -88,9 +79,12 @@ def makeSyntheticChest(
     CovidSeverityLib.InputError
         If no chest can be made so.
     """
+    from CovidSeverityLib.commands.phantom import EXTENT_MM, PIXEL_MM, SLICE_MM
     from CovidSeverityLib.phantom import make_phantom
 
-    spacing = tuple(spacingMm or SPACING_MM)
+    from .VolumeGeometry import RAS_FROM_LPS
+
+    spacing = tuple(spacingMm or (PIXEL_MM, PIXEL_MM, SLICE_MM))
     i, j, k = (round(extent / length) for extent, length in zip(EXTENT_MM, spacing, strict=True))
     phantom = make_phantom(seed, shape=(k, j, i), spacing_mm=spacing, lesions=lesions)
     ijkToRas = RAS_FROM_LPS @ phantom.volume.geometry.ijk_to_lps

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from CovidSeverityLib.io.masks import CORNER_TOLERANCE_MM
 from CovidSeverityLib.types import Geometry
 
-LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+RAS_FROM_LPS = LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 RIGID_TOLERANCE = 1e-3
 """How far the columns of a rigid transform may be from perpendicular unit vectors: half a millimetre over a chest."""

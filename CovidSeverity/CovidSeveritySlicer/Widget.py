@@ -294,8 +294,9 @@ def _boundWidgets(ui: Any) -> dict[str, Any]:
 
 
 def _setOutputs(parameters: Any, result: AnalysisResult | None) -> None:
-    for parameter, node in OUTPUT_PARAMETERS.items():
-        setattr(parameters, parameter, None if result is None else getattr(result, node))
+    with slicer.util.NodeModify(parameters.parameterNode):  # one change, not four
+        for parameter, node in OUTPUT_PARAMETERS.items():
+            setattr(parameters, parameter, None if result is None else getattr(result, node))
 
 
 def _idOf(node: Any) -> str | None:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 MODULE_FILE = Path(__file__).parents[2] / "CovidSeverity" / "CovidSeverity.py"
@@ -35,10 +34,9 @@ def a_written_result(a_small_chest, tmp_path_factory):
 
 
 @pytest.fixture
-def a_volume_node(slicer, a_small_chest):
+def a_volume_node(ct_node, a_small_chest):
     """The small chest in the scene, under the name of a patient."""
-    matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) @ a_small_chest.volume.geometry.ijk_to_lps
-    return slicer.util.addVolumeFromArray(np.array(a_small_chest.volume.hu), ijkToRAS=matrix, name="Jane Doe")
+    return ct_node(a_small_chest.volume, "Jane Doe")
 
 
 @pytest.fixture

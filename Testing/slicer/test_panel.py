@@ -73,6 +73,21 @@ def test_start_up_loads_nothing_of_the_library(slicer_with_qt, module_file, monk
     assert not [name for name in names if name.startswith("CovidSeverityLib")]
 
 
+def test_panel_opens_before_the_packages_are_installed(slicer_with_qt, module_file, monkeypatch):
+    own = [name for name in sys.modules if name.split(".")[0] in ("CovidSeverityLib", "CovidSeveritySlicer")]
+    for name in own:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("slicerio", "nrrd", "matplotlib", "rich", "platformdirs", "skimage", "tensorflow"):
+        monkeypatch.setitem(sys.modules, name, None)
+    slicer_with_qt.app.moduleManager().load(module_file)
+    widget = slicer_with_qt.util.getModuleWidget("CovidSeverity")
+    widget.enter()
+    assert widget.ui.analyzeButton.text == "Analyze"
+    slicer_with_qt.app.moduleManager().unload("CovidSeverity")
+    for name in [name for name in sys.modules if name.split(".")[0] in ("CovidSeverityLib", "CovidSeveritySlicer")]:
+        del sys.modules[name]
+
+
 def test_without_a_ct_there_is_nothing_to_click(a_panel):
     assert not a_panel.ui.analyzeButton.enabled
     assert "Load a chest CT" in a_panel.ui.analyzeButton.toolTip

@@ -13,7 +13,6 @@ import pytest
 
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
-from CovidSeveritySlicer import SampleDataSources
 from CovidSeveritySlicer.SampleDataSources import makeSyntheticChest, registerSampleData
 
 from CovidSeverityLib.phantom import make_phantom
@@ -60,7 +59,8 @@ def test_every_sample_has_a_picture(registered):
 def test_a_click_makes_the_synthetic_chest_and_shows_it(registered, slicer_with_qt, monkeypatch):
     from stand_ins import sample_data
 
-    monkeypatch.setattr(SampleDataSources, "SPACING_MM", COARSE_MM)
+    monkeypatch.setattr("CovidSeverityLib.commands.phantom.PIXEL_MM", COARSE_MM[0])
+    monkeypatch.setattr("CovidSeverityLib.commands.phantom.SLICE_MM", COARSE_MM[2])
     view = slicer_with_qt.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     (first,), (second,) = sample_data.click("SyntheticChestCT"), sample_data.click("SyntheticChestCT")
     assert first.GetName() == "SyntheticChestCT"
