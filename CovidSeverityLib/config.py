@@ -9,6 +9,7 @@ from typing import Any
 
 from .errors import InputError
 from .features.classification_image import ClassificationImageConfig, image_variants
+from .features.low_attenuation import LowAttenuationConfig
 from .features.published_score import SliceScoreConfig
 from .segmentation.infection_config import InfectionConfig
 from .segmentation.lesion_config import LesionConfig
@@ -27,6 +28,7 @@ class AnalysisConfig:
     lesions : the infection mask of the default profile; None marks it as published, by ``infection``.
     infection : the published infection mask; None where ``lesions`` marks it.
     mixture : fitted to the histogram of both lungs, to describe it in the report; no mask depends on it.
+    low_attenuation : which density is that of emphysema; no score depends on it.
     slice_scores : None scores lobes by their volume; otherwise the published slice-wise score over rows of slices.
     """
 
@@ -34,6 +36,7 @@ class AnalysisConfig:
     lesions: LesionConfig | None = LesionConfig()
     infection: InfectionConfig | None = None
     mixture: MixtureConfig = MixtureConfig()
+    low_attenuation: LowAttenuationConfig = LowAttenuationConfig()
     slice_scores: SliceScoreConfig | None = None
 
     def __post_init__(self) -> None:

@@ -25,6 +25,7 @@ from .ctss import CTSS_DEFINITION, CTSS_REFERENCE_DEFINITION, severity_for
 from .errors import InputError
 from .features.given_lobes import fit_to_lungs, lungs_of
 from .features.lobes import anatomical_lobes
+from .features.low_attenuation import low_attenuation
 from .features.published_score import PublishedScore, published_score
 from .features.quantification import (
     Counts,
@@ -39,7 +40,7 @@ from .features.quantification import (
 from .features.regions import LobeSegmentation, published_regions
 from .features.score_range import with_ranges
 from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
-from .quality import resolution_notes, result_notes, uncertainty_notes
+from .quality import low_attenuation_notes, resolution_notes, result_notes, uncertainty_notes
 from .results import Analysis, ClassifiedCt, LobeScore, Provenance
 from .segmentation.infection import opacity_labels, segment_infection
 from .segmentation.lesions import MarkedLesions, segment_lesions, segment_lesions_with_range
@@ -239,11 +240,13 @@ def _assemble(
     uncounted = lesions.uncounted if lesions else None
     opacities = opacity_labels(volume.hu, infected)
     sides = side_voxels(lungs.labels)
+    low = low_attenuation(volume, lungs.labels, lobes.labels, config.low_attenuation)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
     notes = (
         *resolution_notes(volume.geometry),
         *result_notes(lobes, {side: n * ml for side, n in sides.items()}, percent),
         *uncertainty_notes(scores, ctss_range, uncounted),
+        *low_attenuation_notes(low, volume.kernel),
     )
     return Analysis(
         volume=volume,
@@ -257,6 +260,7 @@ def _assemble(
         severity=severity_for(sum(lobe.score for lobe in scores)),
         ctss_definition=CTSS_REFERENCE_DEFINITION if published else CTSS_DEFINITION,
         densitometry=densitometry(volume.hu, lungs.labels, config.mixture),
+        low_attenuation=low,
         provenance=_provenance(config, lungs, lobes, clock),
         quality=(*volume.notes, *lungs.notes, *notes),
         ctss_max_variant=sum(published.maximum.values()) if published else None,

@@ -16,6 +16,7 @@ from .types import CtVolume, Lobe, Opacity, QualityNote, Side, frozen_array
 
 if TYPE_CHECKING:
     from .classification.diagnosis import PatientDiagnosis
+    from .features.low_attenuation import LowAttenuation
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,6 +251,7 @@ class Analysis(Totals):
     severity: Severity
     ctss_definition: str
     densitometry: Densitometry
+    low_attenuation: LowAttenuation
     provenance: Provenance
     quality: tuple[QualityNote, ...] = ()
     ctss_max_variant: int | None = None

@@ -184,6 +184,7 @@ class CtVolume:
     name : of the input file or folder, without the folders above it.
     acquired : (K,) bool; False for a slice that was missing and has been interpolated.
     notes : what was noticed while reading.
+    kernel : name of the reconstruction kernel in the DICOM header; empty where it is not known.
     """
 
     hu: NDArray[np.int16]
@@ -193,6 +194,7 @@ class CtVolume:
     name: str = ""
     acquired: tuple[bool, ...] = ()
     notes: tuple[QualityNote, ...] = ()
+    kernel: str = ""
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3 or self.hu.shape != self.geometry.shape:

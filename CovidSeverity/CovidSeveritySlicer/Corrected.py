@@ -35,12 +35,14 @@ class Corrected:
     rows : by column of ``slices.csv``.
     opacityOutsideLungsMl : opacity that lies outside the lungs since the corrections: it is not counted.
     lungWithoutLobeMl : lung whose lobe was erased: it is in no lobe's score.
+    lowAttenuation : what of the report's still holds; None where the lungs were changed.
     """
 
     fields: Mapping[str, Any]
     rows: tuple[Mapping[str, Any], ...]
     opacityOutsideLungsMl: float
     lungWithoutLobeMl: float
+    lowAttenuation: Mapping[str, Any] | None = None
 
     @property
     def ctss(self) -> int:

@@ -11,7 +11,12 @@ from slicer.i18n import tr as _
 from CovidSeverityLib.features.corrected_masks import MaskDifference
 from CovidSeverityLib.features.corrections import EditedMasks
 from CovidSeverityLib.features.rescoring import Rescored, ScoringRules, rescore_tally
-from CovidSeverityLib.reporting.corrected import corrected_fields, corrected_rows, same_numbers
+from CovidSeverityLib.reporting.corrected import (
+    corrected_fields,
+    corrected_low_attenuation,
+    corrected_rows,
+    same_numbers,
+)
 from CovidSeverityLib.reporting.tables import ML_DECIMALS, SLICE_COLUMNS, rounded
 from CovidSeverityLib.types import Lobe
 
@@ -99,7 +104,9 @@ class FollowedResult:
         if not self._automaticKnown and self._areAutomatic(fields, rows):
             return None
         outside, without = masks.opacity_outside_voxels, masks.lung_without_lobe_voxels
-        return Corrected(fields, rows, *(rounded(n * self._rules.voxel_ml, ML_DECIMALS) for n in (outside, without)))
+        volumes = (rounded(n * self._rules.voxel_ml, ML_DECIMALS) for n in (outside, without))
+        low = corrected_low_attenuation(self.result.report, unsure, lungsChanged)
+        return Corrected(fields, rows, *volumes, low)
 
     def _begin(self, grid: AnalysisGrid, difference: MaskDifference | None) -> bool:
         """Read the segmentation; whether its automatic masks have the automatic numbers."""

@@ -171,7 +171,10 @@ def fillTables(result: AnalysisResult, corrected: Corrected | None, automaticRow
         for table in (result.lobeTable, result.sliceTable, result.measurementTable)
     )
     report = result.report
-    shown = report if corrected is None else {**corrected.fields, "classification": report["classification"]}
+    shown = report
+    if corrected is not None:
+        kept = {"classification": report["classification"], "low_attenuation": corrected.lowAttenuation}
+        shown = {**corrected.fields, **kept}
     automatic = None if corrected is None else report
     if lobes is not None:
         Tables.fillLobeTable(lobes, shown, automatic)

@@ -74,6 +74,7 @@ def _measurements() -> list[_Measurement]:
         _Measurement("ground_glass_ml", _("Ground glass"), "ml", ("infection", "ggo_ml")),
         _Measurement("consolidation_ml", _("Consolidation"), "ml", ("infection", "consolidation_ml")),
         _Measurement("well_aerated_percent", _("Well-aerated lung"), "%", ("well_aerated_percent",)),
+        *_lowAttenuation(),
         _Measurement("right_lung_ml", _("Right lung"), "ml", ("lungs", "right_ml")),
         _Measurement("left_lung_ml", _("Left lung"), "ml", ("lungs", "left_ml")),
         _Measurement("lungs_ml", _("Both lungs"), "ml", ("lungs", "total_ml")),
@@ -81,6 +82,23 @@ def _measurements() -> list[_Measurement]:
         _Measurement("p_normal", _("Mean probability, normal"), "", (*probability, "normal")),
         _Measurement("p_cap", _("Mean probability, CAP"), "", (*probability, "CAP")),
         _Measurement("p_covid19", _("Mean probability, COVID-19"), "", (*probability, "COVID-19")),
+    ]
+
+
+def _lowAttenuation() -> list[_Measurement]:
+    low = "low_attenuation"
+    return [
+        _Measurement(f"{low}_percent", _("Low attenuation, noise taken off"), "%", (low, "total", "percent")),
+        _Measurement(f"{low}_percent_right", _("Low attenuation, right lung"), "%", (low, "right", "percent")),
+        _Measurement(f"{low}_percent_left", _("Low attenuation, left lung"), "%", (low, "left", "percent")),
+        _Measurement(
+            f"{low}_measured_percent", _("Low attenuation as measured"), "%", (low, "total", "measured_percent")
+        ),
+        _Measurement(f"{low}_noise_percent", _("Low attenuation by noise"), "%", (low, "total", "noise_percent")),
+        _Measurement("noise_sd_hu", _("Noise in the large airways"), "HU", (low, "noise_sd_hu")),
+        _Measurement(
+            "density_percentile_hu", _("Percentile of lung density"), "HU", (low, "total", "density_percentile_hu")
+        ),
     ]
 
 
@@ -105,7 +123,12 @@ def _number(report: Mapping[str, Any], path: tuple[str | int, ...]) -> float | N
 
 
 def _note(key: str, report: Mapping[str, Any], automatic: Mapping[str, Any] | None) -> str:
-    """The word for the score, and the label beside the probability of its diagnosis."""
+    """The word for the score, what low attenuation is, and the label beside the probability of its diagnosis."""
+    low = report.get("low_attenuation")
+    if key == "low_attenuation_percent" and low is not None:
+        return _("under {threshold} HU").format(threshold=low["threshold_hu"])
+    if key == "density_percentile_hu" and low is not None:
+        return _("percentile {number:g}").format(number=low["percentile"])
     if key == "ctss":
         return report["severity"]["label"]
     found = (automatic or report).get("classification")

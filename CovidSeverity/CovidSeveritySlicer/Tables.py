@@ -11,6 +11,7 @@ from CovidSeverityLib.reporting.tables import (
     COMPONENT_COLUMNS,
     DIAGNOSIS_COLUMNS,
     LOBE_COLUMNS,
+    LOW_ATTENUATION_COLUMNS,
     SLICE_COLUMNS,
 )
 from CovidSeverityLib.types import LOBE_NAMES, Lobe
@@ -32,7 +33,10 @@ __all__ = [
 MIXTURE_COLUMN = "mixture_voxels"
 """Of the histogram table: the sum of the mixture's components."""
 
-_CORRECTED_LOBE_COLUMNS = ("score", "total_severity_score", "involvement_percent", "volume_ml", "infection_ml")
+_CORRECTED_LOBE_COLUMNS = (
+    *("score", "total_severity_score", "involvement_percent", "volume_ml", "infection_ml"),
+    *LOW_ATTENUATION_COLUMNS,
+)
 _CORRECTED_SLICE_COLUMNS = tuple(column for column in SLICE_COLUMNS if column not in ("index", "z_mm"))
 
 
@@ -96,6 +100,7 @@ def lobeRows(report: Mapping[str, Any]) -> list[Row]:
         rows.append(
             {
                 **known,
+                **_lowAttenuation(report, lobe),
                 "lobe": lobe.name,
                 "name": LOBE_NAMES[lobe],
                 "score_low": low,
@@ -104,6 +109,12 @@ def lobeRows(report: Mapping[str, Any]) -> list[Row]:
             }
         )
     return rows
+
+
+def _lowAttenuation(report: Mapping[str, Any], lobe: Lobe) -> Row:
+    """None where a report does not tell it, or not of this lobe any more."""
+    part = ((report.get("low_attenuation") or {}).get("lobes") or {}).get(lobe.name) or {}
+    return {column: part.get(column.removeprefix("low_attenuation_")) for column in LOW_ATTENUATION_COLUMNS}
 
 
 def sliceRows(result: Any) -> tuple[dict[str, Value], ...]:
@@ -154,6 +165,10 @@ def _lobeColumns() -> list[Column]:
         Column("volume_ml", _("Volume (ml)"), float, "ml"),
         Column("infection_ml", _("Opacity (ml)"), float, "ml"),
         Column("confidence", _("Confidence"), float),
+        Column("low_attenuation_percent", _("Low attenuation (%)"), float, "%"),
+        Column("low_attenuation_measured_percent", _("Low attenuation, measured (%)"), float, "%"),
+        Column("low_attenuation_noise_percent", _("Low attenuation, noise (%)"), float, "%"),
+        Column("density_percentile_hu", _("Density percentile (HU)"), float, "HU"),
     ]
 
 

@@ -47,13 +47,14 @@ class DicomStack:
     """What a series holds, before the check of Hounsfield units.
 
     ``values`` : (K, J, I) int16, rescaled, padding marked; K along the normal, J along a column, I along a row of the
-    slices. ``acquired`` : (K,) False for interpolated slices.
+    slices. ``acquired`` : (K,) False for interpolated slices. ``kernel`` : that of the slices, empty where they differ.
     """
 
     values: NDArray[np.int16]
     geometry: Geometry
     acquired: tuple[bool, ...]
     notes: tuple[QualityNote, ...]
+    kernel: str
 
 
 def read_dicom(path: Path, series_uid: str | None, force: bool, progress: Progress | None) -> DicomStack:
@@ -75,7 +76,12 @@ def read_dicom(path: Path, series_uid: str | None, force: bool, progress: Progre
     if not plan.is_identity:
         values = _on_grid(values, plan)
     notes = (*file_notes, *series_notes, *duplicate_note(stack, differing), *plan.notes, *shift_notes)
-    return DicomStack(values, _geometry(stack, plan, shifts, values.shape), plan.acquired, notes)
+    return DicomStack(values, _geometry(stack, plan, shifts, values.shape), plan.acquired, notes, _kernel(stack))
+
+
+def _kernel(stack: Stack) -> str:
+    kernels = {header.kernel for header in stack.slices}
+    return kernels.pop() if len(kernels) == 1 else ""
 
 
 def _gather(path: Path, series_uid: str | None) -> tuple[list[SliceHeader], str | None, tuple[QualityNote, ...]]:

@@ -53,6 +53,7 @@ FRAME_MACROS = (
     "PixelMeasuresSequence",
     "PixelValueTransformationSequence",
     "CTImageFrameTypeSequence",
+    "CTReconstructionSequence",
 )
 """Functional groups of an enhanced CT that hold what a classic file has at its top level (DICOM PS3.3, C.7.6.16)."""
 
@@ -62,6 +63,7 @@ TAGS = [
     *("AcquisitionNumber", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "PixelRepresentation"),
     *("RescaleSlope", "RescaleIntercept", "PixelPaddingValue", "PixelPaddingRangeLimit", "NumberOfFrames"),
+    "ConvolutionKernel",
     *FRAME_SEQUENCES,
 ]
 
@@ -70,6 +72,7 @@ TAGS = [
 class SliceHeader:
     """One slice: a DICOM file, or one frame of an enhanced one.
 
+    ``kernel`` is the first value of ConvolutionKernel, empty without one.
     ``position`` LPS mm of the first pixel's centre; ``orientation`` the row's and the column's LPS unit vectors;
     ``pixel_spacing`` mm between (rows, columns); ``rescale`` slope and intercept of this slice, ``decoder_rescale``
     those that GDCM applies to the whole file (of its first frame); ``padding_hu`` lowest and highest value that stands
@@ -81,6 +84,7 @@ class SliceHeader:
     kind: str
     series_uid: str
     description: str
+    kernel: str
     acquisition: int
     instance: int
     sop_uid: str
@@ -215,6 +219,7 @@ def _header(path: Path, frame: int, values: Dataset, kind: str, decoder_rescale:
         kind=kind,
         series_uid=str(values.get("SeriesInstanceUID") or ""),
         description=str(values.get("SeriesDescription") or "").strip(),
+        kernel=str((_listed(values.get("ConvolutionKernel")) or [""])[0]).strip(),
         acquisition=int(_number(values, "AcquisitionNumber", 0)),
         instance=int(_number(values, "InstanceNumber", 0)),
         sop_uid=str(values.get("SOPInstanceUID") or ""),

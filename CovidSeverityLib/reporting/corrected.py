@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from CovidSeverityLib.features.rescoring import Rescored
+
+from CovidSeverityLib.types import Lobe
 
 from .score_fields import score_fields
 from .tables import DIAGNOSIS_COLUMNS, Row, slice_row
@@ -35,6 +37,36 @@ def corrected_rows(rescored: Rescored, automatic: Iterable[Mapping[str, Any]]) -
     """
     votes = {int(row["index"]): {c: row[c] for c in DIAGNOSIS_COLUMNS if c in row} for row in automatic}
     return tuple(slice_row(row) | votes.get(row.index, {}) for row in rescored.slices)
+
+
+def corrected_low_attenuation(
+    report: Mapping[str, Any], changed: Collection[Lobe], lungs_changed: bool
+) -> dict[str, Any] | None:
+    """What of an analysis's low attenuation holds after corrections: opacities do not matter, lungs and lobes do.
+
+    Parameters
+    ----------
+    report : Mapping
+        Content of ``report.json``.
+    changed : Collection of Lobe
+        Lobes that were corrected: theirs is not known any more.
+    lungs_changed : bool
+        Whether the lungs were corrected: nothing is known then.
+
+    Returns
+    -------
+    dict or None
+        By the keys of ``low_attenuation``; None where nothing is known.
+
+    Examples
+    --------
+    >>> corrected_low_attenuation(report, {Lobe.RML}, False)["lobes"]["RML"]  # doctest: +SKIP
+    """
+    automatic = report.get("low_attenuation")
+    if automatic is None or lungs_changed:
+        return None
+    lobes = {name: None if Lobe[name] in changed else part for name, part in automatic["lobes"].items()}
+    return {**automatic, "lobes": lobes}
 
 
 def same_numbers(fields: Mapping[str, Any], report: Mapping[str, Any]) -> bool:

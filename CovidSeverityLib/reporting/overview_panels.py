@@ -277,11 +277,17 @@ def number_rows(analysis: Analysis) -> list[tuple[str, str, bool]]:
         ("consolidation", f"{analysis.opacity_ml(Opacity.CONSOLIDATION):.1f} ml", False),
         ("high opacity (> −200 HU)", f"{analysis.high_opacity_percent:.2f} %", False),
         ("Well-aerated lung", f"{analysis.well_aerated_percent:.1f} %", True),
+        _low_attenuation_row(analysis),
         ("Lung volume", f"{analysis.lung_ml:.0f} ml", True),
         ("right", f"{analysis.side_ml(Side.RIGHT):.0f} ml", False),
         ("left", f"{analysis.side_ml(Side.LEFT):.0f} ml", False),
         ("Total severity score (Chung)", f"{analysis.total_severity_score} / {TSS_MAX}", True),
     ]
+
+
+def _low_attenuation_row(analysis: Analysis) -> tuple[str, str, bool]:
+    low = analysis.low_attenuation
+    return f"Low attenuation (< {signed(low.threshold_hu, 0)} HU)", f"{low.total.percent:.1f} %", True
 
 
 def plain_frame(axes: Axes, sides: tuple[str, ...]) -> None:

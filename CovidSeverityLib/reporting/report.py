@@ -13,16 +13,30 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from CovidSeverityLib.features.low_attenuation import LowAttenuation, LowDensity
 from CovidSeverityLib.results import Analysis, MixtureFit, Provenance, UncountedDensity
+from CovidSeverityLib.types import Lobe, Side
 
 from .classification_report import classification_fields, classifier_mark
 from .report_parts import RESEARCH_USE, SCHEMA_VERSION, SECONDS_DECIMALS, input_fields, note_fields
 from .score_fields import score_fields
-from .tables import ML_DECIMALS, PERCENT_DECIMALS, rounded
+from .tables import HU_DECIMALS, ML_DECIMALS, PERCENT_DECIMALS, low_attenuation_row, rounded
 
-HU_DECIMALS = 3
+MIXTURE_HU_DECIMALS = 3
 WEIGHT_DECIMALS = 6
 EXPECTED_MM_DECIMALS = 1
+
+WATER_G_PER_L = 1000.0
+"""Density of water, 0 HU; that of air, -1000 HU, counts as 0 (Parr 2006, doi 10.1136/thx.2005.054890)."""
+
+LOW_ATTENUATION_DEFINITION = (
+    "Share of the lung's volume (opacities, vessels and small bronchi included) under the threshold, noise taken off "
+    "the histogram; -950 HU, -910 HU in slices over 2.5 mm unless configured otherwise"
+)
+LOW_ATTENUATION_SOURCE = (
+    "-950 HU: Gevenois 1996, doi 10.1164/ajrccm.154.1.8680679; -910 HU: Mueller 1988, doi 10.1378/chest.94.4.782; "
+    "15th percentile: Parr 2006, doi 10.1136/thx.2005.054890"
+)
 
 
 def build_report(analysis: Analysis) -> dict[str, Any]:
@@ -40,6 +54,7 @@ def build_report(analysis: Analysis) -> dict[str, Any]:
         **scores,
         "uncounted_density": _uncounted(analysis.uncounted),
         "well_aerated_percent": well_aerated,
+        "low_attenuation": _low_attenuation(analysis.low_attenuation),
         "mixture": _mixture(analysis.densitometry.mixture),
         "lobes": _lobes(analysis.provenance),
         "classification": _classification(analysis),
@@ -67,6 +82,27 @@ def _uncounted(density: UncountedDensity | None) -> dict[str, float | None] | No
     return {name: None if ml is None else _ml(ml) for name, ml in values.items()}
 
 
+def _low_attenuation(low: LowAttenuation) -> dict[str, Any]:
+    return {
+        "threshold_hu": low.threshold_hu,
+        "percentile": low.percentile,
+        "noise_sd_hu": None if low.noise_sd_hu is None else rounded(low.noise_sd_hu, HU_DECIMALS),
+        "definition": LOW_ATTENUATION_DEFINITION,
+        "source": LOW_ATTENUATION_SOURCE,
+        "total": _low_density(low.total),
+        "right": _low_density(low.side(Side.RIGHT)),
+        "left": _low_density(low.side(Side.LEFT)),
+        "lobes": {lobe.name: _low_density(low.lobe(lobe)) for lobe in Lobe},
+    }
+
+
+def _low_density(part: LowDensity) -> dict[str, Any]:
+    row = {name.removeprefix("low_attenuation_"): value for name, value in low_attenuation_row(part).items()}
+    percentile = row["density_percentile_hu"]
+    density = None if percentile is None else rounded(percentile + WATER_G_PER_L, HU_DECIMALS)
+    return {**row, "density_percentile_g_per_l": density}
+
+
 def _lobes(provenance: Provenance) -> dict[str, Any]:
     fissures = [
         {
@@ -89,8 +125,8 @@ def _mixture(fit: MixtureFit | None) -> dict[str, Any] | None:
     if fit is None:
         return None
     return {
-        "means_hu": [rounded(value, HU_DECIMALS) for value in fit.means_hu],
-        "sds_hu": [rounded(value, HU_DECIMALS) for value in fit.sds_hu],
+        "means_hu": [rounded(value, MIXTURE_HU_DECIMALS) for value in fit.means_hu],
+        "sds_hu": [rounded(value, MIXTURE_HU_DECIMALS) for value in fit.sds_hu],
         "weights": [rounded(value, WEIGHT_DECIMALS) for value in fit.weights],
         "converged": bool(fit.converged),
     }

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
 from CovidSeverityLib.ctss import CTSS_MAX, TSS_MAX
+from CovidSeverityLib.features.low_attenuation import LowAttenuation
 from CovidSeverityLib.results import Analysis, ClassifiedCt, LobeScore
 from CovidSeverityLib.types import DIAGNOSIS_NAMES, LOBE_NAMES, Diagnosis, NoteSeverity, Opacity, QualityNote, Side
 
@@ -70,6 +71,7 @@ def _volume_lines(analysis: Analysis) -> Iterator[str]:
         f"Lungs {analysis.lung_ml:.0f} ml (right {right:.0f}, left {left:.0f}), "
         f"{analysis.well_aerated_percent:.1f} % well aerated"
     )
+    yield from _low_attenuation_lines(analysis.low_attenuation)
     yield (
         f"Infection {analysis.infection_percent:.1f} % of the lungs "
         f"(ground glass {glass:.1f} ml, consolidation {solid:.1f} ml)"
@@ -80,6 +82,16 @@ def _volume_lines(analysis: Analysis) -> Iterator[str]:
             f"Dense, not counted: vessels {dense.vessels_ml:.0f} ml, borders of the lungs {dense.borders_ml:.0f} ml, "
             f"dependent {dense.dependent_ml:.0f} ml, small or thin {dense.small_ml:.0f} ml"
         )
+
+
+def _low_attenuation_lines(low: LowAttenuation) -> Iterator[str]:
+    found = low.total
+    noise = "not measured" if low.noise_sd_hu is None else f"{low.noise_sd_hu:.0f} HU"
+    percentile = "" if found.percentile_hu is None else f"; percentile {low.percentile:.0f}: {found.percentile_hu:.0f} HU"
+    yield (
+        f"Low attenuation (under {low.threshold_hu} HU) {found.percent:.1f} % of the lungs "
+        f"({found.measured_percent:.1f} % as measured, noise {noise}){percentile}"
+    )
 
 
 def note_lines(notes: Iterable[QualityNote]) -> Iterator[str]:

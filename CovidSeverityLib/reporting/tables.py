@@ -12,6 +12,7 @@ from scipy.special import ndtr
 
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
+from CovidSeverityLib.features.low_attenuation import LowDensity
 from CovidSeverityLib.results import Analysis, ClassifiedCt, Densitometry, LobeScore, MixtureFit, SliceRow
 from CovidSeverityLib.segmentation.mixture import MixtureConfig
 from CovidSeverityLib.types import LOBE_NAMES, Diagnosis, Lobe
@@ -21,7 +22,16 @@ ML_DECIMALS = 2
 MM_DECIMALS = 3
 CONFIDENCE_DECIMALS = 2
 EXPECTED_VOXELS_DECIMALS = 2
+HU_DECIMALS = 1
 PROBABILITY_DECIMALS = 6
+
+LOW_ATTENUATION_COLUMNS = (
+    "low_attenuation_percent",
+    "low_attenuation_measured_percent",
+    "low_attenuation_noise_percent",
+    "density_percentile_hu",
+)
+"""Without noise, as measured, and what noise alone adds; a percentile of the density without noise."""
 
 LOBE_COLUMNS = (
     "lobe",
@@ -34,6 +44,7 @@ LOBE_COLUMNS = (
     "volume_ml",
     "infection_ml",
     "confidence",
+    *LOW_ATTENUATION_COLUMNS,
 )
 SLICE_COLUMNS = (
     "index",
@@ -60,6 +71,7 @@ DECIMALS = {
     "confidence": CONFIDENCE_DECIMALS,
     "voxels": EXPECTED_VOXELS_DECIMALS,
     "weight": 1,
+    "hu": HU_DECIMALS,
     **{column.rsplit("_", 1)[-1]: PROBABILITY_DECIMALS for column in PROBABILITY_COLUMNS.values()},
 }
 """Places of a column that holds fractions, by the last part of its name; of any other as of per cent."""
@@ -92,6 +104,14 @@ def lobe_row(score: LobeScore) -> Row:
         "infection_ml": rounded(score.infection_ml, ML_DECIMALS),
         "confidence": None if score.confidence is None else rounded(score.confidence, CONFIDENCE_DECIMALS),
     }
+
+
+def low_attenuation_row(part: LowDensity) -> Row:
+    """Low attenuation of one part of the lungs, by :data:`LOW_ATTENUATION_COLUMNS`."""
+    shares = (part.percent, part.measured_percent, part.noise_percent)
+    percentile = None if part.percentile_hu is None else rounded(part.percentile_hu, HU_DECIMALS)
+    values = (*(rounded(share, PERCENT_DECIMALS) for share in shares), percentile)
+    return dict(zip(LOW_ATTENUATION_COLUMNS, values, strict=True))
 
 
 def slice_row(row: SliceRow) -> Row:
@@ -144,7 +164,9 @@ def _expected_voxels(hu: NDArray[np.int64], total: int, mixture: MixtureFit) -> 
 
 def write_lobes(analysis: Analysis, file: TextIO) -> None:
     """Write ``lobes.csv``: a row per lobe."""
-    write_rows(file, LOBE_COLUMNS, map(lobe_row, analysis.lobe_scores))
+    low = analysis.low_attenuation
+    rows = (lobe_row(score) | low_attenuation_row(low.lobe(score.lobe)) for score in analysis.lobe_scores)
+    write_rows(file, LOBE_COLUMNS, rows)
 
 
 def write_slices(analysis: Analysis, file: TextIO) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from CovidSeverityLib.classification.description import NetworkDescription
 from CovidSeverityLib.classification.diagnosis import ClassifierIdentity, PatientDiagnosis, SliceEvidence
 from CovidSeverityLib.classification.evidence import deciding_slices
+from CovidSeverityLib.features.low_attenuation import low_attenuation
 from CovidSeverityLib.results import Analysis, Densitometry, LobeScore, MixtureFit, Provenance, Severity, SliceRow
 from CovidSeverityLib.types import CtVolume, Geometry, Lobe, NoteSeverity, Opacity, QualityNote, Side, StorageOrder
 
@@ -162,6 +163,7 @@ def _counts(chest: Chest, volume: CtVolume) -> dict:
         "opacity_voxels": {opacity: int((lung & (chest.infection == opacity)).sum()) for opacity in Opacity},
         "lobe_scores": tuple(_lobe_score(lobe, chest.lobes, infected, voxel_ml) for lobe in Lobe),
         "slices": tuple(_slice_row(k, chest, infected, volume) for k in range(len(chest.hu))),
+        "low_attenuation": low_attenuation(volume, chest.lungs, chest.lobes),
         "densitometry": Densitometry(HISTOGRAM_FIRST_HU, histogram, int(((hu >= -950) & (hu <= -700)).sum()), MIXTURE),
     }
 
