@@ -45,9 +45,9 @@ MOSTLY_NOISE_PERCENT = 50.0
 SHARP_KERNELS = re.compile(
     r"(?i:lung|edge|bone(plus)?)|(?-i:[A-Z][a-z]?(4[5-9]|[5-9]\d)[a-z]?)|(?-i:FC[358]\d)|(?-i:[CDEL]|Y[A-D])"
 )
-"""Kernels that sharpen, by the names of GE, Siemens (45 and more), Canon and Philips. COPDGene (Regan 2010,
-doi 10.3109/15412550903499522) measures emphysema with GE STANDARD, Siemens B31f and Philips B, and calls BONE, B46f and D
-sharp. They move the emphysema index by 2 to 9 points (Boedeker 2004, doi 10.1148/radiol.2321030383)."""
+"""Kernels that sharpen, by the names that GE, Siemens (numbers from 45 on), Canon and Philips give them. They move the
+emphysema index by 2 points, overenhancing ones by 9 (Boedeker 2004, Radiology 232:295); between the two kernels of each
+of 369 scans it differed by 7 to 8 (Gallardo-Estrella 2016, doi 10.1007/s00330-015-3824-y)."""
 
 
 def result_notes(

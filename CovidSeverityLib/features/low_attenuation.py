@@ -1,8 +1,8 @@
 """Low attenuation (emphysema index): the share of lung under a density that healthy lung does not have.
 
 Noise widens the histogram of the lungs and pushes healthy lung under the threshold. It is taken off the histogram of
-every lobe: which histogram, convolved with the measured noise, gives the one that was measured (Richardson 1972,
-doi 10.1364/JOSA.62.000055; Lucy 1974, doi 10.1086/111605)? No voxel is smoothed, so that small holes stay what they are.
+every lobe: which one, convolved with the measured noise, gives the one that was measured (Richardson 1972,
+doi 10.1364/JOSA.62.000055; Lucy 1974, doi 10.1086/111605)? No voxel is smoothed: small holes stay what they are.
 
 All lung counts, opacities, vessels and the small bronchi in it included: the index is a share of the lung's volume.
 """

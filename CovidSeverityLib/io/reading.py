@@ -113,7 +113,9 @@ def _read_dicom_ct(source: Path, name: str, series_uid: str | None, force: bool,
     stack = read_dicom(source, series_uid, force, progress)
     volume = _volume(stack.values, stack.geometry, name=name, notes=stack.notes, check=True)
     if volume.storage.axes[0] != 0:
-        return replace(volume, kernel=stack.kernel)  # a sagittal or coronal series: no axial slice was measured, or interpolated, as a whole
+        return replace(
+            volume, kernel=stack.kernel
+        )  # a sagittal or coronal series: no axial slice was measured, or interpolated, as a whole
     acquired = stack.acquired[::-1] if volume.storage.flipped[0] else stack.acquired
     return replace(volume, acquired=acquired, kernel=stack.kernel)
 

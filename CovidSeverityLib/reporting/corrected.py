@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from CovidSeverityLib.features.rescoring import Rescored
-
 from CovidSeverityLib.types import Lobe
 
 from .score_fields import score_fields

@@ -87,7 +87,9 @@ def _volume_lines(analysis: Analysis) -> Iterator[str]:
 def _low_attenuation_lines(low: LowAttenuation) -> Iterator[str]:
     found = low.total
     noise = "not measured" if low.noise_sd_hu is None else f"{low.noise_sd_hu:.0f} HU"
-    percentile = "" if found.percentile_hu is None else f"; percentile {low.percentile:.0f}: {found.percentile_hu:.0f} HU"
+    percentile = (
+        "" if found.percentile_hu is None else f"; percentile {low.percentile:.0f}: {found.percentile_hu:.0f} HU"
+    )
     yield (
         f"Low attenuation (under {low.threshold_hu} HU) {found.percent:.1f} % of the lungs "
         f"({found.measured_percent:.1f} % as measured, noise {noise}){percentile}"

@@ -45,6 +45,10 @@ def test_lobes_have_one_row_each_in_fixed_columns(factory):
         "volume_ml",
         "infection_ml",
         "confidence",
+        "low_attenuation_percent",
+        "low_attenuation_measured_percent",
+        "low_attenuation_noise_percent",
+        "density_percentile_hu",
     ]
     assert rows[1]["name"] == "right middle lobe"
 
