@@ -13,21 +13,19 @@ from scipy import ndimage
 from CovidSeverityLib.preprocessing.grid import bounding_box
 from CovidSeverityLib.types import Side
 
-MEDIAN_TO_SD = 1.4826
-"""Standard deviation of a normal distribution in median distances from its middle."""
+QUARTER_TO_SD = 1.4826
+"""Standard deviation of a normal distribution in distances of its upper quartile from its median."""
 
 FEWEST_PIXELS = 400
 """Of air in all slices. From so many the noise is known to about 8 per cent (neighbours are not independent)."""
 
-FEWEST_IN_SLICE = 15
-"""Pixels of air in one slice from which its middle is known to a third of the noise."""
-
-AIR_HU = -900.0
-"""Air of a large airway is darker on average over 3 x 3 pixels: -1000 HU in theory, up to about -960 where a scanner's
-scatter correction leaves some."""
+AIR_HU = -800.0
+"""A lumen is darker on average over 3 x 3 pixels: walls are brighter than -600 HU even where they are thin, and air
+(-1000 to -960 HU) stays under it with noise of 40 HU."""
 
 MARGIN_MM = 2.0
-"""Distance to what is not air: the in-plane point spread of a body kernel has a standard deviation of about 0.75 mm."""
+"""Distance in the slice to what is not air: the point spread of a body kernel has a standard deviation of about 0.75 mm.
+Along the axis it is one slice."""
 
 
 def airway_noise(
@@ -35,7 +33,7 @@ def airway_noise(
 ) -> float | None:
     """Standard deviation of the noise in the air between the lungs.
 
-    Only what is brighter than the middle of a slice's air counts: the darker half may be cut off at -1024 HU.
+    Only what is brighter than the middle of the air counts: the darker half may be cut off at -1024 HU.
 
     Parameters
     ----------
@@ -60,31 +58,35 @@ def airway_noise(
     >>> bool(19 < airway_noise(air, lungs, (2.0, 0.7, 0.7)) < 21)
     True
     """
-    _, rows, columns = bounding_box(lungs > 0)
-    slices = np.flatnonzero(lungs.any(axis=(1, 2)))
-    planes = ((hu[k, rows, columns], lungs[k, rows, columns]) for k in slices)
-    air = [plane[_open_air(plane, labels, spacing_mm[1:])] for plane, labels in planes]
-    air = [values for values in air if values.size >= FEWEST_IN_SLICE]
-    if sum(values.size for values in air) < FEWEST_PIXELS:
+    box = bounding_box(lungs > 0)
+    planes = zip(hu[box], lungs[box], strict=True)
+    dark = np.stack([_dark_between(plane, labels) for plane, labels in planes]) if lungs.any() else lungs > 0
+    part = bounding_box(dark)
+    size = (3, *(2 * int(np.ceil(MARGIN_MM / mm)) + 1 for mm in spacing_mm[1:]))
+    open_air = ndimage.minimum_filter(dark[part].view(np.uint8), size, mode="constant", cval=0) > 0
+    values = hu[box][part][open_air]
+    if values.size < FEWEST_PIXELS:
         return None
-    return MEDIAN_TO_SD * float(np.median(np.concatenate([_above_middle(values) for values in air])))
+    middle, upper = (_quantile(values, q) for q in (0.5, 0.75))
+    return QUARTER_TO_SD * (upper - middle)
 
 
-def _above_middle(values: NDArray[np.int16]) -> NDArray[np.float64]:
-    return np.sort(values)[values.size // 2 :] - np.median(values)
+def _quantile(values: NDArray[np.int16], q: float) -> float:
+    """Of rounded values, which lie evenly half a unit around them."""
+    whole, counts = np.unique(values, return_counts=True)
+    edges = np.append(whole, whole[-1] + 1) - 0.5
+    return float(np.interp(q * values.size, np.append(0, np.cumsum(counts)), edges))
 
 
-def _open_air(plane: NDArray[np.int16], lungs: NDArray[np.uint8], pixel_mm: tuple[float, float]) -> NDArray[np.bool_]:
-    """(J, I) air that has lung on both sides, away from walls."""
+def _dark_between(plane: NDArray[np.int16], lungs: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(J, I) air that has lung on both sides."""
     right = np.logical_or.accumulate(lungs == Side.RIGHT, axis=1)
     left = np.logical_or.accumulate((lungs == Side.LEFT)[:, ::-1], axis=1)[:, ::-1]
-    between = right & left & (lungs == 0)
-    air = np.zeros(plane.shape, dtype=bool)
-    columns = np.flatnonzero((between & (plane < AIR_HU)).any(axis=0))
+    dark = right & left & (lungs == 0)
+    columns = np.flatnonzero((dark & (plane < AIR_HU)).any(axis=0))
     if not columns.size:
-        return air
+        return np.zeros_like(dark)
     part = np.s_[:, columns[0] : columns[-1] + 1]
-    dark = between[part] & (ndimage.uniform_filter(plane[part].astype(np.float32), 3) < AIR_HU)
-    size = tuple(2 * int(np.ceil(MARGIN_MM / mm)) + 1 for mm in pixel_mm)
-    air[part] = ndimage.minimum_filter(dark.view(np.uint8), size, mode="constant", cval=0).view(bool)
-    return air
+    dark[part] &= ndimage.uniform_filter(plane[part].astype(np.float32), 3) < AIR_HU
+    dark[:, : columns[0]] = dark[:, columns[-1] + 1 :] = False
+    return dark

@@ -73,7 +73,7 @@ def test_share_of_holes_is_found_whatever_the_noise(quiet_chest, percent, sd_hu)
     hu = noisy(clean, sd_hu)
     found = low_attenuation(replace(quiet_chest.volume, hu=hu), quiet_chest.lungs, quiet_chest.lobes)
     true = under(clean, quiet_chest.lungs > 0)
-    assert found.noise_sd_hu == pytest.approx(sd_hu, rel=0.1)
+    assert found.noise_sd_hu == pytest.approx(sd_hu, rel=0.15)
     assert found.total.measured_percent == pytest.approx(under(hu, quiet_chest.lungs > 0))
     assert found.total.percent == pytest.approx(true, abs=0.25, rel=0.05)
     for lobe in Lobe:
@@ -81,7 +81,7 @@ def test_share_of_holes_is_found_whatever_the_noise(quiet_chest, percent, sd_hu)
         assert found.lobe(lobe).percent == pytest.approx(under(clean, where), abs=0.4, rel=0.06)
         percentile = np.percentile(clean[where], 15)
         if percentile > HOLE_HU + 50:  # not in the gap between holes and lung, where any density is as good
-            assert found.lobe(lobe).percentile_hu == pytest.approx(percentile, abs=4)
+            assert found.lobe(lobe).percentile_hu == pytest.approx(percentile, abs=max(3.0, 0.2 * sd_hu))
 
 
 def test_noise_of_40_hu_looks_like_emphysema_and_is_told_apart(quiet_chest):
@@ -150,7 +150,7 @@ def test_noise_of_air_is_measured_though_its_darker_half_is_cut_off(quiet_chest,
     hu = noisy(quiet_chest.volume.hu, 40.0, grain_px)
     assert (hu == AIR_HU).any()
     found = airway_noise(hu, quiet_chest.lungs, quiet_chest.volume.geometry.spacing_kji)
-    assert found == pytest.approx(40.0, rel=0.1)
+    assert found == pytest.approx(40.0, rel=0.15)
 
 
 def test_noise_is_not_known_without_air_between_the_lungs(quiet_chest):
