@@ -24,8 +24,8 @@ AIR_HU = -800.0
 (-1000 to -960 HU) stays under it with noise of 40 HU."""
 
 MARGIN_MM = 2.0
-"""Distance in the slice to what is not air: the point spread of a body kernel has a standard deviation of about 0.75 mm.
-Along the axis it is one slice."""
+"""Distance in the slice to what is not air (the point spread of a body kernel has a standard deviation of about
+0.75 mm). Along the axis it is one slice."""
 
 
 def airway_noise(
