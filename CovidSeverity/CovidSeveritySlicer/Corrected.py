@@ -58,6 +58,7 @@ class Corrected:
         """The numbers of the whole CT, for an attribute of the scene."""
         told = {
             **self.fields,
+            "low_attenuation": self.lowAttenuation,
             "opacity_outside_lungs_ml": self.opacityOutsideLungsMl,
             "lung_without_lobe_ml": self.lungWithoutLobeMl,
         }

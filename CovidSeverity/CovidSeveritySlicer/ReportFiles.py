@@ -97,8 +97,9 @@ def _corrected(result: AnalysisResult, corrected: Any) -> dict[str, FileWriter]:
         **json.loads(corrected.asJson()),
         "provenance": result.report["provenance"],
     }
+    lobes = lobeRows({**corrected.fields, "low_attenuation": corrected.lowAttenuation})
     return {
-        CORRECTED_PREFIX + LOBES_FILE: partial(_writeRows, LOBE_COLUMNS, lobeRows(corrected.fields)),
+        CORRECTED_PREFIX + LOBES_FILE: partial(_writeRows, LOBE_COLUMNS, lobes),
         CORRECTED_PREFIX + SLICES_FILE: partial(_writeRows, (*SLICE_COLUMNS, *DIAGNOSIS_COLUMNS), corrected.rows),
         CORRECTED_PREFIX + REPORT_FILE: partial(_writeJson, report),
     }

@@ -287,7 +287,7 @@ def number_rows(analysis: Analysis) -> list[tuple[str, str, bool]]:
 
 def _low_attenuation_row(analysis: Analysis) -> tuple[str, str, bool]:
     low = analysis.low_attenuation
-    return f"Low attenuation (< {signed(low.threshold_hu, 0)} HU)", f"{low.total.percent:.1f} %", True
+    return f"Low attenuation ({signed(low.threshold_hu, 0)} HU)", f"{low.total.percent:.1f} %", True
 
 
 def plain_frame(axes: Axes, sides: tuple[str, ...]) -> None:

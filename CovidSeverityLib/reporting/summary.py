@@ -71,11 +71,11 @@ def _volume_lines(analysis: Analysis) -> Iterator[str]:
         f"Lungs {analysis.lung_ml:.0f} ml (right {right:.0f}, left {left:.0f}), "
         f"{analysis.well_aerated_percent:.1f} % well aerated"
     )
-    yield from _low_attenuation_lines(analysis.low_attenuation)
     yield (
         f"Infection {analysis.infection_percent:.1f} % of the lungs "
         f"(ground glass {glass:.1f} ml, consolidation {solid:.1f} ml)"
     )
+    yield from _low_attenuation_lines(analysis.low_attenuation)
     if analysis.uncounted is not None:
         dense = analysis.uncounted
         yield (
@@ -86,13 +86,13 @@ def _volume_lines(analysis: Analysis) -> Iterator[str]:
 
 def _low_attenuation_lines(low: LowAttenuation) -> Iterator[str]:
     found = low.total
-    noise = "not measured" if low.noise_sd_hu is None else f"{low.noise_sd_hu:.0f} HU"
+    noise = "not known" if low.noise_sd_hu is None else f"{low.noise_sd_hu:.0f} HU"
     percentile = (
-        "" if found.percentile_hu is None else f"; percentile {low.percentile:.0f}: {found.percentile_hu:.0f} HU"
+        "" if found.percentile_hu is None else f"; percentile {low.percentile:g} at {found.percentile_hu:.0f} HU"
     )
-    yield (
-        f"Low attenuation (under {low.threshold_hu} HU) {found.percent:.1f} % of the lungs "
-        f"({found.measured_percent:.1f} % as measured, noise {noise}){percentile}"
+    yield from _wrapped(
+        f"Low attenuation {found.percent:.1f} % of the lungs under {low.threshold_hu} HU "
+        f"({found.measured_percent:.1f} % with noise of {noise}){percentile}"
     )
 
 

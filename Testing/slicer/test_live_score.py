@@ -312,6 +312,15 @@ def test_aeration_stays_the_automatic_one_when_only_opacity_changes(case, health
     assert found == case.result.report["well_aerated_percent"]
 
 
+def test_low_attenuation_is_kept_unless_lungs_or_lobes_change(case, healthy):
+    automatic = case.result.report["low_attenuation"]
+    case.stroke(GLASS, healthy)
+    assert case.live.corrected.lowAttenuation == automatic
+    assert json.loads(case.result.segmentationNode.GetAttribute(CORRECTED_ATTRIBUTE))["low_attenuation"] == automatic
+    case.stroke(RIGHT, case.analysis.lobes == Lobe.RLL, erase=True)
+    assert case.live.corrected.lowAttenuation is None
+
+
 def test_lobe_that_is_erased_is_told(case, healthy):
     case.stroke("RUL", healthy, erase=True)
     case.assert_corrected(lobes=np.where(healthy, np.uint8(0), case.analysis.lobes))

@@ -53,7 +53,10 @@ def corrected_of(result):
     fields["ctss"]["lobes"]["LLL"]["score"] = 4
     rows = tuple({**row, "infection_percent": 12.5} for row in sliceRows(result))
     return SimpleNamespace(
-        fields=fields, rows=rows, asJson=lambda: json.dumps({**fields, "opacity_outside_lungs_ml": 3})
+        lowAttenuation=result.report["low_attenuation"],
+        fields=fields,
+        rows=rows,
+        asJson=lambda: json.dumps({**fields, "opacity_outside_lungs_ml": 3}),
     )
 
 
@@ -99,7 +102,10 @@ def test_corrected_numbers_have_files_of_their_own(result, folder, tmp_path):
     assert report["ctss"]["total"] == 21
     assert report["opacity_outside_lungs_ml"] == 3
     assert "by hand" in report["corrected"]
-    assert {row["lobe"]: row["score"] for row in rows_of(saved / "corrected_lobes.csv")}["LLL"] == "4"
+    rows = {row["lobe"]: row for row in rows_of(saved / "corrected_lobes.csv")}
+    assert rows["LLL"]["score"] == "4"
+    low = result.report["low_attenuation"]["lobes"]["LLL"]
+    assert float(rows["LLL"]["density_percentile_hu"]) == low["density_percentile_hu"]
     assert {row["infection_percent"] for row in rows_of(saved / "corrected_slices.csv")} == {"12.500"}
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from CovidSeverityLib.reporting.palette import LOBE_COLOURS
 from CovidSeverityLib.reporting.report import build_report
-from CovidSeverityLib.reporting.tables import histogram_rows, slice_row, write_lobes
+from CovidSeverityLib.reporting.tables import LOW_ATTENUATION_COLUMNS, histogram_rows, slice_row, write_lobes
 from CovidSeverityLib.results import UncountedDensity
 from CovidSeverityLib.types import Lobe
 
@@ -35,7 +35,10 @@ from CovidSeveritySlicer.Tables import (
 
 pytestmark = pytest.mark.usefixtures("no_vtk_errors")
 
-LOBE_COLUMNS = ["lobe", "name", "score", "total_severity_score", "involvement_percent", "volume_ml", "infection_ml"]
+LOBE_COLUMNS = [
+    *("lobe", "name", "score", "total_severity_score", "involvement_percent", "volume_ml", "infection_ml"),
+    *LOW_ATTENUATION_COLUMNS,
+]
 
 
 @pytest.fixture
@@ -110,6 +113,7 @@ def corrected_report(report):
     corrected["ctss"]["lobes"]["RLL"].update(score=5, involvement_percent=91.5)
     corrected["severity"]["label"] = "moderate"
     corrected["well_aerated_percent"] = None
+    corrected["low_attenuation"] = None
     return corrected
 
 
@@ -140,6 +144,30 @@ def test_measurements_are_those_of_the_report(table, factory):
     assert {"uncounted_dependent_opacity_ml", "p_cap", "ctss_max_variant"}.isdisjoint(found)
     assert by_key(table, "unit")["left_lung_ml"] == "ml"
     assert by_key(table, "note")["ctss"] == report["severity"]["label"]
+
+
+def test_low_attenuation_stands_in_both_tables(table, factory):
+    report = build_report(factory.make_analysis())
+    low = report["low_attenuation"]
+    fillMeasurementTable(table, report)
+    found = by_key(table)
+    assert found["low_attenuation_percent"] == low["total"]["percent"]
+    assert found["low_attenuation_percent_left"] == low["left"]["percent"]
+    assert found["density_percentile_hu"] == low["total"]["density_percentile_hu"]
+    assert "noise_sd_hu" not in found  # this chest has no trachea
+    assert by_key(table, "note")["low_attenuation_percent"] == "under -910 HU"
+    fillLobeTable(table, report)
+    told = [low["lobes"][lobe.name]["density_percentile_hu"] for lobe in Lobe]
+    assert column(table, "density_percentile_hu") == told
+
+
+def test_tables_of_a_report_without_low_attenuation_leave_it_out(table, factory):
+    report = build_report(factory.make_analysis())
+    del report["low_attenuation"]
+    fillLobeTable(table, report)
+    assert not any("low_attenuation" in name for name in names_of(table))
+    fillMeasurementTable(table, report)
+    assert not any("low_attenuation" in key for key in by_key(table))
 
 
 def test_probabilities_are_measurements_and_the_label_is_noted(table, factory):

@@ -92,6 +92,19 @@ def test_rescale_is_that_of_each_slice(tmp_path, write_series, chest_hu):
     np.testing.assert_array_equal(read_ct(tmp_path).hu, chest_hu)
 
 
+@pytest.mark.parametrize(
+    ("named", "kernel"), [("B70f", "B70f"), (["Br40d", "3"], "Br40d"), (" LUNG ", "LUNG"), ("", ""), (None, "")]
+)
+def test_kernel_is_read_from_the_header(tmp_path, write_series, chest_hu, named, kernel):
+    write_series(tmp_path, chest_hu, lambda k: {} if named is None else {"ConvolutionKernel": named})
+    assert read_ct(tmp_path).kernel == kernel
+
+
+def test_kernel_of_slices_that_differ_is_not_known(tmp_path, write_series, chest_hu):
+    write_series(tmp_path, chest_hu, lambda k: {"ConvolutionKernel": "B70f" if k else "B30f"})
+    assert read_ct(tmp_path).kernel == ""
+
+
 def test_fractional_slope_is_applied_and_rounded(tmp_path, write_series, chest_hu):
     stored = np.rint((chest_hu + 1000.25) / 1.5).clip(0).astype(np.uint16)
     write_series(tmp_path, chest_hu, lambda k: {"stored": stored[k], "RescaleSlope": 1.5, "RescaleIntercept": -1000.25})
@@ -495,6 +508,9 @@ def enhanced(folder, write_series, hu, order, intercepts):
     shared = Dataset()
     orientation, measures = Dataset(), Dataset()
     orientation.ImageOrientationPatient, measures.PixelSpacing = [1, 0, 0, 0, 1, 0], [0.8, 0.7]
+    reconstruction = Dataset()
+    reconstruction.ConvolutionKernel = "LUNG"
+    shared.CTReconstructionSequence = Sequence([reconstruction])
     shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = Sequence([orientation]), Sequence([measures])
     frames = []
     for k in order:
@@ -526,6 +542,7 @@ def test_enhanced_multiframe_file_is_sorted_by_position_and_rescaled_by_frame(
         np.testing.assert_array_equal(volume.hu, chest_hu)
         assert volume.geometry.origin_mm == (-12.5, -20.25, -52.1)
         assert volume.geometry.spacing_mm == (0.7, 0.8, 2.0)
+        assert volume.kernel == "LUNG"
 
 
 def test_real_series_has_the_positions_of_its_label_table(real_ct_root):

@@ -39,6 +39,7 @@ def test_every_lobe_and_both_lungs_are_named(factory):
     assert [line.split()[0] for line in lines[1:6]] == ["RUL", "RML", "RLL", "LUL", "LLL"]
     assert "right" in lines[6]
     assert "ground glass" in lines[7]
+    assert lines[8].startswith("Low attenuation 0.0 % of the lungs under -910 HU")
 
 
 def test_no_line_is_longer_than_100_columns(factory):
