@@ -237,7 +237,7 @@ class Analysis(Totals):
     ``lungs``, ``lobes`` and ``infection`` are (K, J, I) uint8 label arrays of :class:`Side`, :class:`Lobe` and
     :class:`Opacity` on the grid of ``volume``. Totals are derived, never stored twice. ``ctss_range`` and ``uncounted``
     are None where the profile does not know them; ``classification`` is None for the reason in
-    ``classification_reason``.
+    ``classification_reason``. No score depends on ``low_attenuation``.
     """
 
     volume: CtVolume
