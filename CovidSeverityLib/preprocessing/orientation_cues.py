@@ -61,8 +61,9 @@ MIDLINE_MM = 25.0
 BONE_MARGIN = 0.2
 """Part of the band's half depth, on either side of its middle, in which bone belongs to neither side."""
 
-HEART_BAND_MM = 30.0
-"""Above and below the centre of the lungs, the heart and the descending aorta lie between them."""
+HEART_BAND_MM = 60.0
+"""From the centre of the lungs down to here the heart lies between them, and as far up the descending aorta and the
+arch lie free of it."""
 
 REAR_SHARE = 0.4
 """Rear part of the lungs' depth, in which the aorta descends; the heart lies before it."""
@@ -262,20 +263,24 @@ def table_behind_cm2(view: ChestView) -> float:
 
 
 def heart_on_left_mm(view: ChestView) -> float:
-    """How much wider the tissue between the lungs is on the left of the middle, before the aorta, mm."""
+    """How much wider the tissue between the lungs is on the left of the middle, before the spine, below their centre, mm.
+
+    The array must be the right way up and have the front in front.
+    """
     return _left_excess_mm(view, rear=False)
 
 
 def aorta_on_left_mm(view: ChestView) -> float:
-    """How much wider the tissue between the lungs is on the left of the middle, beside the spine, mm."""
+    """How much wider the tissue between the lungs is on the left of the middle, beside the spine, over their centre, mm.
+
+    The array must be the right way up and have the front in front.
+    """
     return _left_excess_mm(view, rear=True)
 
 
 def _left_excess_mm(view: ChestView, rear: bool) -> float:
-    """Tissue of the middle, left less right, a row, in the slices about the centre of the lungs."""
-    centre, step = view.centre_mm(view.lung, 0), view.spacing_mm[0]
-    first = max(0, round((centre - HEART_BAND_MM) / step))
-    lung = view.lung[first : round((centre + HEART_BAND_MM) / step) + 1]
+    """Way from the middle to the left lung less that to the right one, mean over the rows that show both."""
+    lung = view.lung[_band(view, above=rear)]
     rows = np.flatnonzero(lung.any(axis=(0, 2)))
     if not rows.size:
         return float("nan")
@@ -288,6 +293,13 @@ def _left_excess_mm(view: ChestView, rear: bool) -> float:
         return float("nan")
     difference = left.argmax(axis=2)[both] - right.argmax(axis=2)[both]
     return float(difference.mean()) * view.spacing_mm[2]
+
+
+def _band(view: ChestView, above: bool) -> slice:
+    """Slices from the centre of the lungs :data:`HEART_BAND_MM` up or down."""
+    ends = (0.0, HEART_BAND_MM) if above else (-HEART_BAND_MM, 0.0)
+    first, last = (round((view.centre_mm(view.lung, 0) + mm) / view.spacing_mm[0]) for mm in ends)
+    return slice(max(0, first), last + 1)
 
 
 def liver_on_right_mm(view: ChestView) -> float:
