@@ -17,6 +17,7 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io import read_ct, read_mask
 from CovidSeverityLib.metrics import MaskAgreement
 from CovidSeverityLib.pipeline import mark_infection
+from CovidSeverityLib.preprocessing.anatomical_orientation import check_orientation
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
 from CovidSeverityLib.types import CtVolume
 
@@ -110,6 +111,7 @@ def load_case(case: Case, slices: SliceList | None = None, labels: Sequence[int]
     if case.mask is None:
         raise InputError(f"no mask was found for {case.name}")
     volume = read_ct(case.image)
+    check_orientation(volume)
     marked = read_mask(case.mask, volume)
     truth = marked > 0 if labels is None else np.isin(marked, labels)
     return LoadedCase(volume, _lung(case, volume), truth, _slices(volume, case.name, slices))

@@ -2,8 +2,8 @@
 
 Headers are wrong at times, NIfTI headers above all, and a chest upside down gives heart and liver for lung. Several
 independent signs (:mod:`.orientation_cues`) vote on each axis. With ``u`` the usual value of a sign and ``u / 2`` its
-standard deviation over people, a measured ``m`` favours the axis as it is over the reversed one by a log-likelihood ratio
-of ``2 u m / (u / 2)^2 = 8 m / u``. Some patients contradict a sign altogether; their share ``e`` bounds it to
+standard deviation over people, a measured ``m`` favours the axis as it is over the reversed one by a log-likelihood
+ratio of ``2 u m / (u / 2)^2 = 8 m / u``. Some patients contradict a sign altogether; their share ``e`` bounds it to
 ``log((1 - e) / e)`` either way. The axes are decided one after the other, and a sign that needs one axis is asked after
 that axis is decided; where one is open, those after it are open too.
 """
@@ -22,8 +22,8 @@ from . import orientation_cues as cues
 from .orientation_cues import ChestView
 
 LOGISTIC_SLOPE = 8.0
-"""Log-likelihood ratio of a sign that is as strong as usual: two normal distributions at plus and minus the usual value,
-with half of it as standard deviation."""
+"""Log-likelihood ratio of a sign that is as strong as usual: two normal distributions at plus and minus the usual
+value, with half of it as standard deviation."""
 
 
 class Axis(IntEnum):

@@ -19,13 +19,17 @@ from .grid import WorkingGrid
 from .thorax import LUNG_TISSUE_HU, PARENCHYMA_MEDIAN_HU, body_mask
 
 BLOCK_MM = (4.0, 3.0, 3.0)
-"""Largest block edge (K, J, I), mm: a fifth of what is measured here (trachea 15-20 mm, aorta 25 mm, vertebra 35 mm)."""
+"""Largest block edge (K, J, I), mm: a fifth of what is measured here (trachea 15-20 mm, aorta 25, vertebra 35)."""
 
 LUNG_PIECE_ML = 100.0
 """Smaller pieces of air are airways and bowel; sick lungs come in larger ones."""
 
 LUNGS_ML = 300.0
 """With less aerated lung no chest is seen: the mark under which the segmentation finds no lungs either."""
+
+SMALLER_LUNG_SHARE = 0.2
+"""Where less of the lungs' air lies on one side of the middle, that lung is solid, collapsed or gone: it looks like an
+organ and pulls the others aside. The smaller lung holds 0.35 to 0.5 in health."""
 
 LUMEN_HU = -800
 """Air of a large airway after averaging over a block (as in :mod:`.airways`)."""
@@ -86,7 +90,7 @@ class ChestView:
     hu : (K, J, I) float32, Hounsfield units.
     body : (K, J, I) bool, the patient.
     lung : (K, J, I) bool, aerated lung.
-    organ : (K, J, I) bool, the inside of heart and liver.
+    organ : (K, J, I) bool, the inside of heart and liver, straight above, below or between the lungs.
     spacing_mm : block edge (K, J, I), mm.
 
     Examples
@@ -112,7 +116,8 @@ class ChestView:
         grid = WorkingGrid(geometry.shape, factors, edges)
         blocks = grid.reduce(hu)
         body = body_mask(blocks, grid)
-        return cls(blocks, body, _lungs(blocks, body, grid), _organs(blocks, body, grid), edges)
+        lung = _lungs(blocks, body, grid)
+        return cls(blocks, body, lung, _organs(blocks, body, grid) & _beside(lung), edges)
 
     @property
     def lungs_ml(self) -> float:
@@ -140,11 +145,17 @@ class ChestView:
 
     @property
     def middle_column(self) -> float:
-        """Column midway between the outermost lung on both sides: the median over the slices."""
-        present = self.lung.any(axis=1)
-        present = present[present.any(axis=1)]
+        """Column midway between the body's right and left ends: the median over the lungs' slices."""
+        present = self.body[self.lung.any(axis=(1, 2))].any(axis=1)
         last = present.shape[1] - 1 - present[:, ::-1].argmax(axis=1)
         return float(np.median(present.argmax(axis=1) + last)) / 2.0
+
+    @property
+    def both_lungs(self) -> bool:
+        """Whether a fair part of the lungs lies on either side of the middle."""
+        columns = self.lung.sum(axis=(0, 1))
+        right = float(columns[: int(self.middle_column) + 1].sum() / columns.sum())
+        return min(right, 1.0 - right) >= SMALLER_LUNG_SHARE
 
 
 def _lungs(hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.bool_]:
@@ -161,6 +172,17 @@ def _organs(hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid)
     soft = body & (hu > SOFT_TISSUE_HU[0]) & (hu < SOFT_TISSUE_HU[1])
     sizes = tuple(2 * int(ORGAN_CUBE_MM / 2 / mm) + 1 for mm in grid.spacing_mm)
     return ndimage.uniform_filter(soft.astype(np.float32), sizes, mode="constant") > ORGAN_FILLED
+
+
+def _beside(lung: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(1, J, I) the lungs' bounding rectangle seen from below: shoulders and arms lie outside."""
+    rows, columns = lung.any(axis=(0, 2)), lung.any(axis=(0, 1))
+    rectangle = np.zeros((1, *lung.shape[1:]), dtype=bool)
+    if rows.any():
+        first, last = np.flatnonzero(rows)[[0, -1]]
+        left, right = np.flatnonzero(columns)[[0, -1]]
+        rectangle[0, first : last + 1, left : right + 1] = True
+    return rectangle
 
 
 def trachea_above_lungs_mm(view: ChestView) -> float:
@@ -263,7 +285,7 @@ def table_behind_cm2(view: ChestView) -> float:
 
 
 def heart_on_left_mm(view: ChestView) -> float:
-    """How much wider the tissue between the lungs is on the left of the middle, before the spine, below their centre, mm.
+    """How much wider the mediastinum is on the left of the middle, below the lungs' centre, mm.
 
     The array must be the right way up and have the front in front.
     """
@@ -271,7 +293,7 @@ def heart_on_left_mm(view: ChestView) -> float:
 
 
 def aorta_on_left_mm(view: ChestView) -> float:
-    """How much wider the tissue between the lungs is on the left of the middle, beside the spine, over their centre, mm.
+    """How much wider the mediastinum is on the left of the middle, beside the spine, over the lungs' centre, mm.
 
     The array must be the right way up and have the front in front.
     """
@@ -282,7 +304,7 @@ def _left_excess_mm(view: ChestView, rear: bool) -> float:
     """Way from the middle to the left lung less that to the right one, mean over the rows that show both."""
     lung = view.lung[_band(view, above=rear)]
     rows = np.flatnonzero(lung.any(axis=(0, 2)))
-    if not rows.size:
+    if not (rows.size and view.both_lungs):
         return float("nan")
     split = rows[-1] - int(REAR_SHARE * (rows[-1] - rows[0]))
     lung = lung[:, split : rows[-1] + 1] if rear else lung[:, rows[0] : split]
@@ -310,6 +332,6 @@ def liver_on_right_mm(view: ChestView) -> float:
     areas = view.lung.sum(axis=(1, 2))
     wide = int(np.flatnonzero(areas >= UNDER_LUNG_SHARE * areas.max())[0])
     organ = view.organ[:wide]
-    if not view.seen(organ):
+    if not (view.seen(organ) and view.both_lungs):
         return float("nan")
     return view.middle_column * view.spacing_mm[2] - view.centre_mm(organ, 2)
