@@ -111,7 +111,6 @@ def load_case(case: Case, slices: SliceList | None = None, labels: Sequence[int]
     if case.mask is None:
         raise InputError(f"no mask was found for {case.name}")
     volume = read_ct(case.image)
-    check_orientation(volume)
     marked = read_mask(case.mask, volume)
     truth = marked > 0 if labels is None else np.isin(marked, labels)
     return LoadedCase(volume, _lung(case, volume), truth, _slices(volume, case.name, slices))
@@ -119,6 +118,7 @@ def load_case(case: Case, slices: SliceList | None = None, labels: Sequence[int]
 
 def _lung(case: Case, volume: CtVolume) -> NDArray[np.bool_]:
     if case.lungs is None:
+        check_orientation(volume)
         return segment_lungs(volume).labels > 0
     lung = read_mask(case.lungs, volume) > 0  # not checked further: sets of single slices are no volumes
     if not lung.any():
