@@ -39,6 +39,7 @@ from .features.quantification import (
 )
 from .features.regions import LobeSegmentation, published_regions
 from .features.score_range import with_ranges
+from .preprocessing.anatomical_orientation import check_orientation
 from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
 from .quality import low_attenuation_notes, resolution_notes, result_notes, uncertainty_notes
 from .results import Analysis, ClassifiedCt, LobeScore, Provenance
@@ -62,6 +63,7 @@ def analyze(
     lungs: LungSegmentation | LungSegmenter | None = None,
     lobes: LobeSegmentation | None = None,
     classifier: ExplainingClassifier | None = None,
+    force: bool = False,
 ) -> Analysis:
     """Analyse a chest CT: lungs, lobes, infection, CT severity score and, with a classifier, the diagnosis.
 
@@ -78,6 +80,7 @@ def analyze(
     classifier : tells COVID-19, community-acquired pneumonia and normal apart, as
         :func:`~.classification.network.load_classifier` returns it; None leaves the diagnosis open. No other number
         depends on it.
+    force : analyse a CT that its own anatomy shows upside down, with a warning, instead of refusing it.
 
     Returns
     -------
@@ -88,11 +91,12 @@ def analyze(
     NoLungsError
         If the volume shows no lungs.
     InputError
-        If the classifier answers what are no probabilities.
+        If the CT is upside down and ``force`` is False, or the classifier answers what are no probabilities.
     """
     config = config or AnalysisConfig()
     clock = _Clock(progress)
     with clock.stage("lungs"):
+        volume = _oriented(volume, force)
         found = _lungs(volume, lungs, lobes)
     with clock.stage("lobes"):
         regions = _lobes(volume, found.labels, lobes, config)
@@ -111,22 +115,25 @@ def classify(
     progress: Progress | None = None,
     *,
     lungs: LungSegmentation | LungSegmenter | None = None,
+    force: bool = False,
 ) -> ClassifiedCt:
     """The diagnosis of a chest CT without its severity; the same that :func:`analyze` gives.
 
     Parameters
     ----------
-    volume, classifier, progress, lungs : as for :func:`analyze`.
+    volume, classifier, progress, lungs, force : as for :func:`analyze`.
 
     Raises
     ------
     NoLungsError
         If the volume shows no lungs.
     InputError
-        If no slice around the middle of the scan shows lung, or the classifier answers what are no probabilities.
+        If the CT is upside down and ``force`` is False, no slice around the middle of the scan shows lung, or the
+        classifier answers what are no probabilities.
     """
     clock = _Clock(progress)
     with clock.stage("lungs"):
+        volume = _oriented(volume, force)
         found = _lungs(volume, lungs, None)
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     if diagnosis is None:
@@ -197,6 +204,12 @@ def _lesions(
     if config.lesions is None:
         return None
     return segment_lesions_with_range(volume.hu, lung, volume.geometry, config.lesions, progress)
+
+
+def _oriented(volume: CtVolume, force: bool) -> CtVolume:
+    """``volume`` with notes on what its anatomy says of its orientation; an upside-down one is refused."""
+    notes = check_orientation(volume, force=force)
+    return replace(volume, notes=(*volume.notes, *notes)) if notes else volume
 
 
 def _lungs(

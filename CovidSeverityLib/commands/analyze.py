@@ -135,7 +135,15 @@ def _analyze(
             lobes = lobes_from_labels(read_mask(arguments.lobes, volume), volume, Path(arguments.lobes).name)
         elif weights:
             lobes = engine_lobes(volume, weights)
-        result = analyze(volume, config, progress, lungs=lungs, lobes=lobes, classifier=chosen.classifier)
+        result = analyze(
+            volume,
+            config,
+            progress,
+            lungs=lungs,
+            lobes=lobes,
+            classifier=chosen.classifier,
+            force=arguments.force,
+        )
     return replace(result, classification_reason=chosen.reason) if chosen.reason else result
 
 

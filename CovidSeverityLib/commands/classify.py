@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
             volume = read_volume(arguments, source, progress)
             with naming_other_series(volume):
                 lungs = chosen_lungs(arguments, volume, engine)
-                found = classify(volume, chosen.classifier, progress, lungs=lungs)
+                found = classify(volume, chosen.classifier, progress, lungs=lungs, force=arguments.force)
             if folder is not None:
                 write_classified(found, folder.path, progress)
     except BaseException:

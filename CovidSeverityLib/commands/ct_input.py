@@ -33,7 +33,9 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         "--series", metavar="UID", help="SeriesInstanceUID to read from a folder (default: the CT with most slices)"
     )
     parser.add_argument(
-        "--force", action="store_true", help="interpolate missing slices instead of refusing the series"
+        "--force",
+        action="store_true",
+        help="interpolate missing slices, and analyse a CT that is upside down, instead of refusing them",
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from CovidSeverityLib.classification.diagnosis import ExplainingClassifier, diagnose
 from CovidSeverityLib.features.classification_image import ClassificationImageConfig
 from CovidSeverityLib.io import read_ct
+from CovidSeverityLib.preprocessing.anatomical_orientation import check_orientation
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
 from CovidSeverityLib.types import Diagnosis
 
@@ -67,6 +68,7 @@ def evaluate_classification(case: Case, classifier: ExplainingClassifier, config
     """
     began = time.perf_counter()
     volume = read_ct(case.image)
+    check_orientation(volume)
     size_px = classifier.description.size_px
     lung = segment_lungs(volume).labels > 0
     found = diagnose(volume.hu, lung, classifier, config, size_px=size_px, acquired=volume.acquired)

@@ -17,6 +17,7 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io import read_ct, read_mask
 from CovidSeverityLib.metrics import MaskAgreement
 from CovidSeverityLib.pipeline import mark_infection
+from CovidSeverityLib.preprocessing.anatomical_orientation import check_orientation
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
 from CovidSeverityLib.types import CtVolume
 
@@ -117,6 +118,7 @@ def load_case(case: Case, slices: SliceList | None = None, labels: Sequence[int]
 
 def _lung(case: Case, volume: CtVolume) -> NDArray[np.bool_]:
     if case.lungs is None:
+        check_orientation(volume)
         return segment_lungs(volume).labels > 0
     lung = read_mask(case.lungs, volume) > 0  # not checked further: sets of single slices are no volumes
     if not lung.any():

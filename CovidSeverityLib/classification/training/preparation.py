@@ -25,6 +25,7 @@ from CovidSeverityLib.features.classification_image import (
     classification_slices,
 )
 from CovidSeverityLib.io import read_ct
+from CovidSeverityLib.preprocessing.anatomical_orientation import check_orientation
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
 from CovidSeverityLib.types import Progress
 
@@ -191,6 +192,7 @@ def _prepare(task: _Task) -> tuple[str, str | None]:
 
 def _images(task: _Task) -> NDArray[np.uint8]:
     volume = read_ct(task.case.image)
+    check_orientation(volume)
     lung = segment_lungs(volume).labels > 0
     slices = classification_slices(lung)
     if not slices:
