@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from CovidSeverityLib.config import CLASSIFICATION_IMAGES, PROFILES
+from CovidSeverityLib.evaluation.segmentation import LungsUsed
 
 from .debugging import add_debug
 from .evaluate_accuracy import accuracy
@@ -34,9 +35,15 @@ def _add_segmentation(kinds: argparse._SubParsersAction) -> None:
         segmentation,
         "infection masks against radiologists' (the paper's tables 2 to 4)",
         "Dice, sensitivity, specificity, precision, Jaccard, MCC, MAE and accuracy of the infection mask, per slice "
-        "and per case.",
+        "and per case; recall by label of the masks; our own lungs against given ones.",
     )
     _add_mask_options(parser)
+    parser.add_argument(
+        "--in-lungs",
+        choices=tuple(used.value for used in LungsUsed),
+        help="lungs in which the infection is marked: own, given (--lungs), or both, each for itself (default: given "
+        "where there are lung masks, else own); with own and both our own lungs are compared with the given ones",
+    )
     _add_output_options(parser)
 
 
@@ -110,9 +117,12 @@ def _add_accuracy(kinds: argparse._SubParsersAction) -> None:
         accuracy,
         "all profiles on the same work, beside what is asked of them",
         "One table of the profiles side by side: radiologists' labels of slices and lobes, lesions of known extent in "
-        "healthy chests, the same CTs with other slices, pixels and noise. Figures that are not as asked are marked.",
+        "healthy chests, healthy chests that must stay so, the same CTs with other slices, pixels and noise. Figures "
+        "that are not as asked are marked.",
     )
-    parser.add_argument("--images", metavar="DIR", help="folder of CTs: image files or DICOM folders")
+    parser.add_argument(
+        "--images", metavar="DIR", help="folder of CTs: image files or DICOM folders; 'DIR/normal*' takes some of them"
+    )
     parser.add_argument(
         "--slice-labels",
         metavar="DIR",
@@ -124,7 +134,30 @@ def _add_accuracy(kinds: argparse._SubParsersAction) -> None:
         metavar="N",
         type=int,
         default=0,
-        help="cases of implanted lesions in each normal CT, and in a healthy synthetic chest",
+        help="cases of lesions that fill 1 to 60 %% of the lungs, over all healthy chests: --normal and --synthetic",
+    )
+    parser.add_argument(
+        "--single-lesions",
+        metavar="N",
+        type=int,
+        default=0,
+        help="cases of one lesion of 2 to 25 ml, of every kind and place, over all healthy chests",
+    )
+    parser.add_argument(
+        "--healthy", action="store_true", help="every healthy chest as it is, tilted, resliced and with shifted HU"
+    )
+    parser.add_argument(
+        "--synthetic",
+        metavar="M",
+        type=int,
+        default=1,
+        help="healthy synthetic chests, 0 to 10; their seeds are 0, 1, ... (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--pixels",
+        metavar="P",
+        type=int,
+        help="reduce CTs to P x P pixels first, for a quick look: an analysis takes 10 to 20 s at 512 x 512 pixels",
     )
     parser.add_argument(
         "--resampling", action="store_true", help="every CT with slices of 1 to 8 mm, 256 x 256 pixels and added noise"
@@ -168,11 +201,16 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_mask_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--images", metavar="DIR", required=True, help="folder of CTs: image files or DICOM folders")
     parser.add_argument(
-        "--masks", metavar="DIR", required=True, help="folder of true infection masks, named as their CTs"
+        "--images",
+        metavar="DIR",
+        required=True,
+        help="folder of CTs: image files or DICOM folders; where masks lie beside them: 'DIR/*_ct.nii.gz', quoted",
     )
-    parser.add_argument("--lungs", metavar="DIR", help="folder of lung masks (default: the lungs are found)")
+    parser.add_argument(
+        "--masks", metavar="DIR", required=True, help="folder of true infection masks, named as their CTs; likewise"
+    )
+    parser.add_argument("--lungs", metavar="DIR", help="folder of lung masks (default: the lungs are found); likewise")
     parser.add_argument(
         "--slices",
         metavar="LIST",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from CovidSeverityLib.classification.opening import open_classifier
 from CovidSeverityLib.config import CLASSIFICATION_IMAGES, PUBLISHED_CLASSIFICATION_IMAGE, AnalysisConfig, mask_config
@@ -27,7 +28,7 @@ from CovidSeverityLib.evaluation.extras import require
 from CovidSeverityLib.evaluation.journal import Record
 from CovidSeverityLib.evaluation.outputs import Outputs
 from CovidSeverityLib.evaluation.reports import RunFacts, counted
-from CovidSeverityLib.evaluation.segmentation import Protocol, case_agreement, evaluate_segmentation
+from CovidSeverityLib.evaluation.segmentation import LungsUsed, Protocol, evaluate_segmentation
 from CovidSeverityLib.evaluation.segmentation_report import segmentation_outputs
 from CovidSeverityLib.evaluation.severity import evaluate_severity, lobe_columns, severity_scores
 from CovidSeverityLib.evaluation.severity_report import severity_outputs
@@ -35,7 +36,7 @@ from CovidSeverityLib.evaluation.slice_lists import SliceList, parse_slice_list
 from CovidSeverityLib.types import Diagnosis
 
 from .evaluation_run import EvaluationPlan, listed, path_mark, run_plan, write_evaluation
-from .paths import existing_path
+from .paths import existing_path, folder_and_pattern
 
 PROTOCOLS = tuple(protocol.value for protocol in Protocol)
 
@@ -43,13 +44,15 @@ PROTOCOLS = tuple(protocol.value for protocol in Protocol)
 def segmentation(arguments: argparse.Namespace) -> None:
     """Run ``evaluate segmentation``."""
     protocol = Protocol(arguments.protocol)
+    lungs = None if arguments.in_lungs is None else LungsUsed(arguments.in_lungs)
+    if lungs not in (None, LungsUsed.OWN) and arguments.lungs is None:
+        raise InputError(f"--in-lungs {lungs.value} needs lung masks: --lungs DIR")
     _run_masked(
         arguments,
         "segmentation",
         partial(evaluate_segmentation, config=mask_config(arguments.profile)),
-        lambda records, facts: segmentation_outputs(
-            [case_agreement(name, record) for name, record in records.items()], protocol, facts
-        ),
+        lambda records, facts: segmentation_outputs(records, protocol, facts),
+        {"lungs": lungs},
     )
 
 
@@ -70,17 +73,19 @@ def _run_masked(
     what: str,
     evaluate: partial[Record],
     finish: Callable[[Mapping[str, Record], RunFacts], Outputs],
+    options: Mapping[str, str | None] = MappingProxyType({}),
 ) -> None:
-    """Run an evaluation against masks; the configurations that ``evaluate`` is bound to decide its records."""
+    """Run an evaluation against masks; ``options`` and the configurations of ``evaluate`` decide its records."""
     require("scipy")
     masked = _MaskedCases(arguments)
     configurations = {name: asdict(config) for name, config in evaluate.keywords.items()}
+    used = {f"in-{name}": value for name, value in options.items()}
     run_plan(
         EvaluationPlan(
             names=tuple(masked.cases),
-            evaluate=lambda name: evaluate(masked.cases[name], slices=masked.slices, labels=masked.labels),
+            evaluate=lambda name: evaluate(masked.cases[name], slices=masked.slices, labels=masked.labels, **options),
             finish=finish,
-            made_with={"evaluation": what, "configuration": configurations, **masked.made_with},
+            made_with={"evaluation": what, "configuration": configurations, **masked.made_with, **used},
             failures=masked.failures,
             profile=arguments.profile,
             remarks=masked.remarks,
@@ -192,7 +197,7 @@ class _MaskedCases:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         folders = {
-            name: existing_path(getattr(arguments, name), f"folder of {name}")
+            name: folder_and_pattern(getattr(arguments, name), f"folder of {name}")
             for name in ("images", "masks", "lungs")
             if getattr(arguments, name) is not None
         }
@@ -201,15 +206,19 @@ class _MaskedCases:
         self.made_with = {
             "slices": asdict(self.slices),
             "mask-labels": self.labels,
-            **{name: path_mark(folders.get(name)) for name in ("images", "masks", "lungs")},
+            **{name: _mark(folders.get(name)) for name in ("images", "masks", "lungs")},
         }
-        masks, lungs = find_masks(folders["masks"]), find_masks(folders["lungs"]) if "lungs" in folders else {}
-        images = _without_lungs(find_images(folders["images"]), lungs)
+        masks, lungs = find_masks(*folders["masks"]), find_masks(*folders["lungs"]) if "lungs" in folders else {}
+        images = _without_lungs(find_images(*folders["images"]), lungs)
         listed_images = {name: path for name, path in images.items() if self.slices.has(name)}
         self.cases, failures = _masked_cases(listed_images, masks, lungs)
         unlisted = tuple(Failure(name, "no image has this name") for name in self.slices.unknown(images))
         self.failures = (*failures, *unlisted)
         self.remarks = _unused_masks(pair_with(images, masks, "mask")[0], masks)
+
+
+def _mark(place: tuple[Path, str] | None) -> str | None:
+    return None if place is None else path_mark(place[0] if place[1] == "*" else place[0] / place[1])
 
 
 def _masked_cases(

@@ -34,6 +34,25 @@ def given_path(text: str, what: str) -> Path:
     return Path(text)
 
 
+def folder_and_pattern(text: str, what: str) -> tuple[Path, str]:
+    """A folder, and the pattern that names in it have to match: the last part of ``DIR/*_ct.nii.gz``, or ``*``.
+
+    Parameters
+    ----------
+    text : a folder that is there, or one with a pattern behind it, of ``*``, ``?`` and ``[]`` as in a shell.
+    what : the folder is, for messages.
+
+    Raises
+    ------
+    InputError
+        As :func:`existing_path`.
+    """
+    path = given_path(text, what)
+    if any(character in path.name for character in "*?[") and not path.exists():
+        return existing_path(str(path.parent), what), path.name
+    return existing_path(text, what), "*"
+
+
 def existing_path(text: str, what: str) -> Path:
     """:func:`given_path` of something that has to be there."""
     path = given_path(text, what)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from types import MappingProxyType
 
 import numpy as np
 
-from .accuracy import AS_IT_IS, of_part
+from CovidSeverityLib.types import Opacity
+
+from . import accuracy_targets as asked
+from .accuracy import AS_IT_IS, is_single, of_part
+from .accuracy_targets import Target
 from .classification import roc_areas
-from .estimates import Estimate, bootstrap, mean_estimate
+from .estimates import Estimate, bootstrap, mean_estimate, ratio_estimate
 from .journal import Record
+from .variations import HEALTHY_VARIATIONS, VARIATIONS
 
 VOLUME_ERROR_PERCENT = 15.0
 VOLUME_ERROR_ML = 10.0
@@ -23,55 +27,13 @@ CTSS_ERROR = 1
 
 ALL_CTS = "all CTs"
 ALL_CHESTS = "all chests"
-IMPLANTS, LABELS, NORMAL, ROBUSTNESS = "implanted lesions", "labelled slices", "whole CTs", "other scanners"
+LABELS, NORMAL, HEALTHY, ROBUSTNESS = "labelled slices", "whole CTs", "healthy chests", "other scanners"
+IMPLANTS, SINGLE, SIMULATED = "implanted lesions", "single lesions", "all simulated lesions"
 """Parts of the table."""
 
-
-class Sense(str, Enum):
-    """On which side of its bound a figure has to be."""
-
-    AT_LEAST = "at least"
-    AT_MOST = "at most"
-    UNDER = "under"
-
-    def met(self, value: float, bound: float) -> bool:
-        """Whether ``value`` is on the right side of ``bound``."""
-        if self is Sense.AT_LEAST:
-            return value >= bound
-        return value <= bound if self is Sense.AT_MOST else value < bound
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is asked of a figure: an acceptance bound of the project."""
-
-    sense: Sense
-    bound: float
-    unit: str = ""
-
-    @property
-    def text(self) -> str:
-        """``at least 0.97``."""
-        return f"{self.sense.value} {self.bound:g}{self.unit}"
-
-    def met(self, value: float | None) -> bool | None:
-        """Whether ``value`` is as asked; None where there is none."""
-        return None if value is None else self.sense.met(value, self.bound)
-
-
-SLICE_AUC = Target(Sense.AT_LEAST, 0.97)
-POOLED_AUC = Target(Sense.AT_LEAST, 0.90)
-LOBE_AUC = Target(Sense.AT_LEAST, 0.90)
-NORMAL_PERCENT = Target(Sense.UNDER, 0.5, " %")
-NORMAL_CTSS = Target(Sense.AT_MOST, 1)
-MEAN_DICE = Target(Sense.AT_LEAST, 0.80)
-VOLUMES_RIGHT = Target(Sense.AT_LEAST, 100, " %")
-SCORES_RIGHT = Target(Sense.AT_LEAST, 90, " %")
-LUNGS_DICE = Target(Sense.AT_LEAST, 0.96)
-CTSS_CHANGE = Target(Sense.AT_MOST, 1)
-VOLUME_CHANGE = Target(Sense.AT_MOST, 20, " %")
-"""Acceptance bounds: radiologists' labels of slices and lobes; a normal CT; lesions of known extent (each volume within
-15 % or 10 ml, scores within 1); the same CT with other slices, pixels and noise."""
+RESAMPLED = frozenset(variation.name for variation in VARIATIONS)
+HEALTHY_CHANGES = frozenset(variation.name for variation in HEALTHY_VARIATIONS)
+"""What is done to a CT for the part on other scanners, and for that on healthy chests."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +52,16 @@ class Figure:
         return None if self.target is None else self.target.met(self.values[profile].value)
 
 
-def figures(records: Sequence[Record], profiles: Sequence[str]) -> tuple[Figure, ...]:
+def figures(
+    records: Sequence[Record], profiles: Sequence[str], *, resampling: bool = True, healthy: bool = True
+) -> tuple[Figure, ...]:
     """Every figure that the records give, in the order of the table.
 
     Parameters
     ----------
     records : of :meth:`~.accuracy.Workbench.measure`.
     profiles : in the order of the columns.
+    resampling, healthy : which of the two parts that share variations were asked for.
 
     Raises
     ------
@@ -105,11 +70,14 @@ def figures(records: Sequence[Record], profiles: Sequence[str]) -> tuple[Figure,
     """
     cts, laid_in = of_part(records, implants=False), of_part(records, implants=True)
     table = _Table(profiles)
-    plain = [record for record in cts if record["what"] == AS_IT_IS]
+    plain = [record for record in cts if record["what"] == AS_IT_IS and not record["synthetic"]]
     _add_labels(table, [record for record in plain if record["slices"] is not None])
     _add_whole_cts(table, plain)
-    _add_implants(table, laid_in)
-    _add_robustness(table, cts)
+    if healthy:
+        _add_healthy(table, [r for r in cts if r["normal"] and r["what"] in HEALTHY_CHANGES | {AS_IT_IS}])
+    _add_all_simulated(table, laid_in)
+    if resampling:
+        _add_robustness(table, [r for r in cts if not r["synthetic"] and r["what"] in RESAMPLED | {AS_IT_IS}])
     return tuple(table.figures)
 
 
@@ -137,11 +105,11 @@ class _Table:
 def _add_labels(table: _Table, labelled: Sequence[Record]) -> None:
     chests = _names(labelled)
     for name in chests:
-        table.add(LABELS, name, "ROC area, slices", SLICE_AUC, 3, _of(labelled, name), _slice_area)
+        table.add(LABELS, name, "ROC area, slices", asked.SLICE_AUC, 3, _of(labelled, name), _slice_area)
     if len(chests) > 1:
-        table.add(LABELS, ALL_CTS, "ROC area, slices", POOLED_AUC, 3, labelled, _slice_area)
+        table.add(LABELS, ALL_CTS, "ROC area, slices", asked.POOLED_AUC, 3, labelled, _slice_area)
     for name in chests:
-        table.add(LABELS, name, "ROC area, slices x lobes", LOBE_AUC, 3, _of(labelled, name), _lobe_area)
+        table.add(LABELS, name, "ROC area, slices x lobes", asked.LOBE_AUC, 3, _of(labelled, name), _lobe_area)
 
 
 def _add_whole_cts(table: _Table, plain: Sequence[Record]) -> None:
@@ -149,33 +117,63 @@ def _add_whole_cts(table: _Table, plain: Sequence[Record]) -> None:
         records = _of(plain, name)
         normal = records[0]["normal"]
         title = "infected, % of the lungs"
-        table.add(NORMAL, name, title, NORMAL_PERCENT if normal else None, 2, records, _only("infection_percent"))
-        table.add(NORMAL, name, "CTSS", NORMAL_CTSS if normal else None, 0, records, _only("ctss"))
+        table.add(
+            NORMAL, name, title, asked.HEALTHY_PERCENT if normal else None, 2, records, _only("infection_percent")
+        )
+        table.add(NORMAL, name, "CTSS", asked.HEALTHY_CTSS if normal else None, 0, records, _only("ctss"))
 
 
-def _add_implants(table: _Table, laid_in: Sequence[Record]) -> None:
-    chests = _names(laid_in)
-    groups = [(name, _of(laid_in, name)) for name in chests]
-    if len(chests) > 1:
-        groups.append((ALL_CHESTS, list(laid_in)))
-    for name, records in groups:
-        table.add(IMPLANTS, name, "Dice, mean", MEAN_DICE, 3, records, _mean_of(lambda r: r["dice"]))
-        table.add(IMPLANTS, name, "volumes right, %", VOLUMES_RIGHT, 0, records, _share_of(volume_is_right))
-        table.add(IMPLANTS, name, "CTSS within 1, %", SCORES_RIGHT, 0, records, _share_of(score_is_right))
-        ranged = [record for record in records if record["ctss_range"] is not None]
-        table.add(IMPLANTS, name, "true CTSS in the range told, %", None, 0, ranged, _share_of(range_is_right))
-        table.add(IMPLANTS, name, "width of the range, mean", None, 1, ranged, _mean_of(range_width))
-        table.add(IMPLANTS, name, "lungs' Dice, lowest", LUNGS_DICE, 3, records, _lowest_lungs)
+def _add_healthy(table: _Table, records: Sequence[Record]) -> None:
+    """The worst of each chest and of all, over the chest as it is and its variations."""
+    groups = [(name, _of(records, name)) for name in _names(records)]
+    for name, own in [*groups, *([(ALL_CHESTS, list(records))] if len(groups) > 1 else [])]:
+        table.add(HEALTHY, name, "infected, most, %", asked.HEALTHY_PERCENT, 2, own, _most("infection_percent"))
+        table.add(HEALTHY, name, "CTSS, highest", asked.HEALTHY_CTSS, 0, own, _most("ctss"))
+
+
+def _add_all_simulated(table: _Table, laid_in: Sequence[Record]) -> None:
+    many, single = ([r for r in laid_in if is_single(r) is one] for one in (False, True))
+    for name in _names(many):
+        _add_lesions(table, IMPLANTS, name, _of(many, name))
+    if len(_names(many)) > 1:
+        _add_lesions(table, IMPLANTS, ALL_CHESTS, many)
+    _add_lesions(table, SINGLE, ALL_CHESTS, single)
+    for key in ("kind", "position"):
+        for value in dict.fromkeys(record["spec"][key] for record in single):
+            own = [record for record in single if record["spec"][key] == value]
+            words = value.replace("_", " ")
+            table.add(SINGLE, words, "Dice, mean", None, 3, own, _mean_of(lambda r: r["dice"]))
+            table.add(SINGLE, words, "recall by volume", None, 3, own, _recall(*Opacity))
+    if many and single:
+        _add_lesions(table, SIMULATED, ALL_CHESTS, laid_in)
+
+
+def _add_lesions(table: _Table, part: str, name: str, records: Sequence[Record]) -> None:
+    """What is asked of lesions of known extent."""
+    glass, solid = _recall(Opacity.GROUND_GLASS), _recall(Opacity.CONSOLIDATION)
+    ranged = [record for record in records if record["ctss_range"] is not None]
+    table.add(part, name, "Dice, mean", asked.MEAN_DICE, 3, records, _mean_of(lambda r: r["dice"]))
+    table.add(part, name, "consolidation, recall by volume", asked.CONSOLIDATION_RECALL, 3, records, solid)
+    table.add(part, name, "ground glass, recall by volume", asked.GROUND_GLASS_RECALL, 3, records, glass)
+    table.add(part, name, "volumes right, %", asked.VOLUMES_RIGHT, 0, records, _share_of(volume_is_right))
+    table.add(part, name, "CTSS within 1, %", asked.SCORES_RIGHT, 0, records, _share_of(score_is_right))
+    table.add(part, name, "true CTSS in the range told, %", asked.RANGES_RIGHT, 0, ranged, _share_of(range_is_right))
+    table.add(part, name, "width of the range, mean", None, 1, ranged, _mean_of(range_width))
+    table.add(part, name, "lungs' Dice, lowest", asked.LUNGS_DICE, 3, records, _lowest_lungs)
 
 
 def _add_robustness(table: _Table, cts: Sequence[Record]) -> None:
     for name in _names([record for record in cts if record["what"] != AS_IT_IS]):
         records = _of(cts, name)
-        table.add(ROBUSTNESS, name, "CTSS, largest change", CTSS_CHANGE, 0, records, _largest(ctss_change))
+        table.add(ROBUSTNESS, name, "CTSS, largest change", asked.CTSS_CHANGE, 0, records, _largest(ctss_change))
         if not records[0]["normal"]:
-            table.add(ROBUSTNESS, name, "volume, largest change, %", VOLUME_CHANGE, 1, records, _largest(volume_change))
+            table.add(
+                ROBUSTNESS, name, "volume, largest change, %", asked.VOLUME_CHANGE, 1, records, _largest(volume_change)
+            )
         else:
-            table.add(ROBUSTNESS, name, "infected, most, %", NORMAL_PERCENT, 2, records, _most_infected)
+            table.add(
+                ROBUSTNESS, name, "infected, most, %", asked.VARIED_PERCENT, 2, records, _most("infection_percent")
+            )
 
 
 def volume_error_percent(record: Record) -> float:
@@ -257,8 +255,19 @@ def _lowest_lungs(records: Sequence[Record]) -> Estimate:
     return _one(min(min(record["lungs_dice"]) for record in records), len(records)) if records else NOTHING
 
 
-def _most_infected(records: Sequence[Record]) -> Estimate:
-    return _one(max(record["infection_percent"] for record in records), len(records)) if records else NOTHING
+def _most(key: str) -> Callable[[Sequence[Record]], Estimate]:
+    return lambda records: _one(max(record[key] for record in records), len(records)) if records else NOTHING
+
+
+def _recall(*opacities: Opacity) -> Callable[[Sequence[Record]], Estimate]:
+    """Marked part of the true volume of some opacities, over all cases together."""
+
+    def estimate(records: Sequence[Record]) -> Estimate:
+        pairs = [[record["opacities_ml"][o.name.lower()] for o in opacities] for record in records]
+        sums = [[sum(pair[n] for pair in own) for own in pairs] for n in range(2)]
+        return ratio_estimate(*sums)
+
+    return estimate
 
 
 def _largest(change: Callable[[Record, Record], float]) -> Callable[[Sequence[Record]], Estimate]:

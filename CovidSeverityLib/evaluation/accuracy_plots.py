@@ -11,7 +11,8 @@ from CovidSeverityLib.ctss import CTSS_MAX
 from CovidSeverityLib.phantom.model import LesionKind
 from CovidSeverityLib.reporting.output_folder import FileWriter
 
-from .accuracy_figures import CTSS_CHANGE, CTSS_ERROR, MEAN_DICE, VOLUME_CHANGE
+from .accuracy_figures import CTSS_ERROR
+from .accuracy_targets import CTSS_CHANGE, MEAN_DICE, VOLUME_CHANGE
 from .journal import Record
 from .plots import BLUE, GREEN, MUTED, ORANGE, apart, label_axes, panels, picture_writer, severity_bands
 

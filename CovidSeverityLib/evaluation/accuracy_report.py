@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .accuracy import of_part
+from CovidSeverityLib.types import Opacity
+
+from .accuracy import is_single, of_part
 from .accuracy_figures import (
     VOLUME_ERROR_ML,
     VOLUME_ERROR_PERCENT,
@@ -29,11 +31,20 @@ HEAD = ("chest", "what", "profile", "ctss", "infection_percent", "infection_ml",
 IMPLANT_COLUMNS = (
     *("kind", "position", "lesions", "true_percent", "true_ml", "volume_error_percent", "volume_right", "dice"),
     *("true_ctss", "ctss_low", "ctss_high", "lungs_dice_right", "lungs_dice_left"),
+    *("ground_glass_recall", "consolidation_recall"),
 )
 CHANGE_COLUMNS = ("chest", "what", "profile", "ctss_change", "volume_change_percent", "infection_percent", "normal")
 
 
-def accuracy_outputs(records: Mapping[str, Record], profiles: Sequence[str], facts: RunFacts) -> Outputs:
+def accuracy_outputs(
+    records: Mapping[str, Record],
+    profiles: Sequence[str],
+    facts: RunFacts,
+    *,
+    resampling: bool = True,
+    healthy: bool = True,
+    pixels: int | None = None,
+) -> Outputs:
     """Everything that ``evaluate accuracy`` writes.
 
     Parameters
@@ -41,20 +52,25 @@ def accuracy_outputs(records: Mapping[str, Record], profiles: Sequence[str], fac
     records : of the cases, by name.
     profiles : in the order of the columns.
     facts : of the run.
+    resampling, healthy : which of the two parts that share variations were asked for.
+    pixels : to which every CT was reduced, if so.
     """
     values = list(records.values())
-    found = figures(values, profiles)
+    found = figures(values, profiles, resampling=resampling, healthy=healthy)
+    text = facts.text if pixels is None else f"{facts.text}, CTs reduced to {pixels} x {pixels} pixels"
     laid_in, varied = of_part(values, implants=True), _change_rows(values, profiles)
     plots = {}
     if laid_in:
-        plots |= {"dice.png": dice_by_burden(laid_in, profiles), "ctss.png": implanted_scores(laid_in, profiles)}
+        plots["ctss.png"] = implanted_scores(laid_in, profiles)
+    if many := [record for record in laid_in if not is_single(record)]:
+        plots["dice.png"] = dice_by_burden(many, profiles)
     if varied:
         plots["robustness.png"] = robustness([dict(zip(CHANGE_COLUMNS, row, strict=True)) for row in varied], profiles)
     return Outputs(
         results=Table((*HEAD, *IMPLANT_COLUMNS), tuple(_result_row(record) for record in values)),
-        summary=summary_head("accuracy", facts) | _summary(found, profiles),
-        table=_table(found, profiles, facts),
-        headline=f"{facts.text}\n{_plain_table(found, profiles)}",
+        summary=summary_head("accuracy", facts) | {"pixels": pixels} | _summary(found, profiles),
+        table=_table(found, profiles, text),
+        headline=f"{text}\n{_plain_table(found, profiles)}",
         plots=plots,
         tables={"robustness.csv": Table(CHANGE_COLUMNS, tuple(varied))} if varied else {},
     )
@@ -64,13 +80,14 @@ def _result_row(record: Record) -> Row:
     head = [record[name] for name in HEAD]
     if "spec" not in record:
         return (*head, *(None for _ in IMPLANT_COLUMNS))
-    spec = record["spec"]
+    spec, opacities = record["spec"], record["opacities_ml"]
     return (
         *head,
         *(spec["kind"], spec["position"], record["lesions"], record["true_percent"], record["true_ml"]),
         *(volume_error_percent(record), int(volume_is_right(record)), record["dice"], record["true_ctss"]),
         *(record["ctss_range"] or (None, None)),
         *record["lungs_dice"],
+        *(marked / true if true else None for marked, true in (opacities[o.name.lower()] for o in Opacity)),
     )
 
 
@@ -148,8 +165,8 @@ def _plain_table(found: Sequence[Figure], profiles: Sequence[str]) -> str:
     return "\n".join([*shown, _missed(found, profiles)])
 
 
-def _table(found: Sequence[Figure], profiles: Sequence[str], facts: RunFacts) -> str:
-    text = f"# Accuracy\n\n{facts.text}; {_missed(found, profiles)}.\n"
+def _table(found: Sequence[Figure], profiles: Sequence[str], facts: str) -> str:
+    text = f"# Accuracy\n\n{facts}; {_missed(found, profiles)}.\n"
     for part in dict.fromkeys(figure.part for figure in found):
         rows = [
             [cell if not cell.endswith(MISSED) else f"**{cell}**" for cell in line]
@@ -158,11 +175,12 @@ def _table(found: Sequence[Figure], profiles: Sequence[str], facts: RunFacts) ->
         text += f"\n## {part[0].upper()}{part[1:]}\n\n{markdown_table(['of', 'figure', 'asked', *profiles], rows)}"
     return text + (
         "\nROC areas: of the infected share of a slice (or of a lobe in a slice) for those that radiologists call "
-        f"infected. Volumes are right within {VOLUME_ERROR_PERCENT:g} % or {VOLUME_ERROR_ML:g} ml of the true one. The "
-        "true CTSS is that of the lesions in the lobes that are found without them; the range is the one that a report "
-        "tells beside the score; lungs' Dice is against the lungs "
-        "that are found without them, the lower of both sides. Other scanners: changes against the CT as it is; of a "
-        "normal CT, where any change is a large part of next to nothing, the most that is marked. In brackets: 95 % "
+        "infected. Recall is the marked part of the true volume, over all cases together. Volumes are right within "
+        f"{VOLUME_ERROR_PERCENT:g} % or {VOLUME_ERROR_ML:g} ml of the true one. The true CTSS is that of the lesions "
+        "in the lobes that are found without them; the range is the one that a report tells beside the score; lungs' "
+        "Dice is against the lungs that are found without them, the lower of both sides. Healthy chests: the worst of "
+        "the chest as it is, tilted, resliced and with shifted HU. Other scanners: changes against the CT as it is; of "
+        "a normal CT, where any change is a large part of next to nothing, the most that is marked. In brackets: 95 % "
         "bootstrap interval, over cases; for ROC areas over slices, which is too narrow, as slices of a patient are "
         "alike.\n"
     )

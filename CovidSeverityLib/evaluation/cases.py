@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
 
@@ -47,12 +48,13 @@ class Failure:
     reason: str
 
 
-def find_images(folder: Path) -> Mapping[str, Path]:
+def find_images(folder: Path, pattern: str = "*") -> Mapping[str, Path]:
     """Find every image in a folder and below.
 
     Parameters
     ----------
     folder : is searched with everything below it, links followed; names that begin with a point are passed over.
+    pattern : that the names of files and DICOM folders have to match, with ``*``, ``?`` and ``[]`` as in a shell.
 
     Returns
     -------
@@ -65,12 +67,12 @@ def find_images(folder: Path) -> Mapping[str, Path]:
     InputError
         If ``folder`` is none, cannot be read or holds no image.
     """
-    return _find(folder, lambda name: not name.lower().endswith(SEGMENTATION_ENDING))
+    return _find(folder, pattern, lambda name: not name.lower().endswith(SEGMENTATION_ENDING))
 
 
-def find_masks(folder: Path) -> Mapping[str, Path]:
+def find_masks(folder: Path, pattern: str = "*") -> Mapping[str, Path]:
     """Find every mask in a folder and below: as :func:`find_images`, with .seg.nrrd files."""
-    return _find(folder, lambda _: True)
+    return _find(folder, pattern, lambda _: True)
 
 
 def pair_with(
@@ -166,17 +168,20 @@ def _apart(
     raise InputError(f"images and {what}s are the same files; a folder of images and one of {what}s are needed")
 
 
-def _find(folder: Path, wanted: Callable[[str], bool]) -> Mapping[str, Path]:
+def _find(folder: Path, pattern: str, wanted: Callable[[str], bool]) -> Mapping[str, Path]:
     shown = _folder_name(folder)
     try:
         if not folder.is_dir():
             raise InputError(f"{shown} is {'a file' if folder.exists() else 'not there'}; a folder is needed")
-        found = list(_images_under(folder, wanted))
+        found = [path for path in _images_under(folder, wanted) if fnmatchcase(_entry_name(path), pattern)]
     except OSError as error:
         name = Path(error.filename or folder).name
         raise InputError(f"the folder {name} cannot be read: {error.strerror or type(error).__name__}") from error
     if not found:
-        raise InputError(f"{shown} holds no image; folders of DICOM files, or {', '.join(FORMATS)} files are needed")
+        named = "" if pattern == "*" else f" named {pattern}"
+        raise InputError(
+            f"{shown} holds no image{named}; folders of DICOM files, or {', '.join(FORMATS)} files are needed"
+        )
     named = _named(folder, found)
     return MappingProxyType({name: named[name] for name in sorted(named, key=natural_key)})
 
@@ -244,6 +249,11 @@ def _counts(names: Mapping[Path, str]) -> list[tuple[Path, int]]:
 
 def _short_name(path: Path) -> str:
     return without_ending(path.name) if is_image_name(path) else _folder_name(path)
+
+
+def _entry_name(path: Path) -> str:
+    """Of a file or a DICOM folder, with its ending."""
+    return path.name if is_image_name(path) else _folder_name(path)
 
 
 def _folder_name(folder: Path) -> str:

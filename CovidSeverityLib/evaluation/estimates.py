@@ -131,5 +131,16 @@ def clustered_mean(groups: Sequence[Sequence[float]]) -> Estimate:
     return Estimate(estimate.value, estimate.low, estimate.high, int(sizes.sum()))
 
 
+def ratio_estimate(parts: Sequence[float], wholes: Sequence[float]) -> Estimate:
+    """The sum of ``parts`` over that of ``wholes``, its interval by resampling cases; not defined where that is 0.
+
+    Parameters
+    ----------
+    parts, wholes : of each case. A case with a whole of 0 says nothing and is left out of ``n``.
+    """
+    kept = np.array([(p, w) for p, w in zip(parts, wholes, strict=True) if w > 0], dtype=np.float64).reshape(-1, 2)
+    return bootstrap([kept[:, 0], kept[:, 1]], _ratio_of_sums)
+
+
 def _ratio_of_sums(sums: NDArray, sizes: NDArray, axis: int = -1) -> NDArray[np.float64]:
     return np.sum(sums, axis=axis) / np.sum(sizes, axis=axis)

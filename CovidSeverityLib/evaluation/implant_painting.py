@@ -16,7 +16,7 @@ from scipy import ndimage
 from CovidSeverityLib.phantom.grid import lattice_noise, smoothstep
 from CovidSeverityLib.phantom.model import LesionKind
 from CovidSeverityLib.preprocessing.grid import dilate_mm
-from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry
+from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, Opacity
 
 from .scan_noise import ScanNoise, noise_plane
 
@@ -87,12 +87,16 @@ class ImplantedLesion:
 
 
 class Canvas:
-    """What lesions are painted on: ``opacity`` (share of the air that is replaced, float32) and ``truth``."""
+    """What lesions are painted on.
+
+    ``opacity`` is the share of the air that is replaced, float32; ``labels`` is the truth, uint8 of
+    :class:`~CovidSeverityLib.types.Opacity`. Both are (K, J, I).
+    """
 
     def __init__(self, volume: CtVolume, lungs: NDArray[np.uint8]) -> None:
         self.hu, self.lungs, self.geometry = volume.hu, lungs, volume.geometry
         self.opacity = np.zeros(lungs.shape, dtype=np.float32)
-        self.truth = np.zeros(lungs.shape, dtype=bool)
+        self.labels = np.zeros(lungs.shape, dtype=np.uint8)
 
     def paint(self, lesion: ImplantedLesion, centre_kji: NDArray[np.intp], rng: np.random.Generator) -> int:
         """Paint ``lesion`` into the lung that holds its centre; returns how many voxels it added to the truth."""
@@ -105,16 +109,31 @@ class Canvas:
         radius = _rough_radius(lesion, axes, rng)
         background = _background(self.hu[box], self.lungs[box] > 0, self.geometry)
         opacity = _opacity(lesion, radius, background, axes, rng)
-        covered = _soft_inside(radius, 1.0, RIM_PART[lesion.kind])
-        return self._add(box, side, _blurred(covered, self.geometry), _blurred(opacity, self.geometry))
+        self._replace_air(box, side, _blurred(opacity, self.geometry))
+        return self._add_truth(box, side, lesion, radius)
 
-    def _add(self, box: tuple[slice, ...], side: int, covered: NDArray, opacity: NDArray) -> int:
+    def _replace_air(self, box: tuple[slice, ...], side: int, opacity: NDArray[np.float32]) -> None:
         own = self.lungs[box] == side
         seam = dilate_mm(own, SEAM_MM, self.geometry.spacing_kji) & (self.lungs[box] == 0) & (self.hu[box] > SEAM_HU)
         np.maximum(self.opacity[box], opacity * (own | seam), out=self.opacity[box])
-        new = (covered >= 0.5) & own & ~self.truth[box]
-        self.truth[box] |= new
-        return int(np.count_nonzero(new))
+
+    def _add_truth(
+        self, box: tuple[slice, ...], side: int, lesion: ImplantedLesion, radius: NDArray[np.float32]
+    ) -> int:
+        """Label where at least half of the lesion's cover is; consolidation hides ground glass."""
+        own, labels = self.lungs[box] == side, self.labels[box]
+        rim = RIM_PART[lesion.kind]
+        covered = own & (_blurred(_soft_inside(radius, 1.0, rim), self.geometry) >= 0.5)
+        added = int(np.count_nonzero(covered & (labels == 0)))
+        if lesion.kind is LesionKind.CONSOLIDATION:
+            solid = covered
+        elif lesion.kind is LesionKind.MIXED:
+            solid = own & (_blurred(_soft_inside(radius, CORE_PART, rim), self.geometry) >= 0.5)
+        else:
+            solid = np.zeros_like(covered)
+        labels[covered & (labels == 0)] = Opacity.GROUND_GLASS
+        labels[solid & covered] = Opacity.CONSOLIDATION
+        return added
 
 
 def composed(

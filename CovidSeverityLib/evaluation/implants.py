@@ -1,24 +1,25 @@
 """Lesions of known extent laid into a healthy CT: opacities whose true mask is known to the voxel.
 
-How they look is in :mod:`.implant_painting`; here is decided what lies where.
+How they look is in :mod:`.implant_painting`, where they can lie in :mod:`.implant_places`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.phantom.model import LesionKind
-from CovidSeverityLib.types import CtVolume, Geometry, frozen_array
+from CovidSeverityLib.types import CtVolume, Geometry, Opacity, frozen_array
 
 from .implant_painting import Canvas, ImplantedLesion, composed
+from .implant_places import Places, Position
 from .scan_noise import estimate_noise
+
+__all__ = ["ImplantSpec", "Implanted", "Position", "SingleLesionSpec", "implant"]
 
 DIAMETER_RANGE_MM = (5.0, 60.0)
 """Diameter of the sphere of a lesion's volume, before the lung's border cuts it (asked for: 5 to 60 mm)."""
@@ -42,28 +43,9 @@ MISSED_PART = 0.05
 MOST_LESIONS = 150
 """Then the burden stays below what was asked for; 60 per cent of large lungs take 40 lesions of 60 mm."""
 
-CANDIDATES = 24
-"""Random places that are compared to keep lesions apart."""
-
-PLACING_MM = 3.0
-"""Grid on which places are looked for, mm."""
-
-PLEURAL_DEPTH_PART = 0.6
-"""A centre this part of the radius, or less, under the surface: the lung's border cuts the lesion."""
-
-CENTRAL_DEPTH = (1.3, 2.0)
-"""A centre this many radii, and mm, under the surface: the rough outline stays inside."""
-
-DEEPEST_PART = 0.7
-"""Where a lung is not that deep, this part of its largest depth."""
-
-
-class Position(str, Enum):
-    """Where lesions lie: away from the lung's surface, cut by it, or anywhere."""
-
-    CENTRAL = "central"
-    PLEURAL = "pleural"
-    ANY = "any"
+SINGLE_RANGE_ML = (0.5, 100.0)
+"""Volume that a single lesion can be asked to have: half a millilitre is a nodule of 1 cm, and 100 ml are a sphere of
+:data:`DIAMETER_RANGE_MM`'s largest."""
 
 
 @dataclass(frozen=True)
@@ -100,24 +82,76 @@ class ImplantSpec:
             raise InputError(f"seed {self.seed} is negative")
 
 
+@dataclass(frozen=True)
+class SingleLesionSpec:
+    """One lesion of a given size.
+
+    Parameters
+    ----------
+    kind : of the lesion; ``MIXED`` has a consolidated core in ground glass.
+    position : of its centre.
+    volume_ml : what of it lies in the lung, about; the rough outline adds or takes a tenth.
+    seed : everything else follows from it.
+
+    Raises
+    ------
+    InputError
+        For a volume outside :data:`SINGLE_RANGE_ML` or a negative seed.
+    """
+
+    kind: LesionKind
+    position: Position
+    volume_ml: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        low, high = SINGLE_RANGE_ML
+        if not low <= self.volume_ml <= high:
+            raise InputError(f"a lesion of {self.volume_ml:g} ml is not between {low:g} and {high:g} ml")
+        if self.seed < 0:
+            raise InputError(f"seed {self.seed} is negative")
+
+
 @dataclass(frozen=True, eq=False)
 class Implanted:
-    """A CT with lesions: ``truth`` is (K, J, I) bool, where at least half of a lesion's opacity is, in a lung."""
+    """A CT with lesions.
+
+    Parameters
+    ----------
+    volume : the CT.
+    labels : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Opacity`, inside the lungs: where at least half of a
+        lesion's opacity is, and of a consolidation's where there is one.
+    lesions : as they were laid in.
+    """
 
     volume: CtVolume
-    truth: NDArray[np.bool_]
+    labels: NDArray[np.uint8]
     lesions: tuple[ImplantedLesion, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "truth", frozen_array(self.truth))
+        object.__setattr__(self, "labels", frozen_array(self.labels))
+
+    @cached_property
+    def truth(self) -> NDArray[np.bool_]:
+        """(K, J, I) bool: any of the lesions."""
+        return frozen_array(self.labels > 0)
 
     @property
     def truth_ml(self) -> float:
         """True volume of the lesions, ml."""
-        return float(np.count_nonzero(self.truth)) * self.volume.geometry.voxel_ml
+        return float(np.count_nonzero(self.labels)) * self.volume.geometry.voxel_ml
+
+    def opacity_ml(self, opacity: Opacity) -> float:
+        """True volume of one kind of opacity, ml."""
+        return float(np.count_nonzero(self.labels == opacity)) * self.volume.geometry.voxel_ml
 
 
-def implant(volume: CtVolume, lungs: NDArray[np.uint8], spec: ImplantSpec) -> Implanted:
+def implant(
+    volume: CtVolume,
+    lungs: NDArray[np.uint8],
+    spec: ImplantSpec | SingleLesionSpec,
+    lobes: NDArray[np.uint8] | None = None,
+) -> Implanted:
     """Lay lesions into a healthy CT.
 
     Parameters
@@ -125,65 +159,56 @@ def implant(volume: CtVolume, lungs: NDArray[np.uint8], spec: ImplantSpec) -> Im
     volume : CT without lesions.
     lungs : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Side`. No lesion reaches from one lung to the other.
     spec : what is laid in; the same specification gives the same bits.
+    lobes : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Lobe`; only ``Position.FISSURE`` needs them.
 
     Raises
     ------
     InputError
-        If ``lungs`` do not match the volume or are empty.
+        If ``lungs`` or ``lobes`` do not match the volume, ``lungs`` are empty, or have no such place.
+
+    Examples
+    --------
+    >>> found = analyze(volume)
+    >>> spec = SingleLesionSpec(LesionKind.GROUND_GLASS, Position.CHEST_WALL, volume_ml=8.0, seed=100)
+    >>> implant(volume, found.lungs, spec).truth_ml
+    8.3
     """
-    if lungs.shape != volume.hu.shape:
-        raise InputError(f"lungs {lungs.shape} do not match the volume {volume.hu.shape}")
+    for name, labels in (("lungs", lungs), ("lobes", lobes)):
+        if labels is not None and labels.shape != volume.hu.shape:
+            raise InputError(f"{name} {labels.shape} do not match the volume {volume.hu.shape}")
     if not lungs.any():
         raise InputError("the lungs are empty; lesions need a lung")
     place_rng, paint_rng, noise_rng = np.random.default_rng(spec.seed).spawn(3)
-    canvas = Canvas(volume, lungs)
-    lesions = _lay_in(canvas, _Places(lungs, volume.geometry), spec, place_rng, paint_rng)
+    canvas, places = Canvas(volume, lungs), Places(lungs, volume.geometry, lobes)
+    if isinstance(spec, SingleLesionSpec):
+        lesions = (_lay_in_one(canvas, places, spec, place_rng, paint_rng),)
+    else:
+        lesions = _lay_in(canvas, places, spec, place_rng, paint_rng)
     hu = composed(volume.hu, canvas.opacity, estimate_noise(volume), noise_rng)
-    return Implanted(replace(volume, hu=hu, name=f"{volume.name}-implanted"), canvas.truth, lesions)
+    return Implanted(replace(volume, hu=hu, name=f"{volume.name}-implanted"), canvas.labels, lesions)
 
 
-class _Places:
-    """Centres for lesions: voxels of a coarse grid inside the lungs, with their depth under the surface in mm."""
-
-    def __init__(self, lungs: NDArray[np.uint8], geometry: Geometry) -> None:
-        self.steps = tuple(max(1, round(PLACING_MM / mm)) for mm in geometry.spacing_kji)
-        coarse = lungs[tuple(slice(step // 2, None, step) for step in self.steps)]
-        spacing = [step * mm for step, mm in zip(self.steps, geometry.spacing_kji, strict=True)]
-        depth = ndimage.distance_transform_edt(np.pad(coarse > 0, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
-        found = np.argwhere(coarse > 0)
-        self.voxels = np.minimum(found * self.steps + [s // 2 for s in self.steps], np.array(lungs.shape) - 1)
-        self.depth = depth[coarse > 0]
-        self.mm = self.voxels * np.array(geometry.spacing_kji)
-
-    def choose(
-        self,
-        radius_mm: float,
-        position: Position,
-        free: NDArray[np.bool_],
-        placed: Sequence[int],
-        rng: np.random.Generator,
-    ) -> int:
-        """Index of a fitting place: of a few random ones the farthest from the lesions already there."""
-        fits = free & self._at(position, radius_mm)
-        candidates = np.flatnonzero(fits if fits.any() else free)
-        candidates = candidates[rng.integers(0, len(candidates), CANDIDATES)]
-        if not placed:
-            return int(candidates[0])
-        gaps = np.linalg.norm(self.mm[candidates][:, None] - self.mm[list(placed)][None], axis=2).min(axis=1)
-        return int(candidates[gaps.argmax()])
-
-    def _at(self, position: Position, radius_mm: float) -> NDArray[np.bool_]:
-        if position is Position.PLEURAL:
-            return self.depth <= max(PLEURAL_DEPTH_PART * radius_mm, PLACING_MM)
-        if position is Position.CENTRAL:
-            radii, mm = CENTRAL_DEPTH
-            return self.depth >= min(radii * radius_mm + mm, DEEPEST_PART * float(self.depth.max()))
-        return np.ones(len(self.depth), dtype=bool)
+def _lay_in_one(
+    canvas: Canvas,
+    places: Places,
+    spec: SingleLesionSpec,
+    place_rng: np.random.Generator,
+    paint_rng: np.random.Generator,
+) -> ImplantedLesion:
+    """Paint one lesion, as large as the lung's border around its place makes necessary."""
+    fits = places.at(spec.position, 0.5 * _diameter_mm(spec.volume_ml))
+    if not fits.any():
+        raise InputError(f"these lungs have no place for a lesion at: {spec.position.value.replace('_', ' ')}")
+    place = int(place_rng.choice(np.flatnonzero(fits)))
+    diameter = float(np.clip(places.diameter_holding(place, spec.volume_ml), *DIAMETER_RANGE_MM))
+    centre = places.voxels[place]
+    lesion = _drawn(spec.kind, centre, diameter, canvas.geometry, place_rng)
+    return replace(lesion, voxels=canvas.paint(lesion, centre, paint_rng))
 
 
 def _lay_in(
     canvas: Canvas,
-    places: _Places,
+    places: Places,
     spec: ImplantSpec,
     place_rng: np.random.Generator,
     paint_rng: np.random.Generator,
@@ -198,7 +223,7 @@ def _lay_in(
     while len(lesions) < spec.count or (missing_ml > MISSED_PART * target_ml and len(lesions) < MOST_LESIONS):
         part = shares[len(lesions)] / shares[len(lesions) :].sum() if len(lesions) < spec.count else 1.0
         diameter = _diameter_mm(part * missing_ml / KEPT_PART)
-        free = ~canvas.truth[tuple(places.voxels.T)]
+        free = canvas.labels[tuple(places.voxels.T)] == 0
         if not free.any():
             break
         taken.append(places.choose(0.5 * diameter, spec.position, free, taken, place_rng))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from math import isnan
 from types import MappingProxyType
 
@@ -19,7 +20,8 @@ from CovidSeverityLib.metrics import MaskAgreement
 from CovidSeverityLib.pipeline import mark_infection
 from CovidSeverityLib.preprocessing.anatomical_orientation import check_orientation
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
-from CovidSeverityLib.types import CtVolume
+from CovidSeverityLib.segmentation.infection import opacity_labels
+from CovidSeverityLib.types import CtVolume, Opacity
 
 from .cases import Case
 from .estimates import Estimate, clustered_mean, mean_estimate
@@ -47,17 +49,36 @@ class Protocol(str, Enum):
         }[self]
 
 
+class LungsUsed(str, Enum):
+    """In which lungs the infection is marked: those found here, those of the given masks, or once in each."""
+
+    OWN = "own"
+    GIVEN = "given"
+    BOTH = "both"
+
+
 @dataclass(frozen=True)
 class LoadedCase:
     """A CT with its lungs and its true infection, all (K, J, I), and the slices that are to be compared.
 
-    ``slices`` are pairs of a number in the file (the first axial slice is 1) and an index into K.
+    ``labels`` are those of the mask that count as infection, 0 elsewhere. ``slices`` are pairs of a number in the file
+    (the first axial slice is 1) and an index into K.
     """
 
     volume: CtVolume
     lung: NDArray[np.bool_]
-    truth: NDArray[np.bool_]
+    labels: NDArray[np.integer]
     slices: tuple[tuple[int, int], ...]
+
+    @cached_property
+    def truth(self) -> NDArray[np.bool_]:
+        """(K, J, I) bool: any infection."""
+        return self.labels > 0
+
+    @property
+    def compared(self) -> list[int]:
+        """Indices into K of the slices that are to be compared."""
+        return [k for _, k in self.slices]
 
 
 @dataclass(frozen=True)
@@ -85,12 +106,17 @@ class CaseAgreement:
 
 @dataclass(frozen=True)
 class SegmentationSummary:
-    """Every measure of :data:`MEASURES`: the mean over slices, and over cases (each case's slices taken together)."""
+    """Every measure of :data:`MEASURES`: the mean over slices, over those with infection alone, and over cases.
+
+    Of a case the slices are taken together.
+    """
 
     protocol: Protocol
     per_slice: Mapping[str, Estimate]
+    per_infected_slice: Mapping[str, Estimate]
     per_case: Mapping[str, Estimate]
     slices: int
+    infected_slices: int
     left_out: int
 
 
@@ -112,8 +138,8 @@ def load_case(case: Case, slices: SliceList | None = None, labels: Sequence[int]
         raise InputError(f"no mask was found for {case.name}")
     volume = read_ct(case.image)
     marked = read_mask(case.mask, volume)
-    truth = marked > 0 if labels is None else np.isin(marked, labels)
-    return LoadedCase(volume, _lung(case, volume), truth, _slices(volume, case.name, slices))
+    infection = marked if labels is None else np.where(np.isin(marked, labels), marked, 0)
+    return LoadedCase(volume, _lung(case, volume), infection, _slices(volume, case.name, slices))
 
 
 def _lung(case: Case, volume: CtVolume) -> NDArray[np.bool_]:
@@ -145,22 +171,83 @@ def compare(loaded: LoadedCase, found: NDArray[np.bool_]) -> list[list[float | i
 
 
 def evaluate_segmentation(
-    case: Case, config: AnalysisConfig, slices: SliceList | None = None, labels: Sequence[int] | None = None
+    case: Case,
+    config: AnalysisConfig,
+    slices: SliceList | None = None,
+    labels: Sequence[int] | None = None,
+    lungs: LungsUsed | None = None,
 ) -> Record:
-    """Mark the infection of a case and compare it with the truth; see :func:`load_case` for what is raised."""
+    """Mark the infection of a case and compare it with the truth.
+
+    Parameters
+    ----------
+    case, slices, labels : as for :func:`load_case`, which says what is raised.
+    config : of the profile.
+    lungs : in which the infection is marked; None for those that the case names, or our own where it names none. With
+        ``OWN`` and ``BOTH`` our own lungs are also compared with those that the case names.
+
+    Raises
+    ------
+    InputError
+        As :func:`load_case`, and if ``lungs`` need masks that the case does not have.
+    NoLungsError
+        If our own lungs are needed and the volume shows none.
+    """
+    if case.lungs is None and lungs in (LungsUsed.GIVEN, LungsUsed.BOTH):
+        raise InputError(f"no lung mask was given for {case.name}")
     loaded = load_case(case, slices, labels)
-    began = time.perf_counter()
-    found = mark_infection(loaded.volume, loaded.lung, config)
+    known = {LungsUsed.OWN if case.lungs is None else LungsUsed.GIVEN: loaded.lung}
+    if case.lungs is not None and lungs in (LungsUsed.OWN, LungsUsed.BOTH):
+        known = {LungsUsed.OWN: segment_lungs(loaded.volume).labels > 0} | known
+    used = known if lungs in (None, LungsUsed.BOTH) else {lungs: known[lungs]}
     return {
         "voxel_ml": loaded.volume.geometry.voxel_ml,
-        "seconds": round(time.perf_counter() - began, 3),
-        "slices": compare(loaded, found),
+        "runs": {which.value: _marked_in(loaded, lung, config) for which, lung in used.items()},
+        **_own_lungs(loaded, known),
     }
 
 
-def case_agreement(case: str, record: Record) -> CaseAgreement:
-    """What :func:`evaluate_segmentation` recorded."""
-    return CaseAgreement(case, record["voxel_ml"], record["seconds"], slice_agreements(record["slices"]))
+def _marked_in(loaded: LoadedCase, lung: NDArray[np.bool_], config: AnalysisConfig) -> Record:
+    """The infection marked in some lungs, against the truth: by slice, and by label over all slices together."""
+    began = time.perf_counter()
+    found = mark_infection(loaded.volume, lung, config)
+    seconds = round(time.perf_counter() - began, 3)
+    k = loaded.compared
+    shown, truth = found[k], loaded.labels[k]
+    solid = opacity_labels(loaded.volume.hu[k], shown) == Opacity.CONSOLIDATION
+    return {
+        "seconds": seconds,
+        "slices": compare(loaded, found),
+        "lung_voxels": int(np.count_nonzero(lung[k])),
+        "labels": {
+            str(label): [int(np.count_nonzero(shown & (truth == label))), int(np.count_nonzero(truth == label))]
+            for label in np.unique(truth[truth > 0]).tolist()
+        },
+        "consolidation": list(MaskAgreement.of(solid, truth == Opacity.CONSOLIDATION).counts),
+    }
+
+
+def _own_lungs(loaded: LoadedCase, known: Mapping[LungsUsed, NDArray[np.bool_]]) -> Record:
+    """Our own lungs against the given ones and against the true infection, as far as they are known."""
+    own, given = known.get(LungsUsed.OWN), known.get(LungsUsed.GIVEN)
+    k = loaded.compared
+    record: Record = {}
+    if own is not None:
+        record["lesions_in_own_lungs"] = [int(np.count_nonzero(m[k])) for m in (loaded.truth & own, loaded.truth)]
+    if own is not None and given is not None:
+        record["lungs"] = list(MaskAgreement.of(own[k], given[k]).counts)
+    return record
+
+
+def lungs_used(record: Record) -> tuple[str, ...]:
+    """The lungs in which the infection of a record was marked, our own first."""
+    return tuple(record["runs"])
+
+
+def case_agreement(case: str, record: Record, lungs: str | None = None) -> CaseAgreement:
+    """What :func:`evaluate_segmentation` recorded of the infection in some lungs; None for the first."""
+    run = record["runs"][lungs_used(record)[0] if lungs is None else lungs]
+    return CaseAgreement(case, record["voxel_ml"], run["seconds"], slice_agreements(run["slices"]))
 
 
 def slice_agreements(rows: Sequence[Sequence[float]]) -> tuple[SliceAgreement, ...]:
@@ -177,18 +264,23 @@ def measure(name: str, agreement: MaskAgreement, protocol: Protocol) -> float:
 def summarise_segmentation(cases: Sequence[CaseAgreement], protocol: Protocol) -> SegmentationSummary:
     """Means over slices and over cases, with intervals."""
     counted = [case.counted(protocol) for case in cases]
+    infected = [[a for a in slices if a.infected] for slices in counted]
     pooled = [MaskAgreement.pooled(slices) for slices in counted if slices]
     return SegmentationSummary(
         protocol=protocol,
-        per_slice=MappingProxyType(
-            {
-                name: clustered_mean([[measure(name, a, protocol) for a in slices] for slices in counted])
-                for name in MEASURES
-            }
-        ),
+        per_slice=_over_slices(counted, protocol),
+        per_infected_slice=_over_slices(infected, protocol),
         per_case=MappingProxyType(
             {name: mean_estimate([measure(name, a, protocol) for a in pooled]) for name in MEASURES}
         ),
         slices=sum(map(len, counted)),
+        infected_slices=sum(map(len, infected)),
         left_out=sum(len(case.slices) for case in cases) - sum(map(len, counted)),
+    )
+
+
+def _over_slices(slices: Sequence[Sequence[MaskAgreement]], protocol: Protocol) -> Mapping[str, Estimate]:
+    """Means over the slices of all cases."""
+    return MappingProxyType(
+        {name: clustered_mean([[measure(name, a, protocol) for a in own] for own in slices]) for name in MEASURES}
     )

@@ -1,4 +1,4 @@
-"""The same chest as other scanners would have shown it: thicker or thinner slices, larger pixels, more noise."""
+"""The same chest as other scanners would have shown it: other slices, pixels, noise, air value, or tilted in it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import ndimage, sparse
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry
@@ -30,6 +30,9 @@ class Variation:
     slice_mm : distance and thickness of the slices, mm.
     pixels : rows and columns of a slice, over the same field of view.
     noise_hu : standard deviation of white noise that is added, HU.
+    pitch_deg : turn about the axis from right to left, the head leaning back, degrees.
+    roll_deg : turn about the axis from anterior to posterior, the head leaning to the left, degrees.
+    shift_hu : added to every value inside the field of view, HU: a scanner whose scale is off. May be negative.
 
     Raises
     ------
@@ -41,11 +44,19 @@ class Variation:
     slice_mm: float | None = None
     pixels: int | None = None
     noise_hu: float | None = None
+    pitch_deg: float | None = None
+    roll_deg: float | None = None
+    shift_hu: float | None = None
 
     def __post_init__(self) -> None:
-        given = [value for value in (self.slice_mm, self.pixels, self.noise_hu) if value is not None]
-        if len(given) != 1 or not given[0] > 0:
-            raise InputError(f"the variation {self.name} needs one positive value of slice_mm, pixels, noise_hu")
+        values = (self.slice_mm, self.pixels, self.noise_hu, self.pitch_deg, self.roll_deg)
+        given = [value for value in values if value is not None]
+        shifts = [] if self.shift_hu is None else [abs(self.shift_hu)]
+        if len(given + shifts) != 1 or not (given + shifts)[0] > 0:
+            raise InputError(
+                f"the variation {self.name} needs one positive value of slice_mm, pixels, noise_hu, pitch_deg, "
+                "roll_deg, or one shift_hu"
+            )
 
 
 VARIATIONS = (
@@ -56,6 +67,15 @@ VARIATIONS = (
 """Thin and thick slices of routine chest CTs, the coarsest matrix in use, and the noise of low dose (asked for)."""
 
 
+HEALTHY_VARIATIONS = (
+    Variation("tilt 10 deg, pitch", pitch_deg=10.0),
+    Variation("tilt 10 deg, roll", roll_deg=10.0),
+    *(Variation(f"slices {mm} mm", slice_mm=float(mm)) for mm in (1, 5, 8)),
+    *(Variation(f"shift {hu:+d} HU", shift_hu=float(hu)) for hu in (30, -30)),
+)
+"""What must not make a healthy lung look ill: how the patient lies, routine slices, a scale that is off (asked for)."""
+
+
 def vary(volume: CtVolume, variation: Variation, seed: int = 0) -> CtVolume:
     """A CT as it would be with a variation.
 
@@ -63,7 +83,8 @@ def vary(volume: CtVolume, variation: Variation, seed: int = 0) -> CtVolume:
     ----------
     volume : chest CT.
     variation : thicker slices and larger pixels are means over what they cover, as a scanner's are; thinner and smaller
-        ones are interpolated linearly between the centres of the old.
+        ones are interpolated linearly between the centres of the old. A tilted chest is interpolated linearly on the
+        grid of the old one, about its middle; what comes in from outside continues the voxel at the border.
     seed : of the noise.
 
     Raises
@@ -73,6 +94,12 @@ def vary(volume: CtVolume, variation: Variation, seed: int = 0) -> CtVolume:
     """
     if variation.noise_hu is not None:
         return _with_noise(volume, variation.noise_hu, seed)
+    if variation.shift_hu is not None:
+        return _shifted(volume, variation.shift_hu)
+    if variation.pitch_deg is not None:
+        return _tilted(volume, variation.pitch_deg, (K_AXIS, J_AXIS))
+    if variation.roll_deg is not None:
+        return _tilted(volume, variation.roll_deg, (K_AXIS, I_AXIS))
     if variation.slice_mm is not None:
         return _resampled(volume, {K_AXIS: variation.slice_mm})
     _, rows, columns = volume.hu.shape
@@ -89,6 +116,32 @@ def _with_noise(volume: CtVolume, sd_hu: float, seed: int) -> CtVolume:
         noisy = plane + np.float32(sd_hu) * rng.standard_normal(plane.shape, dtype=np.float32)
         hu[k] = np.clip(np.rint(noisy), AIR_HU, HIGHEST_HU).astype(np.int16)
     return replace(volume, hu=hu)
+
+
+def _shifted(volume: CtVolume, by_hu: float) -> CtVolume:
+    """Air outside the field of view keeps its value: it was never measured."""
+    moved = np.clip(volume.hu + np.float32(by_hu), AIR_HU, HIGHEST_HU)
+    return replace(volume, hu=np.where(volume.hu == AIR_HU, AIR_HU, np.rint(moved)).astype(np.int16))
+
+
+def _tilted(volume: CtVolume, degrees: float, plane: tuple[int, int]) -> CtVolume:
+    """What the scanner shows of a chest that is turned in ``plane`` (two array axes) about the volume's middle.
+
+    With voxel indices :math:`v`, spacings :math:`s` and the rotation :math:`R`, the new voxel at :math:`v` shows the
+    old place :math:`S^{-1} R S (v - m) + m`, where :math:`S` is the diagonal of :math:`s` and :math:`m` the middle.
+    """
+    first, second = plane
+    angle = np.deg2rad(degrees)
+    turn = np.eye(3)
+    turn[first, first] = turn[second, second] = np.cos(angle)
+    turn[first, second], turn[second, first] = np.sin(angle), -np.sin(angle)
+    spacing = np.array(volume.geometry.spacing_kji)
+    matrix = turn * spacing[None, :] / spacing[:, None]
+    middle = (np.array(volume.hu.shape) - 1) / 2.0
+    hu = ndimage.affine_transform(
+        volume.hu, matrix, middle - (matrix * middle).sum(axis=1), output=np.float32, order=1, mode="nearest"
+    )
+    return replace(volume, hu=np.clip(np.rint(hu), AIR_HU, HIGHEST_HU).astype(np.int16))
 
 
 def _resampled(volume: CtVolume, new_mm: dict[int, float]) -> CtVolume:

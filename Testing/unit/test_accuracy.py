@@ -13,9 +13,20 @@ from CovidSeverityLib import AnalysisConfig, analyze, read_ct
 from CovidSeverityLib.commands import evaluate_accuracy
 from CovidSeverityLib.ctss import score_for_percent
 from CovidSeverityLib.evaluation import accuracy, accuracy_plots
-from CovidSeverityLib.evaluation.accuracy import AS_IT_IS, Chest, Workbench, accuracy_cases, true_ctss
-from CovidSeverityLib.evaluation.accuracy_figures import Sense, Target, figures, volume_change, volume_is_right
-from CovidSeverityLib.evaluation.variations import Variation
+from CovidSeverityLib.evaluation.accuracy import (
+    AS_IT_IS,
+    CHEST_SEEDS,
+    FITTING_SEEDS_FROM,
+    Chest,
+    Work,
+    Workbench,
+    accuracy_cases,
+    true_ctss,
+)
+from CovidSeverityLib.evaluation.accuracy_figures import figures, volume_change, volume_is_right
+from CovidSeverityLib.evaluation.accuracy_targets import Sense, Target
+from CovidSeverityLib.evaluation.variations import HEALTHY_VARIATIONS, Variation
+from CovidSeverityLib.evaluation.variations import VARIATIONS as ALL_VARIATIONS
 from CovidSeverityLib.phantom import make_phantom, write_phantom
 from CovidSeverityLib.types import Lobe
 
@@ -34,13 +45,26 @@ def ct_record(chest, what=AS_IT_IS, profile="default", **fields):
         "seconds": 1.0,
     }
     plain = {"slices": None} if what == AS_IT_IS else {}
-    return {"chest": chest, "what": what, "profile": profile, "normal": False} | base | plain | fields
+    return (
+        {"chest": chest, "what": what, "profile": profile, "normal": False, "synthetic": False} | base | plain | fields
+    )
 
 
 def implant_record(n, profile="default", **fields):
     spec = {"kind": "mixed", "position": "any", "count": 1, "burden_percent": 2.0, "seed": 1}
     lesions = {"dice": 0.9, "true_ml": 100.0, "true_percent": 2.0, "true_ctss": 5, "lungs_dice": [0.99, 0.98]}
-    return ct_record("n1", f"implants {n:03d}", profile) | lesions | {"lesions": 3, "spec": spec} | fields
+    opacities = {"ground_glass": [54.0, 60.0], "consolidation": [36.0, 40.0]}
+    return (
+        ct_record("n1", f"implants {n:03d}", profile)
+        | lesions
+        | {"lesions": 3, "spec": spec, "opacities_ml": opacities}
+        | fields
+    )
+
+
+def single_record(n, kind="mixed", position="apex", **fields):
+    spec = {"kind": kind, "position": position, "volume_ml": 5.0, "seed": 1}
+    return implant_record(n, what=f"single {n:03d}", spec=spec) | fields
 
 
 def slices(labels, shares):
@@ -73,7 +97,7 @@ def test_roc_areas_are_of_each_ct_and_of_all_slices_together():
 def test_normal_ct_has_no_roc_area_of_its_own_but_counts_in_that_of_all():
     records = [
         ct_record("a", slices=slices([0, 1], [0.0, 1.0])),
-        ct_record("n", normal=True, ctss=2, infection_percent=0.4, slices=slices([0, 0], [0.0, 2.0])),
+        ct_record("n", normal=True, ctss=2, infection_percent=0.14, slices=slices([0, 0], [0.0, 2.0])),
     ]
     found = figures(records, ["default"])
     assert [f.of for f in found if f.title == "ROC area, slices"] == ["a", "all CTs"]
@@ -87,7 +111,15 @@ def test_normal_ct_has_no_roc_area_of_its_own_but_counts_in_that_of_all():
 def test_implanted_lesions_are_summed_up_by_profile():
     records = [
         implant_record(1, dice=0.9, infection_ml=114.0, ctss=6, ctss_range=[4, 6]),
-        implant_record(2, dice=0.6, infection_ml=70.0, ctss=3, ctss_range=[3, 4], lungs_dice=[0.99, 0.91]),
+        implant_record(
+            2,
+            dice=0.6,
+            infection_ml=70.0,
+            ctss=3,
+            ctss_range=[3, 4],
+            lungs_dice=[0.99, 0.91],
+            opacities_ml={"ground_glass": [20.0, 100.0], "consolidation": [0.0, 0.0]},
+        ),
         implant_record(1, "reference", dice=0.5),
     ]
     found = by_title(figures(records, ["default", "reference"]))
@@ -95,6 +127,8 @@ def test_implanted_lesions_are_summed_up_by_profile():
     assert values == pytest.approx(
         {
             "Dice, mean": 0.75,
+            "consolidation, recall by volume": 36 / 40,
+            "ground glass, recall by volume": 74 / 160,
             "volumes right, %": 50.0,
             "CTSS within 1, %": 50.0,
             "true CTSS in the range told, %": 50.0,
@@ -102,9 +136,62 @@ def test_implanted_lesions_are_summed_up_by_profile():
             "lungs' Dice, lowest": 0.91,
         }
     )
+    assert found["consolidation, recall by volume"].values["default"].n == 1
     assert found["Dice, mean"].values["reference"].value == 0.5
     assert found["volumes right, %"].met("reference") is True
     assert found["lungs' Dice, lowest"].met("default") is False
+
+
+def test_single_lesions_are_summed_up_by_themselves_by_kind_and_place_and_with_the_others():
+    records = [
+        implant_record(1, dice=0.9),
+        single_record(1, dice=0.8, opacities_ml={"ground_glass": [1.0, 4.0], "consolidation": [1.0, 1.0]}),
+        single_record(
+            2,
+            "consolidation",
+            "hilum",
+            dice=0.4,
+            opacities_ml={"ground_glass": [0.0, 0.0], "consolidation": [2.0, 5.0]},
+        ),
+    ]
+    found = figures(records, ["default"])
+
+    def value(part, of, title):
+        (figure,) = [f for f in found if (f.part, f.of, f.title) == (part, of, title)]
+        return figure.values["default"].value
+
+    assert value("implanted lesions", "n1", "Dice, mean") == 0.9
+    assert value("single lesions", "all chests", "Dice, mean") == pytest.approx(0.6)
+    assert value("single lesions", "all chests", "consolidation, recall by volume") == 0.5
+    assert value("single lesions", "hilum", "Dice, mean") == 0.4
+    assert value("single lesions", "hilum", "recall by volume") == pytest.approx(0.4)
+    assert value("single lesions", "mixed", "recall by volume") == pytest.approx(0.4)
+    assert value("all simulated lesions", "all chests", "Dice, mean") == pytest.approx(0.7)
+
+
+def test_healthy_chest_is_as_good_as_its_worst_variation():
+    synthetic = {"normal": True, "synthetic": True, "ctss": 0}
+    records = [
+        ct_record("n", normal=True, ctss=0, infection_percent=0.02),
+        ct_record("n", "tilt 10 deg, roll", normal=True, ctss=1, infection_percent=0.14),
+        ct_record("n", "pixels 256", normal=True, ctss=4, infection_percent=0.4),
+        ct_record("s", infection_percent=0.0, **synthetic),
+        ct_record("s", "shift +30 HU", infection_percent=0.15, **synthetic),
+        ct_record("p", infection_percent=9.0),
+    ]
+    found = figures(records, ["default"])
+    values = {(f.of, f.title): f.values["default"].value for f in found if f.part == "healthy chests"}
+    assert values == {
+        ("n", "infected, most, %"): 0.14,
+        ("n", "CTSS, highest"): 1,
+        ("s", "infected, most, %"): 0.15,
+        ("s", "CTSS, highest"): 0,
+        ("all chests", "infected, most, %"): 0.15,
+        ("all chests", "CTSS, highest"): 1,
+    }
+    assert [f.met("default") for f in found if (f.part, f.of) == ("healthy chests", "s")] == [False, True]
+    assert {f.of for f in found if f.part in ("whole CTs", "other scanners")} == {"n", "p"}
+    assert {f.part for f in figures(records, ["default"], resampling=False, healthy=False)} == {"whole CTs"}
 
 
 @pytest.mark.parametrize(
@@ -145,13 +232,42 @@ def test_bounds_hold_at_their_edge_but_under_does_not():
 
 def test_profiles_share_every_ct_and_lesion(tmp_path):
     chests = (Chest("p", tmp_path), Chest("n", tmp_path, normal=True), Chest("s", None, normal=True))
-    cases = accuracy_cases(chests, ("default", "reference"), VARIATIONS, implants=2, seed=3)
+    work = Work(VARIATIONS, implants=5, single_lesions=3, seed=3)
+    cases = accuracy_cases(chests, ("default", "reference"), work)
     names = [case.name for case in cases]
-    assert len(names) == len(set(names)) == 2 * (3 + 3 + 2 + 2)
+    assert len(names) == len(set(names)) == 2 * (3 + 3 + 5 + 3)
     assert names[:3] == ["p/as it is/default", "p/as it is/reference", "p/slices 8 mm/default"]
     pairs = {case.name.rsplit("/", 1)[0]: case.spec for case in cases if case.spec}
-    assert len(set(pairs.values())) == 4
+    assert len(set(pairs.values())) == 8
     assert all(case.spec == pairs[case.name.rsplit("/", 1)[0]] for case in cases if case.spec)
+    laid_in = {chest: [what for c, what in (pair.split("/") for pair in pairs) if c == chest] for chest in "ns"}
+    assert laid_in["n"] == ["implants 001", "implants 003", "implants 005", "single 001", "single 003"]
+    assert laid_in["s"] == ["implants 002", "implants 004", "single 002"]
+
+
+def test_healthy_chests_are_varied_once_whatever_else_is_asked_for(tmp_path):
+    chests = (Chest("p", tmp_path), Chest("n", tmp_path, normal=True), Chest("s", None, normal=True))
+    work = Work(healthy=True)
+    whats = {
+        name: [c.what for c in accuracy_cases(chests, ("default",), work) if c.chest.name == name] for name in "pns"
+    }
+    healthy = [AS_IT_IS, *(variation.name for variation in HEALTHY_VARIATIONS)]
+    assert whats == {"p": [AS_IT_IS], "n": healthy, "s": healthy}
+    both = accuracy_cases(chests, ("default",), Work(ALL_VARIATIONS, healthy=True))
+    own = [case.what for case in both if case.chest.name == "n"]
+    assert len(own) == len(set(own)) == 1 + len({*ALL_VARIATIONS, *HEALTHY_VARIATIONS})
+
+
+def test_seeds_of_measured_chests_are_not_those_that_may_be_fitted_to():
+    assert max(CHEST_SEEDS) < FITTING_SEEDS_FROM
+
+
+def test_chest_can_be_reduced_before_anything_is_done(monkeypatch):
+    monkeypatch.setattr(accuracy, "PHANTOM_GRID", {"shape": (24, 48, 64), "spacing_mm": (6.0, 8.0, 13.0)})
+    whole, reduced = (Chest("s", None, pixels=pixels).read() for pixels in (64, 32))
+    assert whole.hu.shape == (24, 48, 64)
+    assert reduced.hu.shape == (24, 32, 32)
+    assert reduced.geometry.spacing_mm == pytest.approx((12.0, 12.0, 13.0))
 
 
 def test_true_ctss_follows_from_the_lobes_shares():
@@ -208,6 +324,7 @@ def run(program, study, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(accuracy, "PHANTOM_GRID", GRID)
         patch.setattr(evaluate_accuracy, "VARIATIONS", VARIATIONS[:1])
+        patch.setattr(accuracy, "HEALTHY_VARIATIONS", HEALTHY_VARIATIONS[-1:])
         done = program("evaluate", "accuracy", *everything(study), "-o", out)
     assert done.status == 0, done.err
     return done, out
@@ -215,7 +332,7 @@ def run(program, study, tmp_path_factory):
 
 def everything(study):
     folders = ("--images", study / "images", "--slice-labels", study / "labels", "--normal", "well")
-    return *folders, "--implants", 1, "--resampling"
+    return *folders, "--implants", 2, "--single-lesions", 1, "--healthy", "--resampling"
 
 
 def rows(path):
@@ -232,12 +349,15 @@ def test_run_writes_every_file_and_prints_the_table(run):
     tables = {"results.csv", "robustness.csv", "failures.csv", "summary.json", "table.md", "cases.jsonl"}
     assert {path.name for path in out.iterdir()} == tables | {"dice.png", "ctss.png", "robustness.png"}
     assert rows(out / "failures.csv") == []
-    assert len(rows(out / "results.csv")) == 2 * (2 + 2 + 1 + 1)
+    assert len(rows(out / "results.csv")) == 2 * (2 + 2 + 2 + 1 + 1 + 2)
     for text in (done.out, (out / "table.md").read_text(encoding="utf-8")):
         assert "at least 0.97" in text
         assert "default" in text
         assert "reference" in text
         assert "Dice, mean" in text
+        assert "consolidation, recall by volume" in text
+        assert "ingle lesions" in text
+        assert "ealthy chests" in text
     assert "## Whole CTs\n" in (out / "table.md").read_text(encoding="utf-8")
 
 
@@ -271,18 +391,24 @@ def test_misses_are_marked_and_counted(run):
 
 def test_results_hold_the_truth_of_every_implanted_case(run):
     _, out = run
-    laid_in = [row for row in rows(out / "results.csv") if row["what"].startswith("implants")]
-    assert {row["chest"] for row in laid_in} == {"well", "synthetic"}
+    laid_in = [row for row in rows(out / "results.csv") if row["what"].startswith(("implants", "single"))]
+    assert [row["chest"] for row in laid_in] == ["well"] * 4 + ["synthetic 0"] * 2
     for first, second in zip(laid_in[::2], laid_in[1::2], strict=True):
         assert (first["profile"], second["profile"]) == ("default", "reference")
         assert (first["true_ml"], first["true_ctss"]) == (second["true_ml"], second["true_ctss"])
         assert 0 <= float(first["dice"]) <= 1
+        recalls = [
+            float(first[f"{name}_recall"]) for name in ("ground_glass", "consolidation") if first[f"{name}_recall"]
+        ]
+        assert len(recalls) == (2 if first["kind"] == "mixed" else 1)
+        assert all(0 <= recall <= 1 for recall in recalls)
 
 
 def test_resumed_run_does_nothing_again(program, run, study, monkeypatch):
     _, out = run
     monkeypatch.setattr(accuracy, "PHANTOM_GRID", GRID)
     monkeypatch.setattr(evaluate_accuracy, "VARIATIONS", VARIATIONS[:1])
+    monkeypatch.setattr(accuracy, "HEALTHY_VARIATIONS", HEALTHY_VARIATIONS[-1:])
     monkeypatch.setattr(Workbench, "measure", lambda *_: pytest.fail("nothing is to be done"))
     before = summary(out)
     again = program("evaluate", "accuracy", *everything(study), "-o", out, "--resume")
@@ -304,7 +430,7 @@ def test_ct_and_lesions_are_made_once_for_all_profiles(healthy, monkeypatch):
     monkeypatch.setattr(accuracy, "analyze", counted("analyze", lambda *_: without_lesions))
     monkeypatch.setattr(accuracy, "implant", counted("implant", accuracy.implant))
     bench = Workbench({name: AnalysisConfig() for name in ("a", "b")})
-    cases = accuracy_cases((Chest("synthetic", None, normal=True, seed=1),), ("a", "b"), implants=1)
+    cases = accuracy_cases((Chest("synthetic", None, normal=True, seed=1),), ("a", "b"), Work(implants=1))
     first, second = (bench.measure(case) for case in cases)
     assert made == ["make_phantom", "analyze", "implant", "analyze", "analyze"]
     assert first["true_ml"] == second["true_ml"] > 0
@@ -317,6 +443,10 @@ def test_ct_and_lesions_are_made_once_for_all_profiles(healthy, monkeypatch):
         ((), "there is nothing to measure"),
         (("--implants", "-1"), "--implants -1 is negative"),
         (("--implants", "1", "--seed", "-1"), "--seed -1 is negative"),
+        (("--single-lesions", "-1"), "--single-lesions -1 is negative"),
+        (("--healthy", "--synthetic", "0"), "--healthy needs healthy chests"),
+        (("--healthy", "--synthetic", "11"), "--synthetic 11 is not between 0 and 10"),
+        (("--healthy", "--pixels", "8"), "--pixels 8 is too few"),
         (("--implants", "1", "--resampling"), "--resampling needs CTs"),
         (("--implants", "1", "--profiles", "best"), "no profile 'best'"),
         (("--implants", "1", "--profiles", ","), "--profiles names nothing"),

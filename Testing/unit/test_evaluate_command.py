@@ -210,6 +210,74 @@ def test_run_in_which_every_case_fails_says_why(program, study, tmp_path):
     assert {row["case"] for row in rows(tmp_path / "out" / "failures.csv")} == {"study_1", "study_2", "study_10"}
 
 
+@pytest.fixture(scope="module")
+def beside(program, study, tmp_path_factory):
+    """A run with images, masks and lungs in one folder, in both lungs, and its folder."""
+    root = tmp_path_factory.mktemp("beside")
+    for kind, ending in (("images", "ct"), ("masks", "lesions"), ("lungs", "lungs")):
+        source = study / kind / f"study_1{ {'images': '', 'masks': '_mask', 'lungs': '_lungs'}[kind] }.nii.gz"
+        for number in (1, 2):
+            shutil.copy(source, root / f"{number}_{ending}.nii.gz")
+    patterns = {
+        "--images": root / "*_ct.nii.gz",
+        "--masks": root / "*_lesions.nii.gz",
+        "--lungs": root / "*_lungs.nii.gz",
+    }
+    options = [part for pair in patterns.items() for part in pair]
+    out = root / "out"
+    return program("evaluate", "segmentation", *options, "--slices", "20-24", "--in-lungs", "both", "-o", out), out
+
+
+def test_images_masks_and_lungs_may_lie_in_one_folder(beside):
+    run, out = beside
+    assert run.status == 0, run.err
+    assert rows(out / "failures.csv") == []
+    cases = rows(out / "results.csv")
+    assert [(row["case"], row["lungs"]) for row in cases] == [
+        ("1_ct", "own"),
+        ("2_ct", "own"),
+        ("1_ct", "given"),
+        ("2_ct", "given"),
+    ]
+    assert run.err == ""
+
+
+def test_both_lungs_are_shown_each_for_itself(beside):
+    run, out = beside
+    assert "own lungs: Dice per case" in run.out
+    assert "given lungs: Dice per case" in run.out
+    assert "per slice with lesions" in run.out
+    assert "own lungs' Dice" in run.out
+    found = summary(out)
+    given = found["in_given_lungs"]
+    assert (found["lungs"], given["lungs"]) == ("own", "given")
+    for lungs, values in (("own", found), ("given", given)):
+        own = [row for row in rows(out / "slices.csv") if row["lungs"] == lungs]
+        infected = [float(row["dice"]) for row in own if int(row["true_positive"]) + int(row["false_negative"])]
+        assert values["infected_slices"] == len(infected)
+        assert values["per_infected_slice"]["dice"]["value"] == pytest.approx(np.mean(infected), rel=1e-4)
+    (row, *_) = rows(out / "results.csv")
+    assert 0.9 < float(row["own_lungs_dice"]) <= 1
+    assert 90 < float(row["lesions_in_own_lungs_percent"]) <= 100
+    table = (out / "table.md").read_text(encoding="utf-8")
+    assert "## In our own lungs" in table
+    assert "## In the given lungs" in table
+
+
+def test_lungs_and_patterns_that_cannot_be_used_end_with_status_2(program, study, tmp_path):
+    folders = ("--images", study / "images", "--masks", study / "masks")
+    run = program("evaluate", "segmentation", *folders, "--in-lungs", "both", "-o", tmp_path / "out")
+    assert run.status == 2
+    assert "--in-lungs both needs lung masks: --lungs DIR" in run.err
+    folders = ("--images", study / "images" / "*_t2*", "--masks", study / "masks")
+    run = program("evaluate", "segmentation", *folders, "-o", tmp_path / "out")
+    assert run.status == 2
+    assert "images holds no image named *_t2*" in run.err
+    run = program("evaluate", "segmentation", "--images", tmp_path / "no" / "*", *folders[2:], "-o", tmp_path / "out")
+    assert run.status == 2
+    assert "no such folder of images" in run.err
+
+
 def test_masks_and_lungs_may_lie_inside_the_folder_of_images(program, study, tmp_path):
     shutil.copytree(study / "images", tmp_path / "set")
     for kind in ("masks", "lungs"):

@@ -64,6 +64,16 @@ def test_every_image_format_is_found_below_the_folder_in_natural_order(files):
     assert find_images(folder)["case3"] == folder / "a" / "b" / "case3.nrrd"
 
 
+def test_pattern_chooses_files_and_dicom_folders_by_their_names(files, dicom_files):
+    folder = files("1_ct.nii.gz", "1_lesions.nii.gz", "a/2_ct.nii.gz", "2_lungs.nii.gz")
+    assert list(find_images(folder, "*_ct.nii.gz")) == ["1_ct", "2_ct"]
+    assert list(find_masks(folder, "?_l*")) == ["1_lesions", "2_lungs"]
+    folder = dicom_files("normal1/a.dcm", "cap1/a.dcm", folder="dicom")
+    assert list(find_images(folder, "normal*")) == ["normal1"]
+    with pytest.raises(InputError, match=r"dicom holds no image named P\*"):
+        find_images(folder, "P*")
+
+
 def test_images_cannot_be_changed(files):
     with pytest.raises(TypeError):
         find_images(files("case1.nii"))["case2"] = Path()

@@ -10,13 +10,16 @@ from CovidSeverityLib import InputError, read_ct
 from CovidSeverityLib.config import PUBLISHED_CLASSIFICATION_IMAGE, mask_config
 from CovidSeverityLib.evaluation.ablation import COMPLETE, evaluate_ablation, segmentation_variants
 from CovidSeverityLib.evaluation.cases import Case
+from CovidSeverityLib.evaluation.opacity_agreement import case_details, consolidation_dice, label_name, recalls
 from CovidSeverityLib.evaluation.segmentation import (
     CaseAgreement,
+    LungsUsed,
     Protocol,
     SliceAgreement,
     case_agreement,
     evaluate_segmentation,
     load_case,
+    lungs_used,
     measure,
     summarise_segmentation,
 )
@@ -44,7 +47,8 @@ def test_every_slice_counts_unless_asked_otherwise():
     assert summary.per_slice["sensitivity"].value == pytest.approx((1 + 0 + 0.5) / 3)
     assert summary.per_slice["sensitivity"].n == 3
     assert summary.per_slice["precision"].value == pytest.approx((1 + 0 + 0.5) / 3)
-    assert (summary.slices, summary.left_out) == (5, 0)
+    assert (summary.slices, summary.infected_slices, summary.left_out) == (5, 3, 0)
+    assert summary.per_infected_slice["dice"].value == pytest.approx((1 + 0 + 0.5) / 3)
 
 
 def test_paper_leaves_slices_out_in_which_nothing_was_found():
@@ -150,6 +154,77 @@ def test_labels_of_the_mask_can_be_chosen(marked_chest, tmp_path):
     loaded = Case("c", marked_chest / "ct.nii.gz", tmp_path / "labels.nii.gz", marked_chest / "lungs.nii.gz")
     assert load_case(loaded).truth.sum() == (labels > 0).sum()
     assert load_case(loaded, labels=(1, 2)).truth.sum() == (labels == 1).sum() > 0
+
+
+def write_like(image, array, path):
+    changed = sitk.GetImageFromArray(array)
+    changed.CopyInformation(image)
+    sitk.WriteImage(changed, str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def readers(marked_chest, tmp_path_factory):
+    """Reader's masks of the chest: of the left lung alone, and lesions of which the dense part has label 2."""
+    folder = tmp_path_factory.mktemp("readers")
+    lungs, mask, ct = (sitk.ReadImage(str(marked_chest / f"{name}.nii.gz")) for name in ("lungs", "mask", "ct"))
+    sides, marked, hu = (sitk.GetArrayFromImage(image) for image in (lungs, mask, ct))
+    marked[(marked > 0) & (hu > -200)] = 2
+    marked[30, 5:9, 5:9] = 1  # outside the lungs
+    files = {
+        "lungs": write_like(lungs, np.where(sides == 2, sides, 0), folder / "lungs.nii.gz"),
+        "mask": write_like(mask, marked, folder / "mask.nii.gz"),
+    }
+    return Case("c", marked_chest / "ct.nii.gz", files["mask"], files["lungs"]), sides, marked
+
+
+@pytest.fixture(scope="module")
+def in_both(readers):
+    return evaluate_segmentation(readers[0], FINDING, lungs=LungsUsed.BOTH)
+
+
+def test_infection_is_marked_in_own_and_in_given_lungs(readers, in_both):
+    case_, sides, marked = readers
+    assert lungs_used(in_both) == ("own", "given")
+    own, given = (case_details(in_both, lungs) for lungs in ("own", "given"))
+    assert own.lungs_dice == given.lungs_dice
+    assert own.lungs_dice == pytest.approx(2 * (sides == 2).sum() / ((sides > 0).sum() + (sides == 2).sum()))
+    assert own.inside_percent == pytest.approx(100 * (1 - 16 / (marked > 0).sum()))
+    assert own.true_percent == pytest.approx(100 * (marked > 0).sum() / (sides > 0).sum())
+    assert given.marked_percent < 100 * ((marked > 0) & (sides == 2)).sum() / (sides == 2).sum() + 1
+    alone = evaluate_segmentation(case_, FINDING, lungs=LungsUsed.GIVEN)
+    assert "lungs" not in alone
+    assert "lesions_in_own_lungs" not in alone
+    assert alone["runs"]["given"]["slices"] == in_both["runs"]["given"]["slices"]
+    assert case_agreement("c", in_both) == case_agreement("c", in_both, "own")
+    assert case_agreement("c", in_both, "given").slices == case_agreement("c", alone).slices
+
+
+def test_recall_is_told_by_label_of_the_mask(readers, in_both):
+    _, _, marked = readers
+    own = case_details(in_both, "own")
+    outside = 16
+    assert own.recall == pytest.approx({1: 1 - outside / (marked == 1).sum(), 2: 1.0})
+    assert own.consolidation_dice == 1.0
+    found = recalls([in_both, in_both], "own")
+    assert {label: estimate.value for label, estimate in found.items()} == pytest.approx(own.recall)
+    assert consolidation_dice([in_both], "own").value == 1.0
+    assert case_details(in_both, "given").recall[2] < 1
+
+
+def test_labels_have_names_only_where_masks_tell_both_kinds_apart():
+    assert [label_name(label, (1, 2, 3)) for label in (1, 2, 3)] == ["ground glass", "consolidation", "label 3"]
+    assert label_name(1, (1,)) == "label 1"
+    record = {"voxel_ml": 0.001, "runs": {"own": {"labels": {"1": [3, 4]}, "consolidation": [0, 5, 0, 9]}}}
+    assert consolidation_dice([record], "own") is None
+    assert recalls([record], "own")[1].value == 0.75
+
+
+def test_given_lungs_are_needed_where_they_are_asked_for(marked_chest):
+    with pytest.raises(InputError, match="no lung mask was given for c"):
+        evaluate_segmentation(
+            Case("c", marked_chest / "ct.nii.gz", marked_chest / "mask.nii.gz"), FINDING, lungs=LungsUsed.BOTH
+        )
 
 
 def test_empty_lung_mask_and_missing_mask_are_refused(marked_chest, tmp_path):

@@ -7,11 +7,19 @@ import pytest
 from scipy import ndimage
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation.implant_plan import COUNTS, plan_implants
-from CovidSeverityLib.evaluation.implants import ImplantSpec, Position, implant
+from CovidSeverityLib.evaluation.implant_painting import Canvas, ImplantedLesion
+from CovidSeverityLib.evaluation.implant_places import Places
+from CovidSeverityLib.evaluation.implant_plan import (
+    COUNTS,
+    PLANNED_POSITIONS,
+    SINGLE_POSITIONS,
+    plan_implants,
+    plan_single_lesions,
+)
+from CovidSeverityLib.evaluation.implants import ImplantSpec, Position, SingleLesionSpec, implant
 from CovidSeverityLib.evaluation.scan_noise import TYPICAL, ScanNoise, estimate_noise, noise_plane
 from CovidSeverityLib.phantom import LesionKind, make_phantom
-from CovidSeverityLib.types import CtVolume, Geometry, Side
+from CovidSeverityLib.types import CtVolume, Geometry, Opacity, Side
 
 GLASS, SOLID, MIXED = LesionKind.GROUND_GLASS, LesionKind.CONSOLIDATION, LesionKind.MIXED
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -194,18 +202,121 @@ def test_plan_spreads_burdens_kinds_positions_and_numbers():
     burdens = np.array([spec.burden_percent for spec in specs])
     edges = np.geomspace(1, 60, 37)
     assert ((burdens >= edges[:-1] - 1e-3) & (burdens <= edges[1:] + 1e-3)).all()
-    for values, of in ((LesionKind, "kind"), (Position, "position"), (COUNTS, "count")):
+    for values, of in ((LesionKind, "kind"), (PLANNED_POSITIONS, "position"), (COUNTS, "count")):
         found = [getattr(spec, of) for spec in specs]
-        assert {value: found.count(value) for value in values} == dict.fromkeys(values, 36 // len(tuple(values)))
+        assert {value: found.count(value) for value in found} == dict.fromkeys(values, 36 // len(tuple(values)))
     assert plan_implants(36, seed=4) == specs
     assert plan_implants(36, seed=5) != specs
     assert len({spec.seed for spec in specs}) == 36
 
 
+def test_plan_of_single_lesions_spreads_volumes_kinds_and_positions():
+    specs = plan_single_lesions(42, seed=4)
+    edges = np.geomspace(2, 25, 43)
+    volumes = np.array([spec.volume_ml for spec in specs])
+    assert ((volumes >= edges[:-1] - 1e-3) & (volumes <= edges[1:] + 1e-3)).all()
+    for values, of in ((LesionKind, "kind"), (SINGLE_POSITIONS, "position")):
+        found = [getattr(spec, of) for spec in specs]
+        assert {value: found.count(value) for value in found} == dict.fromkeys(values, 42 // len(tuple(values)))
+    assert plan_single_lesions(42, seed=4) == specs != plan_single_lesions(42, seed=5)
+
+
+@pytest.mark.parametrize("plan", [plan_implants, plan_single_lesions])
 @pytest.mark.parametrize(("count", "seed"), [(0, 0), (1001, 0), (3, -1)])
-def test_plan_that_makes_no_sense_is_refused(count, seed):
+def test_plan_that_makes_no_sense_is_refused(plan, count, seed):
     with pytest.raises(InputError):
-        plan_implants(count, seed)
+        plan(count, seed)
+
+
+def test_truth_tells_consolidation_from_ground_glass(block):
+    volume, lungs = block
+    for kind, opacities in ((GLASS, {1}), (SOLID, {2}), (MIXED, {1, 2})):
+        laid_in = implant(volume, lungs, ImplantSpec(kind, Position.CENTRAL, 1, 15.0, seed=2))
+        assert set(np.unique(laid_in.labels[laid_in.truth]).tolist()) == opacities
+        air = volume.hu < -700
+        for opacity, (low, high) in ((Opacity.GROUND_GLASS, (-720, -300)), (Opacity.CONSOLIDATION, (-200, 80))):
+            voxels = core(laid_in.labels == opacity, 2) & air
+            assert not voxels.any() or low < laid_in.volume.hu[voxels].mean() < high
+        assert sum(laid_in.opacity_ml(o) for o in Opacity) == pytest.approx(laid_in.truth_ml)
+
+
+def test_consolidation_hides_the_ground_glass_of_an_earlier_lesion(block):
+    volume, lungs = block
+    canvas = Canvas(volume, lungs)
+    centre = np.array([28, 35, 30])
+    rng = np.random.default_rng(0)
+    for kind, glass, solid in ((GLASS, -600.0, None), (SOLID, None, 0.0)):
+        lesion = ImplantedLesion(kind, (0.0, 0.0, 0.0), (9.0, 9.0, 9.0), glass, solid)
+        added = canvas.paint(lesion, centre, rng)
+    assert canvas.labels[tuple(centre)] == Opacity.CONSOLIDATION
+    assert added < np.count_nonzero(canvas.labels == Opacity.CONSOLIDATION)
+
+
+@pytest.mark.parametrize("position", SINGLE_POSITIONS)
+def test_single_lesion_has_its_size_wherever_it_lies(healthy, position):
+    found = []
+    for seed in range(3):
+        laid_in = implant(healthy.volume, healthy.lungs, SingleLesionSpec(SOLID, position, 12.0, seed), healthy.lobes)
+        assert len(laid_in.lesions) == 1
+        found.append(laid_in.truth_ml)
+    assert np.mean(found) == pytest.approx(12.0, rel=0.25)
+
+
+def test_single_lesions_lie_against_what_they_are_asked_to(healthy):
+    lungs, (k, _, i) = healthy.lungs, np.indices(healthy.lungs.shape)
+    right = lungs == Side.RIGHT
+    heights = np.flatnonzero(right.any(axis=(1, 2)))
+    level = (k - heights[0]) / np.ptp(heights)
+
+    def places(position):
+        chosen = Places(lungs, healthy.volume.geometry, healthy.lobes)
+        own = chosen.voxels[chosen.at(position, 10.0)]
+        own = own[right[tuple(own.T)]]
+        assert len(own) > 5
+        return tuple(own.T)
+
+    def steps_out(voxels, axis, step):
+        """Voxels until the lung ends along an axis."""
+        steps, inside = np.zeros(len(voxels[0]), int), np.ones(len(voxels[0]), bool)
+        at = [*voxels]
+        while inside.any():
+            at[axis] = np.clip(at[axis] + step, 0, lungs.shape[axis] - 1)
+            inside &= lungs[tuple(at)] > 0
+            steps += inside
+        return steps
+
+    assert level[places(Position.APEX)].min() > 0.85
+    assert level[places(Position.DIAPHRAGM)].max() < 0.55
+    down, up = (steps_out(places(Position.DIAPHRAGM), 0, step) for step in (-1, 1))
+    assert np.median(down) < np.median(up)
+    medial = steps_out(places(Position.MEDIASTINUM), 2, 1)
+    assert np.median(medial * 3.0) < 9
+    assert i[places(Position.MEDIASTINUM)].mean() > i[places(Position.CHEST_WALL)].mean()
+    hilum = places(Position.HILUM)
+    assert 0.2 < level[hilum].min() < level[hilum].max() < 0.85
+    assert i[hilum].mean() > i[right].mean()
+    parted = ndimage.maximum_filter(healthy.lobes, 5) != ndimage.minimum_filter(
+        np.where(healthy.lobes > 0, healthy.lobes, 9), 5
+    )
+    assert parted[places(Position.FISSURE)].all()
+
+
+def test_place_that_these_lungs_do_not_have_is_refused(healthy, block):
+    spec = SingleLesionSpec(GLASS, Position.FISSURE, 5.0, 0)
+    with pytest.raises(InputError, match="no lobes were given"):
+        implant(healthy.volume, healthy.lungs, spec)
+    with pytest.raises(InputError, match="have no place for a lesion at: fissure"):
+        implant(healthy.volume, healthy.lungs, spec, np.zeros_like(healthy.lungs))
+    with pytest.raises(InputError, match="lobes"):
+        implant(healthy.volume, healthy.lungs, spec, healthy.lobes[1:])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [({"volume_ml": 0.1}, "0.1 ml is not between"), ({"seed": -1}, "seed -1 is negative")]
+)
+def test_single_lesion_that_makes_no_sense_is_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        SingleLesionSpec(**({"kind": GLASS, "position": Position.APEX, "volume_ml": 5.0, "seed": 0} | change))
 
 
 @pytest.mark.parametrize("noise", [ScanNoise(12.0, 0.0), ScanNoise(30.0, 0.7), ScanNoise(20.0, 1.2)])

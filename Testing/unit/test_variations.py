@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation.variations import VARIATIONS, Variation, vary
+from CovidSeverityLib.evaluation.variations import HEALTHY_VARIATIONS, VARIATIONS, Variation, vary
 from CovidSeverityLib.types import CtVolume, Geometry
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -79,6 +79,13 @@ def test_slices_that_are_there_already_are_left_alone():
     assert vary(ct, Variation("same", slice_mm=2.0)) is ct
 
 
+def test_healthy_lungs_are_tilted_shifted_and_resampled():
+    names = [variation.name for variation in HEALTHY_VARIATIONS]
+    assert len(set(names)) == len(names) == 7
+    shared = {variation.name: variation for variation in VARIATIONS}
+    assert all(shared.get(variation.name, variation) == variation for variation in HEALTHY_VARIATIONS)
+
+
 def test_noise_has_the_strength_asked_for_and_is_the_same_every_time():
     ct = volume(np.full((10, 40, 40), -300))
     noise = Variation("noise", noise_hu=40.0)
@@ -90,8 +97,50 @@ def test_noise_has_the_strength_asked_for_and_is_the_same_every_time():
     assert vary(volume(np.full((4, 40, 40), -1020)), noise).hu.min() == -1024
 
 
+@pytest.mark.parametrize(("change", "axis"), [({"pitch_deg": 10.0}, "x"), ({"roll_deg": 10.0}, "y")])
+def test_tilted_chest_is_turned_about_its_middle_in_mm(change, axis):
+    empty = volume(np.zeros((41, 40, 44)))
+    places = world(empty)
+    found = vary(volume(ramp(places)), Variation("tilt", **change))
+    middle = places[:, 20, :, :].mean(axis=(1, 2))
+    turn = Rotation.from_euler(axis, -10 if axis == "x" else 10, degrees=True).as_matrix()
+    shown = np.tensordot(turn.T, places - middle[:, None, None, None], axes=1) + middle[:, None, None, None]
+    inside = (slice(8, -8),) * 3
+    assert np.abs(found.hu - ramp(shown))[inside].max() < 1.1
+    assert found.geometry == empty.geometry
+
+
+@pytest.mark.parametrize(("change", "axis"), [({"pitch_deg": 10.0}, 1), ({"roll_deg": 10.0}, 2)])
+def test_head_leans_back_or_to_the_left(change, axis):
+    hu = np.full((41, 40, 44), -900)
+    hu[32:36, 18:22, 20:24] = 500
+    found = np.argwhere(vary(volume(hu), Variation("tilt", **change)).hu > 0).mean(axis=0)
+    assert found[axis] > np.argwhere(hu > 0).mean(axis=0)[axis] + 4
+
+
+def test_what_a_tilt_brings_in_continues_the_border():
+    hu = np.full((30, 30, 30), 40)
+    assert (vary(volume(hu), Variation("tilt", pitch_deg=10.0)).hu == 40).all()
+
+
+@pytest.mark.parametrize("by_hu", [30.0, -30.0])
+def test_shift_moves_all_that_was_measured(by_hu):
+    hu = np.array([-1024, -1000, -850, 40]).reshape(1, 2, 2) * np.ones((3, 1, 1))
+    found = vary(volume(hu), Variation("shift", shift_hu=by_hu))
+    assert found.hu[1].ravel().tolist() == [-1024, max(-1000 + by_hu, -1024), -850 + by_hu, 40 + by_hu]
+
+
 @pytest.mark.parametrize(
-    "fields", [{}, {"slice_mm": 5.0, "pixels": 256}, {"noise_hu": 0.0}, {"slice_mm": float("nan")}]
+    "fields",
+    [
+        {},
+        {"slice_mm": 5.0, "pixels": 256},
+        {"noise_hu": 0.0},
+        {"slice_mm": float("nan")},
+        {"pitch_deg": -10.0},
+        {"shift_hu": 0.0},
+        {"shift_hu": -30.0, "roll_deg": 10.0},
+    ],
 )
 def test_variation_is_one_positive_change(fields):
     with pytest.raises(InputError, match="one positive value"):
