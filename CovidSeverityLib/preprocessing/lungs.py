@@ -22,6 +22,7 @@ from .completion import CompletedLungs, complete_lungs
 from .grid import WorkingGrid, bounding_box
 from .sides import main_lungs, split_sides
 from .thorax import body_mask, gas_mask, parenchyma_pieces
+from .window import window_note, window_top, with_bone
 
 SMALLEST_LUNG_ML = 100.0
 """Aerated volume under which a side has no lung: an adult's lung at full inspiration holds 2-3 litres, a lung that is
@@ -82,16 +83,19 @@ def segment_lungs(volume: CtVolume) -> LungSegmentation:
         If the volume shows no lungs, or only their bases.
     """
     name = volume.name or "the volume"
+    top = window_top(volume.hu)
+    voxels = with_bone(volume.hu, top)
     grid = WorkingGrid.of(volume.geometry)
-    hu = grid.reduce(volume.hu)
+    hu = grid.reduce(voxels)
     body = body_mask(hu, grid)
     box = bounding_box(body)
     if not body[box].size:
         raise NoLungsError(f"no lungs found in {name}: it shows no body")
     full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
     labels = np.zeros(volume.hu.shape, dtype=np.uint8)
-    labels[full], notes = _lungs_in_body(volume.hu[full], hu[box], body[box], grid, name)
-    return LungSegmentation(labels, "classical", (*field_of_view_notes(labels), *notes))
+    labels[full], notes = _lungs_in_body(voxels[full], hu[box], body[box], grid, name)
+    clipped = () if top is None else (window_note(top),)
+    return LungSegmentation(labels, "classical", (*clipped, *field_of_view_notes(labels), *notes))
 
 
 def _lungs_in_body(
