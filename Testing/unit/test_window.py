@@ -1,0 +1,56 @@
+"""CTs whose values a display window has cut off."""
+
+import numpy as np
+import pytest
+
+from CovidSeverityLib.phantom import make_phantom
+from CovidSeverityLib.preprocessing.lungs import segment_lungs
+from CovidSeverityLib.preprocessing.window import BONE_HU, window_top, with_bone
+
+
+@pytest.fixture(scope="module")
+def chest():
+    return make_phantom(3, shape=(72, 160, 160), spacing_mm=(2.4, 2.4, 4.4), healthy=True)
+
+
+def clipped(volume, top, levels=None):
+    hu = np.minimum(volume.hu, np.int16(top))
+    if levels:
+        step = (top + 1350) / (levels - 1)
+        hu = np.rint(np.rint((np.maximum(hu, -1350) + 1350) / step) * step - 1350).astype(np.int16)
+    return hu
+
+
+@pytest.mark.parametrize("top", [150, 200, 300])
+@pytest.mark.parametrize("levels", [None, 256])
+def test_a_cut_off_window_is_recognised(chest, top, levels):
+    assert window_top(clipped(chest.volume, top, levels)) == top
+
+
+def test_a_whole_ct_is_not_called_cut_off(chest):
+    assert window_top(chest.volume.hu) is None
+
+
+def test_metal_that_saturates_the_scanner_is_no_window(chest):
+    hu = chest.volume.hu.copy()
+    hu[10, 20:23, 30:33] = 3071
+    assert window_top(hu) is None
+
+
+def test_only_what_was_cut_off_becomes_bone(chest):
+    hu = clipped(chest.volume, 150)
+    restored = with_bone(hu, 150)
+    assert (restored[hu == 150] == BONE_HU).all()
+    assert (restored[hu < 150] == hu[hu < 150]).all()
+    assert with_bone(hu, None) is hu
+
+
+def test_lungs_of_a_cut_off_ct_are_told_so_and_hardly_change(chest):
+    from dataclasses import replace
+
+    whole = segment_lungs(chest.volume)
+    cut = segment_lungs(replace(chest.volume, hu=clipped(chest.volume, 150)))
+    assert "window_clipped" in [note.code for note in cut.notes]
+    assert "window_clipped" not in [note.code for note in whole.notes]
+    same = np.count_nonzero(cut.labels & whole.labels)
+    assert 2 * same / (np.count_nonzero(cut.labels) + np.count_nonzero(whole.labels)) > 0.99
