@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from math import pi
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.parallel import map_in_order
-from CovidSeverityLib.preprocessing.components import component_sizes, fill_holes_in_slices
+from CovidSeverityLib.preprocessing.components import component_sizes
 from CovidSeverityLib.preprocessing.grid import bounding_box
 from CovidSeverityLib.results import UncountedDensity
 from CovidSeverityLib.types import Geometry, Progress, frozen_array
@@ -28,8 +29,6 @@ from .uncounted import uncounted_density
 
 STAGE = "infection"
 """Name of this stage in progress calls."""
-
-TOUCHING = np.ones((3, 3, 3), dtype=bool)
 
 UNLIKELY = np.float32(-20.0)
 """Log-odds outside the lungs."""
@@ -143,14 +142,34 @@ def opacity_odds(
 def _regions(
     odds: NDArray[np.float32], features: LungFeatures, level: float, config: LesionConfig
 ) -> NDArray[np.bool_]:
-    """(K, J, I) bool: blocks over a level of the log-odds, in regions of some size, with what they enclose."""
-    grid, inside = features.density.grid, features.density.lung
+    """(K, J, I) bool: blocks over a level of the log-odds, without specks, and without specks of lung inside them."""
+    inside = features.density.lung
     mask = np.zeros(odds.shape, dtype=bool)
-    box = bounding_box(odds > level)
-    found = odds[box] > level
-    if not found.size:
-        return mask
-    labels, _ = ndimage.label(found, TOUCHING)
-    found = (component_sizes(labels) * grid.voxel_ml >= config.smallest_ml)[labels] & found
-    mask[box] = fill_holes_in_slices(found) & inside[box] if config.fill_holes else found
+    box = bounding_box(odds > level, (1, 1, 1))
+    if mask[box].size:
+        large = partial(_large, smallest=_smallest(features, config), structure=_touching(features))
+        found = large(odds[box] > level)
+        mask[box] = ~large(~found) & inside[box] if config.fill_holes else found
     return mask
+
+
+def _smallest(features: LungFeatures, config: LesionConfig) -> float:
+    """Blocks of the smallest opacity; of its largest section where every slice is asked alone."""
+    pixel_mm = features.density.grid.spacing_mm[1:]
+    if features.independent_slices:
+        radius_mm = (0.75 * 1000.0 * config.smallest_ml / pi) ** (1 / 3)
+        return pi * radius_mm**2 / float(np.prod(pixel_mm))
+    return config.smallest_ml / features.density.grid.voxel_ml
+
+
+def _touching(features: LungFeatures) -> NDArray[np.bool_]:
+    """Neighbours of a block: none above and below where every slice is asked alone."""
+    touching = np.ones((3, 3, 3), dtype=bool)
+    touching[[0, 2]] = not features.independent_slices
+    return touching
+
+
+def _large(mask: NDArray[np.bool_], smallest: float, structure: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Connected parts of at least ``smallest`` blocks."""
+    labels, _ = ndimage.label(mask, structure)
+    return (component_sizes(labels) >= smallest)[labels]

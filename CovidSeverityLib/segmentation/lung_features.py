@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 
 import numpy as np
@@ -19,7 +20,7 @@ from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.preprocessing.grid import WorkingGrid, bounding_box
 from CovidSeverityLib.types import Geometry, frozen_array
 
-from .parenchyma import ExcessDensity, excess_density
+from .parenchyma import INSIDE_SHARE, ExcessDensity, excess_density
 
 Blocks = NDArray[np.float32]
 
@@ -52,6 +53,12 @@ LEAST_WEIGHT = 1e-3
 TRUNCATE = 3.0
 """A Gaussian filter sees this many standard deviations far."""
 
+GRADIENT_HU = 10.0
+"""Least difference of aerated lung from front to back that tells which is below: above its own uncertainty (6 HU)."""
+
+RAISED_MM = 60.0
+"""Height over the lower face of the lung that counts as 1: farther up nothing is airless by its weight alone."""
+
 FEATURES = (
     "excess",
     "mean_fine", "mean_middle", "mean_wide", "mean_region", "mean_lung",
@@ -61,7 +68,7 @@ FEATURES = (
     "laplacian_fine", "curvedness_fine", "blob_fine",
     "laplacian_middle", "curvedness_middle", "blob_middle",
     "laplacian_wide", "curvedness_wide", "blob_wide",
-    "inside_fine", "inside_wide", "medial",
+    "inside_fine", "inside_wide", "medial", "raised",
     "slice", "alone",
 )  # fmt: skip
 """Names of the features, in order; see :func:`gather_features`."""
@@ -126,6 +133,31 @@ def _block_box(lung: NDArray[np.bool_], factors: tuple[int, int, int]) -> tuple[
     """The box around the lungs that begins with a block of the whole volume, so that blocks do not depend on it."""
     box = bounding_box(lung, margin=tuple(MARGIN_BLOCKS * f for f in factors))
     return tuple(slice(part.start // f * f, part.stop) for part, f in zip(box, factors, strict=True))
+
+
+class Face(Enum):
+    """A face of the lungs."""
+
+    FRONT = "front"
+    BACK = "back"
+
+
+def lower_face(density: ExcessDensity) -> Face | None:
+    """Which face of the lungs is below: lung is denser where it bears weight. None where that is not seen."""
+    rows = np.flatnonzero(density.lung.any(axis=(0, 2)))
+    front, back = (float(density.aerated_hu[n]) for n in (rows[0], rows[-1]))
+    if abs(back - front) < GRADIENT_HU:
+        return None
+    return Face.BACK if back > front else Face.FRONT
+
+
+def height_mm(density: ExcessDensity, over_front: bool) -> NDArray[np.float32]:
+    """(K, J, I) float32: how far every block of lung lies over the last one of its column, behind or in front, mm."""
+    lung = density.lung[:, ::-1] if over_front else density.lung
+    last = lung.shape[1] - 1 - np.argmax(lung[:, ::-1], axis=1)
+    height = last[:, None, :] - np.arange(lung.shape[1])[None, :, None]
+    result = np.maximum(height, 0).astype(np.float32) * np.float32(density.grid.spacing_mm[1])
+    return result[:, ::-1] if over_front else result
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,6 +235,8 @@ def _features(density: ExcessDensity, slice_mm: float, alone: bool) -> NDArray[n
     rows = np.empty((len(FEATURES), int(inside.sum())), dtype=np.float32)
     rows[FEATURES.index("slice")] = np.log2(slice_mm)
     rows[FEATURES.index("alone")] = alone
+    height = height_mm(density, lower_face(density) is Face.FRONT)
+    rows[FEATURES.index("raised")] = np.minimum(height[inside] / np.float32(RAISED_MM), 1)
 
     def keep(part: Callable[[], Mapping[str, Blocks]]) -> None:
         for name, values in part().items():
@@ -294,7 +328,7 @@ def _medial(level: _Level) -> Blocks:
 
     Between is what has lung on both sides in its row and in its column of the axial slice.
     """
-    lung = level.weight > 0.5  # noqa: PLR2004
+    lung = level.weight > INSIDE_SHARE
     between = ~lung
     for axis in (1, 2):
         before = np.maximum.accumulate(lung, axis=axis)

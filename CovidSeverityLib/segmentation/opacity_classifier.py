@@ -24,9 +24,9 @@ from .lung_features import FEATURES
 CLASSIFIER_FILE = "opacity_classifier.json"
 
 HALF_HU = 150.0
-"""A density of this many HU becomes one half: differences between faint densities count more than between dense ones."""
+"""A density of this many HU becomes one half: between faint densities a difference counts more."""
 
-SHARES = frozenset({"inside_fine", "inside_wide", "medial", "slice", "alone"})
+SHARES = frozenset({"inside_fine", "inside_wide", "medial", "raised", "slice", "alone"})
 """Features that are no densities; they are taken as they are."""
 
 CHUNK = 1 << 14

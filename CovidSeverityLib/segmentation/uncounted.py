@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from CovidSeverityLib.results import UncountedDensity
 from CovidSeverityLib.types import frozen_array
 
-from .lung_features import LungFeatures
+from .lung_features import Face, LungFeatures, height_mm, lower_face
 from .parenchyma import ExcessDensity
 
 DENSE_HU = 95.0
@@ -16,9 +16,6 @@ DENSE_HU = 95.0
 
 BORDER_SHARE = 0.85
 """Less lung than this within 1.5 mm is the border of the lung: a block that touches its outline."""
-
-GRADIENT_HU = 10.0
-"""Least difference of aerated lung from front to back that tells which is below: above its own uncertainty (6 HU)."""
 
 DEPENDENT_MM = 10.0
 """Depth of the zone under the dependent pleura in which lung that is not aerated may be airless by gravity alone: a few
@@ -56,16 +53,8 @@ def uncounted_density(features: LungFeatures, mask: NDArray[np.bool_]) -> Uncoun
 
 
 def _dependent_rim(density: ExcessDensity) -> NDArray[np.bool_] | None:
-    """(K, J, I) bool: lung within :data:`DEPENDENT_MM` of its lower face; None where gravity's direction is not seen.
-
-    Lung is denser where it bears weight, so that the gradient of aerated lung tells a supine from a prone patient.
-    """
-    rows = np.flatnonzero(density.lung.any(axis=(0, 2)))
-    front, back = (float(density.aerated_hu[n]) for n in (rows[0], rows[-1]))
-    if abs(back - front) < GRADIENT_HU:
+    """(K, J, I) bool: lung within :data:`DEPENDENT_MM` of its lower face; None where that is not known."""
+    face = lower_face(density)
+    if face is None:
         return None
-    lung = density.lung if back > front else density.lung[:, ::-1]
-    below = np.flip(np.maximum.accumulate(np.flip(lung, axis=1), axis=1), axis=1)  # lung here, or farther down
-    depth = max(1, round(DEPENDENT_MM / density.grid.spacing_mm[1]))
-    rim = lung & ~np.pad(below, ((0, 0), (0, depth), (0, 0)))[:, depth:]
-    return frozen_array(rim if back > front else rim[:, ::-1])
+    return frozen_array(density.lung & (height_mm(density, face is Face.FRONT) < DEPENDENT_MM))

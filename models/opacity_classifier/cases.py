@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.evaluation.variations import Variation, vary
-from CovidSeverityLib.preprocessing.grid import WorkingGrid, bounding_box
+from CovidSeverityLib.phantom.grid import lattice_noise, smoothstep
+from CovidSeverityLib.preprocessing.grid import WorkingGrid, bounding_box, distance_to
 from CovidSeverityLib.segmentation.lung_features import LungFeatures, gather_features
 from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry
 
@@ -34,14 +35,32 @@ SHIFT_HU = 30.0
 NOISE_HU = (0.0, 0.0, 10.0, 20.0)
 """White noise that is added to pixels of about 1.3 mm: that of 20 and 40 HU in a quarter of their area."""
 
+DEPENDENT_SHARE, DEPENDENT_HU, DEPENDENT_MM = 0.6, (20.0, 200.0), (5.0, 30.0)
+"""Lung that bears weight: how often, how much denser at the lower face, and over which height that fades."""
+
+PRONE_SHARE = 0.1
+
+MOTION_SHARE, MOTION_MM, MOTION_REACH_MM = 0.5, (1.5, 4.0), (5.0, 20.0)
+"""Heart and diaphragm move: how often, the blur, and how far from them it reaches into the lungs."""
+
+MOSAIC_SHARE, MOSAIC_HU, MOSAIC_MM = 0.5, (5.0, 25.0), (15.0, 50.0)
+"""Lung is not aired evenly: how often, standard deviation, and size of the parts."""
+
+EXPIRED = (-0.02, 0.12)
+"""Share of the air that is missing, or more of it, all over."""
+
 EDGES = (-1, 0, 0, 0, 1)
 """Pixels by which the lungs' outline is moved: others draw it elsewhere."""
 
-BLOCKS = 2500
+BLOCKS = 1300
 """Blocks of a case and stratum at most."""
 
 DENSE_HU = 60.0
 """Smoothed excess over this makes a stratum of its own: there the decision is hard."""
+
+
+Chest = tuple[CtVolume, NDArray[np.uint8]]
+"""A CT and its lungs, (K, J, I) of :class:`~CovidSeverityLib.types.Side`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +96,12 @@ def _volume(hu: NDArray[np.int16], spacing_kji: Sequence[float], name: str) -> C
 
 def _tilted(volume: CtVolume, lungs: NDArray[np.uint8], rng: np.random.Generator) -> tuple[CtVolume, NDArray]:
     angles = np.deg2rad(rng.uniform(-TILT_DEG, TILT_DEG, 2))
-    about_j = np.array([[np.cos(angles[0]), 0, -np.sin(angles[0])], [0, 1, 0], [np.sin(angles[0]), 0, np.cos(angles[0])]])
-    about_i = np.array([[np.cos(angles[1]), -np.sin(angles[1]), 0], [np.sin(angles[1]), np.cos(angles[1]), 0], [0, 0, 1]])
+    about_j = np.array(
+        [[np.cos(angles[0]), 0, -np.sin(angles[0])], [0, 1, 0], [np.sin(angles[0]), 0, np.cos(angles[0])]]
+    )
+    about_i = np.array(
+        [[np.cos(angles[1]), -np.sin(angles[1]), 0], [np.sin(angles[1]), np.cos(angles[1]), 0], [0, 0, 1]]
+    )
     mm = np.diag(volume.geometry.spacing_kji)
     matrix = np.linalg.inv(mm) @ about_j @ about_i @ mm
     middle = (np.array(volume.hu.shape) - 1) / 2
@@ -96,7 +119,40 @@ def healthy_case(volume: CtVolume, lungs: NDArray[np.uint8], rng: np.random.Gene
     volume = _volume(volume.hu, tuple(float(mm) for mm in spacing), volume.name)
     if rng.random() < TILT_SHARE:
         volume, lungs = _tilted(volume, lungs, rng)
-    return Healthy.of(volume, lungs)
+    return Healthy.of(replace(volume, hu=_harmless(volume, lungs, rng)), lungs)
+
+
+def _harmless(volume: CtVolume, lungs: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.int16]:
+    """Hounsfield units with what makes healthy lung denser: motion, little air, its own weight."""
+    spacing = volume.geometry.spacing_kji
+    axes = [(np.arange(n) * mm).astype(np.float32) for n, mm in zip(volume.hu.shape, spacing, strict=True)]
+    hu, inside = volume.hu.astype(np.float32), lungs > 0
+    if rng.random() < MOTION_SHARE:
+        depth = distance_to(lungs == 0, spacing)
+        weight = np.exp(-depth / np.float32(rng.uniform(*MOTION_REACH_MM)))
+        weight *= smoothstep(lattice_noise(rng, axes, 50.0), -0.5, 1.0)
+        blur_mm = rng.uniform(*MOTION_MM)
+        hu += weight * (ndimage.gaussian_filter(hu, [blur_mm / mm for mm in spacing], truncate=2.5) - hu)
+    missing = np.full(hu.shape, np.float32(rng.uniform(*EXPIRED)))
+    if rng.random() < MOSAIC_SHARE:
+        missing += np.float32(rng.uniform(*MOSAIC_HU) / 900) * lattice_noise(rng, axes, rng.uniform(*MOSAIC_MM))
+    if rng.random() < DEPENDENT_SHARE:
+        missing += _dependent(inside, spacing, axes, rng)
+    part = np.where(inside & (hu < 0), missing * -hu, 0)
+    return np.clip(np.rint(hu + part), AIR_HU, None).astype(np.int16)
+
+
+def _dependent(
+    inside: NDArray[np.bool_], spacing: Sequence[float], axes: Sequence[NDArray], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Share of the air that lung lacks where it bears weight: near its lower face, and unevenly."""
+    if rng.random() < PRONE_SHARE:
+        return _dependent(inside[:, ::-1], spacing, axes, rng)[:, ::-1]
+    last = inside.shape[1] - 1 - np.argmax(inside[:, ::-1], axis=1)
+    height = (last[:, None, :] - np.arange(inside.shape[1])[None, :, None]) * np.float32(spacing[1])
+    uneven = smoothstep(lattice_noise(rng, axes, rng.uniform(30, 90)), -1.0, 1.5)
+    strength = rng.uniform(*DEPENDENT_HU) / 900
+    return (strength * uneven * np.exp(-np.maximum(height, 0) / rng.uniform(*DEPENDENT_MM))).astype(np.float32)
 
 
 def painted_case(chest: Healthy, style: str, rng: np.random.Generator) -> Painted:
@@ -109,7 +165,9 @@ def painted_case(chest: Healthy, style: str, rng: np.random.Generator) -> Painte
     return painter.finished()
 
 
-def scanned(painted: Painted, lungs: NDArray[np.uint8], slice_mm: float | None, rng: np.random.Generator):
+def scanned(
+    painted: Painted, lungs: NDArray[np.uint8], slice_mm: float | None, rng: np.random.Generator
+) -> tuple[CtVolume, NDArray[np.bool_], NDArray[np.bool_]]:
     """The case as another scanner shows it, with its truth and lungs, (K, J, I) bool."""
     volume = painted.volume
     arrays = [volume.hu, np.int16(1000) * painted.truth, np.int16(1000) * (lungs > 0)]
@@ -146,9 +204,7 @@ def sample(features: LungFeatures, truth: NDArray[np.bool_], name: str, rng: np.
     return Sample(features.values[:, index].T.copy(), sick[index], np.concatenate(weights), name)
 
 
-def samples(
-    chests: Sequence[tuple[CtVolume, NDArray[np.uint8]]], count: int, seed: int
-) -> Iterator[Sample]:
+def samples(chests: Sequence[Chest], count: int, seed: int) -> Iterator[Sample]:
     """Blocks of ``count`` cases made from healthy chests, each in two scans, a quarter also slice by slice."""
     for n, child in enumerate(np.random.SeedSequence(seed).spawn(count)):
         rng = np.random.default_rng(child)

@@ -132,12 +132,12 @@ class Painter:
         field = lattice_noise(self.rng, axes, length) + np.float32(0.5) * lattice_noise(self.rng, axes, length / 4)
         share = self.rng.uniform(*DIFFUSE_BURDENS)
         limit = np.quantile(field[tuple(self.inside[::50].T)], 1 - share)
-        self._add(whole, self.chest.lungs > 0, 1 + np.float32(0.5) * (limit - field), axes, length / 2)
+        self._add(whole, self.chest.lungs > 0, 1 + np.float32(0.5) * (limit - field), axes, ground_glass=True)
 
     def finished(self) -> Painted:
         """The CT with its opacities, and the truth: where at least half of an opacity is, in a lung."""
         chest = self.chest
-        k_mm, j_mm, i_mm = self.spacing
+        _, j_mm, i_mm = self.spacing
         sigma = (SLICE_SPREAD, POINT_SPREAD_MM / j_mm, POINT_SPREAD_MM / i_mm)
         part = ndimage.gaussian_filter(self.opacity, sigma, truncate=3.0)
         covered = ndimage.gaussian_filter(self.covered, sigma, truncate=3.0)
@@ -167,7 +167,7 @@ class Painter:
         rough = self.rng.uniform(0.5, 2.0)
         radius += self._noise(axes, ((0.28 * diameter_mm, 0.12 * rough), (0.11 * diameter_mm, 0.08 * rough)))
         side = self.chest.lungs[tuple(centre)]
-        self._add(box, self.chest.lungs[box] == side, radius, axes, diameter_mm / 2)
+        self._add(box, self.chest.lungs[box] == side, radius, axes)
 
     def _band(self) -> None:
         centre = self.surface[self.rng.integers(len(self.surface))]
@@ -178,7 +178,7 @@ class Painter:
         radius = np.maximum(self.chest.depth_mm[box] / depth, np.sqrt(squares) / reach)
         radius += self._noise(axes, ((max(depth, 4.0), 0.2), (3 * max(depth, 4.0), 0.25)))
         side = self.chest.lungs[tuple(centre)]
-        self._add(box, self.chest.lungs[box] == side, radius.astype(np.float32), axes, depth)
+        self._add(box, self.chest.lungs[box] == side, radius.astype(np.float32), axes)
 
     def _add(
         self,
@@ -186,13 +186,13 @@ class Painter:
         own: NDArray[np.bool_],
         radius: NDArray[np.float32],
         axes: Sequence[NDArray[np.float32]],
-        size_mm: float,
+        ground_glass: bool = False,
     ) -> None:
         """Lay in one opacity whose outline is where ``radius`` is 1."""
         rim = self.rng.uniform(*RIMS) if self.rng.random() < 0.6 else 0.2
         weight = _soft_inside(radius, 1.0, rim)
         background = self.chest.background_hu[box]
-        kind = self.rng.random()
+        kind = self.rng.random() * (0.45 if ground_glass else 1.0)
         glass = float(self.rng.uniform(*GROUND_GLASS_HU))
         part = np.zeros_like(weight)
         if kind < 0.75:
@@ -205,7 +205,9 @@ class Painter:
             outline = float(self.rng.uniform(0.3, 0.85)) if kind < 0.75 else 1.0
             solid = float(self.rng.uniform(*CONSOLIDATION_HU))
             target = solid + self._noise(axes, ((5.0, 15.0),))
-            part = np.maximum(part, _soft_inside(radius, outline, min(rim, 0.4) * outline) * _replaced(target, background))
+            part = np.maximum(
+                part, _soft_inside(radius, outline, min(rim, 0.4) * outline) * _replaced(target, background)
+            )
         np.maximum(self.opacity[box], part * ((self.chest.lungs[box] == 0) | own), out=self.opacity[box])
         np.maximum(self.covered[box], weight * own, out=self.covered[box])
 
