@@ -79,10 +79,11 @@ class Healthy:
 
 @dataclass(frozen=True, eq=False)
 class Painted:
-    """A chest with opacities; ``truth`` is (K, J, I) bool."""
+    """A chest with opacities; ``truth`` is (K, J, I) bool, ``opacity_share`` float32: of the air that was replaced."""
 
     volume: CtVolume
     truth: NDArray[np.bool_]
+    opacity_share: NDArray[np.float32]
 
 
 class Painter:
@@ -153,7 +154,7 @@ class Painter:
             hu[k] += part[k] * (EXUDATE_HU - hu[k]) + lost[k] * noise_plane(noise, hu[k].shape, self.rng)
         values = np.clip(np.rint(hu), AIR_HU, None).astype(np.int16)
         volume = CtVolume(values, chest.volume.geometry, chest.volume.geometry, name=chest.volume.name)
-        return Painted(volume, (covered >= 0.5) & (chest.lungs > 0))
+        return Painted(volume, (covered >= 0.5) & (chest.lungs > 0), part)
 
     def _ball(self, diameter_mm: float) -> None:
         places = self.surface if self.rng.random() < 0.45 else self.inside
