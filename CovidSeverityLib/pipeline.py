@@ -28,6 +28,7 @@ from .features.lobes import anatomical_lobes
 from .features.low_attenuation import low_attenuation
 from .features.published_score import PublishedScore, published_score
 from .features.quantification import (
+    LEAST_PERCENT,
     Counts,
     count_voxels,
     densitometry,
@@ -43,6 +44,7 @@ from .preprocessing.anatomical_orientation import check_orientation
 from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
 from .quality import low_attenuation_notes, resolution_notes, result_notes, uncertainty_notes
 from .results import Analysis, ClassifiedCt, LobeScore, Provenance
+from .segmentation.consolidation import opacity_regions
 from .segmentation.infection import opacity_labels, segment_infection
 from .segmentation.lesions import MarkedLesions, segment_lesions, segment_lesions_with_range
 from .types import CtVolume, Progress
@@ -251,7 +253,9 @@ def _assemble(
     published = _published_score(volume, counts, config)
     scores, ctss_range = _scores(counts, published, volume, lobes, infected, lesions)
     uncounted = lesions.uncounted if lesions else None
-    opacities = opacity_labels(volume.hu, infected)
+    opacities = (
+        opacity_regions(volume.hu, infected, volume.geometry) if lesions else opacity_labels(volume.hu, infected)
+    )
     sides = side_voxels(lungs.labels)
     low = low_attenuation(volume, lungs.labels, lobes.labels, config.low_attenuation)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
@@ -293,7 +297,8 @@ def _scores(
     """Scores of the lobes, and the range of their sum where the profile knows one."""
     spilled = spilled_lobes(infected, lobes.labels) if lobes.approximate and not published else ()
     means = published.mean if published else None
-    scores = lobe_scores(counts, volume.geometry.voxel_ml, means, lobes.confidence, spilled)
+    least = 0.0 if published else LEAST_PERCENT
+    scores = lobe_scores(counts, volume.geometry.voxel_ml, means, lobes.confidence, spilled, least)
     if lesions is None:
         return scores, None
     ranged = with_ranges(scores, (infected, lesions.stricter, lesions.more_lenient), lobes, volume.geometry)

@@ -48,15 +48,14 @@ class AblationSummary:
 def segmentation_variants(config: AnalysisConfig) -> Mapping[str, AnalysisConfig]:
     """The infection mask with all its steps, and without each.
 
-    The boundary step of the mask is what brings it back to a lesion's edge: the dilation of the published method, the
-    growth of the default profile. Its vessel step there is the calibre of vessels, its area opening a volume.
+    The published steps are its filling, dilation, vessel filter and area opening. Those of the default profile are the
+    smoothing of its log-odds and that specks go, and are filled.
     """
     if config.lesions is not None:
         steps = {
             "without filling": {"fill_holes": False},
-            "without boundary": {"grow": False},
-            "without vesselness": {"remove_vessels": False},
-            "without area opening": {"open_volume": False},
+            "without smoothing": {"smoothing_mm": 0.0},
+            "without volume opening": {"smallest_ml": 0.0},
         }
         variants = {name: replace(config, lesions=replace(config.lesions, **step)) for name, step in steps.items()}
     else:

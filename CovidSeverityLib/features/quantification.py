@@ -26,6 +26,10 @@ synthetic chests) 0.05 to 0.5 % of a lobe were spilled, one time 1.6 %; lesions 
 cases) put more into the next lobe."""
 
 
+LEAST_PERCENT = 0.2
+"""Up to here a lobe scores 0, with a range of 0 to 1: so much of a lobe is marked in healthy lungs (PLACEHOLDER)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Counts:
     """Voxels per slice and lobe: both (K, 6) int64; column 0 is lung outside every lobe, column n is ``Lobe(n)``."""
@@ -57,6 +61,7 @@ def lobe_scores(
     scores: dict[Lobe, int] | None = None,
     confidence: Mapping[Lobe, float] | None = None,
     spilled: Collection[Lobe] = (),
+    least_percent: float = 0.0,
 ) -> tuple[LobeScore, ...]:
     """Every lobe's volume, involvement and scores.
 
@@ -67,12 +72,14 @@ def lobe_scores(
     scores : CTSS of every lobe where it was found otherwise; None scores the involved share of its volume.
     confidence : of every lobe's outline, 0 to 1, where it is known.
     spilled : lobes of :func:`spilled_lobes`; they score 0 up to :data:`SPILL_PERCENT`.
+    least_percent : every lobe scores 0 up to here: :data:`LEAST_PERCENT` in the default profile.
     """
     result = []
     for lobe in Lobe:
         voxels, infected = int(counts.lung[:, lobe].sum()), int(counts.infected[:, lobe].sum())
         percent = 100.0 * infected / voxels if voxels else 0.0
-        counted = 0.0 if lobe in spilled and percent <= SPILL_PERCENT else percent
+        uncounted = SPILL_PERCENT if lobe in spilled else least_percent
+        counted = 0.0 if percent <= uncounted else percent
         score = score_for_percent(counted) if scores is None else scores[lobe]
         total = total_severity_score_for_percent(counted)
         sure = confidence.get(lobe) if confidence else None

@@ -19,7 +19,7 @@ from CovidSeverityLib.types import Geometry, Lobe, Opacity, Side
 
 from .parts import CODES, SIDES_OF_LOBES, combine, lobes_of, opacities_of, sides_of
 from .published_score import SliceScoreConfig, published_score
-from .quantification import SPILL_PERCENT, Counts, lobe_scores, rows_of_slices, spilled_lobes
+from .quantification import LEAST_PERCENT, SPILL_PERCENT, Counts, lobe_scores, rows_of_slices, spilled_lobes
 
 NEAREST_VOXELS = 2_000_000
 """The nearest lobe of added lung is looked for among at most so many voxels: every third along each axis of a 0.7 mm
@@ -151,7 +151,8 @@ def rescore_tally(
         published = published_score(counts, rules.shape[1] * rules.shape[2], rules.slice_scores)
     spilled = _spilled(counts, codes) if rules.approximate and published is None else frozenset()
     confidence = {lobe: None if lobe in changed else rules.confidence.get(lobe) for lobe in Lobe}
-    scores = lobe_scores(counts, rules.voxel_ml, published.mean if published else None, confidence, spilled)
+    means, least = (None, LEAST_PERCENT) if published is None else (published.mean, 0.0)
+    scores = lobe_scores(counts, rules.voxel_ml, means, confidence, spilled, least)
     every = np.arange(CODES, dtype=np.uint8)
     voxels, inside = table.sum(axis=0), sides_of(every) > 0
     return Rescored(

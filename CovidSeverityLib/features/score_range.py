@@ -12,7 +12,7 @@ from CovidSeverityLib.preprocessing.grid import bounding_box, distance_to
 from CovidSeverityLib.results import FissureFinding, LobeScore
 from CovidSeverityLib.types import Geometry, Lobe
 
-from .quantification import Counts, lobe_scores, spilled_lobes
+from .quantification import LEAST_PERCENT, Counts, lobe_scores, spilled_lobes
 from .regions import LobeSegmentation
 
 SAMPLING_MM = 2.5
@@ -48,9 +48,9 @@ def with_ranges(
 ) -> ScoredLobes:
     """Scores with what they would be for other masks of the infection, and for other places of the fissures.
 
-    Every fissure is moved by its expected distance to the true one, either way, one at a time. The ranges hold the
-    scores themselves. They are no confidence intervals: they are what changes when one thing at a time is moved by its
-    standard uncertainty, all thresholds together.
+    Every fissure is moved by its expected distance to the true one, either way, one at a time, and what is marked in a
+    lobe up to :data:`~.quantification.LEAST_PERCENT` counts or not. The ranges hold the scores themselves. They are no
+    confidence intervals: they are what changes when one thing at a time is moved by its standard uncertainty.
 
     Parameters
     ----------
@@ -64,8 +64,10 @@ def with_ranges(
     box = bounding_box(lobes.labels[step])
     labels = lobes.labels[step][box]
     marked, *others = (mask[step][box] for mask in infected)
-    variants = [_scored(mask, labels, lobes.approximate) for mask in others]
-    variants += [_scored(marked, moved, lobes.approximate) for moved in _moved(labels, lobes.fissures, spacing)]
+    variants = [_scored(mask, labels, lobes.approximate, LEAST_PERCENT) for mask in others]
+    variants += [_scored(mask, labels, lobes.approximate, 0.0) for mask in (marked, *others)]
+    moved = _moved(labels, lobes.fissures, spacing)
+    variants += [_scored(marked, other, lobes.approximate, LEAST_PERCENT) for other in moved]
     totals = [sum(score.score for score in variant) for variant in (scores, *variants)]
     return ScoredLobes(
         tuple(_ranged(score, [variant[n] for variant in variants]) for n, score in enumerate(scores)),
@@ -73,12 +75,14 @@ def with_ranges(
     )
 
 
-def _scored(infected: NDArray[np.bool_], labels: NDArray[np.uint8], approximate: bool) -> tuple[LobeScore, ...]:
+def _scored(
+    infected: NDArray[np.bool_], labels: NDArray[np.uint8], approximate: bool, least_percent: float
+) -> tuple[LobeScore, ...]:
     """Scores of samples; their volumes mean nothing."""
     whole = np.bincount(labels.ravel(), minlength=len(Lobe) + 1)
     sick = np.bincount(labels[infected], minlength=len(Lobe) + 1)
     spilled = spilled_lobes(infected, labels) if approximate else ()
-    return lobe_scores(Counts(whole[None], sick[None]), 0.0, spilled=spilled)
+    return lobe_scores(Counts(whole[None], sick[None]), 0.0, spilled=spilled, least_percent=least_percent)
 
 
 def _ranged(score: LobeScore, variants: Sequence[LobeScore]) -> LobeScore:

@@ -1,0 +1,134 @@
+"""The classifier of opacity: its file, its arithmetic, and the script that fits it."""
+
+import json
+from importlib.resources import files
+
+import numpy as np
+import pytest
+from models.opacity_classifier.__main__ import content, sheet, split
+from models.opacity_classifier.cases import STYLES, Sample, healthy_case, painted_case, prepared, samples, scanned
+from models.opacity_classifier.fitting import fit_network, quality_of
+
+from CovidSeverityLib.phantom import make_phantom
+from CovidSeverityLib.segmentation.lung_features import FEATURES, gather_features
+from CovidSeverityLib.segmentation.opacity_classifier import (
+    CLASSIFIER_FILE,
+    OpacityClassifier,
+    classifier_from,
+    compressed,
+    load_classifier,
+)
+
+LARGEST_BYTES = 50_000
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return files("CovidSeverityLib.segmentation").joinpath(CLASSIFIER_FILE).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def chest():
+    """A small healthy chest, as the fit gets it: no seed of the shipped file."""
+    made = make_phantom(7, healthy=True, shape=(40, 128, 128), spacing_mm=(3.0, 3.0, 7.0))
+    return prepared(made.volume, made.lungs)
+
+
+def features(count, seed=0):
+    return np.random.default_rng(seed).normal(0, 100, (len(FEATURES), count)).astype(np.float32)
+
+
+def test_shipped_file_is_small_and_says_what_it_was_fitted_to(shipped):
+    about = json.loads(shipped)["sheet"]
+    assert len(shipped) < LARGEST_BYTES
+    assert about["held out"]["area under the ROC curve"] > 0.97
+    assert about["seeds"]["synthetic chests"][0] >= 100
+    assert about["blocks"]["fitted"] > about["blocks"]["held out"] > 0
+
+
+def test_shipped_probabilities_are_calibrated(shipped):
+    rows = json.loads(shipped)["sheet"]["held out"]
+    for _, told, true in rows["calibration (share of blocks, mean probability, share that is opacity)"]:
+        assert told == pytest.approx(true, abs=0.12)
+
+
+def test_logits_are_those_of_the_network():
+    classifier, x = load_classifier(), features(1000)
+    values = compressed(x).astype(np.float64)
+    for n, (w, b) in enumerate(zip(classifier.weights, classifier.offsets, strict=True)):
+        values = w.T.astype(np.float64) @ values + b[:, None]
+        values = np.tanh(values) if n + 1 < len(classifier.weights) else values
+    np.testing.assert_allclose(classifier.logits(x), values[0], rtol=1e-4, atol=1e-3)
+
+
+def test_a_place_is_decided_alike_wherever_it_stands():
+    classifier, x = load_classifier(), features(40_000)
+    np.testing.assert_array_equal(classifier.logits(x)[33_001:], classifier.logits(x[:, 33_001:]))
+
+
+def test_file_of_other_features_is_refused(shipped):
+    other = json.loads(shipped) | {"features": ["density"]}
+    with pytest.raises(ValueError, match="fitted to other features"):
+        classifier_from(other)
+
+
+def test_layers_that_do_not_fit_together_are_refused():
+    with pytest.raises(ValueError, match=r"weights \(3, 1\); expected \(28, 1\)"):
+        OpacityClassifier((np.zeros((3, 1), np.float32),), (np.zeros(1, np.float32),))
+    with pytest.raises(ValueError, match="2 outputs"):
+        OpacityClassifier((np.zeros((len(FEATURES), 2), np.float32),), (np.zeros(2, np.float32),))
+
+
+def test_fit_learns_a_rule_of_two_features_and_its_file_gives_the_same_answers():
+    made = []
+    for seed in range(8):
+        x = features(3000, seed).T.copy()
+        made.append(Sample(x, x[:, 0] > x[:, 1] + 20, np.full(len(x), 1 / len(x), np.float32), "made up"))
+    fitted, judged = split(made)
+    assert (len(fitted), len(judged)) == (6, 2)
+    classifier = fit_network(fitted, iterations=60)
+    quality = quality_of(classifier, judged)
+    assert quality.auc > 0.97
+    assert quality.log_loss < 0.3
+    assert sum(row[0] for row in quality.calibration) == pytest.approx(1.0)
+    written = json.loads(json.dumps(content(classifier, sheet(fitted, judged, quality))))
+    x = features(100, 9)
+    np.testing.assert_allclose(classifier_from(written).logits(x), classifier.logits(x), atol=1e-3)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_painted_opacities_are_dense_and_nothing_else_is_changed(chest, style):
+    rng = np.random.default_rng(5)
+    healthy = healthy_case(*chest, rng)
+    painted = painted_case(healthy, style, rng)
+    change = painted.volume.hu.astype(int) - healthy.volume.hu
+    assert not painted.truth[healthy.lungs == 0].any()
+    if style == "healthy":
+        assert not painted.truth.any()
+        assert not change.any()
+    else:
+        assert painted.truth.any()
+        assert np.median(change[painted.truth]) > 60
+        far = (healthy.lungs > 0) & (healthy.depth_mm > 0) & (painted.opacity_share == 0)
+        assert not change[far].any()
+
+
+def test_samples_are_weighted_back_to_the_whole_lung(chest):
+    (first, second) = samples([chest], 1, seed=3)
+    for sample in (first, second):
+        assert sample.features.shape == (len(sample.truth), len(FEATURES))
+        assert sample.weight.sum() == pytest.approx(1.0, rel=1e-4)
+    again = next(iter(samples([chest], 1, seed=3)))
+    np.testing.assert_array_equal(first.features, again.features)
+
+
+def test_scans_of_a_case_keep_truth_inside_the_lungs(chest):
+    rng = np.random.default_rng(1)
+    healthy = healthy_case(*chest, rng)
+    painted = painted_case(healthy, "patches", rng)
+    volume, truth, lung = scanned(painted, healthy.lungs, 14.0, rng)
+    assert volume.geometry.spacing_kji[0] == pytest.approx(14.0)
+    assert truth.any()
+    assert not (truth & ~lung).any()
+    found = gather_features(volume.hu, lung, volume.geometry)
+    assert np.isfinite(found.values).all()

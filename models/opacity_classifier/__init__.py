@@ -1,0 +1,1 @@
+"""The classifier that tells opacity from vessels, airways and borders: simulated lesions, features, fit."""
