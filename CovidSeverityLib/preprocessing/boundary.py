@@ -1,7 +1,7 @@
 """The lungs' boundary, voxel by voxel.
 
-An edge that the scanner has blurred is crossed half-way between the densities on its two sides (:data:`EDGE_HU` for inflated
-lung and soft tissue). Ground glass that lies at the edge moves it.
+An edge that the scanner has blurred is crossed half-way between the densities on its two sides (:data:`EDGE_HU` for
+inflated lung and soft tissue). Ground glass that lies at the edge moves it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from .grid import WorkingGrid, bounding_box
 from .thorax import LUNG_TISSUE_HU
 
 EDGE_HU = -320
-"""Where the lung's edge is drawn: half-way from soft tissue (50 HU) to lung with its small vessels and its partial volume,
-about -690 HU, as readers draw it. Half-way to air-filled lung (-400 HU) leaves out a rim of 0.3 mm that they include."""
+"""Where the lung's edge is drawn: half-way from soft tissue (50 HU) to lung with its small vessels, about -690 HU, as
+readers draw it. Half-way to air-filled lung (-400 HU) leaves out a rim of 0.3 mm that they include."""
 
 SOFT_TISSUE_HU = 50.0
 """Muscle, blood, liver: 40 to 60 HU."""

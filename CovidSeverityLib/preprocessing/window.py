@@ -68,7 +68,7 @@ def with_bone(hu: NDArray[np.int16], top: int | None) -> NDArray[np.int16]:
 def window_note(top: int) -> QualityNote:
     """What the reader should know of values that were cut off at ``top`` HU."""
     message = (
-        f"The values are cut off at {top} HU (a display window): bone was told by the cut-off values, and calcium, metal "
+        f"The values are cut off at {top} HU (a display window): bone was told by what is left; calcium, metal "
         "and contrast medium cannot be."
     )
     return QualityNote("window_clipped", NoteSeverity.WARNING, message)

@@ -27,7 +27,7 @@ class LesionConfig:
     probability: float = 0.5
     stricter: float = 0.7
     more_lenient: float = 0.3
-    smoothing_mm: float = 1.5
+    smoothing_mm: float = 1.0
     smallest_ml: float = 0.3
     fill_holes: bool = True
 

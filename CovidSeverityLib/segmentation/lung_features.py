@@ -59,6 +59,9 @@ GRADIENT_HU = 10.0
 RAISED_MM = 60.0
 """Height over the lower face of the lung that counts as 1: farther up nothing is airless by its weight alone."""
 
+TYPICAL_HU = -860.0
+"""Density of aerated lung in full inspiration; where it is far from that, little of the lung may be aerated."""
+
 FEATURES = (
     "excess",
     "mean_fine", "mean_middle", "mean_wide", "mean_region", "mean_lung",
@@ -68,7 +71,7 @@ FEATURES = (
     "laplacian_fine", "curvedness_fine", "blob_fine",
     "laplacian_middle", "curvedness_middle", "blob_middle",
     "laplacian_wide", "curvedness_wide", "blob_wide",
-    "inside_fine", "inside_wide", "medial", "raised",
+    "inside_fine", "inside_wide", "medial", "raised", "aerated",
     "slice", "alone",
 )  # fmt: skip
 """Names of the features, in order; see :func:`gather_features`."""
@@ -236,6 +239,8 @@ def _features(density: ExcessDensity, slice_mm: float, alone: bool) -> NDArray[n
     rows[FEATURES.index("slice")] = np.log2(slice_mm)
     rows[FEATURES.index("alone")] = alone
     height = height_mm(density, lower_face(density) is Face.FRONT)
+    aerated = np.broadcast_to(density.aerated_hu[None, :, None], inside.shape)[inside]
+    rows[FEATURES.index("aerated")] = aerated - np.float32(TYPICAL_HU)
     rows[FEATURES.index("raised")] = np.minimum(height[inside] / np.float32(RAISED_MM), 1)
 
     def keep(part: Callable[[], Mapping[str, Blocks]]) -> None:

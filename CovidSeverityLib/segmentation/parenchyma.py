@@ -21,9 +21,8 @@ AERATED_HU = (-1000, -600)
 
 BIN_HU = 8
 PEAK_SMOOTHING_BINS = 2.0
-PEAK_SHARE = 0.3
-"""The darkest peak of at least this share of the highest is aerated lung: ground glass can fill more than half of
-the lungs."""
+PEAK_SHARE = 0.15
+"""The darkest peak of at least this share of the highest is aerated lung: ground glass can fill most of the lungs."""
 
 BANDS = 8
 """From front to back; every one holds enough voxels for a histogram, and the gradient is close to a line."""

@@ -9,11 +9,11 @@ from CovidSeverityLib.types import Geometry, Opacity
 SPACING = (2.0, 1.0, 1.0)
 SHAPE = (30, 70, 70)
 GEOMETRY = Geometry(SHAPE[::-1], SPACING[::-1], (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
-K, J, I = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+SLICES, ROWS, COLUMNS = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
 
 
 def ball(radius_mm, centre=(15, 35, 35)):
-    parts = ((axis - c) * mm for axis, c, mm in zip((K, J, I), centre, SPACING, strict=True))
+    parts = ((axis - c) * mm for axis, c, mm in zip((SLICES, ROWS, COLUMNS), centre, SPACING, strict=True))
     return sum(part**2 for part in parts) < radius_mm**2
 
 
@@ -39,7 +39,7 @@ def test_solid_core_is_one_region_in_noise():
 
 
 def test_vessels_in_ground_glass_are_part_of_it():
-    hu = np.where((J - 35) ** 2 + (I - 35) ** 2 < 2**2, 40, np.full(SHAPE, -600))
+    hu = np.where((ROWS - 35) ** 2 + (COLUMNS - 35) ** 2 < 2**2, 40, np.full(SHAPE, -600))
     assert not (labelled(hu)[0] == Opacity.CONSOLIDATION).any()
 
 
@@ -55,11 +55,11 @@ def test_specks_are_not_told_apart():
 
 
 def test_every_slice_by_itself_where_slices_are_no_stack():
-    hu = np.where(K == 15, 0, np.full(SHAPE, -600))
+    hu = np.where(SLICES == 15, 0, np.full(SHAPE, -600))
     together, infected = labelled(hu)
     alone, _ = labelled(hu, independent_slices=True)
     assert not (together == Opacity.CONSOLIDATION).any()
-    np.testing.assert_array_equal(alone == Opacity.CONSOLIDATION, infected & (K == 15))
+    np.testing.assert_array_equal(alone == Opacity.CONSOLIDATION, infected & (SLICES == 15))
 
 
 def test_nothing_infected_gives_nothing():

@@ -5,9 +5,6 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
-from models.opacity_classifier.__main__ import content, sheet, split
-from models.opacity_classifier.cases import STYLES, Sample, healthy_case, painted_case, prepared, samples, scanned
-from models.opacity_classifier.fitting import fit_network, quality_of
 
 from CovidSeverityLib.phantom import make_phantom
 from CovidSeverityLib.segmentation.lung_features import FEATURES, gather_features
@@ -18,6 +15,9 @@ from CovidSeverityLib.segmentation.opacity_classifier import (
     compressed,
     load_classifier,
 )
+from models.opacity_classifier.__main__ import content, sheet, split
+from models.opacity_classifier.cases import STYLES, Sample, healthy_case, painted_case, prepared, samples, scanned
+from models.opacity_classifier.fitting import fit_network, quality_of
 
 LARGEST_BYTES = 50_000
 

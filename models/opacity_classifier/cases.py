@@ -23,6 +23,9 @@ MARGIN_MM = 12.0
 STYLES = ("healthy", "nodules", "patches", "bands", "diffuse")
 STYLE_SHARES = (0.3, 0.2, 0.25, 0.15, 0.1)
 
+SCANS = 3
+"""Of a case."""
+
 SLICES_MM = (1.0, None, 5.0, 6.0, 8.0)
 SLICE_SHARES = (0.15, 0.35, 0.15, 0.25, 0.1)
 """None leaves the slices as they are: about 2 mm."""
@@ -35,7 +38,7 @@ SHIFT_HU = 30.0
 NOISE_HU = (0.0, 0.0, 10.0, 20.0)
 """White noise that is added to pixels of about 1.3 mm: that of 20 and 40 HU in a quarter of their area."""
 
-DEPENDENT_SHARE, DEPENDENT_HU, DEPENDENT_MM = 0.6, (20.0, 200.0), (5.0, 30.0)
+DEPENDENT_SHARE, DEPENDENT_HU, DEPENDENT_MM = 0.8, (20.0, 250.0), (5.0, 30.0)
 """Lung that bears weight: how often, how much denser at the lower face, and over which height that fades."""
 
 PRONE_SHARE = 0.1
@@ -52,7 +55,7 @@ EXPIRED = (-0.02, 0.12)
 EDGES = (-1, 0, 0, 0, 1)
 """Pixels by which the lungs' outline is moved: others draw it elsewhere."""
 
-BLOCKS = 1300
+BLOCKS = 1000
 """Blocks of a case and stratum at most."""
 
 DENSE_HU = 60.0
@@ -205,14 +208,14 @@ def sample(features: LungFeatures, truth: NDArray[np.bool_], name: str, rng: np.
 
 
 def samples(chests: Sequence[Chest], count: int, seed: int) -> Iterator[Sample]:
-    """Blocks of ``count`` cases made from healthy chests, each in two scans, a quarter also slice by slice."""
+    """Blocks of ``count`` cases made from healthy chests, each in three scans, a quarter also slice by slice."""
     for n, child in enumerate(np.random.SeedSequence(seed).spawn(count)):
         rng = np.random.default_rng(child)
         volume, lungs = chests[n % len(chests)]
         chest = healthy_case(volume, lungs, rng)
         style = str(rng.choice(STYLES, p=STYLE_SHARES))
         painted = painted_case(chest, style, rng)
-        for slice_mm in rng.choice(np.array(SLICES_MM, dtype=object), 2, replace=False, p=SLICE_SHARES):
+        for slice_mm in rng.choice(np.array(SLICES_MM, dtype=object), SCANS, replace=False, p=SLICE_SHARES):
             ct, truth, lung = scanned(painted, chest.lungs, slice_mm, rng)
             alone = bool(rng.random() < 0.25)
             name = f"{volume.name} {style} {slice_mm or 2:g} mm" + (" alone" if alone else "")

@@ -24,7 +24,7 @@ GROUND_GLASS_HU = (-750.0, -350.0)
 CONSOLIDATION_HU = (-200.0, 60.0)
 """Mean density of an opacity."""
 
-LEAST_EXCESS_HU = 70.0
+LEAST_EXCESS_HU = 100.0
 """Ground glass is at least so much denser than the lung around it: a reader sees it."""
 
 VOLUMES_ML = (0.5, 25.0)
@@ -39,7 +39,7 @@ BAND_DEPTH_MM, BAND_RADIUS_MM = (4.0, 30.0), (15.0, 70.0)
 BURDENS = (0.005, 0.45)
 """Share of the lungs that patches and bands cover at most."""
 
-DIFFUSE_BURDENS = (0.3, 0.9)
+DIFFUSE_BURDENS = (0.3, 0.85)
 
 RIMS = (0.1, 0.9)
 """Width over which an opacity fades, part of its radius."""
