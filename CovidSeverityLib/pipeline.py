@@ -199,6 +199,24 @@ def mark_infection(
     return segment_infection(volume.hu, lung, config.infection, progress).mask
 
 
+def opacity_kinds(volume: CtVolume, infected: NDArray[np.bool_], config: AnalysisConfig) -> NDArray[np.uint8]:
+    """Ground glass and consolidation of a profile: regions by default, single voxels by the published method.
+
+    Parameters
+    ----------
+    volume : chest CT.
+    infected : (K, J, I) bool, of :func:`mark_infection`.
+    config : of the profile.
+
+    Returns
+    -------
+    (K, J, I) uint8 of :class:`~.types.Opacity`.
+    """
+    if config.lesions is not None:
+        return opacity_regions(volume.hu, infected, volume.geometry)
+    return opacity_labels(volume.hu, infected)
+
+
 def _lesions(
     volume: CtVolume, lung: NDArray[np.bool_], config: AnalysisConfig, progress: Progress | None
 ) -> MarkedLesions | None:
@@ -253,9 +271,7 @@ def _assemble(
     published = _published_score(volume, counts, config)
     scores, ctss_range = _scores(counts, published, volume, lobes, infected, lesions)
     uncounted = lesions.uncounted if lesions else None
-    opacities = (
-        opacity_regions(volume.hu, infected, volume.geometry) if lesions else opacity_labels(volume.hu, infected)
-    )
+    opacities = opacity_kinds(volume, infected, config)
     sides = side_voxels(lungs.labels)
     low = low_attenuation(volume, lungs.labels, lobes.labels, config.low_attenuation)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())

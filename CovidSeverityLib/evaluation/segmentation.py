@@ -17,10 +17,9 @@ from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io import read_ct, read_mask
 from CovidSeverityLib.metrics import MaskAgreement
-from CovidSeverityLib.pipeline import mark_infection
+from CovidSeverityLib.pipeline import mark_infection, opacity_kinds
 from CovidSeverityLib.preprocessing.anatomical_orientation import check_orientation
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
-from CovidSeverityLib.segmentation.infection import opacity_labels
 from CovidSeverityLib.types import CtVolume, Opacity
 
 from .cases import Case
@@ -214,7 +213,7 @@ def _marked_in(loaded: LoadedCase, lung: NDArray[np.bool_], config: AnalysisConf
     seconds = round(time.perf_counter() - began, 3)
     k = loaded.compared
     shown, truth = found[k], loaded.labels[k]
-    solid = opacity_labels(loaded.volume.hu[k], shown) == Opacity.CONSOLIDATION
+    solid = opacity_kinds(loaded.volume, found, config)[k] == Opacity.CONSOLIDATION
     return {
         "seconds": seconds,
         "slices": compare(loaded, found),
