@@ -22,10 +22,10 @@ MODULE = "CovidSeverity"
 COARSE_MM = (3.0, 3.0, 5.0)
 """Voxel size (I, J, K), mm: an analysis takes about ten seconds, two thirds of them the start of a Python."""
 
-SEED = 4
-"""A chest whose lobes are all far from an edge of the score (8.9, 1.8, 8.4, 7.5 and 11.8 per cent of them opaque)."""
+SEED = 5
+"""A chest whose lobes are all far from an edge of the score (0, 0, 0, 8.7 and 18.6 per cent of them opaque)."""
 
-LOBE_SCORES = {"RUL": 2, "RML": 1, "RLL": 2, "LUL": 2, "LLL": 2}
+LOBE_SCORES = {"RUL": 0, "RML": 0, "RLL": 0, "LUL": 2, "LLL": 2}
 
 SEGMENTS = 9
 """Two lungs, five lobes, ground glass and consolidation."""

@@ -26,8 +26,9 @@ synthetic chests) 0.05 to 0.5 % of a lobe were spilled, one time 1.6 %; lesions 
 cases) put more into the next lobe."""
 
 
-LEAST_PERCENT = 0.2
-"""Up to here a lobe scores 0, with a range of 0 to 1: so much of a lobe is marked in healthy lungs (PLACEHOLDER)."""
+LEAST_PERCENT = 0.3
+"""Up to here a lobe scores 0, and the range tells the rest: so much of a lobe is marked in healthy lungs (0 to 0.25 %
+of the lobes of a healthy CT in slices of 1, 2 and 5 mm and of three synthetic chests; in slices of 8 mm once 0.8 %)."""
 
 
 @dataclass(frozen=True, eq=False)

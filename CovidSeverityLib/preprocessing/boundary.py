@@ -1,7 +1,7 @@
 """The lungs' boundary, voxel by voxel.
 
-An edge that the scanner has blurred is crossed half-way between the densities on its two sides (:data:`EDGE_HU` for
-inflated lung and soft tissue). Ground glass that lies at the edge moves it.
+An edge that the scanner has blurred is crossed half-way between the densities on its two sides (:data:`LUNG_TISSUE_HU`
+for inflated lung and soft tissue). Ground glass that lies at the edge moves it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,6 @@ from CovidSeverityLib.types import Side
 from .components import largest_component
 from .grid import WorkingGrid, bounding_box
 from .thorax import LUNG_TISSUE_HU
-
-EDGE_HU = -320
-"""Where the lung's edge is drawn: half-way from soft tissue (50 HU) to lung with its small vessels, about -690 HU, as
-readers draw it. Half-way to air-filled lung (-400 HU) leaves out a rim of 0.3 mm that they include."""
 
 SOFT_TISSUE_HU = 50.0
 """Muscle, blood, liver: 40 to 60 HU."""
@@ -105,4 +101,4 @@ def _edge_hu(hu: NDArray[np.float32], deep: NDArray[np.bool_], grid: WorkingGrid
     total, weight = (ndimage.gaussian_filter(x, sigma, truncate=3.0) for x in (aerated * hu, aerated))
     behind = total / np.maximum(weight, np.float32(FEWEST_AERATED))
     opaque = (weight > FEWEST_AERATED) & (behind > GROUND_GLASS_HU)
-    return np.where(opaque, (behind + SOFT_TISSUE_HU) / 2, EDGE_HU).astype(np.int16)
+    return np.where(opaque, (behind + SOFT_TISSUE_HU) / 2, LUNG_TISSUE_HU).astype(np.int16)

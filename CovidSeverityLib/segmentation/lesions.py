@@ -147,9 +147,9 @@ def _regions(
     mask = np.zeros(odds.shape, dtype=bool)
     box = bounding_box(odds > level, (1, 1, 1))
     if mask[box].size:
-        large = partial(_large, smallest=_smallest(features, config), structure=_touching(features))
-        found = large(odds[box] > level)
-        mask[box] = ~large(~found) & inside[box] if config.fill_holes else found
+        smallest, touching = _smallest(features, config), _touching(features)
+        found = _large(odds[box] > level, smallest, touching)
+        mask[box] = found | (_gaps(found, smallest, touching) & inside[box]) if config.fill_holes else found
     return mask
 
 
@@ -172,4 +172,15 @@ def _touching(features: LungFeatures) -> NDArray[np.bool_]:
 def _large(mask: NDArray[np.bool_], smallest: float, structure: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Connected parts of at least ``smallest`` blocks."""
     labels, _ = ndimage.label(mask, structure)
-    return (component_sizes(labels) >= smallest)[labels]
+    return (component_sizes(labels) >= smallest)[labels] & mask
+
+
+def _gaps(mask: NDArray[np.bool_], smallest: float, structure: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What is not ``mask`` in connected parts of fewer than ``smallest`` blocks, away from the array's faces."""
+    rest = np.pad(~mask, 1, constant_values=True)
+    labels, _ = ndimage.label(rest, structure)
+    small = component_sizes(labels) < smallest
+    small[np.unique(labels[[0, -1]])] = False
+    small[np.unique(labels[:, [0, -1]])] = False
+    small[0] = False
+    return small[labels][1:-1, 1:-1, 1:-1]

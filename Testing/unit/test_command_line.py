@@ -333,7 +333,7 @@ def test_program_runs_in_a_thread(tmp_path):
 @pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 3), (signal.SIGTERM, 1)])
 def test_stopped_run_leaves_nothing_behind(process, chest_folder, tmp_path, number, times):
     child = process("analyze", chest_folder / "ct.nii.gz", "-o", "a/b", "--progress", "json")
-    while '"infection"' not in child.stdout.readline():
+    while '"lungs"' not in child.stdout.readline():
         assert child.poll() is None
     for _ in range(times):
         child.send_signal(number)

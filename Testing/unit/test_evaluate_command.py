@@ -309,10 +309,10 @@ def test_ablation_compares_every_step(program, study, tmp_path):
     assert run.status == 0, run.err
     assert names(out) >= {"results.csv", "table.md", "summary.json", "segmentation.png", "classification_image.png"}
     found = summary(out)
-    steps = ["without filling", "without boundary", "without vesselness", "without area opening"]
+    steps = ["without filling", "without smoothing", "without volume opening"]
     assert list(found["segmentation"]) == ["all steps", *steps]
     assert list(found["classification_image"])[:3] == ["as published", "without filling", "without boundary"]
-    assert len(rows(out / "results.csv")) == 2 * (5 + 7)
+    assert len(rows(out / "results.csv")) == 2 * (4 + 7)
     dice = {row["variant"]: float(row["dice"]) for row in rows(out / "results.csv") if row["of"] == "segmentation"}
     for name, value in dice.items():
         assert found["segmentation"][name]["dice"]["value"] == pytest.approx(value, rel=1e-5)

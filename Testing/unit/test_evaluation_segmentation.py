@@ -205,10 +205,10 @@ def test_recall_is_told_by_label_of_the_mask(readers, in_both):
     own = case_details(in_both, "own")
     outside = 16
     assert own.recall == pytest.approx({1: 1 - outside / (marked == 1).sum(), 2: 1.0})
-    assert own.consolidation_dice == 1.0
+    assert own.consolidation_dice > 0.95  # regions, of which single voxels are under the limit
     found = recalls([in_both, in_both], "own")
     assert {label: estimate.value for label, estimate in found.items()} == pytest.approx(own.recall)
-    assert consolidation_dice([in_both], "own").value == 1.0
+    assert consolidation_dice([in_both], "own").value == pytest.approx(own.consolidation_dice)
     assert case_details(in_both, "given").recall[2] < 1
 
 
@@ -263,9 +263,8 @@ def test_steps_that_are_switched_off_change_the_result(ablation):
 def test_steps_do_what_their_names_say(ablation):
     marked = {name: sum(row[2] + row[3] for row in rows) for name, rows in ablation["segmentation"].items()}
     assert marked["without filling"] <= marked[COMPLETE]
-    assert marked["without boundary"] < marked[COMPLETE]
-    assert marked["without vesselness"] > marked[COMPLETE]
-    assert marked["without area opening"] > marked[COMPLETE]
+    assert marked["without smoothing"] != marked[COMPLETE]
+    assert marked["without volume opening"] > marked[COMPLETE]
     lit = {name: sum(row[2] + row[3] for row in rows) for name, rows in ablation["images"].items()}
     published = lit["as published"]
     assert lit["without filling and boundary"] < min(lit["without filling"], lit["without boundary"])

@@ -84,7 +84,7 @@ def test_lesion_of_any_density_is_found_to_its_edge(chest, hu, deep):
 def test_solid_lesions_are_kept_though_vessels_are_as_thick(chest, ml, deep):
     truth = chest.ball(chest.place(deep=deep), ml)
     mask = found(chest.with_lesion(truth, 20), chest.lungs)
-    assert np.count_nonzero(mask & truth) > 0.7 * np.count_nonzero(truth)
+    assert np.count_nonzero(mask & truth) > 0.6 * np.count_nonzero(truth)
 
 
 @pytest.mark.parametrize("slice_mm", [1.0, None, 5.0, 6.0, 8.0])

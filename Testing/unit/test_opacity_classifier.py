@@ -16,7 +16,16 @@ from CovidSeverityLib.segmentation.opacity_classifier import (
     load_classifier,
 )
 from models.opacity_classifier.__main__ import content, sheet, split
-from models.opacity_classifier.cases import STYLES, Sample, healthy_case, painted_case, prepared, samples, scanned
+from models.opacity_classifier.cases import (
+    SCANS,
+    STYLES,
+    Sample,
+    healthy_case,
+    painted_case,
+    prepared,
+    samples,
+    scanned,
+)
 from models.opacity_classifier.fitting import fit_network, quality_of
 
 LARGEST_BYTES = 50_000
@@ -73,7 +82,7 @@ def test_file_of_other_features_is_refused(shipped):
 
 
 def test_layers_that_do_not_fit_together_are_refused():
-    with pytest.raises(ValueError, match=r"weights \(3, 1\); expected \(28, 1\)"):
+    with pytest.raises(ValueError, match=rf"weights \(3, 1\); expected \({len(FEATURES)}, 1\)"):
         OpacityClassifier((np.zeros((3, 1), np.float32),), (np.zeros(1, np.float32),))
     with pytest.raises(ValueError, match="2 outputs"):
         OpacityClassifier((np.zeros((len(FEATURES), 2), np.float32),), (np.zeros(2, np.float32),))
@@ -114,8 +123,9 @@ def test_painted_opacities_are_dense_and_nothing_else_is_changed(chest, style):
 
 
 def test_samples_are_weighted_back_to_the_whole_lung(chest):
-    (first, second) = samples([chest], 1, seed=3)
-    for sample in (first, second):
+    first, *others = made = list(samples([chest], 1, seed=3))
+    assert len(others) == SCANS - 1
+    for sample in made:
         assert sample.features.shape == (len(sample.truth), len(FEATURES))
         assert sample.weight.sum() == pytest.approx(1.0, rel=1e-4)
     again = next(iter(samples([chest], 1, seed=3)))

@@ -13,10 +13,11 @@ from CovidSeverityLib.config import PUBLISHED_CTSS
 from CovidSeverityLib.io import volume_from_array
 from CovidSeverityLib.pipeline import STAGES
 from CovidSeverityLib.results import Analysis
+from CovidSeverityLib.segmentation.consolidation import opacity_regions
 from CovidSeverityLib.segmentation.infection_config import InfectionConfig
 from CovidSeverityLib.segmentation.lesions import LesionConfig
 from CovidSeverityLib.segmentation.mixture import MixtureConfig
-from CovidSeverityLib.types import Lobe, Opacity, Side
+from CovidSeverityLib.types import Lobe, Side
 
 MASKS = ("lungs", "lobes", "infection")
 NUMBERS = ("lobe_scores", "slices", "severity", "ctss", "total_severity_score", "infection_percent", "quality")
@@ -112,8 +113,7 @@ def test_numbers_are_those_of_the_masks(coarse_analysis):
     for row in a.slices:
         assert row.lung_voxels == np.count_nonzero(a.lungs[row.index])
         assert row.infected_voxels == np.count_nonzero(a.infection[row.index])
-    solid = (a.infection > 0) & (a.volume.hu > -200)
-    np.testing.assert_array_equal(a.infection == Opacity.CONSOLIDATION, solid)
+    np.testing.assert_array_equal(a.infection, opacity_regions(a.volume.hu, a.infection > 0, a.volume.geometry))
     assert not a.infection[a.lungs == 0].any()
 
 

@@ -178,7 +178,7 @@ def test_spilled_opacity_is_not_scored_and_one_of_its_own_is(factory):
         return {score.lobe: score.score for score in found.lobe_scores}
 
     assert (scores(infection)[Lobe.RLL], scores(infection)[Lobe.RML]) == (1, 0)
-    infection[20, 20, 30] = Opacity.GROUND_GLASS
+    infection[18:22, 18:23, 28:32] = Opacity.GROUND_GLASS  # 0.3 % of the lobe: a reader would see it
     assert (scores(infection)[Lobe.RLL], scores(infection)[Lobe.RML]) == (1, 1)
 
 

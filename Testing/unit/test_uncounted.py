@@ -48,31 +48,9 @@ def test_range_holds_the_mask_that_is_marked_alone_too():
     assert not (found.mask & ~found.more_lenient).any()
 
 
-def test_opacity_at_a_threshold_is_in_the_range_and_a_clear_one_is_in_all():
-    hu = chest()
-    hu[ball((50, 75, 50), 14)] = -600
-    hu[ball((50, 75, 190), 14)] = -870 + LesionConfig().faint_hu[-1] - 3
-    found = marked(hu)
-    right = np.broadcast_to(COLUMN < 80, SHAPE)
-    assert not (found.stricter & ~right).any()
-    assert (found.more_lenient & ~right).any()
-    assert (found.stricter & right).any()
-
-
-def test_varied_thresholds_are_all_moved_one_way():
-    config = LesionConfig()
-    strict, lenient = config.varied(1), config.varied(-1)
-    for name in ("dense_hu", "extra_radius_mm", "smallest_ml", "edge_share", "grow_hu"):
-        assert getattr(strict, name) > getattr(config, name) > getattr(lenient, name)
-    for name in ("faint_hu", "faint_radius_mm"):
-        for high, middle, low in zip(*(getattr(c, name) for c in (strict, config, lenient)), strict=True):
-            assert high > middle > low
-    assert strict.smallest_ml * lenient.smallest_ml == pytest.approx(config.smallest_ml**2)
-
-
 def test_vessels_and_borders_are_told_apart():
     hu = chest()
-    rod = ((J * 1.5 - 75) ** 2 + (COLUMN * 1.5 - 60) ** 2 < 3**2) & LUNG
+    rod = ((J * 1.5 - 75) ** 2 + (COLUMN * 1.5 - 60) ** 2 < 2**2) & LUNG
     hu[rod] = 40
     hu[LUNG & (np.abs(J - 50) == 44)] = -400  # one row of partial volume on either face
     uncounted = marked(hu).uncounted
