@@ -61,9 +61,13 @@ def total_severity_score_for_percent(percent: float) -> int:
     return bisect_left(TSS_EDGES_PERCENT, _checked(percent))
 
 
-def severity_for(ctss: int) -> Severity:
-    """The word for a CTSS of 0-25, with its cut-offs and their source."""
-    label = next(word for highest, word in SEVERITY_CUTOFFS if ctss <= highest)
+NOT_SCORED = "not scored"
+"""The word where there is no score."""
+
+
+def severity_for(ctss: int | None) -> Severity:
+    """The word for a CTSS of 0-25, with its cut-offs and their source; without a score :data:`NOT_SCORED`."""
+    label = NOT_SCORED if ctss is None else next(word for highest, word in SEVERITY_CUTOFFS if ctss <= highest)
     return Severity(
         label=label,
         cutoffs="CTSS 0 none, 1-7 mild, 8-17 moderate, 18-25 severe",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -42,12 +39,15 @@ from .features.regions import LobeSegmentation, published_regions
 from .features.score_range import with_ranges
 from .preprocessing.anatomical_orientation import check_orientation
 from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
-from .quality import low_attenuation_notes, resolution_notes, result_notes, uncertainty_notes
-from .results import Analysis, ClassifiedCt, LobeScore, Provenance
+from .preprocessing.slice_lungs import segment_slice_lungs
+from .quality import low_attenuation_notes, resolution_notes, result_notes, slices_alone_note, uncertainty_notes
+from .results import Analysis, ClassifiedCt, LobeScore, Provenance, ctss_of
 from .segmentation.consolidation import opacity_regions
 from .segmentation.infection import opacity_labels, segment_infection
 from .segmentation.lesions import MarkedLesions, segment_lesions, segment_lesions_with_range
-from .types import CtVolume, Progress
+from .segmentation.slice_lesions import segment_slice_lesions, slice_opacity_regions
+from .stage_clock import StageClock
+from .types import CtVolume, Progress, QualityNote
 from .version import __version__
 
 STAGES = ("lungs", "lobes", "infection", "scores")
@@ -66,6 +66,7 @@ def analyze(
     lobes: LobeSegmentation | None = None,
     classifier: ExplainingClassifier | None = None,
     force: bool = False,
+    independent_slices: bool = False,
 ) -> Analysis:
     """Analyse a chest CT: lungs, lobes, infection, CT severity score and, with a classifier, the diagnosis.
 
@@ -83,6 +84,8 @@ def analyze(
         :func:`~.classification.network.load_classifier` returns it; None leaves the diagnosis open. No other number
         depends on it.
     force : analyse a CT that its own anatomy shows upside down, with a warning, instead of refusing it.
+    independent_slices : the slices do not belong together (of several patients, say): each is decided alone, and no
+        lobe is known, so that there is no score. A single slice is always taken so.
 
     Returns
     -------
@@ -96,18 +99,19 @@ def analyze(
         If the CT is upside down and ``force`` is False, or the classifier answers what are no probabilities.
     """
     config = config or AnalysisConfig()
-    clock = _Clock(progress)
+    clock = StageClock(progress)
     with clock.stage("lungs"):
-        volume = _oriented(volume, force)
-        found = _lungs(volume, lungs, lobes)
+        alone = independent_slices or len(volume.hu) == 1
+        volume = _noted(volume, (slices_alone_note(volume),)) if alone else _oriented(volume, force)
+        found = _lungs(volume, lungs, lobes, alone)
     with clock.stage("lobes"):
-        regions = _lobes(volume, found.labels, lobes, config)
+        regions = _lobes(volume, found.labels, lobes, config, alone)
     with clock.stage("infection", reports_itself=True):
-        lesions = _lesions(volume, found.labels > 0, config, progress)
+        lesions = _lesions(volume, found.labels > 0, config, progress, alone)
         infected = lesions.mask if lesions else mark_infection(volume, found.labels > 0, config, progress)
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     with clock.stage("scores"):
-        analysis = _assemble(volume, config, found, regions, infected, lesions, clock)
+        analysis = _assemble(volume, config, found, regions, infected, lesions, clock, alone)
         return _with_diagnosis(analysis, diagnosis, classifier)
 
 
@@ -133,10 +137,11 @@ def classify(
         If the CT is upside down and ``force`` is False, no slice around the middle of the scan shows lung, or the
         classifier answers what are no probabilities.
     """
-    clock = _Clock(progress)
+    clock = StageClock(progress)
     with clock.stage("lungs"):
-        volume = _oriented(volume, force)
-        found = _lungs(volume, lungs, None)
+        alone = len(volume.hu) == 1
+        volume = _noted(volume, (slices_alone_note(volume),)) if alone else _oriented(volume, force)
+        found = _lungs(volume, lungs, None, alone)
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     if diagnosis is None:
         raise InputError(no_slice_reason(len(volume.hu)))
@@ -152,7 +157,7 @@ def classify(
 
 
 def _diagnosis(
-    volume: CtVolume, lung: NDArray[np.bool_], classifier: ExplainingClassifier | None, clock: _Clock
+    volume: CtVolume, lung: NDArray[np.bool_], classifier: ExplainingClassifier | None, clock: StageClock
 ) -> PatientDiagnosis | None:
     """None without a classifier, or where no slice can be classified."""
     if classifier is None or not voting_slices(lung, volume.acquired):
@@ -179,7 +184,12 @@ def _with_diagnosis(
 
 
 def mark_infection(
-    volume: CtVolume, lung: NDArray[np.bool_], config: AnalysisConfig, progress: Progress | None = None
+    volume: CtVolume,
+    lung: NDArray[np.bool_],
+    config: AnalysisConfig,
+    progress: Progress | None = None,
+    *,
+    independent_slices: bool = False,
 ) -> NDArray[np.bool_]:
     """The infection mask of a profile.
 
@@ -189,17 +199,22 @@ def mark_infection(
     lung : (K, J, I) bool, at least one voxel.
     config : of the profile.
     progress : called with stage "infection".
+    independent_slices : the slices do not belong together; the published method asks every slice alone anyway.
 
     Returns
     -------
     (K, J, I) bool.
     """
     if config.lesions is not None:
+        if independent_slices:
+            return segment_slice_lesions(volume.hu, lung, volume.geometry, config.lesions, progress).mask
         return segment_lesions(volume.hu, lung, volume.geometry, config.lesions, progress)
     return segment_infection(volume.hu, lung, config.infection, progress).mask
 
 
-def opacity_kinds(volume: CtVolume, infected: NDArray[np.bool_], config: AnalysisConfig) -> NDArray[np.uint8]:
+def opacity_kinds(
+    volume: CtVolume, infected: NDArray[np.bool_], config: AnalysisConfig, *, independent_slices: bool = False
+) -> NDArray[np.uint8]:
     """Ground glass and consolidation of a profile: regions by default, single voxels by the published method.
 
     Parameters
@@ -207,48 +222,62 @@ def opacity_kinds(volume: CtVolume, infected: NDArray[np.bool_], config: Analysi
     volume : chest CT.
     infected : (K, J, I) bool, of :func:`mark_infection`.
     config : of the profile.
+    independent_slices : as for :func:`mark_infection`.
 
     Returns
     -------
     (K, J, I) uint8 of :class:`~.types.Opacity`.
     """
     if config.lesions is not None:
-        return opacity_regions(volume.hu, infected, volume.geometry)
+        regions = slice_opacity_regions if independent_slices else opacity_regions
+        return regions(volume.hu, infected, volume.geometry)
     return opacity_labels(volume.hu, infected)
 
 
 def _lesions(
-    volume: CtVolume, lung: NDArray[np.bool_], config: AnalysisConfig, progress: Progress | None
+    volume: CtVolume, lung: NDArray[np.bool_], config: AnalysisConfig, progress: Progress | None, alone: bool
 ) -> MarkedLesions | None:
     """Opacities with their range; None by the published method, which has none."""
     if config.lesions is None:
         return None
-    return segment_lesions_with_range(volume.hu, lung, volume.geometry, config.lesions, progress)
+    segment = segment_slice_lesions if alone else segment_lesions_with_range
+    return segment(volume.hu, lung, volume.geometry, config.lesions, progress)
 
 
 def _oriented(volume: CtVolume, force: bool) -> CtVolume:
     """``volume`` with notes on what its anatomy says of its orientation; an upside-down one is refused."""
-    notes = check_orientation(volume, force=force)
+    return _noted(volume, check_orientation(volume, force=force))
+
+
+def _noted(volume: CtVolume, notes: tuple[QualityNote, ...]) -> CtVolume:
     return replace(volume, notes=(*volume.notes, *notes)) if notes else volume
 
 
 def _lungs(
-    volume: CtVolume, lungs: LungSegmentation | LungSegmenter | None, lobes: LobeSegmentation | None
+    volume: CtVolume, lungs: LungSegmentation | LungSegmenter | None, lobes: LobeSegmentation | None, alone: bool
 ) -> LungSegmentation:
     if isinstance(lungs, LungSegmentation):
         return lungs
     if lungs is None and lobes is not None:
         labels = lungs_of(lobes)
         return LungSegmentation(labels, lobes.source, field_of_view_notes(labels))
-    return (lungs or segment_lungs)(volume)
+    return (lungs or (segment_slice_lungs if alone else segment_lungs))(volume)
 
 
 def _lobes(
-    volume: CtVolume, lungs: NDArray[np.uint8], lobes: LobeSegmentation | None, config: AnalysisConfig
+    volume: CtVolume,
+    lungs: NDArray[np.uint8],
+    lobes: LobeSegmentation | None,
+    config: AnalysisConfig,
+    alone: bool,
 ) -> LobeSegmentation:
     if config.slice_scores is not None:
         return published_regions(lungs)
-    return fit_to_lungs(lobes, lungs) if lobes is not None else anatomical_lobes(volume, lungs)
+    if lobes is not None:
+        return fit_to_lungs(lobes, lungs)
+    if alone:
+        return LobeSegmentation(np.zeros_like(lungs), "none: slices alone do not show which lobe is where", False)
+    return anatomical_lobes(volume, lungs)
 
 
 def _published_score(volume: CtVolume, counts: Counts, config: AnalysisConfig) -> PublishedScore | None:
@@ -264,20 +293,21 @@ def _assemble(
     lobes: LobeSegmentation,
     infected: NDArray[np.bool_],
     lesions: MarkedLesions | None,
-    clock: _Clock,
+    clock: StageClock,
+    alone: bool,
 ) -> Analysis:
     ml = volume.geometry.voxel_ml
     counts = count_voxels(lungs.labels, lobes.labels, infected)
     published = _published_score(volume, counts, config)
     scores, ctss_range = _scores(counts, published, volume, lobes, infected, lesions)
     uncounted = lesions.uncounted if lesions else None
-    opacities = opacity_kinds(volume, infected, config)
+    opacities = opacity_kinds(volume, infected, config, independent_slices=alone)
     sides = side_voxels(lungs.labels)
     low = low_attenuation(volume, lungs.labels, lobes.labels, config.low_attenuation)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
     notes = (
         *resolution_notes(volume.geometry),
-        *result_notes(lobes, {side: n * ml for side, n in sides.items()}, percent),
+        *result_notes(lobes, {} if alone else {side: n * ml for side, n in sides.items()}, percent),
         *uncertainty_notes(scores, ctss_range, uncounted),
         *low_attenuation_notes(low, volume.kernel),
     )
@@ -290,7 +320,7 @@ def _assemble(
         opacity_voxels=MappingProxyType(opacity_voxels(opacities, lungs.labels)),
         lobe_scores=scores,
         slices=slice_rows(counts, volume),
-        severity=severity_for(sum(lobe.score for lobe in scores)),
+        severity=severity_for(ctss_of(scores)),
         ctss_definition=CTSS_REFERENCE_DEFINITION if published else CTSS_DEFINITION,
         densitometry=densitometry(volume.hu, lungs.labels, config.mixture),
         low_attenuation=low,
@@ -315,13 +345,15 @@ def _scores(
     means = published.mean if published else None
     least = 0.0 if published else LEAST_PERCENT
     scores = lobe_scores(counts, volume.geometry.voxel_ml, means, lobes.confidence, spilled, least)
-    if lesions is None:
+    if lesions is None or not lobes.labels.any():
         return scores, None
     ranged = with_ranges(scores, (infected, lesions.stricter, lesions.more_lenient), lobes, volume.geometry)
     return ranged.lobes, ranged.ctss
 
 
-def _provenance(config: AnalysisConfig, lungs: LungSegmentation, lobes: LobeSegmentation, clock: _Clock) -> Provenance:
+def _provenance(
+    config: AnalysisConfig, lungs: LungSegmentation, lobes: LobeSegmentation, clock: StageClock
+) -> Provenance:
     return Provenance(
         version=__version__,
         profile=config.profile,
@@ -332,27 +364,3 @@ def _provenance(config: AnalysisConfig, lungs: LungSegmentation, lobes: LobeSegm
         lobes_approximate=lobes.approximate,
         fissures=lobes.fissures,
     )
-
-
-@dataclass
-class _Clock:
-    """Seconds per stage, and the stages' beginnings and ends for the caller's progress."""
-
-    progress: Progress | None
-    _seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def seconds(self) -> Mapping[str, float]:
-        """A view that goes on growing until the last stage ends."""
-        return MappingProxyType(self._seconds)
-
-    @contextmanager
-    def stage(self, name: str, reports_itself: bool = False) -> Iterator[None]:
-        """Time a stage; one that ``reports_itself`` calls the progress function on its own."""
-        if self.progress is not None and not reports_itself:
-            self.progress(name, 0, 1)
-        began = time.perf_counter()
-        yield
-        self._seconds[name] = round(time.perf_counter() - began, 3)
-        if self.progress is not None and not reports_itself:
-            self.progress(name, 1, 1)

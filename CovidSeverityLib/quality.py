@@ -9,7 +9,7 @@ from .ctss import severity_for
 from .features.low_attenuation import LowAttenuation
 from .features.regions import LobeSegmentation
 from .results import LobeScore, UncountedDensity
-from .types import LOBE_NAMES, Geometry, NoteSeverity, QualityNote, Side
+from .types import LOBE_NAMES, CtVolume, Geometry, NoteSeverity, QualityNote, Side
 
 LITTLE_INVOLVEMENT_PERCENT = 0.5
 """Less infected lung than this cannot be told from none: in healthy lungs up to 0.23 % were marked (large vessels near
@@ -50,6 +50,18 @@ emphysema index by 2 points, overenhancing ones by 9 (Boedeker 2004, Radiology 2
 of 369 scans it differed by 7 to 8 (Gallardo-Estrella 2016, doi 10.1007/s00330-015-3824-y)."""
 
 
+def slices_alone_note(volume: CtVolume) -> QualityNote:
+    """Note on what slices alone do not tell."""
+    what = "The CT is a single slice" if len(volume.hu) == 1 else "The slices were taken as unrelated"
+    return QualityNote(
+        "slices_alone",
+        NoteSeverity.WARNING,
+        f"{what}: every slice was decided alone. Vessels that cross it can be taken for small opacities, lung against "
+        "the chest wall or the heart can be missed, and the lobes are not known. Analyse the whole series if there is "
+        "one.",
+    )
+
+
 def result_notes(
     lobes: LobeSegmentation, sides_ml: Mapping[Side, float], infection_percent: float
 ) -> tuple[QualityNote, ...]:
@@ -58,7 +70,7 @@ def result_notes(
     Parameters
     ----------
     lobes : the lobes that were scored.
-    sides_ml : volume of each lung, ml.
+    sides_ml : volume of each lung, ml; empty where the CT does not show whole lungs.
     infection_percent : infected part of both lungs.
     """
     return (*_lobe_notes(lobes), *_volume_notes(sides_ml), *_involvement_notes(infection_percent))
@@ -206,6 +218,8 @@ def _lobe_notes(lobes: LobeSegmentation) -> Iterator[QualityNote]:
 
 
 def _volume_notes(sides_ml: Mapping[Side, float]) -> Iterator[QualityNote]:
+    if not sides_ml:
+        return
     right, left = sides_ml[Side.RIGHT], sides_ml[Side.LEFT]
     if right + left < SMALL_LUNGS_ML:
         yield QualityNote(

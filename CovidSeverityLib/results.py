@@ -5,7 +5,7 @@ Axes and units are those of :mod:`.types`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -173,6 +173,12 @@ class Provenance:
     fissures: tuple[FissureFinding, ...] = ()
 
 
+def ctss_of(lobe_scores: Iterable[LobeScore]) -> int | None:
+    """The sum of the lobes' scores; None where no lobe has a volume, so that none is known."""
+    known = [s.score for s in lobe_scores if s.voxels]
+    return sum(known) if known else None
+
+
 class Totals:
     """What follows from counts, for any class that has them; ``well_aerated_voxels`` may be None: not known."""
 
@@ -183,14 +189,15 @@ class Totals:
     well_aerated_voxels: int | None
 
     @property
-    def ctss(self) -> int:
-        """CT severity score, 0-25: the sum over the lobes."""
-        return sum(s.score for s in self.lobe_scores)
+    def ctss(self) -> int | None:
+        """CT severity score, 0-25: the sum over the lobes; None where no lobe is known."""
+        return ctss_of(self.lobe_scores)
 
     @property
-    def total_severity_score(self) -> int:
-        """Total severity score (TSS), 0-20: the sum over the lobes of the 0-4 score."""
-        return sum(s.total_severity_score for s in self.lobe_scores)
+    def total_severity_score(self) -> int | None:
+        """Total severity score (TSS), 0-20: the sum over the lobes of the 0-4 score; None where no lobe is known."""
+        known = any(s.voxels for s in self.lobe_scores)
+        return sum(s.total_severity_score for s in self.lobe_scores) if known else None
 
     @property
     def lung_voxels(self) -> int:

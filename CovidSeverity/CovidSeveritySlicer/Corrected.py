@@ -45,7 +45,7 @@ class Corrected:
     lowAttenuation: Mapping[str, Any] | None = None
 
     @property
-    def ctss(self) -> int:
+    def ctss(self) -> int | None:
         """CT severity score, 0-25."""
         return self.fields["ctss"]["total"]
 

@@ -35,7 +35,7 @@ class AnalysisResult:
     folder: Path | None = None
 
     @property
-    def ctss(self) -> int:
+    def ctss(self) -> int | None:
         """CT severity score, 0-25."""
         return self.report["ctss"]["total"]
 

@@ -149,4 +149,5 @@ def _notes(report: Report, added: Sequence[str]) -> Iterator[str]:
 
 def _severityName(label: str) -> str:
     names = {"none": _("none"), "mild": _("mild"), "moderate": _("moderate"), "severe": _("severe")}
+    names["not scored"] = _("not scored")
     return names.get(label, label)

@@ -218,12 +218,12 @@ def _takeFromOthers(change: SceneChange, segmentationNode: Any, role: str, table
 def _setAttributes(segmentationNode: Any, report: Mapping[str, Any]) -> None:
     """What the scene knows of how it was made. A value that is not known leaves no attribute."""
     provenance, diagnosis = report["provenance"], report["classification"]
-    ends = report["ctss"].get("range")
+    total, ends = report["ctss"]["total"], report["ctss"].get("range")
     classifier = provenance.get("classifier")
     values = {
         "Version": provenance["version"],
         "Profile": provenance["profile"],
-        "CTSS": str(report["ctss"]["total"]),
+        "CTSS": None if total is None else str(total),
         "CTSSRange": None if ends is None else f"{ends[0]}-{ends[1]}",
         "Severity": report["severity"]["label"],
         "Diagnosis": None if diagnosis is None else diagnosis["label"],

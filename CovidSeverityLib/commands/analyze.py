@@ -20,6 +20,7 @@ from CovidSeverityLib.types import Progress
 
 from .classifiers import ChosenClassifier, add_classifier_option, choose_classifier
 from .ct_input import (
+    add_independent_slices,
     add_input,
     add_lungs,
     add_printing,
@@ -79,6 +80,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         help="lobe mask of this CT: 1-5 as from lungmask's LTRCLobes or 10-14 as from TotalSegmentator",
     )
     add_classifier_option(parser, optional=True)
+    add_independent_slices(parser)
     add_reading(parser)
 
 
@@ -143,6 +145,7 @@ def _analyze(
             lobes=lobes,
             classifier=chosen.classifier,
             force=arguments.force,
+            independent_slices=arguments.independent_slices,
         )
     return replace(result, classification_reason=chosen.reason) if chosen.reason else result
 

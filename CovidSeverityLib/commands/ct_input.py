@@ -39,6 +39,16 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_independent_slices(parser: argparse.ArgumentParser) -> None:
+    """Add ``--independent-slices``."""
+    parser.add_argument(
+        "--independent-slices",
+        action="store_true",
+        help="the slices do not belong together (of several patients, say): each is decided alone, without lobes and "
+        "score; a single slice is always taken so",
+    )
+
+
 def add_printing(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``, ``--quiet`` and ``--progress``."""
     parser.add_argument("--json", action="store_true", help="print the report as JSON on standard output")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from CovidSeverityLib.config import CLASSIFICATION_IMAGES, PROFILES
 from CovidSeverityLib.evaluation.segmentation import LungsUsed
 
+from .ct_input import add_independent_slices
 from .debugging import add_debug
 from .evaluate_accuracy import accuracy
 from .evaluations import PROTOCOLS, ablation, classification, ctss, segmentation
@@ -44,6 +45,7 @@ def _add_segmentation(kinds: argparse._SubParsersAction) -> None:
         help="lungs in which the infection is marked: own, given (--lungs), or both, each for itself (default: given "
         "where there are lung masks, else own); with own and both our own lungs are compared with the given ones",
     )
+    add_independent_slices(parser)
     _add_output_options(parser)
 
 
@@ -103,8 +105,8 @@ def _add_ablation(kinds: argparse._SubParsersAction) -> None:
         "ablation",
         ablation,
         "what each step of the preprocessing is worth",
-        "Switch off filling, boundary, vesselness and area opening one at a time, for the infection mask and for the "
-        "classification image, and compare both with radiologists' masks.",
+        "Switch off the steps of the profile's infection mask and of the classification image one at a time, and "
+        "compare both with radiologists' masks.",
     )
     _add_mask_options(parser)
     _add_output_options(parser)
@@ -129,6 +131,18 @@ def _add_accuracy(kinds: argparse._SubParsersAction) -> None:
         help="folder of radiologists' labels, NAME_labels.csv for the CT NAME: z_mm, infected, and a column a lobe",
     )
     parser.add_argument("--normal", metavar="NAMES", help="CTs in which nothing is infected: names with commas between")
+    _add_chest_options(parser)
+    parser.add_argument(
+        "--profiles",
+        metavar="NAMES",
+        default=",".join(PROFILES),
+        help="columns of the table: names with commas between (default: %(default)s)",
+    )
+    _add_output_options(parser)
+
+
+def _add_chest_options(parser: argparse.ArgumentParser) -> None:
+    """What is done to CTs and to healthy chests before they are analysed."""
     parser.add_argument(
         "--implants",
         metavar="N",
@@ -163,13 +177,6 @@ def _add_accuracy(kinds: argparse._SubParsersAction) -> None:
         "--resampling", action="store_true", help="every CT with slices of 1 to 8 mm, 256 x 256 pixels and added noise"
     )
     parser.add_argument("--seed", metavar="S", type=int, default=0, help="of lesions and noise (default: %(default)s)")
-    parser.add_argument(
-        "--profiles",
-        metavar="NAMES",
-        default=",".join(PROFILES),
-        help="columns of the table: names with commas between (default: %(default)s)",
-    )
-    _add_output_options(parser)
 
 
 def _add(

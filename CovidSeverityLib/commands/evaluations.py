@@ -52,7 +52,7 @@ def segmentation(arguments: argparse.Namespace) -> None:
         "segmentation",
         partial(evaluate_segmentation, config=mask_config(arguments.profile)),
         lambda records, facts: segmentation_outputs(records, protocol, facts),
-        {"lungs": lungs},
+        {"lungs": lungs, "independent_slices": arguments.independent_slices},
     )
 
 
@@ -73,13 +73,13 @@ def _run_masked(
     what: str,
     evaluate: partial[Record],
     finish: Callable[[Mapping[str, Record], RunFacts], Outputs],
-    options: Mapping[str, str | None] = MappingProxyType({}),
+    options: Mapping[str, str | bool | None] = MappingProxyType({}),
 ) -> None:
     """Run an evaluation against masks; ``options`` and the configurations of ``evaluate`` decide its records."""
     require("scipy")
     masked = _MaskedCases(arguments)
     configurations = {name: asdict(config) for name, config in evaluate.keywords.items()}
-    used = {f"in-{name}": value for name, value in options.items()}
+    used = {f"option {name}": value for name, value in options.items()}
     run_plan(
         EvaluationPlan(
             names=tuple(masked.cases),

@@ -107,9 +107,9 @@ class Canvas:
             for s, centre, mm in zip(box, centre_kji, self.geometry.spacing_kji, strict=True)
         ]
         radius = _rough_radius(lesion, axes, rng)
-        background = _background(self.hu[box], self.lungs[box] > 0, self.geometry)
+        background = background_density(self.hu[box], self.lungs[box] > 0, self.geometry)
         opacity = _opacity(lesion, radius, background, axes, rng)
-        self._replace_air(box, side, _blurred(opacity, self.geometry))
+        self._replace_air(box, side, blurred(opacity, self.geometry))
         return self._add_truth(box, side, lesion, radius)
 
     def _replace_air(self, box: tuple[slice, ...], side: int, opacity: NDArray[np.float32]) -> None:
@@ -123,12 +123,12 @@ class Canvas:
         """Label where at least half of the lesion's cover is; consolidation hides ground glass."""
         own, labels = self.lungs[box] == side, self.labels[box]
         rim = RIM_PART[lesion.kind]
-        covered = own & (_blurred(_soft_inside(radius, 1.0, rim), self.geometry) >= 0.5)
+        covered = own & (blurred(soft_inside(radius, 1.0, rim), self.geometry) >= 0.5)
         added = int(np.count_nonzero(covered & (labels == 0)))
         if lesion.kind is LesionKind.CONSOLIDATION:
             solid = covered
         elif lesion.kind is LesionKind.MIXED:
-            solid = own & (_blurred(_soft_inside(radius, CORE_PART, rim), self.geometry) >= 0.5)
+            solid = own & (blurred(soft_inside(radius, CORE_PART, rim), self.geometry) >= 0.5)
         else:
             solid = np.zeros_like(covered)
         labels[covered & (labels == 0)] = Opacity.GROUND_GLASS
@@ -170,10 +170,10 @@ def _opacity(
     opacity, outline = np.zeros_like(radius), 1.0
     if lesion.ground_glass_hu is not None:
         target = lesion.ground_glass_hu + _texture(GROUND_GLASS_TEXTURE, axes, rng)
-        opacity, outline = _soft_inside(radius, 1.0, rim) * _replaced_part(target, background_hu), CORE_PART
+        opacity, outline = soft_inside(radius, 1.0, rim) * replaced_part(target, background_hu), CORE_PART
     if lesion.consolidation_hu is not None:
         target = lesion.consolidation_hu + _texture(CONSOLIDATION_TEXTURE, axes, rng)
-        opacity = np.maximum(opacity, _soft_inside(radius, outline, rim) * _replaced_part(target, background_hu))
+        opacity = np.maximum(opacity, soft_inside(radius, outline, rim) * replaced_part(target, background_hu))
     return opacity
 
 
@@ -204,13 +204,13 @@ def _texture(
     return sum(np.float32(sd) * lattice_noise(rng, axes, max(mm, SHORTEST_MM)) for mm, sd in scales)
 
 
-def _soft_inside(radius: NDArray[np.float32], outline: float, rim_part: float) -> NDArray[np.float32]:
+def soft_inside(radius: NDArray[np.float32], outline: float, rim_part: float) -> NDArray[np.float32]:
     """1 inside ``outline``, 0 outside, one half on it; the rim is ``rim_part`` of it wide."""
     half = 0.5 * rim_part * outline
     return (1.0 - smoothstep(radius, outline - half, outline + half)).astype(np.float32)
 
 
-def _background(hu: NDArray[np.int16], lung: NDArray[np.bool_], geometry: Geometry) -> NDArray[np.float32]:
+def background_density(hu: NDArray[np.int16], lung: NDArray[np.bool_], geometry: Geometry) -> NDArray[np.float32]:
     """Density of the aerated lung around every voxel, HU: a weighted mean over what is lung and no vessel."""
     aerated = (lung & (hu < BACKGROUND_HU)).astype(np.float32)
     sigma = [BACKGROUND_MM / mm for mm in geometry.spacing_kji]
@@ -220,12 +220,13 @@ def _background(hu: NDArray[np.int16], lung: NDArray[np.bool_], geometry: Geomet
     return np.where(weight > 1e-3, total / np.maximum(weight, 1e-3), np.float32(overall))
 
 
-def _replaced_part(target_hu: NDArray[np.float32], background_hu: NDArray[np.float32]) -> NDArray[np.float32]:
+def replaced_part(target_hu: NDArray[np.float32], background_hu: NDArray[np.float32]) -> NDArray[np.float32]:
     """Share of the air that has to go for lung of ``background_hu`` to become ``target_hu``."""
     return np.maximum((target_hu - background_hu) / (EXUDATE_HU - background_hu), 0.0)
 
 
-def _blurred(weight: NDArray[np.float32], geometry: Geometry) -> NDArray[np.float32]:
+def blurred(weight: NDArray[np.float32], geometry: Geometry) -> NDArray[np.float32]:
+    """What was painted, as the scanner shows it: (K, J, I), blurred."""
     i, j, _ = geometry.spacing_mm
     sigma = (SLICE_SPREAD, POINT_SPREAD_MM / j, POINT_SPREAD_MM / i)
     return ndimage.gaussian_filter(weight, sigma, truncate=3.0, mode="nearest")

@@ -20,6 +20,7 @@ from CovidSeverityLib.metrics import MaskAgreement
 from CovidSeverityLib.pipeline import mark_infection, opacity_kinds
 from CovidSeverityLib.preprocessing.anatomical_orientation import check_orientation
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
+from CovidSeverityLib.preprocessing.slice_lungs import segment_slice_lungs
 from CovidSeverityLib.types import CtVolume, Opacity
 
 from .cases import Case
@@ -119,7 +120,12 @@ class SegmentationSummary:
     left_out: int
 
 
-def load_case(case: Case, slices: SliceList | None = None, labels: Sequence[int] | None = None) -> LoadedCase:
+def load_case(
+    case: Case,
+    slices: SliceList | None = None,
+    labels: Sequence[int] | None = None,
+    independent_slices: bool = False,
+) -> LoadedCase:
     """Read a CT, its true infection and its lungs (found here where the case names none).
 
     Parameters
@@ -127,6 +133,7 @@ def load_case(case: Case, slices: SliceList | None = None, labels: Sequence[int]
     case : with a mask.
     slices : which slices are to be compared; None for all that were measured.
     labels : of the mask that count as infection; None for all but 0.
+    independent_slices : the slices do not belong together: our own lungs are found slice by slice.
 
     Raises
     ------
@@ -138,17 +145,25 @@ def load_case(case: Case, slices: SliceList | None = None, labels: Sequence[int]
     volume = read_ct(case.image)
     marked = read_mask(case.mask, volume)
     infection = marked if labels is None else np.where(np.isin(marked, labels), marked, 0)
-    return LoadedCase(volume, _lung(case, volume), infection, _slices(volume, case.name, slices))
+    lung = _lung(case, volume, independent_slices)
+    return LoadedCase(volume, lung, infection, _slices(volume, case.name, slices))
 
 
-def _lung(case: Case, volume: CtVolume) -> NDArray[np.bool_]:
+def _lung(case: Case, volume: CtVolume, independent_slices: bool) -> NDArray[np.bool_]:
     if case.lungs is None:
-        check_orientation(volume)
-        return segment_lungs(volume).labels > 0
+        return _found_lung(volume, independent_slices)
     lung = read_mask(case.lungs, volume) > 0  # not checked further: sets of single slices are no volumes
     if not lung.any():
         raise InputError(f"the lung mask {case.lungs.name} is empty")
     return lung
+
+
+def _found_lung(volume: CtVolume, independent_slices: bool) -> NDArray[np.bool_]:
+    """Our own lungs."""
+    if independent_slices:
+        return segment_slice_lungs(volume).labels > 0
+    check_orientation(volume)
+    return segment_lungs(volume).labels > 0
 
 
 def _slices(volume: CtVolume, name: str, slices: SliceList | None) -> tuple[tuple[int, int], ...]:
@@ -175,12 +190,13 @@ def evaluate_segmentation(
     slices: SliceList | None = None,
     labels: Sequence[int] | None = None,
     lungs: LungsUsed | None = None,
+    independent_slices: bool = False,
 ) -> Record:
     """Mark the infection of a case and compare it with the truth.
 
     Parameters
     ----------
-    case, slices, labels : as for :func:`load_case`, which says what is raised.
+    case, slices, labels, independent_slices : as for :func:`load_case`, which says what is raised.
     config : of the profile.
     lungs : in which the infection is marked; None for those that the case names, or our own where it names none. With
         ``OWN`` and ``BOTH`` our own lungs are also compared with those that the case names.
@@ -194,26 +210,27 @@ def evaluate_segmentation(
     """
     if case.lungs is None and lungs in (LungsUsed.GIVEN, LungsUsed.BOTH):
         raise InputError(f"no lung mask was given for {case.name}")
-    loaded = load_case(case, slices, labels)
+    loaded = load_case(case, slices, labels, independent_slices)
     known = {LungsUsed.OWN if case.lungs is None else LungsUsed.GIVEN: loaded.lung}
     if case.lungs is not None and lungs in (LungsUsed.OWN, LungsUsed.BOTH):
-        known = {LungsUsed.OWN: segment_lungs(loaded.volume).labels > 0} | known
+        known = {LungsUsed.OWN: _found_lung(loaded.volume, independent_slices)} | known
     used = known if lungs in (None, LungsUsed.BOTH) else {lungs: known[lungs]}
     return {
         "voxel_ml": loaded.volume.geometry.voxel_ml,
-        "runs": {which.value: _marked_in(loaded, lung, config) for which, lung in used.items()},
+        "runs": {which.value: _marked_in(loaded, lung, config, independent_slices) for which, lung in used.items()},
         **_own_lungs(loaded, known),
     }
 
 
-def _marked_in(loaded: LoadedCase, lung: NDArray[np.bool_], config: AnalysisConfig) -> Record:
+def _marked_in(loaded: LoadedCase, lung: NDArray[np.bool_], config: AnalysisConfig, independent_slices: bool) -> Record:
     """The infection marked in some lungs, against the truth: by slice, and by label over all slices together."""
     began = time.perf_counter()
-    found = mark_infection(loaded.volume, lung, config)
+    found = mark_infection(loaded.volume, lung, config, independent_slices=independent_slices)
     seconds = round(time.perf_counter() - began, 3)
     k = loaded.compared
     shown, truth = found[k], loaded.labels[k]
-    solid = opacity_kinds(loaded.volume, found, config)[k] == Opacity.CONSOLIDATION
+    kinds = opacity_kinds(loaded.volume, found, config, independent_slices=independent_slices)
+    solid = kinds[k] == Opacity.CONSOLIDATION
     return {
         "seconds": seconds,
         "slices": compare(loaded, found),

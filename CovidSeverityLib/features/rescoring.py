@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from CovidSeverityLib.ctss import severity_for
 from CovidSeverityLib.preprocessing.grid import bounding_box
-from CovidSeverityLib.results import LobeScore, Severity, SliceRow, Totals
+from CovidSeverityLib.results import LobeScore, Severity, SliceRow, Totals, ctss_of
 from CovidSeverityLib.types import Geometry, Lobe, Opacity, Side
 
 from .parts import CODES, SIDES_OF_LOBES, combine, lobes_of, opacities_of, sides_of
@@ -161,7 +161,7 @@ def rescore_tally(
         opacity_voxels={kind: int(voxels[inside & (opacities_of(every) == kind)].sum()) for kind in Opacity},
         lobe_scores=scores,
         slices=rows_of_slices(counts, rules.z_mm, rules.voxel_ml),
-        severity=severity_for(sum(score.score for score in scores)),
+        severity=severity_for(ctss_of(scores)),
         ctss_definition=rules.ctss_definition,
         well_aerated_voxels=well_aerated,
         ctss_max_variant=sum(published.maximum.values()) if published else None,

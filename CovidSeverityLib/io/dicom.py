@@ -99,6 +99,8 @@ def _gather(path: Path, series_uid: str | None) -> tuple[list[SliceHeader], str 
         return own, series_uid, ()
     beside = sorted(p for p in path.parent.iterdir() if p.is_file() and not p.name.startswith("."))
     headers = [header for header in dicom_headers(beside) if header.series_uid == own[0].series_uid]
+    if len(headers) == 1:
+        return headers, series_uid, ()
     message = f"the input is one file of a CT series; all {len(headers)} files of it in the same folder were read"
     return headers, series_uid or own[0].series_uid, (QualityNote("series_of_file", NoteSeverity.INFO, message),)
 

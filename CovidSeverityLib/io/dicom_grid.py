@@ -3,6 +3,7 @@
 Slices are ordered along their common normal (row x column direction), by position only.
 
 * Two slices closer than ``SAME_PLACE_MM`` are duplicates; the first by acquisition and instance number and UID stays.
+* A single slice is as thick as its header says.
 * A step longer than 1.5 times the median is a gap: an error, unless the caller asks for the gap to be interpolated.
 * The grid's spacing is the mean step. Slices keep their values as long as none lies more than half a step off its place
   in the grid; beyond that the stack is resampled linearly along the normal. Either is noted from ``EXACT_MM`` on.
@@ -47,6 +48,9 @@ MAX_SHIFT_SHARE = 0.5
 
 TILT_DEGREES = 0.1
 """Angle between the normal and the way from slice to slice from which the gantry is said to be tilted."""
+
+UNKNOWN_THICKNESS_MM = 1.0
+"""Of a single slice whose header does not tell it: volumes in ml then are areas in cm2 / 10."""
 
 MAX_LISTED = 6
 """Positions that a message spells out."""
@@ -112,7 +116,7 @@ def stack_slices(headers: Sequence[SliceHeader]) -> Stack:
         else:
             groups.append([entry])
     groups = [sorted(group, key=lambda entry: entry[1].tie_key) for group in groups]
-    if len(groups) < 2:
+    if len(groups) == 1 and len(headers) > 1:
         raise InputError(f"all {len(headers)} slices of the CT series lie at one position; a 3-D volume is needed")
     return Stack(
         slices=tuple(group[0][1] for group in groups),
@@ -135,6 +139,8 @@ def plan_grid(stack: Stack, force: bool) -> GridPlan:
         Slices are missing and ``force`` is False, too many are, or the steps are those of no regular stack.
     """
     distance = stack.distance_mm
+    if len(distance) == 1:
+        return _single_slice(stack.slices[0])
     steps = np.diff(distance)
     median = float(np.median(steps))
     if steps.min() < CLOSE_STEPS * median:
@@ -155,6 +161,15 @@ def plan_grid(stack: Stack, force: bool) -> GridPlan:
     known = (distance - distance[0]) / spacing if resampled else index.astype(float)
     lower, upper, weight = _neighbours(known, len(acquired))
     return GridPlan(spacing, lower, upper, weight, tuple(acquired.tolist()), notes)
+
+
+def _single_slice(header: SliceHeader) -> GridPlan:
+    """A grid of one slice, as thick as its header says."""
+    known = header.thickness_mm is not None and header.thickness_mm > 0
+    message = f"the header does not tell how thick the slice is; volumes are those of {UNKNOWN_THICKNESS_MM:g} mm"
+    notes = () if known else (QualityNote("slice_thickness_unknown", NoteSeverity.WARNING, message),)
+    first = np.zeros(1, dtype=np.intp)
+    return GridPlan(header.thickness_mm if known else UNKNOWN_THICKNESS_MM, first, first, np.zeros(1), (True,), notes)
 
 
 def inplane_shifts(stack: Stack) -> tuple[NDArray[np.intp], tuple[QualityNote, ...]]:

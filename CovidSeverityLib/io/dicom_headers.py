@@ -63,7 +63,7 @@ TAGS = [
     *("AcquisitionNumber", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "PixelRepresentation"),
     *("RescaleSlope", "RescaleIntercept", "PixelPaddingValue", "PixelPaddingRangeLimit", "NumberOfFrames"),
-    "ConvolutionKernel",
+    *("ConvolutionKernel", "SliceThickness"),
     *FRAME_SEQUENCES,
 ]
 
@@ -97,6 +97,7 @@ class SliceHeader:
     position: tuple[float, ...] | None
     orientation: tuple[float, ...] | None
     pixel_spacing: tuple[float, ...] | None
+    thickness_mm: float | None
     padding_hu: tuple[float, float] | None
 
     @property
@@ -232,6 +233,7 @@ def _header(path: Path, frame: int, values: Dataset, kind: str, decoder_rescale:
         position=_numbers(values, "ImagePositionPatient", 3),
         orientation=_numbers(values, "ImageOrientationPatient", 6),
         pixel_spacing=_numbers(values, "PixelSpacing", 2),
+        thickness_mm=_number(values, "SliceThickness", 0.0) or None,
         padding_hu=_padding_hu(values, *rescale) if kind == CT else None,
     )
 

@@ -12,8 +12,6 @@ from CovidSeverityLib.types import NoteSeverity, QualityNote
 
 from .dicom_headers import CT, PROJECTION, SliceHeader
 
-MIN_SLICES = 2
-
 ORIENTATION_TOLERANCE = 1e-3
 """Slices of one stack: largest difference of their direction cosines (0.06 degrees)."""
 
@@ -31,8 +29,8 @@ def choose_series(
     Raises
     ------
     InputError
-        There is no CT among ``headers``, no series ``series_uid``, only one slice, or a header lacks what a volume
-        needs.
+        There is no CT among ``headers``, no series ``series_uid``, no two slices that fit each other, or a header lacks
+        what a volume needs.
     """
     series = defaultdict(list)
     for header in headers:
@@ -57,8 +55,8 @@ def choose_series(
     if dropped:
         message = f"{dropped} of {len(series[chosen])} slices of the series have another orientation, size or pixel "
         notes.append(QualityNote("slices_dropped", NoteSeverity.WARNING, message + "spacing and were left out"))
-    if len(stack) < MIN_SLICES:
-        raise InputError(f"the CT series holds {len(stack)} slice, a 2-D image; a 3-D volume is needed")
+    if len(stack) == 1 and dropped:
+        raise InputError("no two slices of the CT series have one orientation and size; slices that fit are needed")
     return stack, tuple(notes)
 
 

@@ -108,7 +108,7 @@ def _volume_size(reader: sitk.ImageFileReader, name: str) -> tuple[int, int, int
         raise InputError(f"{name} holds complex numbers ({shape}); one real number a voxel is needed")
     if components != 1:
         raise InputError(f"{name} holds {components} numbers a voxel ({shape}); one is needed")
-    if len(size) < 3 or min(size[:3]) < 2:
+    if len(size) < 3 or sorted(size[:3])[1] < 2:
         raise InputError(f"{name} holds a 2-D image ({shape}); a 3-D volume is needed")
     if any(n > 1 for n in size[3:]):
         raise InputError(f"{name} holds a {len(size)}-D image ({shape}); one 3-D volume is needed")

@@ -138,6 +138,9 @@ def _volume(
     """Take over ``values`` (stored order, not yet clipped) and bring them to canonical axes."""
     order = canonical_order(stored.direction)
     geometry = canonical_geometry(stored, order)
+    if min(geometry.size[:2]) < 2:
+        shape = " x ".join(str(n) for n in geometry.size)
+        raise InputError(f"a single slice that is not axial was given ({shape}); a volume or an axial slice is needed")
     if check:
         notes = (*notes, *settle_hounsfield(values))
     else:

@@ -60,6 +60,8 @@ def complete_lungs(
     body: NDArray[np.bool_],
     outside: NDArray[np.bool_],
     grid: WorkingGrid,
+    *,
+    whole_chest: bool = True,
 ) -> CompletedLungs:
     """Close and fill each lung and put its airless parts back. What both lungs reach for goes to the right one.
 
@@ -69,10 +71,11 @@ def complete_lungs(
     aerated : (K, J, I) uint8 of :class:`Side`, aerated lung.
     body, outside : (K, J, I) bool, the body, and air in it that is no lung.
     grid : of all of them.
+    whole_chest : whether the shape of the chest is seen; otherwise no lung is expected where none is seen.
     """
     lungs = np.zeros_like(aerated)
     restored = np.zeros(aerated.shape, dtype=bool)
-    expected = expected_lungs(hu, aerated, outside | ~body, grid)
+    expected = expected_lungs(hu, aerated, outside | ~body, grid) if whole_chest else {}
     completed = map_in_order(
         lambda side: _complete_side(hu, aerated, body, outside, expected.get(side), side, grid),
         tuple(Side),
@@ -95,23 +98,25 @@ def _complete_side(
     side: Side,
     grid: WorkingGrid,
 ) -> _Lung:
-    """One lung, complete; without aerated lung there is nothing to expect."""
-    if expected is None:
-        nothing = np.zeros((0, 0, 0), dtype=bool)
-        return _Lung((slice(0, 0),) * 3, nothing, nothing)
+    """One lung, complete (empty without aerated lung); without an expected one only what aerated lung surrounds."""
     margin = tuple(2 + int(CLOSING_MM / mm) for mm in grid.spacing_mm)
-    box = bounding_box((aerated == side) | expected.inside, margin)
+    seen = aerated == side
+    box = bounding_box(seen if expected is None else seen | expected.inside, margin)
     mask = aerated[box] == side
+    if not mask.size:
+        return _Lung(box, mask, mask)
     free = body[box] & (mask | (aerated[box] == 0))
-    possible = expected.possible[box] & free
-    room = possible & ~outside[box]
+    possible = free if expected is None else expected.possible[box] & free
     lung = fill_holes(close_mm(mask, CLOSING_MM, grid.spacing_mm) & free)
     hidden = enclosed_opacities(lung, free, grid)
     hidden = parts_inside(hidden | hidden_opacities(hu[box], lung | hidden, side, free, grid), possible, INSIDE_SHARE)
-    tissue, airway = expected.inside[box] & room & ~lung, outside[box] & body[box]
-    pieces = airless_pieces(hu[box], tissue, lung | hidden, room, airway, grid)
-    hidden = (hidden | pieces.lung) & ~pieces.fluid
+    fluid = np.zeros_like(lung)
+    if expected is not None:
+        room = possible & ~outside[box]
+        tissue, airway = expected.inside[box] & room & ~lung, outside[box] & body[box]
+        pieces = airless_pieces(hu[box], tissue, lung | hidden, room, airway, grid)
+        hidden, fluid = (hidden | pieces.lung) & ~pieces.fluid, pieces.fluid
     if hidden.any():
         closed = fill_holes(close_mm(lung | hidden, SMOOTHING_MM, grid.spacing_mm) & free)
-        lung |= closed & possible & ~pieces.fluid
-    return _Lung(box, largest_component(lung & free), hidden, int(np.count_nonzero(pieces.fluid)))
+        lung |= closed & possible & ~fluid
+    return _Lung(box, largest_component(lung & free), hidden, int(np.count_nonzero(fluid)))

@@ -38,7 +38,10 @@ class WorkingGrid:
     def of(cls, geometry: Geometry) -> WorkingGrid:
         """The coarsest grid of ``geometry`` within :data:`WORKING_SPACING_MM`, or its voxels if they are larger."""
         spacing = geometry.spacing_kji
-        factors = tuple(max(1, int(largest / mm)) for largest, mm in zip(WORKING_SPACING_MM, spacing, strict=True))
+        factors = tuple(
+            max(1, min(int(largest / mm), count))
+            for largest, mm, count in zip(WORKING_SPACING_MM, spacing, geometry.shape, strict=True)
+        )
         edges = tuple(mm * f for mm, f in zip(spacing, factors, strict=True))
         return cls(geometry.shape, factors, edges)
 
@@ -46,6 +49,13 @@ class WorkingGrid:
     def voxel_ml(self) -> float:
         """Volume of a block, ml."""
         return float(np.prod(self.spacing_mm)) / 1000.0
+
+    def blocks_of(self, ml: float) -> float:
+        """Blocks of a ball of ``ml``; in a single slice those of its largest section."""
+        if self.shape[0] > 1:
+            return ml / self.voxel_ml
+        radius_mm = (0.75 * 1000.0 * ml / np.pi) ** (1 / 3)
+        return float(np.pi * radius_mm**2 / np.prod(self.spacing_mm[1:]))
 
     @property
     def excess_slice_mm(self) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import NoLungsError
-from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote, Side, frozen_array
+from CovidSeverityLib.types import CtVolume, Geometry, NoteSeverity, QualityNote, Side, frozen_array
 
 from .airways import airway_mask
 from .boundary import refined_lungs
@@ -82,38 +82,62 @@ def segment_lungs(volume: CtVolume) -> LungSegmentation:
     NoLungsError
         If the volume shows no lungs, or only their bases.
     """
-    name = volume.name or "the volume"
     top = window_top(volume.hu)
-    voxels = with_bone(volume.hu, top)
-    grid = WorkingGrid.of(volume.geometry)
-    hu = grid.reduce(voxels)
-    body = body_mask(hu, grid)
-    box = bounding_box(body)
-    if not body[box].size:
-        raise NoLungsError(f"no lungs found in {name}: it shows no body")
-    full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
-    labels = np.zeros(volume.hu.shape, dtype=np.uint8)
-    labels[full], notes = _lungs_in_body(voxels[full], hu[box], body[box], grid, name)
+    name = volume.name or "the volume"
+    labels, notes = lung_labels(with_bone(volume.hu, top), volume.geometry, name)
     clipped = () if top is None else (window_note(top),)
     return LungSegmentation(labels, "classical", (*clipped, *field_of_view_notes(labels), *notes))
 
 
-def _lungs_in_body(
-    full_hu: NDArray[np.int16], hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid, name: str
+def lung_labels(
+    hu: NDArray[np.int16], geometry: Geometry, name: str = "the volume", *, whole_chest: bool = True
 ) -> tuple[NDArray[np.uint8], tuple[QualityNote, ...]]:
-    """Lungs on the full grid, and what the reader should know of them; arrays are cut to the box of the body."""
+    """Both lungs, and what the reader should know of them.
+
+    Parameters
+    ----------
+    hu : (K, J, I) int16, Hounsfield units with bone as dense as it is.
+    geometry : of ``hu``.
+    name : of the CT, for errors.
+    whole_chest : whether the shape of the chest is to be seen: it tells airless lung from organs, and a volume that
+        shows a part of the lungs alone is refused.
+
+    Returns
+    -------
+    (K, J, I) uint8 of :class:`Side`, and notes.
+
+    Raises
+    ------
+    NoLungsError
+        As :func:`segment_lungs`.
+    """
+    grid = WorkingGrid.of(geometry)
+    blocks = grid.reduce(hu)
+    body = body_mask(blocks, grid)
+    box = bounding_box(body)
+    if not body[box].size:
+        raise NoLungsError(f"no lungs found in {name}: it shows no body")
+    full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
+    labels = np.zeros(hu.shape, dtype=np.uint8)
+    aerated, outside, airway_found = _aerated(blocks[box], body[box], grid)
+    _require_lungs(name, aerated, grid, whole_chest)
+    complete = complete_lungs(blocks[box], aerated, body[box], outside, grid, whole_chest=whole_chest)
+    allowed = body[box] & ~(outside & (complete.lungs == 0))
+    labels[full] = refined_lungs(hu[full], blocks[box], complete.lungs, complete.restored, allowed, grid)
+    return labels, _notes(complete, airway_found, grid)
+
+
+def _aerated(
+    hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], bool]:
+    """Aerated lung by side, air that is no lung, and whether the airways were found."""
     airway = airway_mask(hu, body, grid)
     outside = gas_mask(hu, body, airway, grid) | airway
     aerated = main_lungs(split_sides(parenchyma_pieces(hu, body, outside, grid), body, grid), SMALLEST_LUNG_ML, grid)
-    _require_lungs(name, aerated, grid)
-    complete = complete_lungs(hu, aerated, body, outside, grid)
-    lungs = complete.lungs
-    allowed = body & ~(outside & (lungs == 0))
-    labels = refined_lungs(full_hu, hu, lungs, complete.restored, allowed, grid)
-    return labels, _notes(complete, bool(airway.any()), grid)
+    return aerated, outside, bool(airway.any())
 
 
-def _require_lungs(name: str, aerated: NDArray[np.uint8], grid: WorkingGrid) -> None:
+def _require_lungs(name: str, aerated: NDArray[np.uint8], grid: WorkingGrid, whole_chest: bool) -> None:
     found_ml = float(np.count_nonzero(aerated)) * grid.voxel_ml
     if found_ml < SMALLEST_LUNGS_ML:
         raise NoLungsError(
@@ -122,7 +146,7 @@ def _require_lungs(name: str, aerated: NDArray[np.uint8], grid: WorkingGrid) -> 
         )
     areas = np.count_nonzero(aerated, axis=(1, 2))
     for index, seen, end in ((-1, "lower", "upper"), (0, "upper", "lower")):
-        if areas[index] >= areas.max() * (1 - CUT_AREA_SHARE) and found_ml < PART_ONLY_ML:
+        if whole_chest and areas[index] >= areas.max() * (1 - CUT_AREA_SHARE) and found_ml < PART_ONLY_ML:
             raise NoLungsError(
                 f"{name} shows only the {seen} part of the lungs ({found_ml:.0f} ml), cut off at its {end} end; "
                 "a CT of the whole chest is needed"

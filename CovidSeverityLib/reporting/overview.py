@@ -58,9 +58,10 @@ def _draw_page(figure: Figure, analysis: Analysis) -> None:
     indices = axial_indices(analysis)
     _draw_axials(figure, analysis, indices)
     _draw_legend(figure, analysis)
-    _draw_coronal(figure, analysis, indices)
-    _heading(figure, LOBES[0] - 0.03, "Infection by lobe")
-    panels.draw_lobes(figure.add_axes(LOBES), analysis.lobe_scores)
+    if analysis.ctss is not None:  # slices alone have neither lobes nor a coronal view
+        _draw_coronal(figure, analysis, indices)
+        _heading(figure, LOBES[0] - 0.03, "Infection by lobe")
+        panels.draw_lobes(figure.add_axes(LOBES), analysis.lobe_scores)
     _heading(figure, HISTOGRAM[0] - 0.035, "Density of the lungs")
     _draw_mixture_note(figure, analysis)
     panels.draw_histogram(figure.add_axes(HISTOGRAM), analysis.densitometry, analysis.well_aerated_percent)
@@ -76,7 +77,7 @@ def _draw_header(figure: Figure, analysis: Analysis) -> None:
     name = elided(clean(volume.name) or "unnamed CT", NAME_LENGTH)
     figure.text(LEFT, 0.972, name, fontsize=15, fontweight="bold", va="center", color=panels.INK, parse_math=False)
     details = (
-        f"Chest CT, {k} slices of {i} × {j}, voxels {di:.2f} × {dj:.2f} × {dk:.2f} mm   ·   "
+        f"Chest CT, {k} slice{'s' if k > 1 else ''} of {i} × {j}, voxels {di:.2f} × {dj:.2f} × {dk:.2f} mm   ·   "
         f"CovidSeverity {provenance.version}, profile {provenance.profile}"
     )
     figure.text(
@@ -90,12 +91,15 @@ def _draw_header(figure: Figure, analysis: Analysis) -> None:
     )
     colour = SEVERITY_COLOURS.get(analysis.severity.label.lower(), FALLBACK_SEVERITY_COLOUR)
     box = {"boxstyle": "round,pad=0.35", "facecolor": colour, "edgecolor": "none"}
-    score = (
-        f"CTSS {with_range(analysis.ctss, analysis.ctss_range, '–')} / {CTSS_MAX}   {clean(analysis.severity.label)}"
-    )
+    score = "No CTSS"
+    if analysis.ctss is not None:
+        total = with_range(analysis.ctss, analysis.ctss_range, "–")
+        score = f"CTSS {total} / {CTSS_MAX}   {clean(analysis.severity.label)}"
     at_right = {"ha": "right", "va": "center", "parse_math": False}
     figure.text(RIGHT - 0.008, 0.969, score, fontsize=17, fontweight="bold", color="white", bbox=box, **at_right)
-    cutoffs = elided(clean(analysis.severity.cutoffs), CUTOFFS_LENGTH)
+    cutoffs = "the lobes are not known"
+    if analysis.ctss is not None:
+        cutoffs = elided(clean(analysis.severity.cutoffs), CUTOFFS_LENGTH)
     lower = 0.928 if analysis.classification is None else 0.936
     figure.text(RIGHT, lower, cutoffs, fontsize=panels.SMALL, color=panels.MUTED, **at_right)
     if analysis.classification is not None:

@@ -271,6 +271,7 @@ def draw_numbers(axes: Axes, analysis: Analysis) -> None:
 
 def number_rows(analysis: Analysis) -> list[tuple[str, str, bool]]:
     """Name, value and emphasis of every key number."""
+    total = analysis.total_severity_score
     return [
         ("Infected lung", f"{analysis.infection_percent:.1f} %", True),
         ("ground-glass opacity", f"{analysis.opacity_ml(Opacity.GROUND_GLASS):.1f} ml", False),
@@ -281,7 +282,7 @@ def number_rows(analysis: Analysis) -> list[tuple[str, str, bool]]:
         ("Lung volume", f"{analysis.lung_ml:.0f} ml", True),
         ("right", f"{analysis.side_ml(Side.RIGHT):.0f} ml", False),
         ("left", f"{analysis.side_ml(Side.LEFT):.0f} ml", False),
-        ("Total severity score (Chung)", f"{analysis.total_severity_score} / {TSS_MAX}", True),
+        *([] if total is None else [("Total severity score (Chung)", f"{total} / {TSS_MAX}", True)]),
     ]
 
 

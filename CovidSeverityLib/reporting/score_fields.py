@@ -19,11 +19,11 @@ class Scored(Protocol):
 
     lobe_scores: tuple[LobeScore, ...]
     severity: Severity
-    ctss: int
+    ctss: int | None
     ctss_range: tuple[int, int] | None
     ctss_definition: str
     ctss_max_variant: int | None
-    total_severity_score: int
+    total_severity_score: int | None
     lung_ml: float
     infection_percent: float
     high_opacity_percent: float

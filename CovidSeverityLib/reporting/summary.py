@@ -44,6 +44,9 @@ def diagnosis_lines(diagnosis: PatientDiagnosis) -> list[str]:
 
 
 def _score_lines(analysis: Analysis) -> Iterator[str]:
+    if analysis.ctss is None:
+        yield "No CTSS: it is a sum over the lobes, which are not known."
+        return
     variant = "" if analysis.ctss_max_variant is None else f", {analysis.ctss_max_variant} by the maximum over slices"
     yield from _wrapped(
         f"CTSS {with_range(analysis.ctss, analysis.ctss_range)} of {CTSS_MAX}, {analysis.severity.label}{variant}; "

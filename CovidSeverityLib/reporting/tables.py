@@ -84,8 +84,11 @@ def rounded(value: float, decimals: int) -> float:
     return round(float(value), decimals) + 0.0
 
 
-def with_range(value: int, ends: tuple[int, int] | None, dash: str = "-") -> str:
-    """``6 (5-8)``; the value alone where no other is within its uncertainty, or where that is not known."""
+def with_range(value: int | None, ends: tuple[int, int] | None, dash: str = "-") -> str:
+    """``6 (5-8)``; the value alone where no other is within its uncertainty, or where that is not known; ``-`` for a
+    value that is not known itself."""
+    if value is None:
+        return dash
     return f"{value} ({ends[0]}{dash}{ends[1]})" if ends is not None and ends[0] < ends[1] else str(value)
 
 

@@ -23,9 +23,7 @@ smallest opacity."""
 TOUCHING = np.ones((3, 3, 3), dtype=bool)
 
 
-def opacity_regions(
-    hu: NDArray[np.int16], infected: NDArray[np.bool_], geometry: Geometry, independent_slices: bool = False
-) -> NDArray[np.uint8]:
+def opacity_regions(hu: NDArray[np.int16], infected: NDArray[np.bool_], geometry: Geometry) -> NDArray[np.uint8]:
     """Tell consolidation from ground glass by the mean density of places, not of voxels.
 
     Parameters
@@ -33,7 +31,6 @@ def opacity_regions(
     hu : (K, J, I) int16, Hounsfield units.
     infected : (K, J, I) bool.
     geometry : of both.
-    independent_slices : the slices are no stack.
 
     Returns
     -------
@@ -51,27 +48,21 @@ def opacity_regions(
     if not infected[box].size:
         return labels
     whole = WorkingGrid.of(geometry)
-    factors = (1, *whole.factors[1:]) if independent_slices else whole.factors
-    spacing = tuple(mm * f for mm, f in zip(geometry.spacing_kji, factors, strict=True))
-    grid = WorkingGrid(infected[box].shape, factors, spacing)
-    solid = grid.expand(_solid(hu[box], infected[box], grid, independent_slices))
+    grid = WorkingGrid(infected[box].shape, whole.factors, whole.spacing_mm)
+    solid = grid.expand(_solid(hu[box], infected[box], grid, whole.blocks_of(SMALLEST_ML)))
     labels[box][infected[box] & solid] = Opacity.CONSOLIDATION
     return labels
 
 
-def _solid(
-    hu: NDArray[np.int16], infected: NDArray[np.bool_], grid: WorkingGrid, independent_slices: bool
-) -> NDArray[np.bool_]:
+def _solid(hu: NDArray[np.int16], infected: NDArray[np.bool_], grid: WorkingGrid, smallest: float) -> NDArray[np.bool_]:
     """(K, J, I) blocks whose smoothed density is over the limit, without specks of either kind."""
     sigma = [SMOOTHING_MM / mm for mm in grid.spacing_mm]
-    if independent_slices:
-        sigma[0] = 0.0
     share = grid.reduce(infected.view(np.uint8))
     total = grid.reduce(np.where(infected, hu, np.int16(0)))
     weight, density = (ndimage.gaussian_filter(a, sigma, truncate=3.0, mode="constant") for a in (share, total))
     dense = (density > np.float32(CONSOLIDATION_HU) * weight) & (share > 0)
-    glass = (share > 0) & ~_large(dense, SMALLEST_ML / grid.voxel_ml)
-    return (share > 0) & ~_large(glass, SMALLEST_ML / grid.voxel_ml)
+    glass = (share > 0) & ~_large(dense, smallest)
+    return (share > 0) & ~_large(glass, smallest)
 
 
 def _large(mask: NDArray[np.bool_], smallest: float) -> NDArray[np.bool_]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from math import pi
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +61,6 @@ def segment_lesions(
     config: LesionConfig = LesionConfig(),
     progress: Progress | None = None,
     *,
-    independent_slices: bool = False,
     classifier: OpacityClassifier | None = None,
 ) -> NDArray[np.bool_]:
     """Mark the opacities of both lungs.
@@ -74,7 +72,6 @@ def segment_lesions(
     geometry : of both.
     config : the method's constants.
     progress : called with stage "infection" as steps are done.
-    independent_slices : the slices are no stack: each is decided alone.
     classifier : None takes the one that ships with the library.
 
     Returns
@@ -83,7 +80,7 @@ def segment_lesions(
     """
     report = partial(progress, STAGE) if progress is not None else _silent
     report(0, 2)
-    features = gather_features(hu, lung, geometry, independent_slices)
+    features = gather_features(hu, lung, geometry)
     report(1, 2)
     odds = opacity_odds(features, config, classifier)
     mask = features.expand(_regions(odds, features, config.levels[0], config), lung)
@@ -98,7 +95,6 @@ def segment_lesions_with_range(
     config: LesionConfig = LesionConfig(),
     progress: Progress | None = None,
     *,
-    independent_slices: bool = False,
     classifier: OpacityClassifier | None = None,
 ) -> MarkedLesions:
     """Mark the opacities of both lungs, and again from a higher and from a lower probability on.
@@ -107,7 +103,7 @@ def segment_lesions_with_range(
     """
     report = partial(progress, STAGE) if progress is not None else _silent
     report(0, 3)
-    features = gather_features(hu, lung, geometry, independent_slices)
+    features = gather_features(hu, lung, geometry)
     report(1, 3)
     odds = opacity_odds(features, config, classifier)
     report(2, 3)
@@ -131,8 +127,6 @@ def opacity_odds(
     odds = np.zeros(inside.shape, dtype=np.float32)
     odds[inside] = (classifier or load_classifier()).logits(features.values)
     sigma = [config.smoothing_mm / mm for mm in features.density.grid.spacing_mm]
-    if features.independent_slices:
-        sigma[0] = 0.0
     total, share = (
         ndimage.gaussian_filter(a, sigma, truncate=3.0, mode="nearest") for a in (odds, inside.astype(np.float32))
     )
@@ -147,26 +141,12 @@ def _regions(
     mask = np.zeros(odds.shape, dtype=bool)
     box = bounding_box(odds > level, (1, 1, 1))
     if mask[box].size:
-        smallest, touching = _smallest(features, config), _touching(features)
+        smallest = features.density.grid.blocks_of(config.smallest_ml)
+        touching = np.ones((3, 3, 3), dtype=bool)
+        touching[[0, 2]] = features.shape[0] > 1  # beyond a single slice is nothing that a gap could open to
         found = _large(odds[box] > level, smallest, touching)
         mask[box] = found | (_gaps(found, smallest, touching) & inside[box]) if config.fill_holes else found
     return mask
-
-
-def _smallest(features: LungFeatures, config: LesionConfig) -> float:
-    """Blocks of the smallest opacity; of its largest section where every slice is asked alone."""
-    pixel_mm = features.density.grid.spacing_mm[1:]
-    if features.independent_slices:
-        radius_mm = (0.75 * 1000.0 * config.smallest_ml / pi) ** (1 / 3)
-        return pi * radius_mm**2 / float(np.prod(pixel_mm))
-    return config.smallest_ml / features.density.grid.voxel_ml
-
-
-def _touching(features: LungFeatures) -> NDArray[np.bool_]:
-    """Neighbours of a block: none above and below where every slice is asked alone."""
-    touching = np.ones((3, 3, 3), dtype=bool)
-    touching[[0, 2]] = not features.independent_slices
-    return touching
 
 
 def _large(mask: NDArray[np.bool_], smallest: float, structure: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -87,14 +87,12 @@ class LungFeatures:
     box : its part that the blocks cover.
     density : over aerated lung, HU.
     values : (F, N) float32, the features of :data:`FEATURES` of the N blocks of lung, in the order of the array.
-    independent_slices : whether every slice was asked alone.
     """
 
     shape: tuple[int, int, int]
     box: tuple[slice, slice, slice]
     density: ExcessDensity
     values: NDArray[np.float32]
-    independent_slices: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", frozen_array(self.values))
@@ -110,26 +108,20 @@ class LungFeatures:
         return mask
 
 
-def gather_features(
-    hu: NDArray[np.int16], lung: NDArray[np.bool_], geometry: Geometry, independent_slices: bool = False
-) -> LungFeatures:
-    """The features of every block of lung.
+def gather_features(hu: NDArray[np.int16], lung: NDArray[np.bool_], geometry: Geometry) -> LungFeatures:
+    """The features of every block of lung; a single slice is asked what one slice can answer.
 
     Parameters
     ----------
     hu : (K, J, I) int16, Hounsfield units.
     lung : (K, J, I) bool, at least one voxel.
     geometry : of both.
-    independent_slices : every slice is asked alone: what lies above and below tells nothing.
     """
     whole = WorkingGrid.of(geometry)
-    if independent_slices:
-        whole = WorkingGrid(whole.shape, (1, *whole.factors[1:]), (geometry.spacing_kji[0], *whole.spacing_mm[1:]))
     box = _block_box(lung, whole.factors)
     grid = WorkingGrid(lung[box].shape, whole.factors, whole.spacing_mm)
     density = excess_density(hu[box], lung[box], grid, SMOOTHING_MM)
-    alone = independent_slices or len(hu) == 1
-    return LungFeatures(hu.shape, box, density, _features(density, geometry.spacing_kji[0], alone), alone)
+    return LungFeatures(hu.shape, box, density, _features(density, geometry.spacing_kji[0]))
 
 
 def _block_box(lung: NDArray[np.bool_], factors: tuple[int, int, int]) -> tuple[slice, slice, slice]:
@@ -171,13 +163,10 @@ class _Level:
     squares: Blocks
     weight: Blocks
     spacing_mm: tuple[float, float, float]
-    alone: bool
 
     def smoothed(self, sigma_mm: float, of: str = "total") -> tuple[Blocks, Blocks]:
         """Mean over lung around every block, and the share of lung there."""
         sigma = [sigma_mm / mm for mm in self.spacing_mm]
-        if self.alone:
-            sigma[0] = 0.0
         gaussian = partial(ndimage.gaussian_filter, sigma=sigma, truncate=TRUNCATE, mode="nearest")
         share = gaussian(self.weight)
         known = share > LEAST_WEIGHT
@@ -185,11 +174,11 @@ class _Level:
 
     def joined(self) -> _Level:
         """The same on blocks of twice the size."""
-        along = 2 if 2 * self.spacing_mm[0] <= COARSEST_SLICE_MM and not self.alone else 1
+        along = 2 if 2 * self.spacing_mm[0] <= COARSEST_SLICE_MM and len(self.total) > 1 else 1
         factors = (along, 2, 2)
         spacing = tuple(mm * f for mm, f in zip(self.spacing_mm, factors, strict=True))
         parts = (_joined(values, factors) for values in (self.total, self.squares, self.weight))
-        return _Level(*parts, spacing, self.alone)
+        return _Level(*parts, spacing)
 
 
 def _joined(values: Blocks, factors: tuple[int, int, int]) -> Blocks:
@@ -220,16 +209,16 @@ def _doubled(values: Blocks) -> Blocks:
     return result
 
 
-def _features(density: ExcessDensity, slice_mm: float, alone: bool) -> NDArray[np.float32]:
+def _features(density: ExcessDensity, slice_mm: float) -> NDArray[np.float32]:
     """(F, N) features of the blocks of lung."""
     inside = density.lung
     excess = np.clip(density.excess_hu, *CLIPPED_HU)
-    fine = _Level(excess, excess * excess, inside.astype(np.float32), density.grid.spacing_mm, alone)
+    fine = _Level(excess, excess * excess, inside.astype(np.float32), density.grid.spacing_mm)
     middle = fine.joined()
     coarse = middle.joined()
     parts: tuple[Callable[[], Mapping[str, Blocks]], ...] = (
         lambda: _curved("fine", fine, FINE_MM) | {"excess": excess},
-        lambda: _openings(excess, inside, density.grid.spacing_mm, alone),
+        lambda: _openings(excess, inside, density.grid.spacing_mm),
         lambda: _curved("middle", middle, MIDDLE_MM) | _spread(middle),
         lambda: _curved("wide", middle, WIDE_MM),
         lambda: {name: coarse.smoothed(mm)[0] for name, mm in (("mean_region", REGION_MM), ("mean_lung", LUNG_MM))},
@@ -237,7 +226,7 @@ def _features(density: ExcessDensity, slice_mm: float, alone: bool) -> NDArray[n
     )
     rows = np.empty((len(FEATURES), int(inside.sum())), dtype=np.float32)
     rows[FEATURES.index("slice")] = np.log2(slice_mm)
-    rows[FEATURES.index("alone")] = alone
+    rows[FEATURES.index("alone")] = len(inside) == 1
     height = height_mm(density, lower_face(density) is Face.FRONT)
     aerated = np.broadcast_to(density.aerated_hu[None, :, None], inside.shape)[inside]
     rows[FEATURES.index("aerated")] = aerated - np.float32(TYPICAL_HU)
@@ -261,8 +250,6 @@ def _curved(scale: str, level: _Level, sigma_mm: float) -> Mapping[str, Blocks]:
     unit = [sigma_mm / mm for mm in level.spacing_mm]
     kk, jj, ii = (np.float32(unit[axis] ** 2) * _second(mean, axis) for axis in range(3))
     kj, ki, ji = (np.float32(unit[a] * unit[b]) * _mixed(mean, a, b) for a, b in ((0, 1), (0, 2), (1, 2)))
-    if level.alone:
-        kk, kj, ki = (np.zeros_like(mean),) * 3
     squares = kk * kk + jj * jj + ii * ii + 2 * (kj * kj + ki * ki + ji * ji)
     product = kk * (jj * ii - ji * ji) - kj * (kj * ii - ji * ki) + ki * (kj * ji - jj * ki)
     found = {
@@ -297,7 +284,7 @@ def _spread(level: _Level) -> Mapping[str, Blocks]:
 
 
 def _openings(
-    excess: Blocks, inside: NDArray[np.bool_], spacing_mm: tuple[float, float, float], alone: bool
+    excess: Blocks, inside: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
 ) -> Mapping[str, Blocks]:
     """Densities that squares fit under (grey openings; Serra 1982): what is thinner than they are is gone.
 
@@ -316,12 +303,12 @@ def _openings(
         for axis, size in enumerate(sizes, start=1):
             opened = ndimage.maximum_filter1d(opened, size, axis=axis, mode="nearest")
         found[f"opening_{name}"] = opened
-    return found | _beside(found["opening_middle"], inside, spacing_mm[0], alone)
+    return found | _beside(found["opening_middle"], inside, spacing_mm[0])
 
 
-def _beside(values: Blocks, inside: NDArray[np.bool_], slice_mm: float, alone: bool) -> Mapping[str, Blocks]:
+def _beside(values: Blocks, inside: NDArray[np.bool_], slice_mm: float) -> Mapping[str, Blocks]:
     """The larger and the smaller of the values above and below; where the lung ends, that of the other side."""
-    steps = 0 if alone else max(1, round(BESIDE_MM / slice_mm))
+    steps = max(1, round(BESIDE_MM / slice_mm))
     (up, has_up), (down, has_down) = ((_moved(values, 0, n), _moved(inside, 0, n)) for n in (steps, -steps))
     above = np.where(has_up, up, np.where(has_down, down, values))
     below = np.where(has_down, down, np.where(has_up, up, values))
@@ -340,6 +327,4 @@ def _medial(level: _Level) -> Blocks:
         after = np.flip(np.maximum.accumulate(np.flip(lung, axis), axis=axis), axis)
         between &= before & after
     sigma = [REGION_MM / mm for mm in level.spacing_mm]
-    if level.alone:
-        sigma[0] = 0.0
     return ndimage.gaussian_filter(between.astype(np.float32), sigma, truncate=TRUNCATE, mode="nearest")

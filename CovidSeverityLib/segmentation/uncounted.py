@@ -39,7 +39,7 @@ def uncounted_density(features: LungFeatures, mask: NDArray[np.bool_]) -> Uncoun
     dense = ~marked & (density.hu[density.lung] - lightest > DENSE_HU)
     borders = dense & (features.of("inside_fine") < BORDER_SHARE)
     explained = dense & ~borders & (excess <= DENSE_HU)
-    thin = dense & ~borders & ~explained & (excess - features.of("opening_small") > DENSE_HU)
+    thin = dense & ~borders & ~explained & (excess - features.of("opening_middle") > DENSE_HU)
     rest = dense & ~borders & ~explained & ~thin
     ml = density.grid.voxel_ml
     rim = _dependent_rim(density)

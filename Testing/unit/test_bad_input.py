@@ -187,12 +187,12 @@ def test_other_dicom_images_are_refused(refused, write_series, coarse_phantom, t
     assert expected in refused(tmp_path / "scan")
 
 
-def test_single_slice_is_refused_in_every_format(refused, save, write_series, coarse_phantom, tmp_path):
+def test_images_that_are_no_axial_slice_are_refused(refused, save, coarse_phantom):
     hu = coarse_phantom.volume.hu
     assert "holds a 2-D image (128 x 128); a 3-D volume is needed" in refused(save(hu[20], "plane.nii.gz"))
-    assert "2-D" in refused(save(hu[20:21], "plane.nrrd"))
-    write_series(tmp_path / "scan", hu[:1], lambda k: PIXELS)
-    assert "the CT series holds 1 slice, a 2-D image; a 3-D volume is needed" in refused(tmp_path / "scan")
+    for name, hu_of_slice in (("coronal.nrrd", hu[:, 60:61]), ("sagittal.nrrd", hu[:, :, 40:41])):
+        assert "a single slice that is not axial was given" in refused(save(hu_of_slice, name))
+    assert "holds a 2-D image" in refused(save(hu[20:21, 60:61], "row.nrrd"))
 
 
 def test_time_series_and_colours_are_refused(refused, save, coarse_phantom, tmp_path):

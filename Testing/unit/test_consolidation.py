@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.segmentation.consolidation import SMALLEST_ML, opacity_regions
+from CovidSeverityLib.segmentation.slice_lesions import slice_opacity_regions
 from CovidSeverityLib.types import Geometry, Opacity
 
 SPACING = (2.0, 1.0, 1.0)
@@ -17,9 +18,9 @@ def ball(radius_mm, centre=(15, 35, 35)):
     return sum(part**2 for part in parts) < radius_mm**2
 
 
-def labelled(hu, infected=None, **options):
+def labelled(hu, infected=None, regions=opacity_regions):
     infected = ball(28) if infected is None else infected
-    return opacity_regions(np.rint(hu).astype(np.int16), infected, GEOMETRY, **options), infected
+    return regions(np.rint(hu).astype(np.int16), infected, GEOMETRY), infected
 
 
 def test_noise_in_ground_glass_is_no_mosaic():
@@ -57,7 +58,7 @@ def test_specks_are_not_told_apart():
 def test_every_slice_by_itself_where_slices_are_no_stack():
     hu = np.where(SLICES == 15, 0, np.full(SHAPE, -600))
     together, infected = labelled(hu)
-    alone, _ = labelled(hu, independent_slices=True)
+    alone, _ = labelled(hu, regions=slice_opacity_regions)
     assert not (together == Opacity.CONSOLIDATION).any()
     np.testing.assert_array_equal(alone == Opacity.CONSOLIDATION, infected & (SLICES == 15))
 

@@ -252,10 +252,31 @@ def test_ct_is_taken_where_there_is_mr_too(tmp_path, write_series, chest_hu):
     assert volume.notes == ()
 
 
-def test_single_slice_is_refused_as_2d(tmp_path, write_series, chest_hu):
-    files = write_series(tmp_path / "scan", chest_hu[:1])
-    assert "2-D" in refused(tmp_path / "scan")
-    assert "2-D" in refused(files[0])
+def test_single_slice_is_as_thick_as_its_header_says(tmp_path, write_series, chest_hu):
+    files = write_series(tmp_path / "scan", chest_hu[6:7], lambda k: {"SliceThickness": 5})
+    for path in (tmp_path / "scan", files[0]):
+        volume = read_ct(path)
+        np.testing.assert_array_equal(volume.hu, chest_hu[6:7])
+        assert volume.geometry.spacing_mm == (0.7, 0.8, 5.0)
+        assert volume.geometry.origin_mm == (-12.5, -20.25, -52.1)
+        assert volume.notes == ()
+
+
+def test_single_slice_of_unknown_thickness_is_noted(tmp_path, write_series, chest_hu):
+    write_series(tmp_path / "scan", chest_hu[6:7])
+    volume = read_ct(tmp_path / "scan")
+    assert volume.geometry.spacing_mm[2] == 1.0
+    assert codes(volume) == ["slice_thickness_unknown"]
+
+
+def test_single_slice_that_is_not_axial_is_refused(tmp_path, write_series, chest_hu):
+    write_series(tmp_path / "scan", chest_hu[6:7], iop=(0, 1, 0, 0, 0, -1))
+    assert "a single slice that is not axial was given" in refused(tmp_path / "scan")
+
+
+def test_slices_that_fit_nowhere_are_refused(tmp_path, write_series, chest_hu):
+    write_series(tmp_path / "scan", chest_hu[:2], lambda k: {"PixelSpacing": [0.8 + 0.1 * k, 0.7]})
+    assert "no two slices of the CT series have one orientation and size" in refused(tmp_path / "scan")
 
 
 def test_slices_at_one_position_are_no_volume(tmp_path, write_series, chest_hu):

@@ -132,7 +132,7 @@ def test_nifti_and_nrrd_without_orientation_carry_a_warning(tmp_path, chest_hu):
 
 @pytest.mark.parametrize(
     ("shape", "said"),
-    [((30, 36), "2-D image (36 x 30)"), ((1, 30, 36), "2-D image"), ((2, 4, 30, 36), "4-D image (36 x 30 x 4 x 2)")],
+    [((30, 36), "2-D image (36 x 30)"), ((1, 1, 36), "2-D image"), ((2, 4, 30, 36), "4-D image (36 x 30 x 4 x 2)")],
 )
 @pytest.mark.parametrize("ending", ["nii.gz", "nrrd", "mha"])
 def test_other_dimensions_are_refused_with_their_shape(tmp_path, shape, said, ending):

@@ -159,7 +159,8 @@ def test_aeration_follows_the_lungs_and_is_unknown_without_the_ct(coarse_analysi
 
 def test_no_lung_left_has_no_infection(coarse_analysis):
     fields = corrected_fields(rescored(coarse_analysis, lungs=np.zeros_like(coarse_analysis.lungs)))
-    assert (fields["ctss"]["total"], fields["infection"]["percent_of_lung"]) == (0, 0)
+    assert (fields["ctss"]["total"], fields["infection"]["percent_of_lung"]) == (None, 0)
+    assert fields["severity"]["label"] == "not scored"
     assert fields["well_aerated_percent"] == 0
 
 

@@ -48,9 +48,25 @@ def test_range_holds_the_mask_that_is_marked_alone_too():
     assert not (found.mask & ~found.more_lenient).any()
 
 
+def test_faint_opacity_is_in_the_range_and_a_clear_one_is_in_all():
+    right = np.broadcast_to(COLUMN < 80, SHAPE)
+    sizes = []
+    for faint_hu in range(-800, -690, 10):
+        hu = chest()
+        hu[ball((50, 75, 50), 14)] = -500
+        hu[ball((50, 75, 190), 14)] = faint_hu
+        found = marked(np.where(LUNG, gaussian_filter(hu, 1.0), hu))
+        assert (found.stricter & right).any()
+        sizes.append([ml(mask & ~right) for mask in (found.stricter, found.mask, found.more_lenient)])
+    assert all(strict <= mask <= lenient for strict, mask, lenient in sizes)
+    assert any(strict < 0.5 * lenient for strict, _, lenient in sizes if lenient > 5)
+    assert sizes[0][0] == 0
+    assert sizes[-1][0] > 5
+
+
 def test_vessels_and_borders_are_told_apart():
     hu = chest()
-    rod = ((J * 1.5 - 75) ** 2 + (COLUMN * 1.5 - 60) ** 2 < 2**2) & LUNG
+    rod = ((J * 1.5 - 75) ** 2 + (COLUMN * 1.5 - 60) ** 2 < 3**2) & LUNG
     hu[rod] = 40
     hu[LUNG & (np.abs(J - 50) == 44)] = -400  # one row of partial volume on either face
     uncounted = marked(hu).uncounted

@@ -1,5 +1,7 @@
 """CTs whose values a display window has cut off."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,11 +48,23 @@ def test_only_what_was_cut_off_becomes_bone(chest):
 
 
 def test_lungs_of_a_cut_off_ct_are_told_so_and_hardly_change(chest):
-    from dataclasses import replace
-
     whole = segment_lungs(chest.volume)
     cut = segment_lungs(replace(chest.volume, hu=clipped(chest.volume, 150)))
     assert "window_clipped" in [note.code for note in cut.notes]
     assert "window_clipped" not in [note.code for note in whole.notes]
     same = np.count_nonzero(cut.labels & whole.labels)
     assert 2 * same / (np.count_nonzero(cut.labels) + np.count_nonzero(whole.labels)) > 0.99
+
+
+def test_consolidation_at_the_rear_wall_stays_in_the_lungs_of_a_cut_off_ct(chest):
+    """A column along the wall, 12 cm high. Without ribs two thirds of it would be taken for chest wall."""
+    j, i = np.ogrid[: chest.lungs.shape[1], : chest.lungs.shape[2]]
+    middle = int(np.flatnonzero((chest.lungs == 1).any(axis=(1, 2))).mean())
+    rows, columns = np.nonzero(chest.lungs[middle] == 1)
+    centre = (rows.max(), int(np.median(columns)))
+    lesion = np.zeros(chest.lungs.shape, dtype=bool)
+    lesion[middle - 13 : middle + 14] = (j - centre[0]) ** 2 + (i - centre[1]) ** 2 < (25 / 2.4) ** 2
+    lesion &= chest.lungs == 1
+    sick = replace(chest.volume, hu=np.where(lesion, np.int16(45), chest.volume.hu))
+    found = segment_lungs(replace(sick, hu=clipped(sick, 150))).labels
+    assert np.count_nonzero(found[lesion]) > 0.9 * np.count_nonzero(lesion)

@@ -25,7 +25,7 @@ from CovidSeverityLib.segmentation.lung_features import FEATURES
 from CovidSeverityLib.segmentation.opacity_classifier import CLASSIFIER_FILE, OpacityClassifier
 from CovidSeverityLib.types import CtVolume
 
-from .cases import Chest, Sample, prepared, samples
+from .cases import SCANS, Chest, Sample, prepared, samples
 from .fitting import ITERATIONS, Quality, fit_network, quality_of
 
 SHIPPED = Path(__file__).parents[2] / "CovidSeverityLib" / "segmentation" / CLASSIFIER_FILE
@@ -36,11 +36,11 @@ PHANTOM_SEEDS = range(100, 110)
 FIRST_SEED = 1000
 """Of the first part of the cases."""
 
-CASES = 90
+CASES = 60
 """Cases of a part; there are two, which are made side by side."""
 
 HELD_OUT = 8
-"""One pair of scans in so many is not fitted, but judged."""
+"""One case in so many is not fitted, but judged."""
 
 DIGITS = 6
 """Significant digits of a weight."""
@@ -62,9 +62,9 @@ def _part(work: tuple[list[Chest], int, int]) -> list[Sample]:
 
 
 def split(found: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
-    """Samples to fit and to judge by; both scans of a case go the same way."""
-    fitted = [s for n, s in enumerate(found) if (n // 2) % HELD_OUT]
-    return fitted, [s for n, s in enumerate(found) if not (n // 2) % HELD_OUT]
+    """Samples to fit and to judge by; all scans of a case go the same way."""
+    fitted = [s for n, s in enumerate(found) if (n // SCANS) % HELD_OUT]
+    return fitted, [s for n, s in enumerate(found) if not (n // SCANS) % HELD_OUT]
 
 
 def sheet(fitted: Sequence[Sample], judged: Sequence[Sample], quality: Quality) -> dict[str, Any]:

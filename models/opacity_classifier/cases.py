@@ -38,8 +38,11 @@ SHIFT_HU = 30.0
 NOISE_HU = (0.0, 0.0, 10.0, 20.0)
 """White noise that is added to pixels of about 1.3 mm: that of 20 and 40 HU in a quarter of their area."""
 
-DEPENDENT_SHARE, DEPENDENT_HU, DEPENDENT_MM = 0.8, (20.0, 250.0), (5.0, 30.0)
+DEPENDENT_SHARE, DEPENDENT_HU, DEPENDENT_MM = 0.8, (20.0, 200.0), (5.0, 40.0)
 """Lung that bears weight: how often, how much denser at the lower face, and over which height that fades."""
+
+EXPIRED_DEPENDENT_HU = 200.0
+"""How much denser it can be on top of that in the fullest expiration: the less air, the more of it is missing below."""
 
 PRONE_SHARE = 0.1
 
@@ -49,11 +52,14 @@ MOTION_SHARE, MOTION_MM, MOTION_REACH_MM = 0.5, (1.5, 4.0), (5.0, 20.0)
 MOSAIC_SHARE, MOSAIC_HU, MOSAIC_MM = 0.5, (5.0, 25.0), (15.0, 50.0)
 """Lung is not aired evenly: how often, standard deviation, and size of the parts."""
 
-EXPIRED = (-0.02, 0.12)
+EXPIRED = (-0.02, 0.2)
 """Share of the air that is missing, or more of it, all over."""
 
 EDGES = (-1, 0, 0, 0, 1)
 """Pixels by which the lungs' outline is moved: others draw it elsewhere."""
+
+ALONE_SHARE, SLICES_ALONE, LEAST_PIXELS = 0.25, 8, 500
+"""Slices that are seen without their neighbours: of which share of the scans, how many, and the least lung in them."""
 
 BLOCKS = 1000
 """Blocks of a case and stratum at most."""
@@ -136,25 +142,31 @@ def _harmless(volume: CtVolume, lungs: NDArray[np.uint8], rng: np.random.Generat
         weight *= smoothstep(lattice_noise(rng, axes, 50.0), -0.5, 1.0)
         blur_mm = rng.uniform(*MOTION_MM)
         hu += weight * (ndimage.gaussian_filter(hu, [blur_mm / mm for mm in spacing], truncate=2.5) - hu)
-    missing = np.full(hu.shape, np.float32(rng.uniform(*EXPIRED)))
+    expired = float(rng.uniform(*EXPIRED))
+    missing = np.full(hu.shape, np.float32(expired))
     if rng.random() < MOSAIC_SHARE:
         missing += np.float32(rng.uniform(*MOSAIC_HU) / 900) * lattice_noise(rng, axes, rng.uniform(*MOSAIC_MM))
     if rng.random() < DEPENDENT_SHARE:
-        missing += _dependent(inside, spacing, axes, rng)
+        missing += _dependent(inside, spacing, axes, expired, rng)
     part = np.where(inside & (hu < 0), missing * -hu, 0)
     return np.clip(np.rint(hu + part), AIR_HU, None).astype(np.int16)
 
 
 def _dependent(
-    inside: NDArray[np.bool_], spacing: Sequence[float], axes: Sequence[NDArray], rng: np.random.Generator
+    inside: NDArray[np.bool_],
+    spacing: Sequence[float],
+    axes: Sequence[NDArray],
+    expired: float,
+    rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Share of the air that lung lacks where it bears weight: near its lower face, and unevenly."""
     if rng.random() < PRONE_SHARE:
-        return _dependent(inside[:, ::-1], spacing, axes, rng)[:, ::-1]
+        return _dependent(inside[:, ::-1], spacing, axes, expired, rng)[:, ::-1]
     last = inside.shape[1] - 1 - np.argmax(inside[:, ::-1], axis=1)
     height = (last[:, None, :] - np.arange(inside.shape[1])[None, :, None]) * np.float32(spacing[1])
     uneven = smoothstep(lattice_noise(rng, axes, rng.uniform(30, 90)), -1.0, 1.5)
-    strength = rng.uniform(*DEPENDENT_HU) / 900
+    weakest, strongest = DEPENDENT_HU
+    strength = rng.uniform(weakest, strongest + EXPIRED_DEPENDENT_HU * max(0.0, expired) / EXPIRED[1]) / 900
     return (strength * uneven * np.exp(-np.maximum(height, 0) / rng.uniform(*DEPENDENT_MM))).astype(np.float32)
 
 
@@ -217,6 +229,23 @@ def samples(chests: Sequence[Chest], count: int, seed: int) -> Iterator[Sample]:
         painted = painted_case(chest, style, rng)
         for slice_mm in rng.choice(np.array(SLICES_MM, dtype=object), SCANS, replace=False, p=SLICE_SHARES):
             ct, truth, lung = scanned(painted, chest.lungs, slice_mm, rng)
-            alone = bool(rng.random() < 0.25)
-            name = f"{volume.name} {style} {slice_mm or 2:g} mm" + (" alone" if alone else "")
-            yield sample(gather_features(ct.hu, lung, ct.geometry, alone), truth, name, rng)
+            name = f"{volume.name} {style} {slice_mm or 2:g} mm"
+            if rng.random() < ALONE_SHARE:
+                yield slices_alone(ct, truth, lung, name, rng)
+            else:
+                yield sample(gather_features(ct.hu, lung, ct.geometry), truth, name, rng)
+
+
+def slices_alone(
+    ct: CtVolume, truth: NDArray[np.bool_], lung: NDArray[np.bool_], name: str, rng: np.random.Generator
+) -> Sample:
+    """Blocks of some slices, each seen without its neighbours."""
+    shown = np.flatnonzero(lung.sum(axis=(1, 2)) >= LEAST_PIXELS)
+    parts = []
+    for k in rng.choice(shown, min(len(shown), SLICES_ALONE), replace=False).tolist():
+        one = slice(k, k + 1)
+        geometry = replace(ct.geometry, size=(*ct.geometry.size[:2], 1))
+        parts.append(sample(gather_features(ct.hu[one], lung[one], geometry), truth[one], name, rng))
+    joined = (np.concatenate([getattr(part, field) for part in parts]) for field in ("features", "truth", "weight"))
+    features, true, weight = joined
+    return Sample(features, true, weight / np.float32(len(parts)), name + " alone")

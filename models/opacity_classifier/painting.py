@@ -14,12 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from CovidSeverityLib.evaluation.implant_painting import (
+    EXUDATE_HU,
+    SEAM_HU,
+    background_density,
+    blurred,
+    replaced_part,
+    soft_inside,
+)
 from CovidSeverityLib.evaluation.scan_noise import estimate_noise, noise_plane
 from CovidSeverityLib.phantom.grid import lattice_noise, smoothstep
 from CovidSeverityLib.preprocessing.grid import distance_to
 from CovidSeverityLib.types import AIR_HU, CtVolume
 
-EXUDATE_HU = 50.0
 GROUND_GLASS_HU = (-750.0, -350.0)
 CONSOLIDATION_HU = (-200.0, 60.0)
 """Mean density of an opacity."""
@@ -44,12 +51,8 @@ DIFFUSE_BURDENS = (0.3, 0.85)
 RIMS = (0.1, 0.9)
 """Width over which an opacity fades, part of its radius."""
 
-AERATED_HU = -600.0
 LUMEN_HU = -935.0
-BACKGROUND_MM = 7.0
-SEAM_HU = -500.0
-POINT_SPREAD_MM, SLICE_SPREAD = 0.75, 0.32
-"""As in the lesions that the method is judged by."""
+"""Air of a bronchus that consolidation leaves open: darker than aerated lung."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,16 +68,9 @@ class Healthy:
     @classmethod
     def of(cls, volume: CtVolume, lungs: NDArray[np.uint8]) -> Healthy:
         """Measure depth under the lungs' surface, density of aerated lung, and lumens of bronchi."""
-        spacing = volume.geometry.spacing_kji
-        hu = volume.hu.astype(np.float32)
-        aerated = ((lungs > 0) & (hu < AERATED_HU)).astype(np.float32)
-        sigma = [BACKGROUND_MM / mm for mm in spacing]
-        weight = ndimage.gaussian_filter(aerated, sigma, truncate=2.0)
-        total = ndimage.gaussian_filter(aerated * hu, sigma, truncate=2.0)
-        overall = float(hu[aerated > 0].mean())
-        background = np.where(weight > 1e-3, total / np.maximum(weight, 1e-3), np.float32(overall))
-        lumens = ndimage.gaussian_filter(hu, (0, 0.7, 0.7)) < LUMEN_HU
-        return cls(volume, lungs, distance_to(lungs == 0, spacing), background, lumens)
+        background = background_density(volume.hu, lungs > 0, volume.geometry)
+        lumens = ndimage.gaussian_filter(volume.hu.astype(np.float32), (0, 0.7, 0.7)) < LUMEN_HU
+        return cls(volume, lungs, distance_to(lungs == 0, volume.geometry.spacing_kji), background, lumens)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,10 +134,7 @@ class Painter:
     def finished(self) -> Painted:
         """The CT with its opacities, and the truth: where at least half of an opacity is, in a lung."""
         chest = self.chest
-        _, j_mm, i_mm = self.spacing
-        sigma = (SLICE_SPREAD, POINT_SPREAD_MM / j_mm, POINT_SPREAD_MM / i_mm)
-        part = ndimage.gaussian_filter(self.opacity, sigma, truncate=3.0)
-        covered = ndimage.gaussian_filter(self.covered, sigma, truncate=3.0)
+        part, covered = (blurred(weight, chest.volume.geometry) for weight in (self.opacity, self.covered))
         near = ndimage.binary_dilation(chest.lungs > 0, np.ones((1, 5, 5), bool)) & (chest.volume.hu > SEAM_HU)
         part *= (chest.lungs > 0) | near
         noise = estimate_noise(chest.volume)
@@ -191,7 +184,7 @@ class Painter:
     ) -> None:
         """Lay in one opacity whose outline is where ``radius`` is 1."""
         rim = self.rng.uniform(*RIMS) if self.rng.random() < 0.6 else 0.2
-        weight = _soft_inside(radius, 1.0, rim)
+        weight = soft_inside(radius, 1.0, rim)
         background = self.chest.background_hu[box]
         kind = self.rng.random() * (0.45 if ground_glass else 1.0)
         glass = float(self.rng.uniform(*GROUND_GLASS_HU))
@@ -201,14 +194,12 @@ class Painter:
             patchy = 1.0
             if self.rng.random() < 0.3:  # dark lobules between dense ones
                 patchy = smoothstep(self._noise(axes, ((self.rng.uniform(5, 12), 1.0),)), -1.2, 0.2)
-            part = weight * patchy * _replaced(target, background)
+            part = weight * patchy * replaced_part(target, background)
         if kind > 0.45:
             outline = float(self.rng.uniform(0.3, 0.85)) if kind < 0.75 else 1.0
             solid = float(self.rng.uniform(*CONSOLIDATION_HU))
             target = solid + self._noise(axes, ((5.0, 15.0),))
-            part = np.maximum(
-                part, _soft_inside(radius, outline, min(rim, 0.4) * outline) * _replaced(target, background)
-            )
+            part = np.maximum(part, soft_inside(radius, outline, min(rim, 0.4)) * replaced_part(target, background))
         np.maximum(self.opacity[box], part * ((self.chest.lungs[box] == 0) | own), out=self.opacity[box])
         np.maximum(self.covered[box], weight * own, out=self.covered[box])
 
@@ -230,12 +221,3 @@ class Painter:
             ((np.arange(s.start, s.stop) - c) * mm).astype(np.float32)
             for s, c, mm in zip(box, centre, self.spacing, strict=True)
         ]
-
-
-def _soft_inside(radius: NDArray[np.float32], outline: float, rim: float) -> NDArray[np.float32]:
-    return (1 - smoothstep(radius, outline - 0.5 * rim, outline + 0.5 * rim)).astype(np.float32)
-
-
-def _replaced(target_hu: NDArray[np.float32], background_hu: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Share of the air that has to go for the lung to become ``target_hu``."""
-    return np.clip((target_hu - background_hu) / (EXUDATE_HU - background_hu), 0, None)

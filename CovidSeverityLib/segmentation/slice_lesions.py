@@ -1,0 +1,55 @@
+"""Opacities of slices that do not belong together: every slice is a CT of its own."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.parallel import map_in_order
+from CovidSeverityLib.results import UncountedDensity
+from CovidSeverityLib.types import Geometry, Progress
+
+from .consolidation import opacity_regions
+from .lesion_config import LesionConfig
+from .lesions import STAGE, MarkedLesions, segment_lesions_with_range
+
+
+def segment_slice_lesions(
+    hu: NDArray[np.int16],
+    lung: NDArray[np.bool_],
+    geometry: Geometry,
+    config: LesionConfig = LesionConfig(),
+    progress: Progress | None = None,
+) -> MarkedLesions:
+    """Mark the opacities of every slice alone; slices without lung stay empty.
+
+    Parameters are those of :func:`~.lesions.segment_lesions`.
+    """
+    masks = np.zeros((3, *hu.shape), dtype=bool)
+    slices = np.flatnonzero(lung.any(axis=(1, 2)))
+
+    def mark(k: int) -> UncountedDensity:
+        one = slice(k, k + 1)
+        found = segment_lesions_with_range(hu[one], lung[one], _of_slice(geometry), config)
+        masks[:, one] = found.mask, found.stricter, found.more_lenient
+        return found.uncounted
+
+    return MarkedLesions(*masks, _sum(map_in_order(mark, slices.tolist(), STAGE, progress)))
+
+
+def slice_opacity_regions(hu: NDArray[np.int16], infected: NDArray[np.bool_], geometry: Geometry) -> NDArray[np.uint8]:
+    """Ground glass and consolidation of every slice alone, as :func:`~.consolidation.opacity_regions`."""
+    parts = [opacity_regions(hu[k : k + 1], infected[k : k + 1], _of_slice(geometry)) for k in range(len(hu))]
+    return np.concatenate(parts)
+
+
+def _of_slice(geometry: Geometry) -> Geometry:
+    return replace(geometry, size=(*geometry.size[:2], 1))
+
+
+def _sum(parts: list[UncountedDensity]) -> UncountedDensity:
+    """Sums of what every slice tells."""
+    values = [[getattr(part, field.name) for part in parts] for field in fields(UncountedDensity)]
+    return UncountedDensity(*(None if all(v is None for v in row) else sum(v or 0.0 for v in row) for row in values))

@@ -1,0 +1,101 @@
+"""Slices without neighbours: their lungs, and what an analysis says and does not say of them."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from CovidSeverityLib import NoLungsError, analyze
+from CovidSeverityLib.phantom import make_phantom
+from CovidSeverityLib.preprocessing.lungs import segment_lungs
+from CovidSeverityLib.preprocessing.slice_lungs import segment_slice_lungs
+from CovidSeverityLib.reporting import build_report, summary_text
+from CovidSeverityLib.types import CtVolume, Opacity, Side
+
+
+def slices_of(volume: CtVolume, indices: list[int]) -> CtVolume:
+    geometry = replace(volume.geometry, size=(*volume.geometry.size[:2], len(indices)))
+    hu = np.ascontiguousarray(volume.hu[indices])
+    return CtVolume(hu, geometry, geometry, name="slices")
+
+
+def dice(found, true):
+    return 2 * np.count_nonzero(found & true) / (np.count_nonzero(found) + np.count_nonzero(true))
+
+
+@pytest.fixture(scope="module")
+def middle(coarse_phantom):
+    """Index of the slice with most lung."""
+    return int(np.count_nonzero(segment_lungs(coarse_phantom.volume).labels, axis=(1, 2)).argmax())
+
+
+def test_lungs_of_a_slice_are_those_of_the_chest(coarse_phantom, middle):
+    whole = segment_lungs(coarse_phantom.volume).labels[middle]
+    alone = segment_slice_lungs(slices_of(coarse_phantom.volume, [middle])).labels[0]
+    for side in Side:
+        assert dice(alone == side, whole == side) > 0.93
+
+
+def test_a_slice_does_not_depend_on_the_others(coarse_phantom, middle):
+    one = segment_slice_lungs(slices_of(coarse_phantom.volume, [middle])).labels[0]
+    many = segment_slice_lungs(slices_of(coarse_phantom.volume, [2, middle, middle - 12])).labels
+    np.testing.assert_array_equal(many[1], one)
+
+
+def test_slices_without_lungs_are_empty_and_counted(coarse_phantom, middle):
+    hu = coarse_phantom.volume.hu.copy()
+    hu[0] = 40
+    found = segment_slice_lungs(slices_of(replace(coarse_phantom.volume, hu=hu), [0, middle]))
+    assert not found.labels[0].any()
+    assert found.labels[1].any()
+    (note,) = [n for n in found.notes if n.code == "slices_without_lungs"]
+    assert note.message.startswith("1 of 2 slices")
+
+
+def test_no_slice_with_lungs_is_an_error(coarse_phantom):
+    hu = np.full_like(coarse_phantom.volume.hu, 40)
+    with pytest.raises(NoLungsError, match="none of the 2 slices shows enough of them"):
+        segment_slice_lungs(slices_of(replace(coarse_phantom.volume, hu=hu), [3, 4]))
+
+
+def test_single_slice_is_analysed_with_a_warning_and_without_a_score(coarse_phantom, middle):
+    result = analyze(slices_of(coarse_phantom.volume, [middle]))
+    assert result.ctss is None
+    assert result.total_severity_score is None
+    assert result.severity.label == "not scored"
+    assert result.lung_voxels > 0
+    codes = {note.code for note in result.quality}
+    assert "slices_alone" in codes
+    assert not codes & {"lungs_small", "lungs_asymmetric", "lungs_cut_upper", "lungs_cut_lower", "orientation"}
+    text = summary_text(result)
+    assert "No CTSS" in text
+    assert "None" not in text
+    report = json.loads(json.dumps(build_report(result), allow_nan=False))
+    assert report["ctss"]["total"] is None
+
+
+def test_unrelated_slices_are_decided_alone(coarse_phantom, middle):
+    volume = coarse_phantom.volume
+    stack = slices_of(volume, [middle, middle - 10, middle])
+    result = analyze(stack, independent_slices=True)
+    np.testing.assert_array_equal(result.infection[0], result.infection[2])
+    np.testing.assert_array_equal(result.lungs[0], result.lungs[2])
+    alone = analyze(slices_of(volume, [middle]))
+    np.testing.assert_array_equal(result.infection[0], alone.infection[0])
+
+
+def test_a_patch_in_a_single_slice_is_found():
+    made = make_phantom(4, shape=(72, 256, 256), spacing_mm=(1.5, 1.5, 4.4), healthy=True)
+    volume, lungs = made.volume, made.lungs
+    k = int(np.count_nonzero(lungs, axis=(1, 2)).argmax())
+    j, i = (int(np.median(x)) for x in np.nonzero(lungs[k] == Side.RIGHT))
+    row, column = np.ogrid[: lungs.shape[1], : lungs.shape[2]]
+    _, row_mm, column_mm = volume.geometry.spacing_kji
+    patch = ((row - j) * row_mm) ** 2 + ((column - i) * column_mm) ** 2 < 20.0**2
+    hu = volume.hu.copy()
+    hu[k][patch] = np.maximum(hu[k][patch], -500)
+    result = analyze(slices_of(replace(volume, hu=hu), [k]))
+    found = result.infection[0] > 0
+    assert np.count_nonzero(found & patch) > 0.8 * np.count_nonzero(patch & (lungs[k] > 0))
+    assert result.opacity_voxels[Opacity.GROUND_GLASS] > result.opacity_voxels[Opacity.CONSOLIDATION]
