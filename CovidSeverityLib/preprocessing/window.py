@@ -15,8 +15,9 @@ SPIKE_SHARE = 1e-3
 """Least share of the voxels at the largest value: bone fills a hundredth and more of a chest CT, metal that saturates a
 scanner's 12 bits less than a ten-thousandth."""
 
-SPIKE_CONTRAST = 3.0
-"""How many times as many voxels as in the range of :data:`BELOW_HU` right under the largest value, level by level."""
+SPIKE_CONTRAST = 1.5
+"""How many times as many voxels as in the range of :data:`BELOW_HU` right under the largest value, level by level. A
+histogram that nothing cut off falls towards its end: its last level holds fewer than those before."""
 
 BELOW_HU = 50
 """Range under the largest value that its spike is held against: several of the steps of a window with 256 levels."""

@@ -11,16 +11,15 @@ from CovidSeverityLib.preprocessing.grid import WorkingGrid, bounding_box
 from CovidSeverityLib.types import Geometry, Opacity
 
 from .infection import CONSOLIDATION_HU
+from .lesion_config import LesionConfig
 
 SMOOTHING_MM = 1.5
 """Standard deviation of the Gaussian over the density, inside the opacity: noise and vessels of 4 mm in ground glass
 stay under the limit, a consolidated lobule (10-25 mm; Fleischner glossary, doi 10.1148/radiol.2462070712) does not."""
 
-SMALLEST_ML = 0.3
+SMALLEST_ML = LesionConfig().smallest_ml
 """Smaller consolidation, and smaller ground glass inside consolidation, is not told apart: a ball of 8 mm, as the
 smallest opacity."""
-
-TOUCHING = np.ones((3, 3, 3), dtype=bool)
 
 
 def opacity_regions(hu: NDArray[np.int16], infected: NDArray[np.bool_], geometry: Geometry) -> NDArray[np.uint8]:
@@ -66,5 +65,5 @@ def _solid(hu: NDArray[np.int16], infected: NDArray[np.bool_], grid: WorkingGrid
 
 
 def _large(mask: NDArray[np.bool_], smallest: float) -> NDArray[np.bool_]:
-    labels, _ = ndimage.label(mask, TOUCHING)
+    labels, _ = ndimage.label(mask, np.ones((3, 3, 3), dtype=bool))
     return (component_sizes(labels) >= smallest)[labels]

@@ -90,11 +90,11 @@ def test_layers_that_do_not_fit_together_are_refused():
 
 def test_fit_learns_a_rule_of_two_features_and_its_file_gives_the_same_answers():
     made = []
-    for seed in range(8):
-        x = features(3000, seed).T.copy()
+    for seed in range(8 * SCANS):
+        x = features(1000, seed).T.copy()
         made.append(Sample(x, x[:, 0] > x[:, 1] + 20, np.full(len(x), 1 / len(x), np.float32), "made up"))
     fitted, judged = split(made)
-    assert (len(fitted), len(judged)) == (6, 2)
+    assert (len(fitted), len(judged)) == (7 * SCANS, SCANS)
     classifier = fit_network(fitted, iterations=60)
     quality = quality_of(classifier, judged)
     assert quality.auc > 0.97
