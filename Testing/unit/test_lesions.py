@@ -147,18 +147,6 @@ def test_steps_can_be_left_out(chest):
     assert not found(volume, chest.lungs, LesionConfig(smallest_ml=100)).any()
 
 
-def test_only_gaps_are_filled_whatever_their_size_and_never_the_lung_around(chest):
-    truth = chest.ball(chest.place(deep=True), 40)
-    hollow = truth & ~chest.ball(chest.place(deep=True), 5)
-    volume = chest.with_lesion(hollow, -300)
-    filled = found(volume, chest.lungs, LesionConfig(smallest_ml=10))
-    open_ = found(volume, chest.lungs, LesionConfig(smallest_ml=10, fill_holes=False))
-    gap = chest.ball(chest.place(deep=True), 0.5)
-    assert filled[gap].all()
-    assert not open_[gap].all()
-    assert not (filled & ~open_ & ~truth).any()
-
-
 def test_progress_runs_to_its_end(chest):
     calls = []
     found(chest.volume, chest.lungs, progress=lambda *call: calls.append(call))

@@ -36,7 +36,7 @@ PHANTOM_SEEDS = range(100, 110)
 FIRST_SEED = 1000
 """Of the first part of the cases."""
 
-CASES = 150
+CASES = 60
 """Cases of a part; there are two, which are made side by side."""
 
 HELD_OUT = 8
