@@ -37,15 +37,13 @@ from .features.quantification import (
 )
 from .features.regions import LobeSegmentation, published_regions
 from .features.score_range import with_ranges
+from .marking import mark_infection, mark_with_range, opacity_kinds
 from .preprocessing.anatomical_orientation import check_orientation
 from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
 from .preprocessing.slice_lungs import segment_slice_lungs
 from .quality import low_attenuation_notes, resolution_notes, result_notes, slices_alone_note, uncertainty_notes
 from .results import Analysis, ClassifiedCt, LobeScore, Provenance, ctss_of
-from .segmentation.consolidation import opacity_regions
-from .segmentation.infection import opacity_labels, segment_infection
-from .segmentation.lesions import MarkedLesions, segment_lesions, segment_lesions_with_range
-from .segmentation.slice_lesions import segment_slice_lesions, slice_opacity_regions
+from .segmentation.lesions import MarkedLesions
 from .stage_clock import StageClock
 from .types import CtVolume, Progress, QualityNote
 from .version import __version__
@@ -101,13 +99,13 @@ def analyze(
     config = config or AnalysisConfig()
     clock = StageClock(progress)
     with clock.stage("lungs"):
-        alone = independent_slices or len(volume.hu) == 1
+        alone = independent_slices or volume.is_single_slice
         volume = _noted(volume, (slices_alone_note(volume),)) if alone else _oriented(volume, force)
         found = _lungs(volume, lungs, lobes, alone)
     with clock.stage("lobes"):
         regions = _lobes(volume, found.labels, lobes, config, alone)
     with clock.stage("infection", reports_itself=True):
-        lesions = _lesions(volume, found.labels > 0, config, progress, alone)
+        lesions = mark_with_range(volume, found.labels > 0, config, progress, independent_slices=alone)
         infected = lesions.mask if lesions else mark_infection(volume, found.labels > 0, config, progress)
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     with clock.stage("scores"):
@@ -139,7 +137,7 @@ def classify(
     """
     clock = StageClock(progress)
     with clock.stage("lungs"):
-        alone = len(volume.hu) == 1
+        alone = volume.is_single_slice
         volume = _noted(volume, (slices_alone_note(volume),)) if alone else _oriented(volume, force)
         found = _lungs(volume, lungs, None, alone)
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
@@ -181,67 +179,6 @@ def _with_diagnosis(
         *classification_notes(diagnosis),
     )
     return replace(analysis, classification=diagnosis, quality=(*analysis.quality, *notes))
-
-
-def mark_infection(
-    volume: CtVolume,
-    lung: NDArray[np.bool_],
-    config: AnalysisConfig,
-    progress: Progress | None = None,
-    *,
-    independent_slices: bool = False,
-) -> NDArray[np.bool_]:
-    """The infection mask of a profile.
-
-    Parameters
-    ----------
-    volume : chest CT.
-    lung : (K, J, I) bool, at least one voxel.
-    config : of the profile.
-    progress : called with stage "infection".
-    independent_slices : the slices do not belong together; the published method asks every slice alone anyway.
-
-    Returns
-    -------
-    (K, J, I) bool.
-    """
-    if config.lesions is not None:
-        if independent_slices:
-            return segment_slice_lesions(volume.hu, lung, volume.geometry, config.lesions, progress).mask
-        return segment_lesions(volume.hu, lung, volume.geometry, config.lesions, progress)
-    return segment_infection(volume.hu, lung, config.infection, progress).mask
-
-
-def opacity_kinds(
-    volume: CtVolume, infected: NDArray[np.bool_], config: AnalysisConfig, *, independent_slices: bool = False
-) -> NDArray[np.uint8]:
-    """Ground glass and consolidation of a profile: regions by default, single voxels by the published method.
-
-    Parameters
-    ----------
-    volume : chest CT.
-    infected : (K, J, I) bool, of :func:`mark_infection`.
-    config : of the profile.
-    independent_slices : as for :func:`mark_infection`.
-
-    Returns
-    -------
-    (K, J, I) uint8 of :class:`~.types.Opacity`.
-    """
-    if config.lesions is not None:
-        regions = slice_opacity_regions if independent_slices else opacity_regions
-        return regions(volume.hu, infected, volume.geometry)
-    return opacity_labels(volume.hu, infected)
-
-
-def _lesions(
-    volume: CtVolume, lung: NDArray[np.bool_], config: AnalysisConfig, progress: Progress | None, alone: bool
-) -> MarkedLesions | None:
-    """Opacities with their range; None by the published method, which has none."""
-    if config.lesions is None:
-        return None
-    segment = segment_slice_lesions if alone else segment_lesions_with_range
-    return segment(volume.hu, lung, volume.geometry, config.lesions, progress)
 
 
 def _oriented(volume: CtVolume, force: bool) -> CtVolume:

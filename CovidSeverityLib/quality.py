@@ -52,7 +52,7 @@ of 369 scans it differed by 7 to 8 (Gallardo-Estrella 2016, doi 10.1007/s00330-0
 
 def slices_alone_note(volume: CtVolume) -> QualityNote:
     """Note on what slices alone do not tell."""
-    what = "The CT is a single slice" if len(volume.hu) == 1 else "The slices were taken as unrelated"
+    what = "The CT is a single slice" if volume.is_single_slice else "The slices were taken as unrelated"
     return QualityNote(
         "slices_alone",
         NoteSeverity.WARNING,

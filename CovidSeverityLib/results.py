@@ -196,8 +196,7 @@ class Totals:
     @property
     def total_severity_score(self) -> int | None:
         """Total severity score (TSS), 0-20: the sum over the lobes of the 0-4 score; None where no lobe is known."""
-        known = any(s.voxels for s in self.lobe_scores)
-        return sum(s.total_severity_score for s in self.lobe_scores) if known else None
+        return None if self.ctss is None else sum(s.total_severity_score for s in self.lobe_scores)
 
     @property
     def lung_voxels(self) -> int:

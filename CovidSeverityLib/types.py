@@ -11,7 +11,7 @@ Conventions, everywhere in the library:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
 
 import numpy as np
@@ -130,6 +130,11 @@ class Geometry:
         return self.spacing_mm[2], self.spacing_mm[1], self.spacing_mm[0]
 
     @property
+    def of_one_slice(self) -> Geometry:
+        """The same for a single slice: the first."""
+        return replace(self, size=(*self.size[:2], 1))
+
+    @property
     def voxel_ml(self) -> float:
         """Volume of one voxel, millilitres."""
         i, j, k = self.spacing_mm
@@ -204,3 +209,8 @@ class CtVolume:
             object.__setattr__(self, "acquired", (True,) * self.hu.shape[0])
         if len(self.acquired) != self.hu.shape[0]:
             raise ValueError(f"{len(self.acquired)} acquired flags for {self.hu.shape[0]} slices")
+
+    @property
+    def is_single_slice(self) -> bool:
+        """Whether nothing lies above or below."""
+        return len(self.hu) == 1

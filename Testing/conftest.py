@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import os
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -15,8 +16,11 @@ import pytest
 
 from CovidSeverityLib import Analysis, analyze, read_ct
 from CovidSeverityLib.__main__ import main
+from CovidSeverityLib.classification.architecture import ONE_KERNEL
 from CovidSeverityLib.classification.store import FOLDER_VARIABLE
 from CovidSeverityLib.phantom import Phantom, make_phantom, write_phantom
+
+os.environ.setdefault(*ONE_KERNEL)  # as the library does: some tests start TensorFlow before it
 
 UNIT_TESTS = Path(__file__).parent / "unit"
 

@@ -46,7 +46,7 @@ class Corrected:
 
     @property
     def ctss(self) -> int | None:
-        """CT severity score, 0-25."""
+        """CT severity score, 0-25; None where no lobe is known."""
         return self.fields["ctss"]["total"]
 
     @property

@@ -36,7 +36,7 @@ class AnalysisResult:
 
     @property
     def ctss(self) -> int | None:
-        """CT severity score, 0-25."""
+        """CT severity score, 0-25; None where no lobe is known."""
         return self.report["ctss"]["total"]
 
     @property

@@ -46,13 +46,17 @@ def cardHtml(report: Report, corrected: Report | None = None, warnings: Sequence
 
 
 def _headline(shown: Report, automatic: Report | None) -> Iterator[str]:
-    total = with_range(shown["ctss"]["total"], shown["ctss"]["range"])
-    severity = _severityName(shown["severity"]["label"])
-    yield (
-        f'<p><span style="font-size: x-large; font-weight: bold">CTSS {total}</span> '
-        f'<span style="font-size: large">{escape(_("of {maximum}").format(maximum=CTSS_MAX))}, '
-        f"<b>{escape(severity)}</b></span>"
-    )
+    if shown["ctss"]["total"] is None:
+        yield f'<p><span style="font-size: x-large; font-weight: bold">{escape(_("No CTSS"))}</span> '
+        yield f'<span style="font-size: large">{escape(_("the lobes are not known"))}</span>'
+    else:
+        total = with_range(shown["ctss"]["total"], shown["ctss"]["range"])
+        severity = _severityName(shown["severity"]["label"])
+        yield (
+            f'<p><span style="font-size: x-large; font-weight: bold">CTSS {total}</span> '
+            f'<span style="font-size: large">{escape(_("of {maximum}").format(maximum=CTSS_MAX))}, '
+            f"<b>{escape(severity)}</b></span>"
+        )
     if automatic is not None:
         before = _("edited; automatic: {score}, {severity}").format(
             score=with_range(automatic["ctss"]["total"], automatic["ctss"]["range"]),
@@ -149,5 +153,4 @@ def _notes(report: Report, added: Sequence[str]) -> Iterator[str]:
 
 def _severityName(label: str) -> str:
     names = {"none": _("none"), "mild": _("mild"), "moderate": _("moderate"), "severe": _("severe")}
-    names["not scored"] = _("not scored")
     return names.get(label, label)

@@ -14,8 +14,8 @@ from CovidSeverityLib.features.classification_image import (
     classification_images,
     image_variants,
 )
+from CovidSeverityLib.marking import mark_infection
 from CovidSeverityLib.metrics import MaskAgreement
-from CovidSeverityLib.pipeline import mark_infection
 
 from .cases import Case
 from .estimates import Estimate

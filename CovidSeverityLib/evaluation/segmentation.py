@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io import read_ct, read_mask
+from CovidSeverityLib.marking import mark_infection, opacity_kinds
 from CovidSeverityLib.metrics import MaskAgreement
-from CovidSeverityLib.pipeline import mark_infection, opacity_kinds
 from CovidSeverityLib.preprocessing.anatomical_orientation import check_orientation
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
 from CovidSeverityLib.preprocessing.slice_lungs import segment_slice_lungs
@@ -160,7 +160,7 @@ def _lung(case: Case, volume: CtVolume, independent_slices: bool) -> NDArray[np.
 
 def _found_lung(volume: CtVolume, independent_slices: bool) -> NDArray[np.bool_]:
     """Our own lungs."""
-    if independent_slices:
+    if independent_slices or volume.is_single_slice:
         return segment_slice_lungs(volume).labels > 0
     check_orientation(volume)
     return segment_lungs(volume).labels > 0

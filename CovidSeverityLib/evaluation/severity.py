@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from CovidSeverityLib.config import AnalysisConfig
+from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io import read_ct
 from CovidSeverityLib.pipeline import analyze
 from CovidSeverityLib.types import Lobe
@@ -22,9 +23,18 @@ MAX_VARIANT = "ctss_max_variant"
 
 
 def evaluate_severity(case: Case, config: AnalysisConfig) -> Record:
-    """Analyse a CT; raises what :func:`~CovidSeverityLib.io.read_ct` and :func:`~CovidSeverityLib.analyze` raise."""
+    """Analyse a CT.
+
+    Raises
+    ------
+    InputError
+        What :func:`~CovidSeverityLib.io.read_ct` and :func:`~CovidSeverityLib.analyze` raise, and for a CT without a
+        score.
+    """
     began = time.perf_counter()
     result = analyze(read_ct(case.image), config)
+    if result.ctss is None:
+        raise InputError(f"{case.name} is a single slice and has no CTSS; a CT of the whole chest is needed")
     scores = {CTSS: result.ctss}
     if result.ctss_max_variant is not None:
         scores[MAX_VARIANT] = result.ctss_max_variant

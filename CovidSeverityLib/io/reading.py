@@ -111,7 +111,7 @@ def volume_from_array(
 
 def _read_dicom_ct(source: Path, name: str, series_uid: str | None, force: bool, progress: Progress | None) -> CtVolume:
     stack = read_dicom(source, series_uid, force, progress)
-    volume = _volume(stack.values, stack.geometry, name=name, notes=stack.notes, check=True)
+    volume = _with_axial_slices(_volume(stack.values, stack.geometry, name=name, notes=stack.notes, check=True))
     if volume.storage.axes[0] != 0:
         return replace(
             volume, kernel=stack.kernel
@@ -129,7 +129,7 @@ def _read_image_ct(source: Path, name: str, series_uid: str | None, progress: Pr
     values, notes = to_int16(image.values)
     if progress is not None:
         progress(STAGE, 1, 1)
-    return _volume(values, image.geometry, name=name, notes=(*image.notes, *notes), check=True)
+    return _with_axial_slices(_volume(values, image.geometry, name=name, notes=(*image.notes, *notes), check=True))
 
 
 def _volume(
@@ -138,11 +138,16 @@ def _volume(
     """Take over ``values`` (stored order, not yet clipped) and bring them to canonical axes."""
     order = canonical_order(stored.direction)
     geometry = canonical_geometry(stored, order)
-    if min(geometry.size[:2]) < 2:
-        shape = " x ".join(str(n) for n in geometry.size)
-        raise InputError(f"a single slice that is not axial was given ({shape}); a volume or an axial slice is needed")
     if check:
         notes = (*notes, *settle_hounsfield(values))
     else:
         np.maximum(values, np.int16(AIR_HU), out=values)
     return CtVolume(order.to_canonical(values), geometry, stored, order, name=name, notes=notes)
+
+
+def _with_axial_slices(volume: CtVolume) -> CtVolume:
+    """The same; refuses what holds a single slice in another plane."""
+    if min(volume.geometry.size[:2]) < 2:
+        shape = " x ".join(str(n) for n in volume.geometry.size)
+        raise InputError(f"a single slice that is not axial was given ({shape}); a volume or an axial slice is needed")
+    return volume

@@ -91,15 +91,13 @@ def _draw_header(figure: Figure, analysis: Analysis) -> None:
     )
     colour = SEVERITY_COLOURS.get(analysis.severity.label.lower(), FALLBACK_SEVERITY_COLOUR)
     box = {"boxstyle": "round,pad=0.35", "facecolor": colour, "edgecolor": "none"}
-    score = "No CTSS"
+    score, cutoffs = "No CTSS", "the lobes are not known"
     if analysis.ctss is not None:
         total = with_range(analysis.ctss, analysis.ctss_range, "–")
         score = f"CTSS {total} / {CTSS_MAX}   {clean(analysis.severity.label)}"
+        cutoffs = elided(clean(analysis.severity.cutoffs), CUTOFFS_LENGTH)
     at_right = {"ha": "right", "va": "center", "parse_math": False}
     figure.text(RIGHT - 0.008, 0.969, score, fontsize=17, fontweight="bold", color="white", bbox=box, **at_right)
-    cutoffs = "the lobes are not known"
-    if analysis.ctss is not None:
-        cutoffs = elided(clean(analysis.severity.cutoffs), CUTOFFS_LENGTH)
     lower = 0.928 if analysis.classification is None else 0.936
     figure.text(RIGHT, lower, cutoffs, fontsize=panels.SMALL, color=panels.MUTED, **at_right)
     if analysis.classification is not None:

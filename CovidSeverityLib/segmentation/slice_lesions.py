@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ def segment_slice_lesions(
 
     def mark(k: int) -> UncountedDensity:
         one = slice(k, k + 1)
-        found = segment_lesions_with_range(hu[one], lung[one], _of_slice(geometry), config)
+        found = segment_lesions_with_range(hu[one], lung[one], geometry.of_one_slice, config)
         masks[:, one] = found.mask, found.stricter, found.more_lenient
         return found.uncounted
 
@@ -41,12 +41,8 @@ def segment_slice_lesions(
 
 def slice_opacity_regions(hu: NDArray[np.int16], infected: NDArray[np.bool_], geometry: Geometry) -> NDArray[np.uint8]:
     """Ground glass and consolidation of every slice alone, as :func:`~.consolidation.opacity_regions`."""
-    parts = [opacity_regions(hu[k : k + 1], infected[k : k + 1], _of_slice(geometry)) for k in range(len(hu))]
+    parts = [opacity_regions(hu[k : k + 1], infected[k : k + 1], geometry.of_one_slice) for k in range(len(hu))]
     return np.concatenate(parts)
-
-
-def _of_slice(geometry: Geometry) -> Geometry:
-    return replace(geometry, size=(*geometry.size[:2], 1))
 
 
 def _sum(parts: list[UncountedDensity]) -> UncountedDensity:

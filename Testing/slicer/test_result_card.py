@@ -53,6 +53,15 @@ def test_headline_tells_score_range_and_severity():
     assert "CTSS 5 (5-8) of 25, mild" in plain(cardHtml(a_report())).replace(" ,", ",")
 
 
+def test_slices_without_lobes_have_no_score():
+    report = a_report()
+    report["ctss"] = report["ctss"] | {"total": None, "range": None}
+    text = plain(cardHtml(report))
+    assert "No CTSS" in text
+    assert "None" not in text
+    assert "of 25" not in text
+
+
 def test_range_of_one_value_is_not_shown():
     report = a_report()
     report["ctss"]["range"] = [5, 5]

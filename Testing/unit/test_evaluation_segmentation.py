@@ -25,8 +25,8 @@ from CovidSeverityLib.evaluation.segmentation import (
 )
 from CovidSeverityLib.evaluation.slice_lists import parse_slice_list
 from CovidSeverityLib.features.classification_image import image_variants
+from CovidSeverityLib.marking import mark_infection
 from CovidSeverityLib.metrics import MaskAgreement
-from CovidSeverityLib.pipeline import mark_infection
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
 
 CONFIG = mask_config("reference")

@@ -376,6 +376,17 @@ def test_library_does_not_import_tensorflow_by_itself():
     assert subprocess.run([sys.executable, "-c", f"{imports}; {check}"], check=False).returncode == 0
 
 
+@pytest.mark.parametrize(("given", "wanted"), [(None, "1"), ("0", "0")])
+def test_same_kernels_are_asked_for_on_every_processor_unless_the_user_says_otherwise(keras, given, wanted):
+    starts = "from CovidSeverityLib.classification.architecture import import_keras; import_keras(); import os; "
+    command = [sys.executable, "-c", starts + "print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"]
+    environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    if given is not None:
+        environment["TF_ENABLE_ONEDNN_OPTS"] = given
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == wanted
+
+
 def test_tensorflow_starts_without_a_word_where_the_program_asks_for_silence(keras):
     starts = "from CovidSeverityLib.classification.architecture import import_keras; import_keras(); import sys; "
     command = [sys.executable, "-c", starts + "print('heard', file=sys.stderr)"]

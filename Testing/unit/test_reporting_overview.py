@@ -52,6 +52,21 @@ def test_legend_names_every_outline_in_its_colour(factory):
     assert shown == {**lobes, "ground-glass opacity": glass, "consolidation": solid}
 
 
+def without_lobes(analysis):
+    """The same where no lobe is known, as in a single slice."""
+    scores = tuple(dataclasses.replace(score, voxels=0, infected_voxels=0) for score in analysis.lobe_scores)
+    return dataclasses.replace(analysis, lobes=np.zeros_like(analysis.lobes), lobe_scores=scores, ctss_range=None)
+
+
+def test_page_without_lobes_says_so_and_shows_no_score(factory):
+    found = without_lobes(factory.make_analysis())
+    texts = texts_of(found)
+    assert "No CTSS" in texts
+    assert "the lobes are not known" in texts
+    assert "Infection by lobe" not in texts
+    assert not any("None" in text for text in [*texts, *(value for _, value, _ in panels.number_rows(found))])
+
+
 def pixels_of(colour, picture) -> int:
     distance = np.abs(picture.astype(int) - np.round(255 * np.array(colour)).astype(int)).max(axis=-1)
     return int((distance < 12).sum())

@@ -5,8 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
-from CovidSeverityLib import NoLungsError, analyze
+from CovidSeverityLib import AnalysisConfig, InputError, NoLungsError, analyze
+from CovidSeverityLib.evaluation.cases import Case
+from CovidSeverityLib.evaluation.segmentation import evaluate_segmentation
+from CovidSeverityLib.evaluation.severity import evaluate_severity
 from CovidSeverityLib.phantom import make_phantom
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
 from CovidSeverityLib.preprocessing.slice_lungs import segment_slice_lungs
@@ -73,6 +77,24 @@ def test_single_slice_is_analysed_with_a_warning_and_without_a_score(coarse_phan
     assert "None" not in text
     report = json.loads(json.dumps(build_report(result), allow_nan=False))
     assert report["ctss"]["total"] is None
+
+
+def test_scored_evaluation_refuses_a_single_slice_by_name(coarse_phantom, middle, tmp_path):
+    image = sitk.GetImageFromArray(coarse_phantom.volume.hu[middle : middle + 1])
+    image.SetSpacing(coarse_phantom.volume.geometry.spacing_mm)
+    sitk.WriteImage(image, str(tmp_path / "one.nii.gz"))
+    with pytest.raises(InputError, match="one is a single slice and has no CTSS"):
+        evaluate_severity(Case("one", tmp_path / "one.nii.gz"), AnalysisConfig())
+
+
+def test_masks_of_single_slices_are_compared(coarse_phantom, middle, tmp_path):
+    """Sets of single slices are files of one slice each."""
+    for name, array in (("ct", coarse_phantom.volume.hu), ("mask", coarse_phantom.infection)):
+        image = sitk.GetImageFromArray(array[middle : middle + 1])
+        image.SetSpacing(coarse_phantom.volume.geometry.spacing_mm)
+        sitk.WriteImage(image, str(tmp_path / f"{name}.nii.gz"))
+    record = evaluate_segmentation(Case("one", tmp_path / "ct.nii.gz", tmp_path / "mask.nii.gz"), AnalysisConfig())
+    assert record["runs"]["own"]["lung_voxels"] > 500
 
 
 def test_unrelated_slices_are_decided_alone(coarse_phantom, middle):

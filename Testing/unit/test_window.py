@@ -29,6 +29,21 @@ def test_a_cut_off_window_is_recognised(chest, top, levels):
     assert window_top(clipped(chest.volume, top, levels)) == top
 
 
+def test_a_window_is_recognised_though_noise_fills_the_levels_below_its_end():
+    """A spike of 2 to 3 times the levels before it, as in a noisy CT of 256 levels."""
+    hu = np.random.default_rng(0).normal(40, 60, (40, 80, 80))
+    step = 1500 / 255
+    hu = np.rint(150 - np.maximum(np.rint((150 - hu) / step), 0) * step).astype(np.int16)
+    levels, counts = np.unique(hu, return_counts=True)
+    assert 2 < counts[-1] / counts[:-1][levels[:-1] >= 100].mean() < 3
+    assert window_top(hu) == 150
+
+
+def test_a_whole_noisy_ct_is_not_called_cut_off(chest):
+    noise = np.random.default_rng(0).normal(0, 90, chest.volume.hu.shape)
+    assert window_top(np.rint(chest.volume.hu + noise).astype(np.int16)) is None
+
+
 def test_a_whole_ct_is_not_called_cut_off(chest):
     assert window_top(chest.volume.hu) is None
 

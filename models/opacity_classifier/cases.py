@@ -244,8 +244,8 @@ def slices_alone(
     parts = []
     for k in rng.choice(shown, min(len(shown), SLICES_ALONE), replace=False).tolist():
         one = slice(k, k + 1)
-        geometry = replace(ct.geometry, size=(*ct.geometry.size[:2], 1))
-        parts.append(sample(gather_features(ct.hu[one], lung[one], geometry), truth[one], name, rng))
+        features = gather_features(ct.hu[one], lung[one], ct.geometry.of_one_slice)
+        parts.append(sample(features, truth[one], name, rng))
     joined = (np.concatenate([getattr(part, field) for part in parts]) for field in ("features", "truth", "weight"))
     features, true, weight = joined
     return Sample(features, true, weight / np.float32(len(parts)), name + " alone")
