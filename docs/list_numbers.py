@@ -30,7 +30,7 @@ CHAPTERS = {
     ),
     "Whole lungs": (
         "preprocessing/completion.py",
-        "preprocessing/pleura.py",
+        "preprocessing/islands.py",
         "preprocessing/rib_cage.py",
         "preprocessing/hidden_lung.py",
         "preprocessing/expected_shape.py",

@@ -6,7 +6,7 @@ vessels. Thickness and what a piece borders on tell them apart; fluid has its ow
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -31,7 +31,8 @@ LARGE_CUT_SHARE = 0.5
 LARGE_CORE_MM = 12.0
 """Part of a piece's surface that may cut through other tissue; more for one that holds a ball of the larger radius.
 Where the expected surface runs through the aorta or the superior vena cava it cuts off a lens, half of whose surface or
-more is the cut (0.36 to 0.74 on three scans); an opacity has lung around it, or the chest wall (mostly under 0.3)."""
+more is the cut (0.36 to 0.74 on three scans); an opacity has lung around it, or the chest wall (mostly under 0.3). At
+the wall, where no large vessel lies, a piece may be thin, and the larger part holds for all."""
 
 HILUM_MM = 15.0
 HILUM_SHARE = 0.5
@@ -39,10 +40,6 @@ HILUM_SHARE = 0.5
 0.83 of them on three scans, 0.35 at most of opacities). In slices over 2 mm it reaches farther by the excess: by half
 of it the faces of bronchus and piece are nearer than the middles of their slices, and by as much the end of a bronchus,
 mixed with its wall, is not seen."""
-
-SICK_SHARE = 0.08
-"""A lung of which as much is airless is so ill that more airless lung is likelier than an unusual mediastinum, and the
-surface of a piece is not looked at: lenses cut off three scans made up 0.03 of a lung at most."""
 
 FLUID_ML = 100.0
 FLUID_HU = (-5.0, 22.0)
@@ -67,41 +64,47 @@ class AirlessPieces:
 def airless_pieces(
     hu: NDArray[np.float32],
     tissue: NDArray[np.bool_],
+    wall: NDArray[np.bool_],
     lung: NDArray[np.bool_],
     room: NDArray[np.bool_],
     airway: NDArray[np.bool_],
     grid: WorkingGrid,
 ) -> AirlessPieces:
-    """The pieces of ``tissue`` that are thick and have lung rather than other tissue around them.
+    """The pieces of ``tissue`` that are thick, or at the wall, and have lung rather than other tissue around them.
 
     Parameters
     ----------
     hu : (K, J, I) float32, Hounsfield units on the working grid.
-    tissue : (K, J, I) bool, airless and inside the expected lung.
+    tissue : (K, J, I) bool, not aerated and inside the expected lung.
+    wall : (K, J, I) bool: the part of it between lung and rib cage.
     lung : (K, J, I) bool, as far as it is known; it may hold some of ``tissue``.
     room : (K, J, I) bool: tissue that could be lung; chest wall, bone and organs are not in it.
-    airway : (K, J, I) bool: large airways, and other gas.
+    airway : (K, J, I) bool: large airways.
     """
     found, fluid = np.zeros((2, *tissue.shape), dtype=bool)
     hilum_mm = HILUM_MM + grid.excess_slice_mm
     box = bounding_box(tissue, margin=tuple(1 + int(hilum_mm / mm) for mm in grid.spacing_mm))
-    lung_size = np.count_nonzero(lung)
-    tissue, lung, room = tissue[box], lung[box], room[box]
+    tissue, wall, lung, room = tissue[box], wall[box], lung[box], room[box]
     if not tissue.any():
         return AirlessPieces(found, fluid)
     depth = _depth(tissue, grid)
     hilum = dilate_mm(airway[box], hilum_mm, grid.spacing_mm)
     around = _Surroundings(lung, room, hilum, grid)
-    large = around.pieces(tissue, depth >= CORE_MM, CORE_MM)
+    large = around.pieces(_thick(tissue, depth, CORE_MM, grid))
     wet = (large.lung_share <= FLUID_LUNG_SHARE) & _are_fluid(hu[box], large.labels, depth, grid)
-    rest = tissue & (large.labels == 0)
-    small = around.pieces(rest, rest & (depth >= SMALL_CORE_MM), SMALL_CORE_MM)
-    thick = np.count_nonzero(large.labels)
-    sick = thick >= SICK_SHARE * (thick + lung_size)
-    keep = (sick | _is_lung(large, depth)) & ~wet
-    found[box] = large.where(keep) | small.where(_is_lung_though_small(small))
+    small = around.pieces(_thick(tissue & (large.labels == 0), depth, SMALL_CORE_MM, grid))
+    thick = large.where(_is_lung(large, depth) & ~wet) | small.where(_is_lung_though_small(small))
     fluid[box] = large.where(wet)
+    beside = replace(around, lung=lung | thick).pieces(wall & ~thick & ~fluid[box])
+    found[box] = thick | beside.where(beside.cut_share <= LARGE_CUT_SHARE)
     return AirlessPieces(found, fluid)
+
+
+def _thick(
+    tissue: NDArray[np.bool_], depth: NDArray[np.float32], radius_mm: float, grid: WorkingGrid
+) -> NDArray[np.bool_]:
+    """What of ``tissue`` lies around balls of ``radius_mm`` that fit into it."""
+    return dilate_mm(tissue & (depth >= radius_mm), 2 * radius_mm, grid.spacing_mm) & tissue
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,9 +138,9 @@ class _Surroundings:
     hilum: NDArray[np.bool_]
     grid: WorkingGrid
 
-    def pieces(self, tissue: NDArray[np.bool_], cores: NDArray[np.bool_], radius_mm: float) -> _Pieces:
-        """The pieces of ``tissue`` around ``cores``, the centres of balls of ``radius_mm`` that fit into it."""
-        labels, count = ndimage.label(dilate_mm(cores, 2 * radius_mm, self.grid.spacing_mm) & tissue)
+    def pieces(self, tissue: NDArray[np.bool_]) -> _Pieces:
+        """The connected pieces of ``tissue``."""
+        labels, count = ndimage.label(tissue)
         on_lung, on_tissue, elsewhere = _surfaces(labels, count, self.lung, self.room, self.grid)
         whole, inner = on_lung + on_tissue + elsewhere, on_lung + on_tissue
         sizes, near = (np.bincount(labels[m], minlength=count + 1) for m in (labels > 0, self.hilum))

@@ -11,10 +11,10 @@ from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Side
 
 from .airless_pieces import airless_pieces
-from .components import fill_holes, largest_component, parts_inside
+from .components import fill_holes, largest_component
 from .grid import WorkingGrid, bounding_box, close_mm
 from .hidden_lung import ExpectedLung, expected_lungs
-from .pleura import enclosed_opacities, hidden_opacities
+from .islands import resting_islands
 
 CLOSING_MM = 4.0
 """Radius of the closing that takes vessels, segmental bronchi and fissures into the lung; larger hilar vessels (8 mm
@@ -22,10 +22,6 @@ and more across) stay outside, as radiologists draw them."""
 
 SMOOTHING_MM = 2.0
 """Radius of the closing that joins what was put back to the lung around it."""
-
-INSIDE_SHARE = 1 / 3
-"""An opacity of which less lies where lung can be is an organ that it touches: livers 0.16 to 0.30 (implanted cases),
-consolidation that merges with the mediastinum over 0.4 (one scan)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +54,8 @@ def complete_lungs(
     hu: NDArray[np.float32],
     aerated: NDArray[np.uint8],
     body: NDArray[np.bool_],
-    outside: NDArray[np.bool_],
+    airway: NDArray[np.bool_],
+    gas: NDArray[np.bool_],
     grid: WorkingGrid,
     *,
     whole_chest: bool = True,
@@ -69,15 +66,15 @@ def complete_lungs(
     ----------
     hu : (K, J, I) float32, density on the working grid, HU.
     aerated : (K, J, I) uint8 of :class:`Side`, aerated lung.
-    body, outside : (K, J, I) bool, the body, and air in it that is no lung.
+    body, airway, gas : (K, J, I) bool, the body, large airways, and other air that is no aerated lung.
     grid : of all of them.
-    whole_chest : whether the shape of the chest is seen; otherwise no lung is expected where none is seen.
+    whole_chest : whether the shape of the chest is seen; otherwise airless lung is expected at its wall alone.
     """
     lungs = np.zeros_like(aerated)
     restored = np.zeros(aerated.shape, dtype=bool)
-    expected = expected_lungs(hu, aerated, outside | ~body, grid) if whole_chest else {}
+    expected = expected_lungs(hu, aerated, grid, whole_chest=whole_chest)
     completed = map_in_order(
-        lambda side: _complete_side(hu, aerated, body, outside, expected.get(side), side, grid),
+        lambda side: _complete_side(hu, aerated, body, airway, gas, expected.get(side), side, grid),
         tuple(Side),
         "sides",
         None,
@@ -93,30 +90,30 @@ def _complete_side(
     hu: NDArray[np.float32],
     aerated: NDArray[np.uint8],
     body: NDArray[np.bool_],
-    outside: NDArray[np.bool_],
+    airway: NDArray[np.bool_],
+    gas: NDArray[np.bool_],
     expected: ExpectedLung | None,
     side: Side,
     grid: WorkingGrid,
 ) -> _Lung:
-    """One lung, complete (empty without aerated lung); without an expected one only what aerated lung surrounds."""
+    """One lung, complete (empty without aerated lung)."""
     margin = tuple(2 + int(CLOSING_MM / mm) for mm in grid.spacing_mm)
+    if expected is None:
+        nothing = np.zeros((0, 0, 0), dtype=bool)
+        return _Lung((slice(0, 0),) * 3, nothing, nothing)
     seen = aerated == side
-    box = bounding_box(seen if expected is None else seen | expected.inside, margin)
+    box = bounding_box(seen | expected.inside, margin)
     mask = aerated[box] == side
-    if not mask.size:
-        return _Lung(box, mask, mask)
     free = body[box] & (mask | (aerated[box] == 0))
-    possible = free if expected is None else expected.possible[box] & free
+    possible = expected.possible[box] & free
+    room = possible & ~(airway[box] | gas[box])
     lung = fill_holes(close_mm(mask, CLOSING_MM, grid.spacing_mm) & free)
-    hidden = enclosed_opacities(lung, free, grid)
-    hidden = parts_inside(hidden | hidden_opacities(hu[box], lung | hidden, side, free, grid), possible, INSIDE_SHARE)
-    fluid = np.zeros_like(lung)
-    if expected is not None:
-        room = possible & ~outside[box]
-        tissue, airway = expected.inside[box] & room & ~lung, outside[box] & body[box]
-        pieces = airless_pieces(hu[box], tissue, lung | hidden, room, airway, grid)
-        hidden, fluid = (hidden | pieces.lung) & ~pieces.fluid, pieces.fluid
+    hidden = resting_islands(lung, free, grid)
+    wall = expected.wall[box] & possible & ~lung
+    tissue = (expected.inside[box] & room & ~lung) | wall
+    pieces = airless_pieces(hu[box], tissue, wall, lung | hidden, room, airway[box], grid)
+    hidden = (hidden | pieces.lung) & ~pieces.fluid
     if hidden.any():
         closed = fill_holes(close_mm(lung | hidden, SMOOTHING_MM, grid.spacing_mm) & free)
-        lung |= closed & possible & ~fluid
-    return _Lung(box, largest_component(lung & free), hidden, int(np.count_nonzero(fluid)))
+        lung |= closed & possible & ~pieces.fluid
+    return _Lung(box, largest_component(lung & free), hidden, int(np.count_nonzero(pieces.fluid)))

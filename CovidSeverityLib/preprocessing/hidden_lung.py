@@ -52,9 +52,6 @@ but hardly the faces of opacities in it."""
 FACE_DEPTH_MM = 5.0
 """Depth under that ball's surface at which trust in a face has fallen to a third."""
 
-WALL_TOLERANCE_MM = 4.0
-"""The bridged wall is lung up to this far outside the expected shape: under a block."""
-
 NEAR_SURFACE_MM = 50.0
 """Farther from the lungs than this nothing matters to their shape."""
 
@@ -68,14 +65,16 @@ POSSIBLE_MM = 8.0
 
 @dataclass(frozen=True, eq=False)
 class ExpectedLung:
-    """``inside`` is (K, J, I) bool: the expected lung; ``possible`` has a margin around it, without organs and bone."""
+    """(K, J, I) bool: ``inside`` is the expected lung, ``possible`` has a margin around it without organs,
+    ``wall`` lies between aerated lung and the rib cage."""
 
     inside: NDArray[np.bool_]
     possible: NDArray[np.bool_]
+    wall: NDArray[np.bool_]
 
 
 def expected_lungs(
-    hu: NDArray[np.float32], aerated: NDArray[np.uint8], outside: NDArray[np.bool_], grid: WorkingGrid
+    hu: NDArray[np.float32], aerated: NDArray[np.uint8], grid: WorkingGrid, *, whole_chest: bool = True
 ) -> dict[Side, ExpectedLung]:
     """Where each lung may be, whether or not it is aerated.
 
@@ -83,7 +82,8 @@ def expected_lungs(
     ----------
     hu : (K, J, I) float32, Hounsfield units on the working grid.
     aerated : (K, J, I) uint8 of :class:`Side`, at least one lung; a side without one is expected to have none.
-    outside : (K, J, I) bool: airway, gas and everything around the body.
+    grid : of both.
+    whole_chest : whether the shape of the chest is seen; otherwise lung is where it is aerated, and at the wall.
 
     Returns
     -------
@@ -92,17 +92,18 @@ def expected_lungs(
     found = tuple(side for side in Side if (aerated == side).any())
     box = bounding_box(aerated > 0, margin=(int(MARGIN_MM / grid.spacing_mm[0]), aerated.shape[1], aerated.shape[2]))
     blocks = _blocks(aerated[box].shape, grid)
-    lungs, bone, never, gas = _on_blocks(hu[box], aerated[box], outside[box], found, blocks)
-    shapes, barred = _shapes(lungs, bone, never, gas, blocks.spacing_mm)
+    lungs, bone, never = _on_blocks(hu[box], aerated[box], found, blocks)
+    shapes, walls, barred = _shapes(lungs, bone, never, blocks.spacing_mm, whole_chest=whole_chest)
     not_bone = hu[box] <= BONE_HU
 
     def expected(side: Side) -> ExpectedLung:
-        inside, possible = np.zeros((2, *aerated.shape), dtype=bool)
+        inside, possible, wall = np.zeros((3, *aerated.shape), dtype=bool)
         near = bounding_box(shapes[side] < POSSIBLE_MM, margin=(1, 1, 1))
         distance = _smooth_expand(shapes[side], near, blocks, POSSIBLE_MM + max(blocks.spacing_mm))
         allowed = not_bone & (_smooth_expand(barred, near, blocks, 1.0) <= 0.5)
         inside[box], possible[box] = allowed & (distance < TOLERANCE_MM), allowed & (distance < POSSIBLE_MM)
-        return ExpectedLung(inside, possible)
+        wall[box] = possible[box] & (_smooth_expand(walls[side].astype(np.float32), near, blocks, 1.0) > 0.5)
+        return ExpectedLung(inside, possible, wall)
 
     return dict(zip(found, map_in_order(expected, found, "shapes", None), strict=True))
 
@@ -110,15 +111,14 @@ def expected_lungs(
 def _on_blocks(
     hu: NDArray[np.float32],
     aerated: NDArray[np.uint8],
-    outside: NDArray[np.bool_],
     sides: tuple[Side, ...],
     blocks: WorkingGrid,
-) -> tuple[dict[Side, NDArray[np.bool_]], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Blocks of each lung, of bone, of tissue that is never lung, and of ``outside``."""
-    masks = (hu, outside, hu > BONE_HU, (hu > FAT_HU[0]) & (hu < FAT_HU[1]), *(aerated == side for side in sides))
-    mean_hu, out, bone, fat, *lungs = map_in_order(blocks.reduce, masks, "blocks", None)
+) -> tuple[dict[Side, NDArray[np.bool_]], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Blocks of each lung, of bone, and of tissue that is never lung."""
+    masks = (hu, hu > BONE_HU, (hu > FAT_HU[0]) & (hu < FAT_HU[1]), *(aerated == side for side in sides))
+    mean_hu, bone, fat, *lungs = map_in_order(blocks.reduce, masks, "blocks", None)
     never = (bone > BONE_SHARE) | (fat > FAT_SHARE) | (mean_hu > DENSEST_HU)
-    return {side: share >= 0.5 for side, share in zip(sides, lungs, strict=True)}, bone > BONE_SHARE, never, out > 0.5
+    return {side: share >= 0.5 for side, share in zip(sides, lungs, strict=True)}, bone > BONE_SHARE, never
 
 
 def _blocks(shape: tuple[int, ...], grid: WorkingGrid) -> WorkingGrid:
@@ -130,11 +130,12 @@ def _shapes(
     lungs: dict[Side, NDArray[np.bool_]],
     bone: NDArray[np.bool_],
     never: NDArray[np.bool_],
-    gas: NDArray[np.bool_],
     spacing_mm: Spacing,
-) -> tuple[dict[Side, NDArray[np.float32]], NDArray[np.float32]]:
-    """On blocks: distance to the expected surface of each lung, mm, and the part of each where no lung can be. A bulla
-    can, though it is gas."""
+    *,
+    whole_chest: bool,
+) -> tuple[dict[Side, NDArray[np.float32]], dict[Side, NDArray[np.bool_]], NDArray[np.float32]]:
+    """On blocks: distance to the expected surface of each lung, mm, what lies between each and the rib cage, and the
+    part of each block where no lung can be."""
     both = np.logical_or.reduce(list(lungs.values()))
     cage = rib_cage(bone, both, spacing_mm)
     beyond = cage.outside()
@@ -143,27 +144,37 @@ def _shapes(
     near = distance_to(both, spacing_mm) < NEAR_SURFACE_MM
     fixed = (beyond & ndimage.binary_dilation(~beyond)) | bone
     centres = _organ_centres(both, beyond, spacing_mm)
+    organs = _around(centres, spacing_mm) & ~both
+    walls = {
+        side: bridged_wall(lung, organs, cage, spacing_mm) & ~(never | organs | (both & ~lung))
+        for side, lung in lungs.items()
+    }
 
-    def first(side: Side) -> tuple[Seen, NDArray[np.float32], NDArray[np.bool_]]:
-        organs, other = _around(centres, spacing_mm) & ~both, both & ~lungs[side]
-        wall = bridged_wall(lungs[side], organs, cage, spacing_mm) & ~(never | gas | organs | other)
-        seen = _seen(lungs[side], wall, (fixed | organs | other) & near, spacing_mm)
-        return seen, usual_lung(side, seen, box_mm), wall
+    def barred(side: Side) -> NDArray[np.bool_]:
+        return (fixed | organs | (both & ~lungs[side])) & near
 
-    fitted = dict(zip(lungs, map_in_order(first, lungs, "shapes", None), strict=True))
-    for _, distance, _ in fitted.values():
-        centres = centres & (distance > 0)
-    organs = _around(largest_component(centres), spacing_mm) & ~both
+    def first(side: Side) -> tuple[Seen, NDArray[np.float32]]:
+        seen = _seen(lungs[side], walls[side], barred(side), spacing_mm)
+        return seen, usual_lung(side, seen, box_mm)
 
     def second(side: Side) -> NDArray[np.float32]:
-        seen, distance, wall = fitted[side]
-        barred = (fixed | organs | (both & ~lungs[side])) & near
-        distance = moved_onto(replace(seen, organs=_rind(barred) & ~seen.surface), distance)
-        distance[wall] -= WALL_TOLERANCE_MM
-        return distance
+        seen, distance = fitted[side]
+        return moved_onto(replace(seen, organs=_rind(barred(side)) & ~seen.surface), distance)
 
-    barred = np.maximum(cage.part_outside(spacing_mm[1]), never | organs)
-    return dict(zip(lungs, map_in_order(second, lungs, "shapes", None), strict=True)), barred
+    if whole_chest:
+        fitted = dict(zip(lungs, map_in_order(first, lungs, "shapes", None), strict=True))
+        for _, distance in fitted.values():
+            centres = centres & (distance > 0)
+        organs = _around(largest_component(centres), spacing_mm) & ~both
+        shapes = dict(zip(lungs, map_in_order(second, lungs, "shapes", None), strict=True))
+    else:
+        shapes = {side: _signed_distance(lung | walls[side], spacing_mm) for side, lung in lungs.items()}
+    return shapes, walls, np.maximum(cage.part_outside(spacing_mm[1]), never | organs)
+
+
+def _signed_distance(mask: NDArray[np.bool_], spacing_mm: Spacing) -> NDArray[np.float32]:
+    """Distance from the surface of ``mask``, mm, negative inside it."""
+    return distance_to(mask, spacing_mm) - distance_to(~mask, spacing_mm)
 
 
 def _organ_centres(lungs: NDArray[np.bool_], beyond: NDArray[np.bool_], spacing_mm: Spacing) -> NDArray[np.bool_]:

@@ -119,22 +119,22 @@ def lung_labels(
         raise NoLungsError(f"no lungs found in {name}: it shows no body")
     full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
     labels = np.zeros(hu.shape, dtype=np.uint8)
-    aerated, outside, airway_found = _aerated(blocks[box], body[box], grid)
+    aerated, airway, gas = _aerated(blocks[box], body[box], grid)
     _require_lungs(name, aerated, grid, whole_chest)
-    complete = complete_lungs(blocks[box], aerated, body[box], outside, grid, whole_chest=whole_chest)
-    allowed = body[box] & ~(outside & (complete.lungs == 0))
+    complete = complete_lungs(blocks[box], aerated, body[box], airway, gas, grid, whole_chest=whole_chest)
+    allowed = body[box] & ~((airway | gas) & (complete.lungs == 0))
     labels[full] = refined_lungs(hu[full], blocks[box], complete.lungs, complete.restored, allowed, grid)
-    return labels, _notes(complete, airway_found, grid)
+    return labels, _notes(complete, bool(airway.any()), grid)
 
 
 def _aerated(
     hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_], bool]:
-    """Aerated lung by side, air that is no lung, and whether the airways were found."""
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Aerated lung by side, large airways (empty where no trachea is found), and other air that is no aerated lung."""
     airway = airway_mask(hu, body, grid)
-    outside = gas_mask(hu, body, airway, grid) | airway
-    aerated = main_lungs(split_sides(parenchyma_pieces(hu, body, outside, grid), body, grid), SMALLEST_LUNG_ML, grid)
-    return aerated, outside, bool(airway.any())
+    gas = gas_mask(hu, body, airway, grid)
+    pieces = parenchyma_pieces(hu, body, gas | airway, grid)
+    return main_lungs(split_sides(pieces, body, grid), SMALLEST_LUNG_ML, grid), airway, gas
 
 
 def _require_lungs(name: str, aerated: NDArray[np.uint8], grid: WorkingGrid, whole_chest: bool) -> None:

@@ -210,12 +210,12 @@ def test_expected_lung_is_the_seen_one_where_all_is_seen(chest):
 
 
 def block_of_tissue(hu_inside, around):
-    """A cube of 6 cm in ``around`` (lung, room): HU, tissue, lung, room, and no airway."""
+    """A cube of 6 cm in ``around`` (lung, room): HU, tissue, none of it at the wall, lung, room, and no airway."""
     tissue = np.zeros((40, 40, 40), dtype=bool)
     tissue[5:35, 5:35, 5:35] = True
     lung, room = (np.full(tissue.shape, kind == around) & ~tissue for kind in ("lung", "tissue"))
     hu = np.random.default_rng(0).normal(hu_inside, NOISE_HU, tissue.shape).astype(np.float32)
-    return hu, tissue, lung, room | tissue, np.zeros_like(tissue)
+    return hu, tissue, np.zeros_like(tissue), lung, room | tissue, np.zeros_like(tissue)
 
 
 @pytest.mark.parametrize(
@@ -236,23 +236,23 @@ BLOCKS = WorkingGrid((40, 40, 40), (1, 1, 1), (2.0, 2.0, 2.0))
 
 
 def test_thin_piece_is_no_lung():
-    hu, tissue, lung, room, airway = block_of_tissue(45.0, "lung")
+    hu, tissue, wall, lung, room, airway = block_of_tissue(45.0, "lung")
     tissue[10:] = False
-    assert not airless_pieces(hu, tissue, lung, room, airway, BLOCKS).lung.any()
+    assert not airless_pieces(hu, tissue, wall, lung, room, airway, BLOCKS).lung.any()
 
 
 @pytest.mark.parametrize(("slice_mm", "slices", "is_lung"), [(8.0, 1, False), (8.0, 3, True), (5.0, 2, False)])
 def test_piece_as_thin_as_a_slice_is_no_lung_however_thick_slices_are(slice_mm, slices, is_lung):
-    hu, tissue, _, _, airway = block_of_tissue(45.0, "lung")
+    hu, tissue, wall, _, _, airway = block_of_tissue(45.0, "lung")
     tissue[5 + slices :] = False
     grid = WorkingGrid(tissue.shape, (1, 1, 1), (slice_mm, 2.0, 2.0))
-    pieces = airless_pieces(hu, tissue, ~tissue, tissue, airway, grid)
+    pieces = airless_pieces(hu, tissue, wall, ~tissue, tissue, airway, grid)
     assert pieces.lung.any() == is_lung
 
 
 def in_healthy_lung(*arrays):
     """The arrays below 80 cm of healthy lung, and their grid."""
-    above = [np.full((400, 40, 40), value) for value in (-850.0, False, True, False, False)]
+    above = [np.full((400, 40, 40), value) for value in (-850.0, False, False, True, False, False)]
     return [np.concatenate(pair) for pair in zip(above, arrays, strict=True)] + [
         WorkingGrid((440, 40, 40), (1, 1, 1), (2.0, 2.0, 2.0))
     ]
@@ -260,19 +260,19 @@ def in_healthy_lung(*arrays):
 
 def test_small_piece_that_is_cut_out_of_tissue_is_no_lung():
     """A lens of the aorta in a lung that is otherwise healthy."""
-    hu, tissue, _, _, airway = block_of_tissue(45.0, "tissue")
+    hu, tissue, wall, _, _, airway = block_of_tissue(45.0, "tissue")
     tissue[15:] = False
     above = np.broadcast_to(np.arange(40)[:, None, None] < 5, tissue.shape)
-    assert not airless_pieces(*in_healthy_lung(hu, tissue, above, ~above, airway)).lung.any()
+    assert not airless_pieces(*in_healthy_lung(hu, tissue, wall, above, ~above, airway)).lung.any()
 
 
 @pytest.mark.parametrize("hilum", [True, False])
 def test_small_piece_around_a_large_airway_is_no_lung(hilum):
-    hu, tissue, _, _, airway = block_of_tissue(45.0, "lung")
+    hu, tissue, wall, _, _, airway = block_of_tissue(45.0, "lung")
     tissue[:] = False
     tissue[12:24, 12:24, 12:24] = True
     airway[:, 12:24, 9:12] = hilum
-    assert airless_pieces(*in_healthy_lung(hu, tissue, ~tissue, tissue, airway)).lung.any() != hilum
+    assert airless_pieces(*in_healthy_lung(hu, tissue, wall, ~tissue, tissue, airway)).lung.any() != hilum
 
 
 @pytest.mark.parametrize(
@@ -286,20 +286,20 @@ def test_small_piece_needs_lung_around_it(radius_mm, embedded_mm, hilum, expecte
     tissue = sum((axis - 40.0) ** 2 for axis in axes) <= radius_mm**2
     mediastinum = np.broadcast_to(axes[2] < 40.0 - embedded_mm, tissue.shape)
     hu = np.where(tissue | mediastinum, 45.0, -850.0).astype(np.float32)
-    airway = np.zeros_like(tissue)
+    wall, airway = np.zeros((2, *tissue.shape), dtype=bool)
     airway[:, 18:22, 12:14] = hilum
     lung = ~tissue & ~mediastinum
-    found = airless_pieces(*in_healthy_lung(hu, tissue, lung, tissue | mediastinum, airway)).lung[400:]
+    found = airless_pieces(*in_healthy_lung(hu, tissue, wall, lung, tissue | mediastinum, airway)).lung[400:]
     assert found.any() == expected
     assert not (found & ~tissue).any()
 
 
 @pytest.mark.parametrize(("slices_away", "is_lung"), [(2, False), (3, True)])
 def test_hilum_reaches_farther_in_thick_slices(slices_away, is_lung):
-    hu, tissue, _, _, airway = block_of_tissue(45.0, "lung")
+    hu, tissue, wall, _, _, airway = block_of_tissue(45.0, "lung")
     tissue[:] = False
     tissue[10:12, 12:24, 12:24] = True
     tissue[[5, 16], 1, 1] = True  # as between any lung and the expected one
     airway[[10 - slices_away, 11 + slices_away], 12:24, 12:24] = True
-    arrays = in_healthy_lung(hu, tissue, ~tissue, tissue, airway)[:-1]
+    arrays = in_healthy_lung(hu, tissue, wall, ~tissue, tissue, airway)[:-1]
     assert airless_pieces(*arrays, WorkingGrid((440, 40, 40), (1, 1, 1), (8.0, 2.0, 2.0))).lung.any() == is_lung
