@@ -25,15 +25,6 @@ def largest_component(mask: NDArray) -> NDArray[np.bool_]:
     return labels == component_sizes(labels).argmax()
 
 
-def parts_inside(mask: NDArray[np.bool_], region: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
-    """What lies inside ``region`` of the 6-connected components of ``mask`` that lie there to ``share`` or more."""
-    labels, count = ndimage.label(mask)
-    within = np.bincount(labels[region], minlength=count + 1)
-    keep = within >= share * np.bincount(labels.ravel(), minlength=count + 1)
-    keep[0] = False
-    return keep[labels] & region
-
-
 def fill_holes_in_slices(mask: NDArray) -> NDArray[np.bool_]:
     """``mask`` with whatever it encloses within an axial slice (4-connected background)."""
     return ~_open_background(mask, IN_PLANE_4, faces=(1, 2))

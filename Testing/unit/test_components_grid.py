@@ -9,7 +9,6 @@ from CovidSeverityLib.preprocessing.components import (
     fill_holes,
     fill_holes_in_slices,
     largest_component,
-    parts_inside,
 )
 from CovidSeverityLib.preprocessing.grid import (
     WORKING_SPACING_MM,
@@ -51,15 +50,6 @@ def test_largest_component_is_the_one_with_most_voxels():
     mask[2, 3:, 2:] = True
     kept = largest_component(mask)
     assert kept[2].sum() == kept.sum() == 6
-
-
-def test_parts_that_lie_mostly_outside_a_region_go_whole():
-    mask, region = np.zeros((2, 3, 5, 9), dtype=bool)
-    region[:, :, :4] = True
-    mask[0, 0, :6] = True  # 4 of 6 inside
-    mask[2, 4, 1:9] = True  # 3 of 8 inside
-    kept = parts_inside(mask, region, 0.5)
-    assert np.argwhere(kept).tolist() == [[0, 0, i] for i in range(4)]
 
 
 def test_components_that_touch_at_an_edge_are_two():
@@ -163,3 +153,16 @@ def test_closing_fills_a_narrow_gap_and_leaves_a_wide_one():
     assert closed[:, :, 10:12].all()
     assert not closed[:, :, 28:32].any()
     assert closed[mask].all()
+
+
+def test_least_size_of_a_part_is_that_of_a_ball_or_of_its_section_in_a_single_slice():
+    ml = 4 / 3 * np.pi * 6.0**3 / 1000
+    volume, one = (WorkingGrid((slices, 90, 90), (1, 1, 1), (3.0, 1.5, 1.5)) for slices in (40, 1))
+    assert volume.blocks_of(ml) == pytest.approx(ml * 1000 / (3.0 * 1.5 * 1.5))
+    assert one.blocks_of(ml) == pytest.approx(np.pi * 6.0**2 / 1.5**2)
+
+
+def test_thin_single_slice_is_one_block_thick():
+    grid = WorkingGrid.of(Geometry((90, 90, 1), (0.8, 0.8, 0.5), (0, 0, 0), IDENTITY))
+    assert grid.factors == (1, 2, 2)
+    assert grid.spacing_mm == (0.5, 1.6, 1.6)

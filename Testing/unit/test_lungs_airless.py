@@ -10,6 +10,7 @@ from CovidSeverityLib.phantom import make_phantom
 from CovidSeverityLib.preprocessing.airless_pieces import airless_pieces
 from CovidSeverityLib.preprocessing.expected_shape import Seen, moved_onto, usual_lung
 from CovidSeverityLib.preprocessing.grid import WorkingGrid, distance_to
+from CovidSeverityLib.preprocessing.islands import resting_islands
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
 from CovidSeverityLib.preprocessing.rib_cage import ANGLES, WALL_MM, bridged_wall, rib_cage
 from CovidSeverityLib.types import Side
@@ -95,6 +96,50 @@ def test_consolidations_anywhere_stay_in(chest, burden):
     assert worst(found, chest.lungs) > 0.955
     assert codes(found) == {"lungs_airless"}
     assert "airless" in found.notes[0].message
+
+
+def test_layer_of_consolidation_at_the_chest_wall_stays_in(chest):
+    """10 mm thick over 4 cm: thinner than anything that the shape of the chest alone would tell."""
+    lungs = chest.lungs > 0
+    k = int(np.count_nonzero(lungs, axis=(1, 2)).argmax())
+    j, i = np.nonzero(chest.lungs[k] == Side.RIGHT)
+    centre = np.array([k * KJI_MM[0], np.median(j) * KJI_MM[1], i.min() * KJI_MM[2]])
+    offsets = (
+        axis * mm - c for axis, mm, c in zip(np.ogrid[tuple(map(slice, lungs.shape))], KJI_MM, centre, strict=True)
+    )
+    near = sum(offset**2 for offset in offsets) < 20.0**2
+    layer = lungs & near & (distance_to(~lungs, KJI_MM) < 10)
+    assert layer.sum() * np.prod(KJI_MM) > 5000
+    found = found_in(np.where(layer, 40.0, chest.volume.hu), chest)
+    assert (found.labels[layer] > 0).mean() > 0.8
+
+
+def test_consolidation_beside_the_gas_of_the_stomach_stays_in(chest):
+    """A piece is at the hilum where it lies around large airways, not where it lies around any gas."""
+    lungs = chest.lungs > 0
+    hu = chest.volume.hu.astype(np.float32)
+    spots = np.argwhere((chest.lungs == Side.LEFT) & basal(chest) & (distance_to(~lungs, KJI_MM) > 12))
+    centre = spots[len(spots) // 2] * np.array(KJI_MM)
+    axes = np.ogrid[tuple(map(slice, lungs.shape))]
+    distance = np.sqrt(sum((axis * mm - c) ** 2 for axis, mm, c in zip(axes, KJI_MM, centre, strict=True)))
+    solid = lungs & (distance < 20)
+    below = ~lungs & (distance > 16) & (distance < 32) & (axes[0] * KJI_MM[0] < centre[0] - 10)
+    hu[solid] = 40
+    hu[ndimage.binary_erosion(below)] = -990
+    found = found_in(hu, chest)
+    assert (found.labels[solid] > 0).mean() > 0.8
+
+
+def test_island_is_lung_where_it_rests_on_lung():
+    """A column that ends above lung, one that goes on into the abdomen, and none of their gas taken for lung."""
+    lung = np.ones((40, 30, 50), dtype=bool)
+    lung[:4] = lung[:, [0, -1]] = lung[:, :, [0, -1]] = False
+    free = np.ones_like(lung)
+    lung[20:, 10:20, 8:18] = lung[:30, 10:20, 30:40] = False
+    free[25, 15, 12] = False
+    found = resting_islands(lung, free, WorkingGrid(lung.shape, (1, 1, 1), (2.0, 2.0, 2.0)))
+    assert found[20:, 10:20, 8:18].sum() == 20 * 10 * 10 - 1
+    assert not found[:30, 10:20, 30:40].any()
 
 
 def test_lungs_that_are_mostly_solid_are_mostly_found_and_noted(chest):
@@ -235,10 +280,19 @@ def test_large_piece_is_fluid_if_it_has_its_density_and_no_lung_around(hu_inside
 BLOCKS = WorkingGrid((40, 40, 40), (1, 1, 1), (2.0, 2.0, 2.0))
 
 
-def test_thin_piece_is_no_lung():
+@pytest.mark.parametrize("at_the_wall", [True, False])
+def test_thin_piece_is_lung_at_the_wall_alone(at_the_wall):
     hu, tissue, wall, lung, room, airway = block_of_tissue(45.0, "lung")
     tissue[10:] = False
-    assert not airless_pieces(hu, tissue, wall, lung, room, airway, BLOCKS).lung.any()
+    wall[:] = tissue & at_the_wall
+    found = airless_pieces(hu, tissue, wall, lung, room, airway, BLOCKS).lung
+    assert (found[tissue].mean(), found[~tissue].any()) == (at_the_wall, False)
+
+
+def test_thin_piece_at_the_wall_that_is_cut_out_of_tissue_is_no_lung():
+    hu, tissue, wall, _, room, airway = block_of_tissue(45.0, "tissue")
+    tissue[10:] = False
+    assert not airless_pieces(hu, tissue, tissue, wall, room, airway, BLOCKS).lung.any()
 
 
 @pytest.mark.parametrize(("slice_mm", "slices", "is_lung"), [(8.0, 1, False), (8.0, 3, True), (5.0, 2, False)])

@@ -11,6 +11,7 @@ from CovidSeverityLib import AnalysisConfig, InputError, NoLungsError, analyze
 from CovidSeverityLib.evaluation.cases import Case
 from CovidSeverityLib.evaluation.segmentation import evaluate_segmentation
 from CovidSeverityLib.evaluation.severity import evaluate_severity
+from CovidSeverityLib.marking import opacity_kinds
 from CovidSeverityLib.phantom import make_phantom
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
 from CovidSeverityLib.preprocessing.slice_lungs import segment_slice_lungs
@@ -39,6 +40,16 @@ def test_lungs_of_a_slice_are_those_of_the_chest(coarse_phantom, middle):
     alone = segment_slice_lungs(slices_of(coarse_phantom.volume, [middle])).labels[0]
     for side in Side:
         assert dice(alone == side, whole == side) > 0.93
+
+
+def test_dome_of_an_organ_stays_out_of_a_slice():
+    made = make_phantom(4, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4), healthy=True)
+    truth = made.lungs > 0
+    heights = np.flatnonzero(truth.any(axis=(1, 2)))
+    domes = heights[len(heights) // 6 : len(heights) // 2 : 3].tolist()
+    found = segment_slice_lungs(slices_of(made.volume, domes)).labels > 0
+    for n, k in enumerate(domes):
+        assert np.count_nonzero(found[n] & ~truth[k]) < 0.05 * np.count_nonzero(truth[k])
 
 
 def test_a_slice_does_not_depend_on_the_others(coarse_phantom, middle):
@@ -105,6 +116,16 @@ def test_unrelated_slices_are_decided_alone(coarse_phantom, middle):
     np.testing.assert_array_equal(result.lungs[0], result.lungs[2])
     alone = analyze(slices_of(volume, [middle]))
     np.testing.assert_array_equal(result.infection[0], alone.infection[0])
+
+
+def test_consolidation_of_unrelated_slices_is_told_slice_by_slice(coarse_phantom):
+    volume, lungs = slices_of(coarse_phantom.volume, [30, 31, 32]), coarse_phantom.lungs[30:33] > 0
+    hu = np.where(lungs, np.int16(-600), volume.hu)
+    hu[1][lungs[1]] = 40
+    kinds = opacity_kinds(replace(volume, hu=hu), lungs, AnalysisConfig(), independent_slices=True)
+    assert (kinds[1][lungs[1]] == Opacity.CONSOLIDATION).mean() > 0.9
+    for k in (0, 2):
+        assert (kinds[k][lungs[k]] == Opacity.GROUND_GLASS).all()
 
 
 def test_a_patch_in_a_single_slice_is_found():
