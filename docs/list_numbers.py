@@ -58,12 +58,16 @@ page is written by `docs/list_numbers.py` from the code.
 NUMERICAL = frozenset(
     {
         "lungs.NOTED_AIRLESS_SHARE",
+        "slice_lungs.COPIES",
+        "slice_lungs.COPY_MM",
         "rib_cage.ANGLES",
         "expected_shape.MODEL_STEP_MM",
         "expected_shape.MODEL_SIZE",
         "expected_shape.MODEL_ORIGIN_MM",
         "expected_shape.SAMPLES",
+        "expected_shape.AFFINE_ROUNDS",
         "hidden_lung.MARGIN_MM",
+        "hidden_lung.NEAR_SURFACE_MM",
         "parenchyma.BIN_HU",
         "lung_features.MARGIN_BLOCKS",
         "lung_features.LEAST_WEIGHT",

@@ -15,7 +15,7 @@ from CovidSeverityLib.segmentation.opacity_classifier import (
     compressed,
     load_classifier,
 )
-from models.opacity_classifier.__main__ import content, sheet, split
+from models.opacity_classifier.__main__ import content, described, first_cases, sheet, split
 from models.opacity_classifier.cases import (
     SCANS,
     STYLES,
@@ -26,7 +26,7 @@ from models.opacity_classifier.cases import (
     samples,
     scanned,
 )
-from models.opacity_classifier.fitting import fit_network, quality_of
+from models.opacity_classifier.fitting import committee, fit_network, quality_of
 
 LARGEST_BYTES = 50_000
 
@@ -103,6 +103,28 @@ def test_fit_learns_a_rule_of_two_features_and_its_file_gives_the_same_answers()
     written = json.loads(json.dumps(content(classifier, sheet(fitted, judged, quality))))
     x = features(100, 9)
     np.testing.assert_allclose(classifier_from(written).logits(x), classifier.logits(x), atol=1e-3)
+
+
+def made_up(seed):
+    x = features(100, seed).T.copy()
+    return Sample(x, x[:, 0] > 20, np.full(100, 0.01, np.float32), "made up")
+
+
+def test_odds_of_a_committee_are_the_mean_of_its_networks():
+    scans = [made_up(seed) for seed in range(4)]
+    members = [fit_network(scans, 5, seed) for seed in (1, 2, 3)]
+    x = features(50, 9)
+    found = np.array([member.logits(x) for member in members])
+    assert np.ptp(found, axis=0).max() > 0.1
+    np.testing.assert_allclose(committee(members).logits(x), found.mean(axis=0), rtol=1e-4, atol=1e-4)
+
+
+def test_committee_is_judged_by_what_none_of_its_networks_was_fitted_to():
+    parts = [[made_up(100 * part + n) for n in range(16 * SCANS)] for part in (0, 1)]
+    sets = [split(first_cases(parts, count))[0] for count in (6, 16)]
+    about = described(parts, sets, fit_network(sets[0], 5))
+    # the larger set leaves out cases 0 and 8 of either part; the smaller was fitted to case 0 of the second
+    assert about["scans"] == {"fitted": 29 * SCANS, "held out": 3 * SCANS}
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 from scipy.optimize import minimize
 from scipy.special import expit
 
@@ -26,7 +27,6 @@ LEAST_SHARE = 0.05
 important as a field of ground glass, and would otherwise be lost among the vessels of its size."""
 
 ITERATIONS = 220
-SEED = 1
 
 CALIBRATION_EDGES = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 """Probabilities between which it is counted how often opacity is true."""
@@ -50,8 +50,11 @@ class Quality:
     calibration: tuple[tuple[float, float, float], ...]
 
 
-def fit_network(samples: Sequence[Sample], iterations: int = ITERATIONS) -> OpacityClassifier:
-    """Fit the network; every case counts the same, and its opacities for :data:`LEAST_SHARE` of it at least."""
+def fit_network(samples: Sequence[Sample], iterations: int = ITERATIONS, seed: int = 1) -> OpacityClassifier:
+    """Fit a network; every case counts the same, and its opacities for :data:`LEAST_SHARE` of it at least.
+
+    ``seed`` is that of the start.
+    """
     x = compressed(np.concatenate([s.features for s in samples]).T).T
     truth = np.concatenate([s.truth for s in samples]).astype(np.float32)
     weight = np.concatenate([_raised(s) for s in samples]) / np.float32(len(samples))
@@ -63,10 +66,20 @@ def fit_network(samples: Sequence[Sample], iterations: int = ITERATIONS) -> Opac
         return _loss(_layers(flat.astype(np.float32), sizes), x, truth, weight)
 
     options = {"maxiter": iterations, "maxcor": 20}
-    found = minimize(loss, _start(sizes), jac=True, method="L-BFGS-B", options=options).x.astype(np.float32)
+    found = minimize(loss, _start(sizes, seed), jac=True, method="L-BFGS-B", options=options).x.astype(np.float32)
     (first, offset), *others = _layers(found, sizes)
     layers = [(first / sd[:, None], offset - (mean / sd) @ first), *others]
     return OpacityClassifier(tuple(w for w, _ in layers), tuple(b for _, b in layers))
+
+
+def committee(members: Sequence[OpacityClassifier]) -> OpacityClassifier:
+    """One network whose log-odds are the mean of those of ``members``: they stand side by side in it."""
+    weights = [np.hstack([m.weights[0] for m in members])]
+    weights += [block_diag(*(m.weights[n] for m in members)) for n in range(1, len(HIDDEN))]
+    weights.append(np.vstack([m.weights[-1] for m in members]) / len(members))
+    offsets = [np.concatenate([m.offsets[n] for m in members]) for n in range(len(HIDDEN))]
+    offsets.append(np.mean([m.offsets[-1] for m in members], axis=0))
+    return OpacityClassifier(*(tuple(a.astype(np.float32) for a in arrays) for arrays in (weights, offsets)))
 
 
 def _raised(sample: Sample) -> NDArray[np.float32]:
@@ -76,8 +89,8 @@ def _raised(sample: Sample) -> NDArray[np.float32]:
     return np.where(sample.truth, np.float32(raise_by) * sample.weight, sample.weight)
 
 
-def _start(sizes: Sequence[int]) -> NDArray[np.float64]:
-    rng = np.random.default_rng(SEED)
+def _start(sizes: Sequence[int], seed: int) -> NDArray[np.float64]:
+    rng = np.random.default_rng(seed)
     parts = [(rng.standard_normal(a * b) / np.sqrt(a), np.zeros(b)) for a, b in pairwise(sizes)]
     return np.concatenate([np.concatenate(part) for part in parts])
 
