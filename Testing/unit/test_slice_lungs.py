@@ -118,6 +118,27 @@ def test_unrelated_slices_are_decided_alone(coarse_phantom, middle):
     np.testing.assert_array_equal(result.infection[0], alone.infection[0])
 
 
+def test_commands_take_unrelated_slices(program, coarse_phantom, middle, tmp_path):
+    for name, array in (("images", coarse_phantom.volume.hu), ("masks", coarse_phantom.infection)):
+        image = sitk.GetImageFromArray(np.ascontiguousarray(array[[middle, middle - 10, middle]]))
+        image.SetSpacing(coarse_phantom.volume.geometry.spacing_mm)
+        (tmp_path / name).mkdir()
+        sitk.WriteImage(image, str(tmp_path / name / "stack.nii.gz"))
+    images, masks = tmp_path / "images", tmp_path / "masks"
+    done = program("analyze", images / "stack.nii.gz", "--independent-slices", "-o", tmp_path / "out", "--json")
+    assert done.status == 0, done.err
+    report = json.loads(done.out)
+    assert report["ctss"]["total"] is None
+    assert "slices_alone" in {note["code"] for note in report["quality"]}
+    first, _, last = (tmp_path / "out" / "slices.csv").read_text(encoding="utf-8").splitlines()[-3:]
+    assert first.split(",")[2:] == last.split(",")[2:]
+    whole, alone = (
+        program("evaluate", "segmentation", "--images", images, "--masks", masks, *flag, "-o", tmp_path / str(len(flag)))
+        for flag in ([], ["--independent-slices"])
+    )
+    assert (whole.status, alone.status) == (2, 0), (whole, alone)
+
+
 def test_consolidation_of_unrelated_slices_is_told_slice_by_slice(coarse_phantom):
     volume, lungs = slices_of(coarse_phantom.volume, [30, 31, 32]), coarse_phantom.lungs[30:33] > 0
     hu = np.where(lungs, np.int16(-600), volume.hu)
