@@ -44,15 +44,20 @@ class AnalysisSettings:
     ----------
     profile : "default" or "reference".
     classifier : None takes what is installed, "none" leaves the diagnosis out; else a model or a file of weights.
+    independent_slices : analyse every slice by itself.
+    force : analyse a CT that lies upside down.
     """
 
     profile: str = "default"
     classifier: str | None = None
+    independent_slices: bool = False
+    force: bool = False
 
     def arguments(self) -> list[str]:
         """For the command line."""
         chosen = [] if self.classifier is None else ["--classifier", self.classifier]
-        return ["--profile", self.profile, *chosen]
+        switches = {"--independent-slices": self.independent_slices, "--force": self.force}
+        return ["--profile", self.profile, *chosen, *(switch for switch, on in switches.items() if on)]
 
 
 DEFAULT_SETTINGS = AnalysisSettings()

@@ -17,6 +17,9 @@ EXIT_REFUSED = 2
 SENTENCE = re.compile(r"covid-severity(?: [a-z]+)*: (?:error: )?(?P<sentence>\S.*)")
 """The line in which the library's command, or its parser of arguments, says why it ended."""
 
+GIVE_FORCE = "give --force"
+"""What the library's command advises; the panel has a box for it."""
+
 LAUNCHER_CRASH = "exit abnormally - Report the problem"
 """Slicer's launcher says this of a child that ended by a signal, and exits with status 1 itself."""
 
@@ -75,7 +78,7 @@ def judge(exitCode: int, errors: Sequence[str]) -> tuple[JobStatus, str]:
         return JobStatus.SUCCEEDED, _("The analysis is finished.")
     sentence = _lastSentence(errors)
     if exitCode == EXIT_REFUSED and sentence:
-        return JobStatus.REFUSED, sentence
+        return JobStatus.REFUSED, sentence.replace(GIVE_FORCE, _("choose Analyze upside-down CTs under Advanced"))
     number = _signalNumber(exitCode)
     if exitCode in NO_MEMORY_CODES or any(words in line for line in errors for words in NO_MEMORY):
         return JobStatus.OUT_OF_MEMORY, _(

@@ -33,6 +33,8 @@ class CovidSeverityParameters:
     outputSegmentation, lobeTable, sliceTable, measurementTable : to be filled; without one a new one is made.
     profile : how the score is made.
     classifier : "" for what is installed, "none", a name or a file of weights.
+    independentSlices : whether every slice is analysed by itself.
+    force : whether a CT is analysed that lies upside down.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -43,3 +45,5 @@ class CovidSeverityParameters:
     measurementTable: vtkMRMLTableNode
     profile: Profile = Profile.DEFAULT
     classifier: str = ""
+    independentSlices: bool = False
+    force: bool = False

@@ -137,7 +137,12 @@ class Panel(VTKObservationMixin):
         parameters = self._parameters
         if parameters is None or not self._mayReplaceCorrections():
             return
-        settings = AnalysisSettings(parameters.profile.value, parameters.classifier or None)
+        settings = AnalysisSettings(
+            profile=parameters.profile.value,
+            classifier=parameters.classifier or None,
+            independent_slices=parameters.independentSlices,
+            force=parameters.force,
+        )
         outputs = Outputs(
             segmentation=parameters.outputSegmentation,
             lobeTable=parameters.lobeTable,

@@ -179,6 +179,8 @@ def test_no_copy_of_the_ct_is_kept(a_quick_logic, a_volume_node):
         (AnalysisSettings(), ["--profile", "default"]),
         (AnalysisSettings("reference", "none"), ["--profile", "reference", "--classifier", "none"]),
         (AnalysisSettings(classifier="a b.h5"), ["--profile", "default", "--classifier", "a b.h5"]),
+        (AnalysisSettings(independent_slices=True), ["--profile", "default", "--independent-slices"]),
+        (AnalysisSettings(force=True), ["--profile", "default", "--force"]),
     ],
 )
 def test_settings_reach_the_command_line(settings, expected):

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,10 @@ from CovidSeveritySlicer import ChildOutput, JobOutcome, ProcessTree
 from CovidSeveritySlicer import Job as jobs
 from CovidSeveritySlicer.Job import Job, JobStatus, childEnvironment
 
+from CovidSeverityLib import InputError
 from CovidSeverityLib.commands import analyze
 from CovidSeverityLib.phantom import write_phantom
+from CovidSeverityLib.preprocessing.anatomical_orientation import check_orientation
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -269,6 +272,16 @@ def test_what_the_last_lines_tell_decides(code, errors, status):
 def test_of_several_sentences_the_last_one_counts():
     errors = ["covid-severity: first", "covid-severity: second", "Exception ignored in: <socket>"]
     assert JobOutcome.judge(2, errors)[1] == JobOutcome.judge(1, errors)[1] == "second"
+
+
+def test_panel_names_its_own_box_where_the_command_advises_force(a_small_chest):
+    volume = a_small_chest.volume
+    upside_down = replace(volume, hu=np.ascontiguousarray(volume.hu[::-1]))
+    with pytest.raises(InputError, match="give --force") as refusal:
+        check_orientation(upside_down)
+    message = JobOutcome.judge(2, [f"covid-severity: {refusal.value}"])[1]
+    assert "choose Analyze upside-down CTs under Advanced to analyse it as it is" in message
+    assert "--force" not in message
 
 
 def test_another_failure_tells_its_sentence_or_its_exit_status(make_job):

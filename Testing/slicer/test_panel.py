@@ -257,8 +257,14 @@ def test_options_reach_the_command_line(a_panel, a_volume_node, python_job, wait
     a_panel.logic._makeJob = lambda arguments, **parts: asked.append(arguments) or make(arguments, **parts)
     a_panel.ui.profileSelector.currentIndex = 1
     a_panel.ui.classifierSelector.currentIndex = 1
+    a_panel.ui.forceCheckBox.checked = True
     analyse(a_panel, wait_until)
-    (arguments,) = asked
+    a_panel.ui.forceCheckBox.checked = False
+    a_panel.ui.independentSlicesCheckBox.checked = True
+    analyse(a_panel, wait_until)
+    arguments, others = asked
+    assert [("--force" in given, "--independent-slices" in given) for given in asked] == [(True, False), (False, True)]
+    assert others[others.index("--profile") + 1] == "reference"
     assert arguments[arguments.index("--profile") + 1] == "reference"
     assert arguments[arguments.index("--classifier") + 1] == "none"
 

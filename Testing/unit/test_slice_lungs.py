@@ -133,7 +133,9 @@ def test_commands_take_unrelated_slices(program, coarse_phantom, middle, tmp_pat
     first, _, last = (tmp_path / "out" / "slices.csv").read_text(encoding="utf-8").splitlines()[-3:]
     assert first.split(",")[2:] == last.split(",")[2:]
     whole, alone = (
-        program("evaluate", "segmentation", "--images", images, "--masks", masks, *flag, "-o", tmp_path / str(len(flag)))
+        program(
+            "evaluate", "segmentation", "--images", images, "--masks", masks, *flag, "-o", tmp_path / str(len(flag))
+        )
         for flag in ([], ["--independent-slices"])
     )
     assert (whole.status, alone.status) == (2, 0), (whole, alone)
