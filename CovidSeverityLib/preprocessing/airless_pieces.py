@@ -32,7 +32,8 @@ LARGE_CORE_MM = 12.0
 """Part of a piece's surface that may cut through other tissue; more for one that holds a ball of the larger radius.
 Where the expected surface runs through the aorta or the superior vena cava it cuts off a lens, half of whose surface or
 more is the cut (0.36 to 0.74 on three scans); an opacity has lung around it, or the chest wall (mostly under 0.3). At
-the wall, where no large vessel lies, a piece may be thin, and the larger part holds for all."""
+the wall, where no large vessel lies, a piece may be thin, and the larger part holds for all; of a slice alone, in which
+lung above and below cannot speak for a piece, it is enough that :data:`CUT_SHARE` is on lung."""
 
 HILUM_MM = 15.0
 HILUM_SHARE = 0.5
@@ -69,6 +70,8 @@ def airless_pieces(
     room: NDArray[np.bool_],
     airway: NDArray[np.bool_],
     grid: WorkingGrid,
+    *,
+    whole_chest: bool = True,
 ) -> AirlessPieces:
     """The pieces of ``tissue`` that are thick, or at the wall, and have lung rather than other tissue around them.
 
@@ -80,6 +83,8 @@ def airless_pieces(
     lung : (K, J, I) bool, as far as it is known; it may hold some of ``tissue``.
     room : (K, J, I) bool: tissue that could be lung; chest wall, bone and organs are not in it.
     airway : (K, J, I) bool: large airways.
+    grid : of all of them.
+    whole_chest : whether what lies above and below a piece is seen.
     """
     found, fluid = np.zeros((2, *tissue.shape), dtype=bool)
     hilum_mm = HILUM_MM + grid.excess_slice_mm
@@ -96,7 +101,7 @@ def airless_pieces(
     thick = large.where(_is_lung(large, depth) & ~wet) | small.where(_is_lung_though_small(small))
     fluid[box] = large.where(wet)
     beside = replace(around, lung=lung | thick).pieces(wall & ~thick & ~fluid[box])
-    found[box] = thick | beside.where(beside.cut_share <= LARGE_CUT_SHARE)
+    found[box] = thick | beside.where(beside.cut_share <= (LARGE_CUT_SHARE if whole_chest else 1 - CUT_SHARE))
     return AirlessPieces(found, fluid)
 
 

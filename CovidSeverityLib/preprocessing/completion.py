@@ -74,7 +74,7 @@ def complete_lungs(
     restored = np.zeros(aerated.shape, dtype=bool)
     expected = expected_lungs(hu, aerated, grid, whole_chest=whole_chest)
     completed = map_in_order(
-        lambda side: _complete_side(hu, aerated, body, airway, gas, expected.get(side), side, grid),
+        lambda side: _complete_side(hu, aerated, body, airway, gas, expected.get(side), side, grid, whole_chest),
         tuple(Side),
         "sides",
         None,
@@ -95,6 +95,7 @@ def _complete_side(
     expected: ExpectedLung | None,
     side: Side,
     grid: WorkingGrid,
+    whole_chest: bool,
 ) -> _Lung:
     """One lung, complete (empty without aerated lung)."""
     margin = tuple(2 + int(CLOSING_MM / mm) for mm in grid.spacing_mm)
@@ -111,7 +112,7 @@ def _complete_side(
     hidden = resting_islands(lung, free, grid)
     wall = expected.wall[box] & possible & ~lung
     tissue = (expected.inside[box] & room & ~lung) | wall
-    pieces = airless_pieces(hu[box], tissue, wall, lung | hidden, room, airway[box], grid)
+    pieces = airless_pieces(hu[box], tissue, wall, lung | hidden, room, airway[box], grid, whole_chest=whole_chest)
     hidden = (hidden | pieces.lung) & ~pieces.fluid
     if hidden.any():
         closed = fill_holes(close_mm(lung | hidden, SMOOTHING_MM, grid.spacing_mm) & free)

@@ -289,6 +289,18 @@ def test_thin_piece_is_lung_at_the_wall_alone(at_the_wall):
     assert (found[tissue].mean(), found[~tissue].any()) == (at_the_wall, False)
 
 
+@pytest.mark.parametrize("whole_chest", [True, False])
+def test_thin_piece_at_the_wall_of_a_slice_needs_less_lung_beside_it(whole_chest):
+    """Of its two faces five sixths of one are on lung, nothing of the other: a cut of 0.6."""
+    hu, tissue, _, lung, _, airway = block_of_tissue(45.0, "tissue")
+    tissue[:] = False
+    tissue[16:19, 5:35, 5:35] = True
+    lung[19:, 10:, :] = True
+    lung &= ~tissue
+    found = airless_pieces(hu, tissue, tissue, lung, ~lung, airway, BLOCKS, whole_chest=whole_chest).lung
+    assert found.any() != whole_chest
+
+
 def test_thin_piece_at_the_wall_that_is_cut_out_of_tissue_is_no_lung():
     hu, tissue, wall, _, room, airway = block_of_tissue(45.0, "tissue")
     tissue[10:] = False
