@@ -42,12 +42,12 @@ class CompletedLungs:
 
 @dataclass(frozen=True, eq=False)
 class _Lung:
-    """One lung in a box of the working grid (empty where there is none)."""
+    """One lung in a box of the working grid, what was put back, and how many blocks are fluid."""
 
     box: tuple[slice, slice, slice]
     mask: NDArray[np.bool_]
     restored: NDArray[np.bool_]
-    fluid: int = 0
+    fluid: int
 
 
 def complete_lungs(
@@ -74,12 +74,12 @@ def complete_lungs(
     restored = np.zeros(aerated.shape, dtype=bool)
     expected = expected_lungs(hu, aerated, grid, whole_chest=whole_chest)
     completed = map_in_order(
-        lambda side: _complete_side(hu, aerated, body, airway, gas, expected.get(side), side, grid, whole_chest),
-        tuple(Side),
+        lambda side: _complete_side(hu, aerated, body, airway, gas, expected[side], side, grid, whole_chest),
+        tuple(expected),
         "sides",
         None,
     )
-    for side, lung in zip(Side, completed, strict=True):
+    for side, lung in zip(expected, completed, strict=True):
         mask = lung.mask & (lungs[lung.box] == 0)
         lungs[lung.box][mask] = side
         restored[lung.box] |= lung.restored & mask
@@ -92,16 +92,13 @@ def _complete_side(
     body: NDArray[np.bool_],
     airway: NDArray[np.bool_],
     gas: NDArray[np.bool_],
-    expected: ExpectedLung | None,
+    expected: ExpectedLung,
     side: Side,
     grid: WorkingGrid,
     whole_chest: bool,
 ) -> _Lung:
-    """One lung, complete (empty without aerated lung)."""
+    """One lung, complete."""
     margin = tuple(2 + int(CLOSING_MM / mm) for mm in grid.spacing_mm)
-    if expected is None:
-        nothing = np.zeros((0, 0, 0), dtype=bool)
-        return _Lung((slice(0, 0),) * 3, nothing, nothing)
     seen = aerated == side
     box = bounding_box(seen | expected.inside, margin)
     mask = aerated[box] == side

@@ -150,26 +150,29 @@ def _shapes(
         for side, lung in lungs.items()
     }
 
-    def barred(side: Side) -> NDArray[np.bool_]:
+    beyond_share = cage.part_outside(spacing_mm[1])
+    if not whole_chest:
+        known = {side: _signed_distance(lung | walls[side], spacing_mm) for side, lung in lungs.items()}
+        return known, walls, np.maximum(beyond_share, never | organs)
+
+    def barred(side: Side, organs: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return (fixed | organs | (both & ~lungs[side])) & near
 
     def first(side: Side) -> tuple[Seen, NDArray[np.float32]]:
-        seen = _seen(lungs[side], walls[side], barred(side), spacing_mm)
+        seen = _seen(lungs[side], walls[side], barred(side, organs), spacing_mm)
         return seen, usual_lung(side, seen, box_mm)
+
+    fitted = dict(zip(lungs, map_in_order(first, lungs, "shapes", None), strict=True))
+    for _, distance in fitted.values():
+        centres = centres & (distance > 0)
+    true_organs = _around(largest_component(centres), spacing_mm) & ~both
 
     def second(side: Side) -> NDArray[np.float32]:
         seen, distance = fitted[side]
-        return moved_onto(replace(seen, organs=_rind(barred(side)) & ~seen.surface), distance)
+        return moved_onto(replace(seen, organs=_rind(barred(side, true_organs)) & ~seen.surface), distance)
 
-    if whole_chest:
-        fitted = dict(zip(lungs, map_in_order(first, lungs, "shapes", None), strict=True))
-        for _, distance in fitted.values():
-            centres = centres & (distance > 0)
-        organs = _around(largest_component(centres), spacing_mm) & ~both
-        shapes = dict(zip(lungs, map_in_order(second, lungs, "shapes", None), strict=True))
-    else:
-        shapes = {side: _signed_distance(lung | walls[side], spacing_mm) for side, lung in lungs.items()}
-    return shapes, walls, np.maximum(cage.part_outside(spacing_mm[1]), never | organs)
+    shapes = dict(zip(lungs, map_in_order(second, lungs, "shapes", None), strict=True))
+    return shapes, walls, np.maximum(beyond_share, never | true_organs)
 
 
 def _signed_distance(mask: NDArray[np.bool_], spacing_mm: Spacing) -> NDArray[np.float32]:

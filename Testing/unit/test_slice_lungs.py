@@ -25,6 +25,14 @@ def slices_of(volume: CtVolume, indices: list[int]) -> CtVolume:
     return CtVolume(hu, geometry, geometry, name="slices")
 
 
+def write_slices(array, indices, volume, path):
+    """Some slices of an array in the geometry of ``volume``, as a file."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array[indices]))
+    image.SetSpacing(volume.geometry.spacing_mm)
+    path.parent.mkdir(exist_ok=True)
+    sitk.WriteImage(image, str(path))
+
+
 def dice(found, true):
     return 2 * np.count_nonzero(found & true) / (np.count_nonzero(found) + np.count_nonzero(true))
 
@@ -91,9 +99,7 @@ def test_single_slice_is_analysed_with_a_warning_and_without_a_score(coarse_phan
 
 
 def test_scored_evaluation_refuses_a_single_slice_by_name(coarse_phantom, middle, tmp_path):
-    image = sitk.GetImageFromArray(coarse_phantom.volume.hu[middle : middle + 1])
-    image.SetSpacing(coarse_phantom.volume.geometry.spacing_mm)
-    sitk.WriteImage(image, str(tmp_path / "one.nii.gz"))
+    write_slices(coarse_phantom.volume.hu, [middle], coarse_phantom.volume, tmp_path / "one.nii.gz")
     with pytest.raises(InputError, match="one is a single slice and has no CTSS"):
         evaluate_severity(Case("one", tmp_path / "one.nii.gz"), AnalysisConfig())
 
@@ -101,9 +107,7 @@ def test_scored_evaluation_refuses_a_single_slice_by_name(coarse_phantom, middle
 def test_masks_of_single_slices_are_compared(coarse_phantom, middle, tmp_path):
     """Sets of single slices are files of one slice each."""
     for name, array in (("ct", coarse_phantom.volume.hu), ("mask", coarse_phantom.infection)):
-        image = sitk.GetImageFromArray(array[middle : middle + 1])
-        image.SetSpacing(coarse_phantom.volume.geometry.spacing_mm)
-        sitk.WriteImage(image, str(tmp_path / f"{name}.nii.gz"))
+        write_slices(array, [middle], coarse_phantom.volume, tmp_path / f"{name}.nii.gz")
     record = evaluate_segmentation(Case("one", tmp_path / "ct.nii.gz", tmp_path / "mask.nii.gz"), AnalysisConfig())
     assert record["runs"]["own"]["lung_voxels"] > 500
 
@@ -120,10 +124,7 @@ def test_unrelated_slices_are_decided_alone(coarse_phantom, middle):
 
 def test_commands_take_unrelated_slices(program, coarse_phantom, middle, tmp_path):
     for name, array in (("images", coarse_phantom.volume.hu), ("masks", coarse_phantom.infection)):
-        image = sitk.GetImageFromArray(np.ascontiguousarray(array[[middle, middle - 10, middle]]))
-        image.SetSpacing(coarse_phantom.volume.geometry.spacing_mm)
-        (tmp_path / name).mkdir()
-        sitk.WriteImage(image, str(tmp_path / name / "stack.nii.gz"))
+        write_slices(array, [middle, middle - 10, middle], coarse_phantom.volume, tmp_path / name / "stack.nii.gz")
     images, masks = tmp_path / "images", tmp_path / "masks"
     done = program("analyze", images / "stack.nii.gz", "--independent-slices", "-o", tmp_path / "out", "--json")
     assert done.status == 0, done.err
