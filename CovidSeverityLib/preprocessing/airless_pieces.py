@@ -1,7 +1,8 @@
 """Pieces of tissue inside the expected lung: airless lung, pleural fluid, or neither.
 
-What lies between the aerated and the expected lung (:mod:`.hidden_lung`) is also hilum, and lenses cut off large
-vessels. Thickness and what a piece borders on tell them apart; fluid has its own density and no texture.
+What lies between the aerated and the expected lung (:mod:`.hidden_lung`) is also hilum, and what the expected surface
+cuts off organs and large vessels, because it is only known to some millimetres. Where a piece lies and what it borders
+on tell them apart; fluid has its own density and no texture.
 """
 
 from __future__ import annotations
@@ -16,31 +17,33 @@ from scipy import ndimage
 from .grid import WORKING_SPACING_MM, WorkingGrid, bounding_box, dilate_mm, distance_to
 
 CORE_MM = 7.5
-"""Radius of the ball that a piece of airless lung holds. Between the lung's surface and the expected one lie vessels of
-the hilum and wedges beside the aorta and the spine, which hold smaller ones."""
-
 SMALL_CORE_MM = 5.5
-SMALL_LUNG_SHARE = 0.5
-SMALL_HILUM_SHARE = 0.25
-"""A smaller piece has to have lung around it to this share of its whole surface, and to be away from the hilum: the
-wedges have 0.45 at most (three scans, five synthetic chests), opacities of that size that lie against the mediastinum
-or the diaphragm mostly 0.5 to 0.8."""
+"""Radii of the balls that pieces hold; vessels that lie on the mediastinum hold none. Thick pieces come first: an
+opacity beside the hilum hangs on it by a thinner neck."""
+
+LUNG_SHARE = 0.45
+"""Part of a piece's surface that is on lung, at least, less its part that is hilum: of pieces in a dent of the lung's
+surface, and of small ones. A ball that is half sunk in the heart or a dome has 0.5 to 0.6, a flat lens 0.42 and more;
+what the expected surface cuts off organs has 0.35 to 0.44. Vessels of the hilum have 0.5 to 0.7, of which 0.6 to 1.0 is
+taken off (seven scans and their variants of 1 to 8 mm, five synthetic chests)."""
 
 CUT_SHARE = 1 / 3
 LARGE_CUT_SHARE = 0.5
 LARGE_CORE_MM = 12.0
-"""Part of a piece's surface that may cut through other tissue; more for one that holds a ball of the larger radius.
-Where the expected surface runs through the aorta or the superior vena cava it cuts off a lens, half of whose surface or
-more is the cut (0.36 to 0.74 on three scans); an opacity has lung around it, or the chest wall (mostly under 0.3). At
-the wall, where no large vessel lies, a piece may be thin, and the larger part holds for all; of a slice alone, in which
-lung above and below cannot speak for a piece, it is enough that :data:`CUT_SHARE` is on lung."""
+"""Outside of dents, no more of a piece's surface may cut through other tissue: what is too broad for a dent has the
+chest wall around it where it has no lung (mostly under 0.3). More may be cut of one that holds a ball of the larger
+radius. Where the expected surface runs through the aorta or the superior vena cava it cuts off a lens, half of whose
+surface or more is the cut (0.36 to 0.74 on three scans). At the wall, where no large vessel lies, a piece may be thin,
+and the larger part holds for all; of a slice alone, in which lung above and below cannot speak for a piece, it is
+enough that :data:`CUT_SHARE` is on lung."""
 
 HILUM_MM = 15.0
 HILUM_SHARE = 0.5
-"""What lies around a main bronchus to more than this share is the hilum, arteries and veins of 15 to 20 mm (0.78 and
-0.83 of them on three scans, 0.35 at most of opacities). In slices over 2 mm it reaches farther by the excess: by half
-of it the faces of bronchus and piece are nearer than the middles of their slices, and by as much the end of a bronchus,
-mixed with its wall, is not seen."""
+"""The hilum, arteries and veins of 15 to 20 mm, lies around the main bronchi; not around the trachea. A thick piece of
+which more than this share lies there is no lung (0.78 and 0.83 of the hilum on three scans, 0.35 at most of opacities).
+In slices over 2 mm it reaches farther by twice the excess: by half of it the faces of bronchus and piece are nearer
+than the middles of their slices, and the end of a bronchus, mixed with its wall, is not seen over one slice or two (the
+left hilum of one scan in 5, 6 and 8 mm)."""
 
 FLUID_ML = 100.0
 FLUID_HU = (-5.0, 22.0)
@@ -65,44 +68,62 @@ class AirlessPieces:
 def airless_pieces(
     hu: NDArray[np.float32],
     tissue: NDArray[np.bool_],
+    dents: NDArray[np.bool_],
     wall: NDArray[np.bool_],
     lung: NDArray[np.bool_],
     room: NDArray[np.bool_],
-    airway: NDArray[np.bool_],
+    bronchi: NDArray[np.bool_],
     grid: WorkingGrid,
     *,
     whole_chest: bool = True,
 ) -> AirlessPieces:
-    """The pieces of ``tissue`` that are thick, or at the wall, and have lung rather than other tissue around them.
+    """The pieces of ``tissue`` that lie in a dent, are thick, or are at the wall, and have lung around them.
 
     Parameters
     ----------
     hu : (K, J, I) float32, Hounsfield units on the working grid.
     tissue : (K, J, I) bool, not aerated and inside the expected lung.
+    dents : (K, J, I) bool: the part of it in dents of the lung's surface.
     wall : (K, J, I) bool: the part of it between lung and rib cage.
     lung : (K, J, I) bool, as far as it is known; it may hold some of ``tissue``.
     room : (K, J, I) bool: tissue that could be lung; chest wall, bone and organs are not in it.
-    airway : (K, J, I) bool: large airways.
+    bronchi : (K, J, I) bool: main bronchi.
     grid : of all of them.
     whole_chest : whether what lies above and below a piece is seen.
     """
     found, fluid = np.zeros((2, *tissue.shape), dtype=bool)
-    hilum_mm = HILUM_MM + grid.excess_slice_mm
+    hilum_mm = HILUM_MM + 2 * grid.excess_slice_mm
     box = bounding_box(tissue, margin=tuple(1 + int(hilum_mm / mm) for mm in grid.spacing_mm))
-    tissue, wall, lung, room = tissue[box], wall[box], lung[box], room[box]
+    tissue, dents, wall, lung, room = tissue[box], dents[box], wall[box], lung[box], room[box]
     if not tissue.any():
         return AirlessPieces(found, fluid)
-    depth = _depth(tissue, grid)
-    hilum = dilate_mm(airway[box], hilum_mm, grid.spacing_mm)
-    around = _Surroundings(lung, room, hilum, grid)
-    large = around.pieces(_thick(tissue, depth, CORE_MM, grid))
-    wet = (large.lung_share <= FLUID_LUNG_SHARE) & _are_fluid(hu[box], large.labels, depth, grid)
-    small = around.pieces(_thick(tissue & (large.labels == 0), depth, SMALL_CORE_MM, grid))
-    thick = large.where(_is_lung(large, depth) & ~wet) | small.where(_is_lung_though_small(small))
-    fluid[box] = large.where(wet)
-    beside = replace(around, lung=lung | thick).pieces(wall & ~thick & ~fluid[box])
-    found[box] = thick | beside.where(beside.cut_share <= (LARGE_CUT_SHARE if whole_chest else 1 - CUT_SHARE))
+    around = _Surroundings(lung, room, dilate_mm(bronchi[box], hilum_mm, grid.spacing_mm), grid)
+    wet = _fluid(hu[box], tissue, around)
+    dry = tissue & ~wet
+    airless = _pieces_of(dents & dry, around, in_dents=True)
+    airless |= _pieces_of(dry & ~airless, replace(around, lung=lung | airless), in_dents=False)
+    beside = replace(around, lung=lung | airless).pieces(wall & dry & ~airless)
+    cut_share = LARGE_CUT_SHARE if whole_chest else 1 - CUT_SHARE
+    found[box], fluid[box] = airless | beside.where(beside.cut_share <= cut_share), wet
     return AirlessPieces(found, fluid)
+
+
+def _pieces_of(tissue: NDArray[np.bool_], around: _Surroundings, in_dents: bool) -> NDArray[np.bool_]:
+    """The pieces of ``tissue`` that are airless lung, thick ones first."""
+    airless, left = np.zeros_like(tissue), tissue
+    for core_mm in (CORE_MM, SMALL_CORE_MM):
+        depth = _depth(left, around.grid)
+        pieces = around.pieces(_thick(left, depth, core_mm, around.grid))
+        on_lung = pieces.lung_share - pieces.hilum_share >= LUNG_SHARE
+        if in_dents:
+            found = on_lung
+        else:
+            deepest = ndimage.maximum(depth, pieces.labels, np.arange(len(on_lung)))
+            little_cut = pieces.cut_share <= np.where(deepest >= LARGE_CORE_MM, LARGE_CUT_SHARE, CUT_SHARE)
+            found = little_cut & (on_lung if core_mm == SMALL_CORE_MM else pieces.hilum_share <= HILUM_SHARE)
+        airless |= pieces.where(found)
+        left = left & (pieces.labels == 0)
+    return airless
 
 
 def _thick(
@@ -156,19 +177,6 @@ def _share(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
     return part / np.where(whole > 0, whole, 1.0)
 
 
-def _is_lung(pieces: _Pieces, depth: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which of the large pieces have lung around them rather than other tissue."""
-    deepest = ndimage.maximum(depth, pieces.labels, np.arange(len(pieces.cut_share)))
-    limit = np.where(deepest >= LARGE_CORE_MM, LARGE_CUT_SHARE, CUT_SHARE)
-    return (pieces.cut_share <= limit) & (pieces.hilum_share <= HILUM_SHARE)
-
-
-def _is_lung_though_small(pieces: _Pieces) -> NDArray[np.bool_]:
-    """The same of small pieces, for which more is asked."""
-    surrounded = (pieces.lung_share >= SMALL_LUNG_SHARE) & (pieces.cut_share <= CUT_SHARE)
-    return surrounded & (pieces.hilum_share <= SMALL_HILUM_SHARE)
-
-
 def _depth(tissue: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.float32]:
     """Largest depth under the surface of ``tissue`` in every block, mm.
 
@@ -182,21 +190,23 @@ def _depth(tissue: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.float32]:
     return depth.reshape(tissue.shape[0], parts, *tissue.shape[1:]).max(axis=1)
 
 
-def _are_fluid(
-    hu: NDArray[np.float32], labels: NDArray[np.int32], depth: NDArray[np.float32], grid: WorkingGrid
-) -> NDArray[np.bool_]:
-    """Which of the labels are large, of the density of water and without texture."""
-    large = np.bincount(labels.ravel()) * grid.voxel_ml >= FLUID_ML
-    large[0] = False
-    if not large.any():
-        return large
+def _fluid(hu: NDArray[np.float32], tissue: NDArray[np.bool_], around: _Surroundings) -> NDArray[np.bool_]:
+    """The pieces of ``tissue`` that are large, of the density of water, without texture, and beside the lung."""
+    grid = around.grid
+    depth = _depth(tissue, grid)
+    pieces = around.pieces(_thick(tissue, depth, CORE_MM, grid))
+    sizes = np.bincount(pieces.labels.ravel()) * grid.voxel_ml
+    wet = (sizes >= FLUID_ML) & (pieces.lung_share <= FLUID_LUNG_SHARE)
+    wet[0] = False
+    if not wet.any():
+        return np.zeros_like(tissue)
     smooth = ndimage.uniform_filter(hu, [max(1, round(FLUID_SMOOTHING_MM / mm)) for mm in grid.spacing_mm])
     inner = depth >= FLUID_SMOOTHING_MM / 2
-    inner_labels, inner_hu = labels[inner], smooth[inner]
-    for label in np.flatnonzero(large):
+    inner_labels, inner_hu = pieces.labels[inner], smooth[inner]
+    for label in np.flatnonzero(wet):
         low, middle, high = np.quantile(inner_hu[inner_labels == label], FLUID_QUARTILES)
-        large[label] = FLUID_HU[0] <= middle <= FLUID_HU[1] and high - low <= FLUID_RANGE_HU
-    return large
+        wet[label] = FLUID_HU[0] <= middle <= FLUID_HU[1] and high - low <= FLUID_RANGE_HU
+    return pieces.where(wet)
 
 
 def _surfaces(

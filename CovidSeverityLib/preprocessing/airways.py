@@ -83,6 +83,20 @@ def airway_mask(hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingG
     return np.zeros(hu.shape, dtype=bool)
 
 
+def main_bronchi(airway: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The part of the airways from the carina down; all of them where no slice shows two branches.
+
+    Parameters
+    ----------
+    airway : (K, J, I) bool, as :func:`airway_mask` finds them.
+    """
+    branched = [k for k, plane in enumerate(airway) if ndimage.label(plane)[1] > 1]
+    bronchi = airway.copy()
+    if branched:
+        bronchi[branched[-1] + 1 :] = False
+    return bronchi
+
+
 def _find_islands(air: NDArray[np.bool_], grid: WorkingGrid) -> _Islands:
     labels, count = ndimage.label(air, IN_PLANE_4)
     sizes = component_sizes(labels)

@@ -11,6 +11,7 @@ from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Side
 
 from .airless_pieces import airless_pieces
+from .airways import main_bronchi
 from .components import fill_holes, largest_component
 from .grid import WorkingGrid, bounding_box, close_mm
 from .hidden_lung import ExpectedLung, expected_lungs
@@ -73,8 +74,9 @@ def complete_lungs(
     lungs = np.zeros_like(aerated)
     restored = np.zeros(aerated.shape, dtype=bool)
     expected = expected_lungs(hu, aerated, grid, whole_chest=whole_chest)
+    bronchi = main_bronchi(airway)
     completed = map_in_order(
-        lambda side: _complete_side(hu, aerated, body, airway, gas, expected[side], side, grid, whole_chest),
+        lambda side: _complete_side(hu, aerated, body, airway, gas, bronchi, expected[side], side, grid, whole_chest),
         tuple(expected),
         "sides",
         None,
@@ -92,6 +94,7 @@ def _complete_side(
     body: NDArray[np.bool_],
     airway: NDArray[np.bool_],
     gas: NDArray[np.bool_],
+    bronchi: NDArray[np.bool_],
     expected: ExpectedLung,
     side: Side,
     grid: WorkingGrid,
@@ -109,7 +112,10 @@ def _complete_side(
     hidden = resting_islands(lung, free, grid)
     wall = expected.wall[box] & possible & ~lung
     tissue = (expected.inside[box] & room & ~lung) | wall
-    pieces = airless_pieces(hu[box], tissue, wall, lung | hidden, room, airway[box], grid, whole_chest=whole_chest)
+    dents = expected.dents[box] & room & ~lung
+    pieces = airless_pieces(
+        hu[box], tissue, dents, wall, lung | hidden, room, bronchi[box], grid, whole_chest=whole_chest
+    )
     hidden = (hidden | pieces.lung) & ~pieces.fluid
     if hidden.any():
         closed = fill_holes(close_mm(lung | hidden, SMOOTHING_MM, grid.spacing_mm) & free)

@@ -2,8 +2,8 @@
 
 Its density is theirs, so that shape must tell. Three things are known, on blocks of about 5 mm: the rib cage
 (:mod:`.rib_cage`), the *organs*, where a ball of 6 cm finds no air in the whole chest, and the surface of the lung
-wherever it is aerated. From these follows the expected lung (:mod:`.expected_shape`); thick pieces of tissue inside
-it are lung (:mod:`.airless_pieces`).
+wherever it is aerated. From these follows the expected lung (:mod:`.expected_shape`). Tissue in it is lung where it
+makes a dent in the lung's surface, or is thick (:mod:`.airless_pieces`): an organ's own surface has no dents.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ VESSEL_CLOSING_MM = 6.0
 
 FACE_RADIUS_MM = 25.0
 """The ball that rolls over the lung from outside touches its own surface (radii of the heart and the domes are larger),
-but hardly the faces of opacities in it."""
+but hardly the faces of opacities in it: they lie in dents."""
+
+DENT_MM = 2.0
+"""Half a block: the surface of that ball is known no better, and lies in the middle of its blocks."""
 
 FACE_DEPTH_MM = 5.0
 """Depth under that ball's surface at which trust in a face has fallen to a third."""
@@ -65,10 +68,11 @@ POSSIBLE_MM = 8.0
 
 @dataclass(frozen=True, eq=False)
 class ExpectedLung:
-    """(K, J, I) bool: ``inside`` is the expected lung, ``possible`` has a margin around it without organs,
-    ``wall`` lies between aerated lung and the rib cage."""
+    """(K, J, I) bool: ``inside`` is the expected lung, ``dents`` the part of it in dents of the lung's surface,
+    ``possible`` has a margin around it without organs, ``wall`` lies between aerated lung and the rib cage."""
 
     inside: NDArray[np.bool_]
+    dents: NDArray[np.bool_]
     possible: NDArray[np.bool_]
     wall: NDArray[np.bool_]
 
@@ -97,13 +101,15 @@ def expected_lungs(
     not_bone = hu[box] <= BONE_HU
 
     def expected(side: Side) -> ExpectedLung:
-        inside, possible, wall = np.zeros((3, *aerated.shape), dtype=bool)
+        inside, dents, possible, wall = np.zeros((4, *aerated.shape), dtype=bool)
         near = bounding_box(shapes[side] < POSSIBLE_MM, margin=(1, 1, 1))
         distance = _smooth_expand(shapes[side], near, blocks, POSSIBLE_MM + max(blocks.spacing_mm))
         allowed = not_bone & (_smooth_expand(barred, near, blocks, 1.0) <= 0.5)
         inside[box], possible[box] = allowed & (distance < TOLERANCE_MM), allowed & (distance < POSSIBLE_MM)
         wall[box] = possible[box] & (_smooth_expand(walls[side].astype(np.float32), near, blocks, 1.0) > 0.5)
-        return ExpectedLung(inside, possible, wall)
+        rolled = _rolled_over(lungs[side], FACE_RADIUS_MM, blocks.spacing_mm)
+        dents[box] = inside[box] & (_smooth_expand(rolled, near, blocks, POSSIBLE_MM) < DENT_MM)
+        return ExpectedLung(inside, dents, possible, wall)
 
     return dict(zip(found, map_in_order(expected, found, "shapes", None), strict=True))
 
@@ -203,10 +209,15 @@ def _seen(lung: NDArray[np.bool_], wall: NDArray[np.bool_], barred: NDArray[np.b
 
 def _close(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -> NDArray[np.bool_]:
     """Closing by a large ball, by distances."""
+    return (_rolled_over(mask, radius_mm, spacing_mm) < 0) | mask
+
+
+def _rolled_over(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -> NDArray[np.float32]:
+    """Distance to the surface of the closing of ``mask`` by a ball, mm, negative inside it."""
     margin = [(2 + int(radius_mm / mm),) * 2 for mm in spacing_mm]
     grown = distance_to(np.pad(mask, margin), spacing_mm) <= radius_mm
-    closed = distance_to(~grown, spacing_mm) > radius_mm
-    return closed[tuple(slice(low, -high) for low, high in margin)] | mask
+    distance = np.float32(radius_mm) - distance_to(~grown, spacing_mm)
+    return distance[tuple(slice(low, -high) for low, high in margin)]
 
 
 def _rind(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -11,7 +11,8 @@ from scipy import ndimage, stats
 
 from CovidSeverityLib import analyze, read_ct
 from CovidSeverityLib.evaluation.implant_plan import plan_implants
-from CovidSeverityLib.evaluation.implants import implant
+from CovidSeverityLib.evaluation.implants import Position, SingleLesionSpec, implant
+from CovidSeverityLib.phantom.model import LesionKind
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
 from CovidSeverityLib.types import Side
 
@@ -153,3 +154,14 @@ def test_consolidation_that_touches_the_liver_takes_no_liver_along(analysed):
     found = segment_lungs(laid_in.volume).labels
     beyond = (found > 0) & (healthy.lungs == 0)
     assert np.count_nonzero(beyond) * healthy.volume.geometry.voxel_ml < 15
+
+
+@pytest.mark.parametrize(("volume_ml", "seed"), [(2.242, 1736978853), (12.382, 1321652400)])
+def test_consolidation_on_the_diaphragm_is_lung_and_the_liver_below_it_is_not(analysed, volume_ml, seed):
+    """Of two single lesions of a plan the small one was lost, and 10 ml of liver came in with the other."""
+    healthy = analysed("normal001")
+    spec = SingleLesionSpec(LesionKind.CONSOLIDATION, Position.DIAPHRAGM, volume_ml, seed)
+    laid_in = implant(healthy.volume, healthy.lungs, spec)
+    found = segment_lungs(laid_in.volume).labels > 0
+    assert found[laid_in.truth].mean() > 0.85
+    assert np.count_nonzero(found & (healthy.lungs == 0)) * healthy.volume.geometry.voxel_ml < 3

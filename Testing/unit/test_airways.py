@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from CovidSeverityLib.preprocessing.airways import airway_mask
+from CovidSeverityLib.preprocessing.airways import airway_mask, main_bronchi
 from CovidSeverityLib.preprocessing.grid import WorkingGrid
 
 SHAPE = (60, 90, 120)
@@ -104,3 +104,13 @@ def test_other_air_is_no_trachea(air):
 
 def test_air_outside_the_body_is_no_trachea():
     assert not airway_mask(chest(TRACHEA), BODY & False, GRID).any()
+
+
+def test_main_bronchi_begin_where_two_branches_are_seen():
+    airway = np.zeros((6, 5, 9), dtype=bool)
+    airway[3:, 2, 3:6] = True
+    airway[:3, 2, 1:3] = airway[:3, 2, 6:8] = True
+    bronchi = main_bronchi(airway)
+    assert not bronchi[3:].any()
+    np.testing.assert_array_equal(bronchi[:3], airway[:3])
+    np.testing.assert_array_equal(main_bronchi(airway[3:]), airway[3:])

@@ -10,6 +10,7 @@ from CovidSeverityLib.phantom import make_phantom
 from CovidSeverityLib.preprocessing.airless_pieces import airless_pieces
 from CovidSeverityLib.preprocessing.expected_shape import Seen, moved_onto, usual_lung
 from CovidSeverityLib.preprocessing.grid import WorkingGrid, distance_to
+from CovidSeverityLib.preprocessing.hidden_lung import expected_lungs
 from CovidSeverityLib.preprocessing.islands import resting_islands
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
 from CovidSeverityLib.preprocessing.rib_cage import ANGLES, WALL_MM, bridged_wall, rib_cage
@@ -112,6 +113,53 @@ def test_layer_of_consolidation_at_the_chest_wall_stays_in(chest):
     assert layer.sum() * np.prod(KJI_MM) > 5000
     found = found_in(np.where(layer, 40.0, chest.volume.hu), chest)
     assert (found.labels[layer] > 0).mean() > 0.8
+
+
+def on_the_dome(chest):
+    """The underside of the right lung, within 2 cm of its middle."""
+    right = chest.lungs == Side.RIGHT
+    middle = np.argwhere(right).mean(axis=0)
+    off = sum(
+        ((axis - m) * mm) ** 2 for axis, m, mm in zip(np.indices(right.shape)[1:], middle[1:], KJI_MM[1:], strict=True)
+    )
+    return basal(chest) & (distance_to(~right, KJI_MM) < 4) & (off < 20.0**2)
+
+
+def beside_the_heart(chest):
+    """The right lung's surface beside the heart, in front of the hilum."""
+    k, j, _ = np.indices(chest.lungs.shape)
+    return medial(chest) & (distance_to(chest.lungs == 0, KJI_MM) < 4) & (k > 30) & (j < 70)
+
+
+def ball(chest, where, radius_mm):
+    """A ball in the right lung, and the voxels around it: its middle is the middle one of those in ``where``."""
+    spots = np.argwhere((chest.lungs == Side.RIGHT) & where)
+    centre = spots[len(spots) // 2] * np.array(KJI_MM)
+    axes = np.ogrid[tuple(map(slice, chest.lungs.shape))]
+    distance = np.sqrt(sum((axis * mm - c) ** 2 for axis, mm, c in zip(axes, KJI_MM, centre, strict=True)))
+    return (chest.lungs > 0) & (distance < radius_mm), distance < radius_mm + 15
+
+
+@pytest.mark.parametrize("where", [beside_the_heart, on_the_dome])
+def test_small_consolidation_stays_in_and_takes_no_organ_along(chest, where):
+    """About 4 ml, half of its surface on heart or liver: it makes a dent in the lung, which they do not."""
+    solid, near = ball(chest, where(chest), 11.0)
+    hu = np.where(solid, 40.0, chest.volume.hu)
+    found = found_in(hu, chest).labels > 0
+    healthy = segment_lungs(chest.volume).labels > 0
+    assert found[solid].mean() > 0.8
+    assert np.count_nonzero(near & found & ~solid & ~healthy) * np.prod(SPACING_MM) / 1000 < 2.0
+
+
+def test_dents_hold_an_opacity_and_not_the_organ_that_it_lies_on(chest):
+    grid = WorkingGrid(chest.lungs.shape, (1, 1, 1), KJI_MM)
+    solid, near = ball(chest, on_the_dome(chest), 11.0)
+    hu = np.where(solid, 40.0, chest.volume.hu).astype(np.float32)
+    expected = expected_lungs(hu, np.where(solid, 0, chest.lungs).astype(np.uint8), grid)[Side.RIGHT]
+    assert not (expected.dents & ~expected.inside).any()
+    assert expected.dents[solid].mean() > 0.7
+    organ = near & (chest.lungs == 0)
+    assert expected.dents[organ].mean() < 0.25
 
 
 def test_consolidation_beside_the_gas_of_the_stomach_stays_in(chest):
@@ -255,12 +303,13 @@ def test_expected_lung_is_the_seen_one_where_all_is_seen(chest):
 
 
 def block_of_tissue(hu_inside, around):
-    """A cube of 6 cm in ``around`` (lung, room): HU, tissue, none of it at the wall, lung, room, and no airway."""
+    """A cube of 6 cm in ``around`` (lung, room): HU, tissue, none of it in a dent or at the wall, lung, room, and no
+    bronchus."""
     tissue = np.zeros((40, 40, 40), dtype=bool)
     tissue[5:35, 5:35, 5:35] = True
     lung, room = (np.full(tissue.shape, kind == around) & ~tissue for kind in ("lung", "tissue"))
     hu = np.random.default_rng(0).normal(hu_inside, NOISE_HU, tissue.shape).astype(np.float32)
-    return hu, tissue, np.zeros_like(tissue), lung, room | tissue, np.zeros_like(tissue)
+    return hu, tissue, np.zeros_like(tissue), np.zeros_like(tissue), lung, room | tissue, np.zeros_like(tissue)
 
 
 @pytest.mark.parametrize(
@@ -282,90 +331,100 @@ BLOCKS = WorkingGrid((40, 40, 40), (1, 1, 1), (2.0, 2.0, 2.0))
 
 @pytest.mark.parametrize("at_the_wall", [True, False])
 def test_thin_piece_is_lung_at_the_wall_alone(at_the_wall):
-    hu, tissue, wall, lung, room, airway = block_of_tissue(45.0, "lung")
+    hu, tissue, dents, wall, lung, room, bronchi = block_of_tissue(45.0, "lung")
     tissue[10:] = False
     wall[:] = tissue & at_the_wall
-    found = airless_pieces(hu, tissue, wall, lung, room, airway, BLOCKS).lung
+    found = airless_pieces(hu, tissue, dents, wall, lung, room, bronchi, BLOCKS).lung
     assert (found[tissue].mean(), found[~tissue].any()) == (at_the_wall, False)
 
 
 @pytest.mark.parametrize("whole_chest", [True, False])
 def test_thin_piece_at_the_wall_of_a_slice_needs_less_lung_beside_it(whole_chest):
     """Of its two faces five sixths of one are on lung, nothing of the other: a cut of 0.6."""
-    hu, tissue, _, lung, _, airway = block_of_tissue(45.0, "tissue")
+    hu, tissue, dents, _, lung, _, bronchi = block_of_tissue(45.0, "tissue")
     tissue[:] = False
     tissue[16:19, 5:35, 5:35] = True
     lung[19:, 10:, :] = True
     lung &= ~tissue
-    found = airless_pieces(hu, tissue, tissue, lung, ~lung, airway, BLOCKS, whole_chest=whole_chest).lung
+    found = airless_pieces(hu, tissue, dents, tissue, lung, ~lung, bronchi, BLOCKS, whole_chest=whole_chest).lung
     assert found.any() != whole_chest
 
 
 def test_thin_piece_at_the_wall_that_is_cut_out_of_tissue_is_no_lung():
-    hu, tissue, wall, _, room, airway = block_of_tissue(45.0, "tissue")
+    hu, tissue, dents, wall, _, room, bronchi = block_of_tissue(45.0, "tissue")
     tissue[10:] = False
-    assert not airless_pieces(hu, tissue, tissue, wall, room, airway, BLOCKS).lung.any()
+    assert not airless_pieces(hu, tissue, dents, tissue, wall, room, bronchi, BLOCKS).lung.any()
 
 
 @pytest.mark.parametrize(("slice_mm", "slices", "is_lung"), [(8.0, 1, False), (8.0, 3, True), (5.0, 2, False)])
 def test_piece_as_thin_as_a_slice_is_no_lung_however_thick_slices_are(slice_mm, slices, is_lung):
-    hu, tissue, wall, _, _, airway = block_of_tissue(45.0, "lung")
+    hu, tissue, dents, wall, _, _, bronchi = block_of_tissue(45.0, "lung")
     tissue[5 + slices :] = False
     grid = WorkingGrid(tissue.shape, (1, 1, 1), (slice_mm, 2.0, 2.0))
-    pieces = airless_pieces(hu, tissue, wall, ~tissue, tissue, airway, grid)
-    assert pieces.lung.any() == is_lung
+    for in_dent in (dents, tissue):
+        assert airless_pieces(hu, tissue, in_dent, wall, ~tissue, tissue, bronchi, grid).lung.any() == is_lung
 
 
 def in_healthy_lung(*arrays):
     """The arrays below 80 cm of healthy lung, and their grid."""
-    above = [np.full((400, 40, 40), value) for value in (-850.0, False, False, True, False, False)]
+    above = [np.full((400, 40, 40), value) for value in (-850.0, False, False, False, True, False, False)]
     return [np.concatenate(pair) for pair in zip(above, arrays, strict=True)] + [
         WorkingGrid((440, 40, 40), (1, 1, 1), (2.0, 2.0, 2.0))
     ]
 
 
-def test_small_piece_that_is_cut_out_of_tissue_is_no_lung():
-    """A lens of the aorta in a lung that is otherwise healthy."""
-    hu, tissue, wall, _, _, airway = block_of_tissue(45.0, "tissue")
+@pytest.mark.parametrize("in_a_dent", [True, False])
+def test_lens_that_is_cut_out_of_an_organ_is_no_lung(in_a_dent):
+    """Of the aorta, say, in a lung that is otherwise healthy: lung is on one of its faces alone."""
+    hu, tissue, _, wall, _, _, bronchi = block_of_tissue(45.0, "tissue")
     tissue[15:] = False
+    dents = tissue & in_a_dent
     above = np.broadcast_to(np.arange(40)[:, None, None] < 5, tissue.shape)
-    assert not airless_pieces(*in_healthy_lung(hu, tissue, wall, above, ~above, airway)).lung.any()
+    assert not airless_pieces(*in_healthy_lung(hu, tissue, dents, wall, above, ~above, bronchi)).lung.any()
 
 
 @pytest.mark.parametrize("hilum", [True, False])
-def test_small_piece_around_a_large_airway_is_no_lung(hilum):
-    hu, tissue, wall, _, _, airway = block_of_tissue(45.0, "lung")
+def test_small_piece_around_a_main_bronchus_is_no_lung(hilum):
+    hu, tissue, _, wall, _, _, bronchi = block_of_tissue(45.0, "lung")
     tissue[:] = False
     tissue[12:24, 12:24, 12:24] = True
-    airway[:, 12:24, 9:12] = hilum
-    assert airless_pieces(*in_healthy_lung(hu, tissue, wall, ~tissue, tissue, airway)).lung.any() != hilum
+    bronchi[:, 12:24, 9:12] = hilum
+    assert airless_pieces(*in_healthy_lung(hu, tissue, tissue, wall, ~tissue, tissue, bronchi)).lung.any() != hilum
 
 
 @pytest.mark.parametrize(
-    ("radius_mm", "embedded_mm", "hilum", "expected"),
-    [(6.0, 2.0, False, True), (6.0, -2.0, False, False), (6.0, 2.0, True, False), (4.0, 2.0, False, False)],
-    ids=["opacity", "deep in tissue", "at the hilum", "vessel"],
+    ("radius_mm", "before_mm", "dent", "hilum", "expected"),
+    [
+        (6.0, 2.0, False, False, True),
+        (6.0, 0.0, True, False, True),
+        (6.0, 0.0, False, False, False),
+        (6.0, -2.0, True, False, False),
+        (6.0, 2.0, True, True, False),
+        (4.0, 2.0, True, False, False),
+    ],
+    ids=["opacity", "half sunk, in a dent", "half sunk", "deep in tissue", "at the hilum", "vessel"],
 )
-def test_small_piece_needs_lung_around_it(radius_mm, embedded_mm, hilum, expected):
-    """A ball that lies against the mediastinum: its middle ``embedded_mm`` in front of it or, if negative, behind."""
+def test_small_piece_needs_lung_around_it_or_half_of_it_and_a_dent(radius_mm, before_mm, dent, hilum, expected):
+    """A ball that lies against the mediastinum: its middle ``before_mm`` in front of it or, if negative, behind."""
     axes = np.meshgrid(*(np.arange(40) * 2.0,) * 3, indexing="ij", sparse=True)
     tissue = sum((axis - 40.0) ** 2 for axis in axes) <= radius_mm**2
-    mediastinum = np.broadcast_to(axes[2] < 40.0 - embedded_mm, tissue.shape)
+    mediastinum = np.broadcast_to(axes[2] < 40.0 - before_mm, tissue.shape)
     hu = np.where(tissue | mediastinum, 45.0, -850.0).astype(np.float32)
-    wall, airway = np.zeros((2, *tissue.shape), dtype=bool)
-    airway[:, 18:22, 12:14] = hilum
+    wall, bronchi = np.zeros((2, *tissue.shape), dtype=bool)
+    bronchi[:, 18:22, 12:14] = hilum
     lung = ~tissue & ~mediastinum
-    found = airless_pieces(*in_healthy_lung(hu, tissue, wall, lung, tissue | mediastinum, airway)).lung[400:]
+    arrays = in_healthy_lung(hu, tissue, tissue & dent, wall, lung, tissue | mediastinum, bronchi)
+    found = airless_pieces(*arrays).lung[400:]
     assert found.any() == expected
     assert not (found & ~tissue).any()
 
 
-@pytest.mark.parametrize(("slices_away", "is_lung"), [(2, False), (3, True)])
+@pytest.mark.parametrize(("slices_away", "is_lung"), [(3, False), (4, True)])
 def test_hilum_reaches_farther_in_thick_slices(slices_away, is_lung):
-    hu, tissue, wall, _, _, airway = block_of_tissue(45.0, "lung")
+    hu, tissue, _, wall, _, _, bronchi = block_of_tissue(45.0, "lung")
     tissue[:] = False
     tissue[10:12, 12:24, 12:24] = True
     tissue[[5, 16], 1, 1] = True  # as between any lung and the expected one
-    airway[[10 - slices_away, 11 + slices_away], 12:24, 12:24] = True
-    arrays = in_healthy_lung(hu, tissue, wall, ~tissue, tissue, airway)[:-1]
+    bronchi[[10 - slices_away, 11 + slices_away], 12:24, 12:24] = True
+    arrays = in_healthy_lung(hu, tissue, tissue, wall, ~tissue, tissue, bronchi)[:-1]
     assert airless_pieces(*arrays, WorkingGrid((440, 40, 40), (1, 1, 1), (8.0, 2.0, 2.0))).lung.any() == is_lung
