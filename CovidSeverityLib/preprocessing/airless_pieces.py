@@ -30,12 +30,12 @@ taken off (seven scans and their variants of 1 to 8 mm, five synthetic chests)."
 CUT_SHARE = 1 / 3
 LARGE_CUT_SHARE = 0.5
 LARGE_CORE_MM = 12.0
-"""Outside of dents, no more of a piece's surface may cut through other tissue: what is too broad for a dent has the
-chest wall around it where it has no lung (mostly under 0.3). More may be cut of one that holds a ball of the larger
-radius. Where the expected surface runs through the aorta or the superior vena cava it cuts off a lens, half of whose
-surface or more is the cut (0.36 to 0.74 on three scans). At the wall, where no large vessel lies, a piece may be thin,
-and the larger part holds for all; of a slice alone, in which lung above and below cannot speak for a piece, it is
-enough that :data:`CUT_SHARE` is on lung."""
+"""No more of a piece's surface may cut through other tissue, unless it lies in a dent: an opacity has lung around it,
+or the chest wall (mostly under 0.3). More may be cut of one that holds a ball of the larger radius. Where the expected
+surface runs through the aorta or the superior vena cava it cuts off a lens, half of whose surface or more is the cut
+(0.36 to 0.74 on three scans). At the wall, where no large vessel lies, a piece may be thin, and the larger part holds
+for all; of a slice alone, in which lung above and below cannot speak for a piece, it is enough that :data:`CUT_SHARE`
+is on lung."""
 
 HILUM_MM = 15.0
 HILUM_SHARE = 0.5
@@ -100,8 +100,8 @@ def airless_pieces(
     around = _Surroundings(lung, room, dilate_mm(bronchi[box], hilum_mm, grid.spacing_mm), grid)
     wet = _fluid(hu[box], tissue, around)
     dry = tissue & ~wet
-    airless = _pieces_of(dents & dry, around, in_dents=True)
-    airless |= _pieces_of(dry & ~airless, replace(around, lung=lung | airless), in_dents=False)
+    airless = _pieces_of(dry, around, in_dents=False)
+    airless |= _pieces_of(dents & dry & ~airless, replace(around, lung=lung | airless), in_dents=True)
     beside = replace(around, lung=lung | airless).pieces(wall & dry & ~airless)
     cut_share = LARGE_CUT_SHARE if whole_chest else 1 - CUT_SHARE
     found[box], fluid[box] = airless | beside.where(beside.cut_share <= cut_share), wet
