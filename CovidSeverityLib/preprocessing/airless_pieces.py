@@ -97,31 +97,27 @@ def airless_pieces(
     tissue, dents, wall, lung, room = tissue[box], dents[box], wall[box], lung[box], room[box]
     if not tissue.any():
         return AirlessPieces(found, fluid)
+    depth = _depth(tissue, grid)
     around = _Surroundings(lung, room, dilate_mm(bronchi[box], hilum_mm, grid.spacing_mm), grid)
-    wet = _fluid(hu[box], tissue, around)
-    dry = tissue & ~wet
-    airless = _pieces_of(dry, around, in_dents=False)
-    airless |= _pieces_of(dents & dry & ~airless, replace(around, lung=lung | airless), in_dents=True)
-    beside = replace(around, lung=lung | airless).pieces(wall & dry & ~airless)
+    thick = around.pieces(_thick(tissue, depth, CORE_MM, grid))
+    wet = (thick.lung_share <= FLUID_LUNG_SHARE) & _are_fluid(hu[box], thick.labels, depth, grid)
+    small = around.pieces(_thick(tissue & (thick.labels == 0), depth, SMALL_CORE_MM, grid))
+    airless = thick.where(_is_lung(thick, depth) & ~wet)
+    airless |= small.where((small.cut_share <= CUT_SHARE) & small.are_on_lung)
+    fluid[box] = thick.where(wet)
+    airless |= _in_dents(dents & ~airless & ~fluid[box], replace(around, lung=lung | airless))
+    beside = replace(around, lung=lung | airless).pieces(wall & ~airless & ~fluid[box])
     cut_share = LARGE_CUT_SHARE if whole_chest else 1 - CUT_SHARE
-    found[box], fluid[box] = airless | beside.where(beside.cut_share <= cut_share), wet
+    found[box] = airless | beside.where(beside.cut_share <= cut_share)
     return AirlessPieces(found, fluid)
 
 
-def _pieces_of(tissue: NDArray[np.bool_], around: _Surroundings, in_dents: bool) -> NDArray[np.bool_]:
-    """The pieces of ``tissue`` that are airless lung, thick ones first."""
+def _in_dents(tissue: NDArray[np.bool_], around: _Surroundings) -> NDArray[np.bool_]:
+    """The pieces of ``tissue``, all of it in dents, that are lung, thick ones first."""
     airless, left = np.zeros_like(tissue), tissue
     for core_mm in (CORE_MM, SMALL_CORE_MM):
-        depth = _depth(left, around.grid)
-        pieces = around.pieces(_thick(left, depth, core_mm, around.grid))
-        on_lung = pieces.lung_share - pieces.hilum_share >= LUNG_SHARE
-        if in_dents:
-            found = on_lung
-        else:
-            deepest = ndimage.maximum(depth, pieces.labels, np.arange(len(on_lung)))
-            little_cut = pieces.cut_share <= np.where(deepest >= LARGE_CORE_MM, LARGE_CUT_SHARE, CUT_SHARE)
-            found = little_cut & (on_lung if core_mm == SMALL_CORE_MM else pieces.hilum_share <= HILUM_SHARE)
-        airless |= pieces.where(found)
+        pieces = around.pieces(_thick(left, _depth(left, around.grid), core_mm, around.grid))
+        airless |= pieces.where(pieces.are_on_lung)
         left = left & (pieces.labels == 0)
     return airless
 
@@ -150,6 +146,11 @@ class _Pieces:
     cut_share: NDArray[np.float64]
     hilum_share: NDArray[np.float64]
 
+    @property
+    def are_on_lung(self) -> NDArray[np.bool_]:
+        """(labels,) bool: which have lung around them and are not at the hilum."""
+        return self.lung_share - self.hilum_share >= LUNG_SHARE
+
     def where(self, which: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """(K, J, I) bool: the pieces that ``which``, (labels,) bool, says."""
         return which[self.labels] & (self.labels > 0)
@@ -177,6 +178,13 @@ def _share(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
     return part / np.where(whole > 0, whole, 1.0)
 
 
+def _is_lung(pieces: _Pieces, depth: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of the thick pieces have lung around them rather than other tissue."""
+    deepest = ndimage.maximum(depth, pieces.labels, np.arange(len(pieces.cut_share)))
+    limit = np.where(deepest >= LARGE_CORE_MM, LARGE_CUT_SHARE, CUT_SHARE)
+    return (pieces.cut_share <= limit) & (pieces.hilum_share <= HILUM_SHARE)
+
+
 def _depth(tissue: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.float32]:
     """Largest depth under the surface of ``tissue`` in every block, mm.
 
@@ -190,23 +198,21 @@ def _depth(tissue: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.float32]:
     return depth.reshape(tissue.shape[0], parts, *tissue.shape[1:]).max(axis=1)
 
 
-def _fluid(hu: NDArray[np.float32], tissue: NDArray[np.bool_], around: _Surroundings) -> NDArray[np.bool_]:
-    """The pieces of ``tissue`` that are large, of the density of water, without texture, and beside the lung."""
-    grid = around.grid
-    depth = _depth(tissue, grid)
-    pieces = around.pieces(_thick(tissue, depth, CORE_MM, grid))
-    sizes = np.bincount(pieces.labels.ravel()) * grid.voxel_ml
-    wet = (sizes >= FLUID_ML) & (pieces.lung_share <= FLUID_LUNG_SHARE)
-    wet[0] = False
-    if not wet.any():
-        return np.zeros_like(tissue)
+def _are_fluid(
+    hu: NDArray[np.float32], labels: NDArray[np.int32], depth: NDArray[np.float32], grid: WorkingGrid
+) -> NDArray[np.bool_]:
+    """Which of the labels are large, of the density of water and without texture."""
+    large = np.bincount(labels.ravel()) * grid.voxel_ml >= FLUID_ML
+    large[0] = False
+    if not large.any():
+        return large
     smooth = ndimage.uniform_filter(hu, [max(1, round(FLUID_SMOOTHING_MM / mm)) for mm in grid.spacing_mm])
     inner = depth >= FLUID_SMOOTHING_MM / 2
-    inner_labels, inner_hu = pieces.labels[inner], smooth[inner]
-    for label in np.flatnonzero(wet):
+    inner_labels, inner_hu = labels[inner], smooth[inner]
+    for label in np.flatnonzero(large):
         low, middle, high = np.quantile(inner_hu[inner_labels == label], FLUID_QUARTILES)
-        wet[label] = FLUID_HU[0] <= middle <= FLUID_HU[1] and high - low <= FLUID_RANGE_HU
-    return pieces.where(wet)
+        large[label] = FLUID_HU[0] <= middle <= FLUID_HU[1] and high - low <= FLUID_RANGE_HU
+    return large
 
 
 def _surfaces(

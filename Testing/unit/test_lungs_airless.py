@@ -8,12 +8,14 @@ from CovidSeverityLib import parallel
 from CovidSeverityLib.io import volume_from_array
 from CovidSeverityLib.phantom import make_phantom
 from CovidSeverityLib.preprocessing.airless_pieces import airless_pieces
+from CovidSeverityLib.preprocessing.airways import airway_mask, main_bronchi
 from CovidSeverityLib.preprocessing.expected_shape import Seen, moved_onto, usual_lung
 from CovidSeverityLib.preprocessing.grid import WorkingGrid, distance_to
 from CovidSeverityLib.preprocessing.hidden_lung import expected_lungs
 from CovidSeverityLib.preprocessing.islands import resting_islands
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
 from CovidSeverityLib.preprocessing.rib_cage import ANGLES, WALL_MM, bridged_wall, rib_cage
+from CovidSeverityLib.preprocessing.thorax import body_mask
 from CovidSeverityLib.types import Side
 
 SPACING_MM = (2.4, 2.4, 3.0)
@@ -149,6 +151,19 @@ def test_small_consolidation_stays_in_and_takes_no_organ_along(chest, where):
     healthy = segment_lungs(chest.volume).labels > 0
     assert found[solid].mean() > 0.8
     assert np.count_nonzero(near & found & ~solid & ~healthy) * np.prod(SPACING_MM) / 1000 < 2.0
+
+
+def test_consolidation_beside_the_trachea_stays_in(chest):
+    """About 5 ml, half sunk in the mediastinum: there is no hilum around the trachea."""
+    blocks = WorkingGrid.of(chest.volume.geometry)
+    hu = blocks.reduce(chest.volume.hu)
+    airway = airway_mask(hu, body_mask(hu, blocks), blocks)
+    trachea = airway & ~main_bronchi(airway)
+    above_carina = np.indices(airway.shape)[0] > np.argwhere(trachea)[:, 0].min() + 12
+    surface = distance_to(chest.lungs == 0, KJI_MM) < 4
+    solid, _ = ball(chest, surface & above_carina & (distance_to(trachea, KJI_MM) < 14), 14.0)
+    found = found_in(np.where(solid, 40.0, chest.volume.hu), chest)
+    assert (found.labels[solid] > 0).mean() > 0.8
 
 
 def test_dents_hold_an_opacity_and_not_the_organ_that_it_lies_on(chest):
