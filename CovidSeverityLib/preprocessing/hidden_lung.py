@@ -107,7 +107,7 @@ def expected_lungs(
         allowed = not_bone & (_smooth_expand(barred, near, blocks, 1.0) <= 0.5)
         inside[box], possible[box] = allowed & (distance < TOLERANCE_MM), allowed & (distance < POSSIBLE_MM)
         wall[box] = possible[box] & (_smooth_expand(walls[side].astype(np.float32), near, blocks, 1.0) > 0.5)
-        rolled = _rolled_over(lungs[side], FACE_RADIUS_MM, blocks.spacing_mm)
+        rolled = rolled_over(lungs[side], FACE_RADIUS_MM, blocks.spacing_mm)
         dents[box] = inside[box] & (_smooth_expand(rolled, near, blocks, POSSIBLE_MM) < DENT_MM)
         return ExpectedLung(inside, dents, possible, wall)
 
@@ -209,11 +209,18 @@ def _seen(lung: NDArray[np.bool_], wall: NDArray[np.bool_], barred: NDArray[np.b
 
 def _close(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -> NDArray[np.bool_]:
     """Closing by a large ball, by distances."""
-    return (_rolled_over(mask, radius_mm, spacing_mm) < 0) | mask
+    return (rolled_over(mask, radius_mm, spacing_mm) < 0) | mask
 
 
-def _rolled_over(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -> NDArray[np.float32]:
-    """Distance to the surface of the closing of ``mask`` by a ball, mm, negative inside it."""
+def rolled_over(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -> NDArray[np.float32]:
+    """Distance to the surface of a ball that rolls over a mask from outside, mm: negative in the mask and its dents.
+
+    Parameters
+    ----------
+    mask : (K, J, I) bool.
+    radius_mm : of the ball.
+    spacing_mm : of the voxels, (K, J, I).
+    """
     margin = [(2 + int(radius_mm / mm),) * 2 for mm in spacing_mm]
     grown = distance_to(np.pad(mask, margin), spacing_mm) <= radius_mm
     distance = np.float32(radius_mm) - distance_to(~grown, spacing_mm)

@@ -11,7 +11,7 @@ from CovidSeverityLib.preprocessing.airless_pieces import airless_pieces
 from CovidSeverityLib.preprocessing.airways import airway_mask, main_bronchi
 from CovidSeverityLib.preprocessing.expected_shape import Seen, moved_onto, usual_lung
 from CovidSeverityLib.preprocessing.grid import WorkingGrid, distance_to
-from CovidSeverityLib.preprocessing.hidden_lung import expected_lungs
+from CovidSeverityLib.preprocessing.hidden_lung import DENT_MM, FACE_RADIUS_MM, rolled_over
 from CovidSeverityLib.preprocessing.islands import resting_islands
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
 from CovidSeverityLib.preprocessing.rib_cage import ANGLES, WALL_MM, bridged_wall, rib_cage
@@ -166,15 +166,15 @@ def test_consolidation_beside_the_trachea_stays_in(chest):
     assert (found.labels[solid] > 0).mean() > 0.8
 
 
-def test_dents_hold_an_opacity_and_not_the_organ_that_it_lies_on(chest):
-    grid = WorkingGrid(chest.lungs.shape, (1, 1, 1), KJI_MM)
-    solid, near = ball(chest, on_the_dome(chest), 11.0)
-    hu = np.where(solid, 40.0, chest.volume.hu).astype(np.float32)
-    expected = expected_lungs(hu, np.where(solid, 0, chest.lungs).astype(np.uint8), grid)[Side.RIGHT]
-    assert not (expected.dents & ~expected.inside).any()
-    assert expected.dents[solid].mean() > 0.7
-    organ = near & (chest.lungs == 0)
-    assert expected.dents[organ].mean() < 0.25
+@pytest.mark.parametrize(("radius_mm", "is_dent"), [(12.0, True), (60.0, False)])
+def test_opacity_makes_a_dent_and_the_dome_of_an_organ_does_not(radius_mm, is_dent):
+    """A ball that rises 10 mm from below into a slab of lung: half sunk, or the top of a dome."""
+    k, j, i = (axis * 4.0 for axis in np.ogrid[:20, :60, :60])
+    lung = (k > 40) & ((k - 52 + radius_mm) ** 2 + (j - 120) ** 2 + (i - 120) ** 2 > radius_mm**2)
+    assert not lung[12, 30, 30]
+    distance = rolled_over(lung, FACE_RADIUS_MM, (4.0, 4.0, 4.0))
+    assert (distance[12, 30, 30] < -DENT_MM) == is_dent
+    assert distance[9, 30, 30] > 0
 
 
 def test_consolidation_beside_the_gas_of_the_stomach_stays_in(chest):
