@@ -13,13 +13,15 @@ from CovidSeverityLib.preprocessing.given_lungs import lungs_from_labels
 from CovidSeverityLib.preprocessing.lungs import LungSegmentation, LungSegmenter
 from CovidSeverityLib.types import CtVolume, Progress
 
-SERIES_CHOSEN = "series_chosen"
-"""Code of the reader's note that a folder holds several series."""
+CHOSEN = ("series_chosen", "volume_chosen")
+"""Codes of the reader's notes that the input holds several series, or volumes."""
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
     """Add the CT itself."""
-    parser.add_argument("input", metavar="INPUT", help="DICOM folder, or a .nii, .nii.gz, .nrrd or .mha file")
+    parser.add_argument(
+        "input", metavar="INPUT", help="DICOM folder, DICOMDIR or .zip of one, or a .nii, .nii.gz, .nrrd or .mha file"
+    )
 
 
 def add_lungs(parser: argparse.ArgumentParser) -> None:
@@ -28,9 +30,15 @@ def add_lungs(parser: argparse.ArgumentParser) -> None:
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Add ``--series`` and ``--force``."""
+    """Add ``--series``, ``--volume`` and ``--force``."""
     parser.add_argument(
-        "--series", metavar="UID", help="SeriesInstanceUID to read from a folder (default: the CT with most slices)"
+        "--series", metavar="UID", help="SeriesInstanceUID to read from a folder (default: the best for the lungs)"
+    )
+    parser.add_argument(
+        "--volume",
+        metavar="N",
+        type=int,
+        help="number of the volume to read, where a series or a folder holds several (default: 1, the best)",
     )
     parser.add_argument(
         "--force",
@@ -66,7 +74,9 @@ def add_printing(parser: argparse.ArgumentParser) -> None:
 
 def read_volume(arguments: argparse.Namespace, source: Path, progress: Progress | None) -> CtVolume:
     """The CT that the options choose; raises what :func:`~CovidSeverityLib.io.read_ct` raises."""
-    return read_ct(source, series_uid=arguments.series, force=arguments.force, progress=progress)
+    return read_ct(
+        source, series_uid=arguments.series, volume=arguments.volume, force=arguments.force, progress=progress
+    )
 
 
 def chosen_lungs(
@@ -84,5 +94,5 @@ def naming_other_series(volume: CtVolume) -> Iterator[None]:
     try:
         yield
     except NoLungsError as error:
-        notes = "; ".join(note.message for note in volume.notes if note.code == SERIES_CHOSEN)
+        notes = "; ".join(note.message.rstrip(".") for note in volume.notes if note.code in CHOSEN)
         raise NoLungsError(f"{error}{f' ({notes}; --series chooses another)' if notes else ''}") from error

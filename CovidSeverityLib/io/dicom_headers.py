@@ -5,22 +5,28 @@ Only names of files appear in messages: folders, patients and identifiers stay o
 
 from __future__ import annotations
 
-import os
-import struct
+import re
 import warnings
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from pydicom import Dataset, dcmread
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.tag import Tag
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from CovidSeverityLib.errors import InputError
 
 from .completeness import check_dicom_pixels
+from .dicom_decoding import StoredPixels
+from .dicom_files import is_dicom
+from .dicom_values import UNREADABLE, number_of, numbers_of, ordinal_of, text_of, values_of
 
 CT = "CT"
 PROJECTION = "projection"
@@ -33,19 +39,11 @@ CT_CLASSES = {
 }
 """SOP classes of CT images (DICOM PS3.4, B.5)."""
 
+CAPTURE_CLASSES = {"1.2.840.10008.5.1.4.1.1.7", *(f"1.2.840.10008.5.1.4.1.1.7.{n}" for n in range(1, 5))}
+"""Secondary Capture: a CT only where it has a CT's modality and place in the patient."""
+
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 PROJECTION_MODALITIES = {"CR", "DX", "MG", "RF", "XA", "PX", "IO"}
-
-PREAMBLE_BYTES = 128
-DICOM_MAGIC = b"DICM"
-DICOM_ENDINGS = {"", ".dcm", ".dicom", ".ima"}
-"""An empty file of such a name is a DICOM file whose transfer failed; of any other name it is none of ours."""
-
-UNREADABLE = (
-    *(InvalidDicomError, BytesLengthException, NotImplementedError, EOFError, zlib.error, struct.error),
-    *(ValueError, TypeError, AttributeError, KeyError, OverflowError),
-)
-"""What pydicom raises on reading a file, or on the first use of a value, whose bytes are not what they should be."""
 
 FRAME_MACROS = (
     "PlanePositionSequence",
@@ -58,12 +56,24 @@ FRAME_MACROS = (
 """Functional groups of an enhanced CT that hold what a classic file has at its top level (DICOM PS3.3, C.7.6.16)."""
 
 FRAME_SEQUENCES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+FRAME_TAGS = {Tag(name) for name in FRAME_SEQUENCES}
+DECODER_NUMBERS = (
+    *("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "RescaleSlope", "RescaleIntercept"),
+)
+"""What the decoder takes from a header."""
+
+WORDS = re.compile(r"\w+")
+"""What tells a name: not its punctuation, which differs between the programs that wrote it."""
+
+PATIENT = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
 TAGS = [
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription", "Modality", "ImageType"),
     *("AcquisitionNumber", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "PixelRepresentation"),
     *("RescaleSlope", "RescaleIntercept", "PixelPaddingValue", "PixelPaddingRangeLimit", "NumberOfFrames"),
-    *("ConvolutionKernel", "SliceThickness"),
+    *("ConvolutionKernel", "SliceThickness", "SliceLocation", "FrameOfReferenceUID", "StudyInstanceUID"),
+    *("BitsStored", "HighBit", "KVP", "TemporalPositionIdentifier", "ReconstructionDiameter"),
+    *PATIENT,
     *FRAME_SEQUENCES,
 ]
 
@@ -72,21 +82,33 @@ TAGS = [
 class SliceHeader:
     """One slice: a DICOM file, or one frame of an enhanced one.
 
-    ``kernel`` is the first value of ConvolutionKernel, empty without one.
-    ``position`` LPS mm of the first pixel's centre; ``orientation`` the row's and the column's LPS unit vectors;
-    ``pixel_spacing`` mm between (rows, columns); ``rescale`` slope and intercept of this slice, ``decoder_rescale``
-    those that GDCM applies to the whole file (of its first frame); ``padding_hu`` lowest and highest value that stands
-    for "not measured", after the rescale. None where the file does not say.
+    ``problem`` is a sentence, with the name of the file, about what keeps the slice from being read; empty without one.
+    ``patient`` identifies the person and never leaves the reader. ``kernel`` is the first value of ConvolutionKernel,
+    ``kernels`` all of them. ``position`` LPS mm of the first pixel's centre; ``location_mm`` along the table;
+    ``orientation`` the row's and the column's LPS unit vectors; ``pixel_spacing`` mm between (rows, columns), one
+    number where the file has only one; ``diameter_mm`` of the reconstructed field; ``rescale`` slope and intercept of
+    this slice, ``decoder_rescale`` those that GDCM applies to the whole file (of its first frame); ``padding_hu``
+    lowest and highest value that stands for "not measured", after the rescale; ``repairs`` codes of what was put
+    right. None, or an empty text, where the file does not say.
     """
 
     path: Path
     frame: int
     kind: str
+    problem: str
+    patient: tuple[str, ...]
+    study_uid: str
     series_uid: str
+    frame_of_reference: str
     description: str
     kernel: str
-    acquisition: int
-    instance: int
+    kernels: str
+    image_type: tuple[str, ...]
+    is_capture: bool
+    tube_voltage: str
+    acquisition_text: str
+    acquisition: float
+    instance: float
     sop_uid: str
     rows: int
     columns: int
@@ -95,86 +117,109 @@ class SliceHeader:
     rescale: tuple[float, float]
     decoder_rescale: tuple[float, float]
     position: tuple[float, ...] | None
+    location_mm: float | None
     orientation: tuple[float, ...] | None
     pixel_spacing: tuple[float, ...] | None
+    diameter_mm: float | None
     thickness_mm: float | None
     padding_hu: tuple[float, float] | None
+    stored: StoredPixels
+    repairs: frozenset[str] = frozenset()
 
     @property
-    def tie_key(self) -> tuple[int, int, str, int]:
+    def tie_key(self) -> tuple[float, float, str, int]:
         """What decides between slices at one position: never the name of the file."""
         return self.acquisition, self.instance, self.sop_uid, self.frame
 
 
-def dicom_headers(files: list[Path]) -> list[SliceHeader]:
-    """Return the headers of every DICOM image among ``files``; files that are no DICOM are passed over.
+@dataclass(frozen=True)
+class Unreadable:
+    """A file of which not even the header can be read, and the sentence that says so."""
 
-    Raises
-    ------
-    InputError
-        A DICOM file is empty, damaged or cut short.
+    path: Path
+    reason: str
+
+
+def dicom_headers(files: Sequence[Path]) -> tuple[list[SliceHeader], list[Unreadable]]:
+    """Return the headers of every DICOM image among ``files``, and the files whose header cannot be read.
+
+    Files that are no DICOM are passed over.
     """
+    found, unreadable = [], []
     with warnings.catch_warnings():
         # Clinical files break the standard in harmless ways; pydicom warns of each when it reads the value.
         warnings.simplefilter("ignore")
-        return [header for path in files for header in _file_headers(path)]
+        for path in files:
+            try:
+                found += _file_headers(path)
+            except InputError as error:
+                unreadable.append(Unreadable(path, str(error)))
+    return found, unreadable
 
 
-def files_under(folder: Path) -> list[Path]:
-    """Every file in ``folder`` and below, in the order of their names; hidden ones (``._1.dcm``) left out.
-
-    Raises
-    ------
-    OSError
-        If a folder cannot be listed.
-    """
-    found = []
-    for parent, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(parent, name) for name in sorted(names) if not name.startswith(".")]
-    return [path for path in found if path.is_file()]
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether ``path`` begins as a DICOM file does. Raises InputError for an empty file that should be one."""
-    with path.open("rb") as file:
-        head = file.read(PREAMBLE_BYTES + len(DICOM_MAGIC))
-    if not head and path.suffix.lower() in DICOM_ENDINGS:
-        raise InputError(f"{path.name} is empty (0 bytes); a whole DICOM file is needed")
-    return head[PREAMBLE_BYTES:] == DICOM_MAGIC
-
-
-def _file_headers(path: Path) -> Iterator[SliceHeader]:
+def _file_headers(path: Path) -> list[SliceHeader]:
     if not is_dicom(path):
-        return
+        return []
     try:
         with path.open("rb") as file:
-            dataset = dcmread(file, stop_before_pixels=True, specific_tags=TAGS)
+            dataset = dcmread(file, stop_before_pixels=True, specific_tags=TAGS, force=True)
             if _sop_class(dataset) == DIRECTORY_CLASS:
-                return
-            decoder_rescale = None
-            for frame, values in enumerate(_frames(dataset)):
-                decoder_rescale = decoder_rescale or _rescale(values)
-                header = _header(path, frame, values, _kind(dataset, values), decoder_rescale)
-                if header.kind == CT and frame == 0:
-                    _check_pixels(file, dataset, header)
-                yield header
+                return []
+            headers = list(_image_headers(path, dataset))
+            return _with_pixels(file, dataset, headers)
     except UNREADABLE as error:
         raise InputError(f"{path.name} is damaged or cut short: its DICOM header cannot be read") from error
 
 
-def _check_pixels(file: BinaryIO, dataset: Dataset, header: SliceHeader) -> None:
-    """Raise InputError where ``file``, read up to its pixels, ends before they do."""
+def _image_headers(path: Path, dataset: Dataset) -> Iterator[SliceHeader]:
+    decoder_rescale = None
+    for frame, values in enumerate(_frames(dataset)):
+        header = _header(path, frame, values, _kind(dataset, values))
+        decoder_rescale = decoder_rescale or header.rescale
+        yield replace(header, decoder_rescale=decoder_rescale)
+
+
+def _with_pixels(file: BinaryIO, dataset: Dataset, headers: list[SliceHeader]) -> list[SliceHeader]:
+    """The same, which know where their pixels lie; with a problem where ``file``, read up to them, ends before."""
+    if not headers or headers[0].kind != CT or headers[0].problem:
+        return headers
     implicit, little_endian = dataset.original_encoding
-    if not little_endian or dataset.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        return  # retired and rare: the decoder has to notice
-    frames = int(_number(dataset, "NumberOfFrames", 1))
-    pixels = header.rows * header.columns * frames
-    check_dicom_pixels(file, header.path.name, bool(implicit), pixels * int(dataset.get("BitsAllocated") or 16) // 8)
+    syntax = dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian)
+    if not little_endian or syntax == DeflatedExplicitVRLittleEndian:
+        return headers  # retired and rare: the decoder has to notice
+    first = headers[0]
+    bits = int(number_of(dataset, "BitsAllocated", 16))
+    frames = max(int(number_of(dataset, "NumberOfFrames", 1)), len(headers))
+    start = file.tell() + (8 if implicit else 12)
+    try:
+        check_dicom_pixels(file, first.path.name, bool(implicit), first.rows * first.columns * frames * bits // 8)
+    except InputError as error:
+        return [replace(header, problem=str(error)) for header in headers]
+    native = syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
+    return [replace(header, stored=_stored(dataset, first, start if native else None)) for header in headers]
+
+
+def _stored(dataset: Dataset, first: SliceHeader, offset: int | None) -> StoredPixels:
+    bits = int(number_of(dataset, "BitsAllocated", 16))
+    bits_stored = int(number_of(dataset, "BitsStored", bits))
+    return StoredPixels(
+        offset=offset,
+        bits_allocated=bits,
+        bits_stored=bits_stored,
+        high_bit=int(number_of(dataset, "HighBit", bits_stored - 1)),
+        signed=number_of(dataset, "PixelRepresentation", 0) == 1,
+        needs_clean_header=not _decoder_reads(dataset, first),
+    )
+
+
+def _decoder_reads(dataset: Dataset, first: SliceHeader) -> bool:
+    """Whether GDCM takes from the file what was understood of its header: numbers in their own representation."""
+    if not dataset.file_meta.get("TransferSyntaxUID") or first.is_capture:
+        return False  # GDCM applies no rescale to a Secondary Capture
+    try:
+        return all(dataset[name].VR in ("US", "DS") for name in DECODER_NUMBERS if name in dataset)
+    except UNREADABLE:
+        return False
 
 
 def _frames(dataset: Dataset) -> Iterator[Dataset]:
@@ -185,7 +230,7 @@ def _frames(dataset: Dataset) -> Iterator[Dataset]:
         return
     for groups in per_frame:
         flat = Dataset()
-        flat.update({e.tag: e for e in dataset if e.keyword not in FRAME_SEQUENCES})
+        flat.update({tag: dataset.get_item(tag) for tag in list(dataset.keys()) if tag not in FRAME_TAGS})
         for macro in FRAME_MACROS:
             for source in (*shared[:1], groups):
                 for item in source.get(macro) or []:
@@ -194,79 +239,98 @@ def _frames(dataset: Dataset) -> Iterator[Dataset]:
 
 
 def _sop_class(dataset: Dataset) -> str:
-    return str(dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID") or "")
+    return text_of(dataset, "SOPClassUID") or str(dataset.file_meta.get("MediaStorageSOPClassUID") or "")
 
 
 def _kind(dataset: Dataset, frame: Dataset) -> str:
     sop_class = _sop_class(dataset)
-    modality = str(dataset.get("Modality") or "").strip().upper()
-    types = [*_listed(frame.get("ImageType")), *_listed(frame.get("FrameType"))]
-    if modality in PROJECTION_MODALITIES or any(str(t).strip().upper() == "LOCALIZER" for t in types):
+    modality = text_of(dataset, "Modality").upper()
+    types = [str(t).strip().upper() for t in (*values_of(frame, "ImageType"), *values_of(frame, "FrameType"))]
+    if modality in PROJECTION_MODALITIES or "LOCALIZER" in types:
         return PROJECTION
     if modality in ("", CT) and (sop_class in CT_CLASSES or (not sop_class and modality)):
+        return CT
+    if modality == CT and sop_class in CAPTURE_CLASSES and _has_geometry(frame):
         return CT
     return modality if modality not in ("", CT) else UID(sop_class).name
 
 
-def _header(path: Path, frame: int, values: Dataset, kind: str, decoder_rescale: tuple[float, float]) -> SliceHeader:
+def _has_geometry(values: Dataset) -> bool:
+    """Whether the image says where its pixels lie in the patient."""
+    return all(
+        len(numbers_of(values, keyword) or ()) == count
+        for keyword, count in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2))
+    )
+
+
+def _header(path: Path, frame: int, values: Dataset, kind: str) -> SliceHeader:
     if not kind:
         raise InputError(f"{path.name} is damaged or cut short: its DICOM header names neither class nor modality")
-    if kind == CT and not (values.get("Rows") and values.get("Columns")):
-        raise InputError(f"{path.name} is damaged or cut short: its DICOM header names no image size")
-    rescale = _rescale(values)
+    problem = ""
+    rescale, padding = (1.0, 0.0), None
+    if kind == CT:
+        try:
+            rescale = (number_of(values, "RescaleSlope", 1.0) or 1.0, number_of(values, "RescaleIntercept", 0.0))
+            padding = _padding_hu(values, *rescale)
+        except ValueError as error:
+            problem = f"{path.name} cannot be read: its {error}, where a number is needed"
+    rows, columns = (int(number_of(values, keyword, 0)) for keyword in ("Rows", "Columns"))
+    if kind == CT and not (rows and columns):
+        problem = f"{path.name} is damaged or cut short: its DICOM header names no image size"
+    location, thickness, diameter = (
+        (numbers_of(values, keyword) or (None,))[0]
+        for keyword in ("SliceLocation", "SliceThickness", "ReconstructionDiameter")
+    )
     return SliceHeader(
         path=path,
         frame=frame,
         kind=kind,
-        series_uid=str(values.get("SeriesInstanceUID") or ""),
-        description=str(values.get("SeriesDescription") or "").strip(),
-        kernel=str((_listed(values.get("ConvolutionKernel")) or [""])[0]).strip(),
-        acquisition=int(_number(values, "AcquisitionNumber", 0)),
-        instance=int(_number(values, "InstanceNumber", 0)),
-        sop_uid=str(values.get("SOPInstanceUID") or ""),
-        rows=int(values.get("Rows") or 0),
-        columns=int(values.get("Columns") or 0),
-        photometric=str(values.get("PhotometricInterpretation") or "MONOCHROME2").strip(),
-        samples=int(_number(values, "SamplesPerPixel", 1)),
+        problem=problem,
+        patient=tuple(" ".join(WORDS.findall(text_of(values, keyword).casefold())) for keyword in PATIENT),
+        study_uid=text_of(values, "StudyInstanceUID"),
+        series_uid=text_of(values, "SeriesInstanceUID"),
+        frame_of_reference=text_of(values, "FrameOfReferenceUID"),
+        description=text_of(values, "SeriesDescription"),
+        kernel=text_of(values, "ConvolutionKernel").partition("\\")[0],
+        kernels=text_of(values, "ConvolutionKernel"),
+        image_type=tuple(str(t).strip().upper() for t in values_of(values, "ImageType")),
+        is_capture=text_of(values, "SOPClassUID") in CAPTURE_CLASSES,
+        tube_voltage=text_of(values, "KVP"),
+        acquisition_text="/".join(
+            text_of(values, keyword) for keyword in ("AcquisitionNumber", "TemporalPositionIdentifier")
+        ),
+        acquisition=ordinal_of(values, "AcquisitionNumber"),
+        instance=ordinal_of(values, "InstanceNumber"),
+        sop_uid=text_of(values, "SOPInstanceUID"),
+        rows=rows,
+        columns=columns,
+        photometric=text_of(values, "PhotometricInterpretation") or "MONOCHROME2",
+        samples=int(ordinal_of(values, "SamplesPerPixel")) or 1,
         rescale=rescale,
-        decoder_rescale=decoder_rescale,
-        position=_numbers(values, "ImagePositionPatient", 3),
-        orientation=_numbers(values, "ImageOrientationPatient", 6),
-        pixel_spacing=_numbers(values, "PixelSpacing", 2),
-        thickness_mm=_number(values, "SliceThickness", 0.0) or None,
-        padding_hu=_padding_hu(values, *rescale) if kind == CT else None,
+        decoder_rescale=rescale,
+        position=_of_length(numbers_of(values, "ImagePositionPatient"), 3),
+        location_mm=location,
+        orientation=_of_length(numbers_of(values, "ImageOrientationPatient"), 6),
+        pixel_spacing=_of_length(numbers_of(values, "PixelSpacing"), 1, 2),
+        diameter_mm=diameter,
+        thickness_mm=thickness or None,
+        padding_hu=padding,
+        stored=StoredPixels(),
     )
 
 
-def _rescale(values: Dataset) -> tuple[float, float]:
-    return _number(values, "RescaleSlope", 1.0) or 1.0, _number(values, "RescaleIntercept", 0.0)
-
-
-def _listed(value: object) -> list:
-    """The values of an element that has none, one or several."""
-    if value is None or value == "":
-        return []
-    return [value] if isinstance(value, (str, bytes, int, float)) else list(value)
-
-
-def _number(values: Dataset, keyword: str, default: float) -> float:
-    found = _listed(values.get(keyword))
-    return float(found[0]) if found else default
-
-
-def _numbers(values: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    found = tuple(float(v) for v in _listed(values.get(keyword)))
-    return found if len(found) == count else None
+def _of_length(numbers: tuple[float, ...] | None, *counts: int) -> tuple[float, ...] | None:
+    return numbers if numbers is not None and len(numbers) in counts else None
 
 
 def _padding_hu(values: Dataset, slope: float, intercept: float) -> tuple[float, float] | None:
     """Pixel padding (value, or value to range limit) after the rescale, lowest first (DICOM PS3.3, C.7.5.1.1.2)."""
-    stored = [_listed(values.get(k)) for k in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
-    if not stored[0] or not all(isinstance(v, int) for group in stored for v in group):
+    stored = [numbers_of(values, k) for k in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    if stored[0] is None or not all(v.is_integer() for group in stored if group for v in group):
         return None
-    bits = int(values.get("BitsAllocated") or 16)
-    signed = values.get("PixelRepresentation") == 1
-    ends = [_as_stored(group[0], bits, signed) * slope + intercept for group in stored if group]
+    bits = int(number_of(values, "BitsAllocated", 16))
+    signed = number_of(values, "PixelRepresentation", 0) == 1
+    ends = [_as_stored(int(group[0]), bits, signed) * slope + intercept for group in stored if group]
     return min(ends), max(ends)
 
 

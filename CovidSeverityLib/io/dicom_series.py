@@ -1,85 +1,199 @@
-"""Which slices of a folder make the volume: one CT series, one orientation, one matrix."""
+"""The volume to read: slices that can be placed, split into volumes, and one of them chosen."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import NoteSeverity, QualityNote
 
-from .dicom_headers import CT, PROJECTION, SliceHeader
+from .dicom_headers import CT, PROJECTION, SliceHeader, Unreadable
+from .dicom_volumes import Volume, best_first, differences, patients_of, split_volumes, volume_notes
+from .extent import edges_plausible
 
-ORIENTATION_TOLERANCE = 1e-3
-"""Slices of one stack: largest difference of their direction cosines (0.06 degrees)."""
+RIGHT_ANGLE_COSINE = np.sin(np.radians(0.6))
+"""Rows and columns whose angle is off a right one by more than half a degree are no image."""
 
-PIXEL_SPACING_TOLERANCE = 1e-3
-"""Slices of one stack: largest relative difference of their pixel spacing (half a millimetre over a body)."""
+EXACT_COSINE = 1e-3
+"""Rounding to four digits leaves axes at right angles to within this; what is more is said."""
+
+UNIT_LENGTH = 0.02
+"""How far the length of a direction may be from 1: two digits in a header."""
+
+MAX_LISTED = 6
+"""Volumes and files that a message spells out."""
 
 
-def choose_series(
-    headers: Sequence[SliceHeader], series_uid: str | None = None
-) -> tuple[list[SliceHeader], tuple[QualityNote, ...]]:
-    """Return the slices of one stack of the series ``series_uid``, or of the series with most slices.
+REPAIRS = {
+    "pixel_spacing_single": (
+        NoteSeverity.WARNING,
+        "PixelSpacing holds one number; pixels were taken as square.",
+    ),
+    "pixel_spacing_of_field": (
+        NoteSeverity.WARNING,
+        "PixelSpacing cannot be that of a CT in millimetres; it was taken from the diameter of the field.",
+    ),
+    "position_of_location": (
+        NoteSeverity.WARNING,
+        "The slices have no ImagePositionPatient; SliceLocation was taken for it, and head and feet may be confused.",
+    ),
+    "axes_made_perpendicular": (
+        NoteSeverity.WARNING,
+        "Rows and columns of the slices were not quite at right angles (rounded directions) and were made so.",
+    ),
+}
+"""Code, severity and words of what was put right in headers."""
 
-    Of equally long series the one with the smallest UID is taken, so that the choice never depends on file names.
+
+@dataclass(frozen=True)
+class Choice:
+    """Which volume the caller wants: by SeriesInstanceUID, by its number in the list, by one of its files."""
+
+    series_uid: str | None = None
+    number: int | None = None
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The slices to read, what is to be said, and the files that cannot be read and were left out."""
+
+    slices: tuple[SliceHeader, ...]
+    notes: tuple[QualityNote, ...]
+    left_out: tuple[Unreadable, ...]
+
+
+def choose_volume(headers: Sequence[SliceHeader], unreadable: Sequence[Unreadable], choice: Choice) -> Chosen:
+    """Return the slices of the volume to read, and what is to be said about it and what was left out.
 
     Raises
     ------
     InputError
-        There is no CT among ``headers``, no series ``series_uid``, no two slices that fit each other, or a header lacks
-        what a volume needs.
+        There is no CT, no such series or volume, the volumes are of several patients, or a slice of the chosen volume
+        cannot be read.
     """
-    series = defaultdict(list)
-    for header in headers:
-        if header.kind == CT:
-            series[header.series_uid].append(header)
-    if not series:
-        raise InputError(_no_ct(headers))
-    if series_uid is not None and series_uid not in series:
-        raise InputError(f"no CT series {series_uid}; there is {_listing(series)}")
-    chosen = series_uid if series_uid is not None else min(series, key=lambda uid: (-len(series[uid]), uid))
-    notes = []
-    if series_uid is None and len(series) > 1:
-        # no free text of the header here: notes go into reports
-        message = (
-            f"{len(series)} CT series; the one with most slices was taken: {chosen} ({len(series[chosen])} slices)"
-        )
-        notes.append(QualityNote("series_chosen", NoteSeverity.INFO, message))
-    for header in series[chosen]:
-        _check_header(header)
-    stack = _largest_stack(series[chosen])
-    dropped = len(series[chosen]) - len(stack)
-    if dropped:
-        message = f"{dropped} of {len(series[chosen])} slices of the series have another orientation, size or pixel "
-        notes.append(QualityNote("slices_dropped", NoteSeverity.WARNING, message + "spacing and were left out"))
-    if len(stack) == 1 and dropped:
+    slices = _of_series([h for h in headers if h.kind == CT], headers, unreadable, choice.series_uid)
+    sound, broken = _sound(slices)
+    if not sound:
+        raise InputError(broken[0].reason)
+    ranked = best_first(split_volumes(sound))
+    volumes = [volume for volume, _ in ranked]
+    index = _index(volumes, choice)
+    chosen, reason = ranked[index]
+    _refuse_broken(chosen, broken)
+    if len(chosen.slices) == 1 and len(volumes) > 1 and len(_in_series(volumes, chosen)) > 1 and choice.number is None:
         raise InputError("no two slices of the CT series have one orientation and size; slices that fit are needed")
-    return stack, tuple(notes)
+    left_out = [*unreadable, *(Unreadable(b.path, b.reason) for b in broken)]
+    notes = (
+        *_choice_notes(volumes, index, reason, choice),
+        *_merged_note(chosen),
+        *_left_out_notes(unreadable, broken),
+        *_repair_notes(chosen),
+        *volume_notes(chosen),
+    )
+    return Chosen(chosen.slices, notes, tuple(left_out))
 
 
-def _no_ct(headers: Sequence[SliceHeader]) -> str:
+def left_out_text(unreadable: Sequence[Unreadable]) -> str:
+    """Words for files that could not be read, to put behind a sentence about missing slices."""
+    return f"; could not be read: {_names(unreadable)}" if unreadable else ""
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """A CT slice that cannot be part of a volume."""
+
+    header: SliceHeader
+    reason: str
+
+    @property
+    def path(self) -> Path:
+        return self.header.path
+
+
+def _of_series(
+    slices: Sequence[SliceHeader],
+    headers: Sequence[SliceHeader],
+    unreadable: Sequence[Unreadable],
+    series_uid: str | None,
+) -> list[SliceHeader]:
+    if not slices:
+        raise InputError(_no_ct(headers, unreadable))
+    wanted = [h for h in slices if series_uid in (None, h.series_uid)]
+    if not wanted:
+        raise InputError(f"no CT series {series_uid}; there is {_listing(slices)}")
+    return wanted
+
+
+def _no_ct(headers: Sequence[SliceHeader], unreadable: Sequence[Unreadable]) -> str:
     if not headers:
-        return "there is no DICOM image; a chest CT is needed"
+        return unreadable[0].reason if unreadable else "there is no DICOM image; a chest CT is needed"
     kind = Counter(h.kind for h in headers).most_common(1)[0][0]
     if kind == PROJECTION:
         return "the DICOM image is a projection (a localizer or a radiograph); a chest CT with slices is needed"
     return f"the DICOM image is {kind}; a chest CT is needed"
 
 
-def _describe(slices: Sequence[SliceHeader]) -> str:
-    first = min(slices, key=lambda h: h.tie_key)
-    return f"{first.series_uid} ({first.description or 'no description'}, {len(slices)} slices)"
+def _listing(slices: Sequence[SliceHeader]) -> str:
+    counts = Counter(h.series_uid for h in slices)
+    words = {h.series_uid: h.description or "no description" for h in sorted(slices, key=lambda h: h.tie_key)[::-1]}
+    ordered = sorted(counts, key=lambda uid: (-counts[uid], uid))
+    return "; ".join(f"{uid} ({words[uid]}, {counts[uid]} slices)" for uid in ordered)
 
 
-def _listing(series: dict[str, list[SliceHeader]]) -> str:
-    return "; ".join(_describe(series[uid]) for uid in sorted(series, key=lambda uid: (-len(series[uid]), uid)))
+def _sound(slices: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[_Broken]]:
+    """Slices with their place in the patient, as far as the headers tell it, and those without."""
+    sound, broken = [], []
+    for header in _placed(slices):
+        reason = header.problem or _fault(header)
+        if reason:
+            broken.append(_Broken(header, reason))
+        else:
+            sound.append(_repaired(header))
+    return sound, broken
 
 
-def _check_header(header: SliceHeader) -> None:
-    """Raise InputError, with the name of the file, for a slice that cannot be part of a volume."""
+def _repaired(header: SliceHeader) -> SliceHeader:
+    """A slice without fault, with two pixel spacings in millimetres."""
+    repairs, spacing = set(header.repairs), header.pixel_spacing
+    if len(spacing) == 1:
+        spacing *= 2
+        repairs.add("pixel_spacing_single")
+    truth = _in_millimetres(header, spacing)
+    if truth != spacing:
+        repairs.add("pixel_spacing_of_field")
+    row, column = np.reshape(header.orientation, (2, 3))
+    if abs(row @ column) > EXACT_COSINE:
+        repairs.add("axes_made_perpendicular")
+    return replace(header, pixel_spacing=truth, repairs=frozenset(repairs))
+
+
+def _placed(slices: Sequence[SliceHeader]) -> list[SliceHeader]:
+    """The same; where no slice of a series has a position, the location along the table stands for it."""
+    positioned = {h.series_uid for h in slices if h.position is not None}
+    return [
+        replace(h, position=(0.0, 0.0, h.location_mm), repairs=h.repairs | {"position_of_location"})
+        if h.series_uid not in positioned and h.location_mm is not None and _is_level(h)
+        else h
+        for h in slices
+    ]
+
+
+def _is_level(header: SliceHeader) -> bool:
+    """Whether the slice lies across the table, so that its location is a place along the patient."""
+    if header.orientation is None:
+        return False
+    row, column = np.reshape(header.orientation, (2, 3))
+    return bool(abs(np.cross(row, column)[2]) > 1 - EXACT_COSINE)
+
+
+def _fault(header: SliceHeader) -> str:
+    """What keeps a slice from being part of a volume, with the name of the file; empty for nothing."""
     name = header.path.name
     for keyword, value in (
         ("ImagePositionPatient", header.position),
@@ -87,33 +201,122 @@ def _check_header(header: SliceHeader) -> None:
         ("PixelSpacing", header.pixel_spacing),
     ):
         if value is None or not np.isfinite(value).all():
-            raise InputError(f"{name} has no usable {keyword}; a CT slice with its place in the patient is needed")
+            return f"{name} has no usable {keyword}; a CT slice with its place in the patient is needed"
     if min(header.pixel_spacing) <= 0:
-        raise InputError(f"{name} has a PixelSpacing of {header.pixel_spacing} mm; positive numbers are needed")
+        return f"{name} has a PixelSpacing of {header.pixel_spacing} mm; positive numbers are needed"
     row, column = np.reshape(header.orientation, (2, 3))
-    if np.linalg.norm(np.cross(row, column)) < 0.99:  # perpendicular unit vectors, up to the digits of a header
-        raise InputError(f"{name} has an ImageOrientationPatient that is no pair of perpendicular unit vectors")
+    lengths = np.linalg.norm([row, column], axis=1)
+    if np.abs(lengths - 1).max() > UNIT_LENGTH or abs(row @ column) > RIGHT_ANGLE_COSINE:
+        return f"{name} has an ImageOrientationPatient that is no pair of perpendicular unit vectors"
     if header.samples != 1 or header.photometric != "MONOCHROME2":
+        got = f"{header.photometric} with {header.samples} samples a pixel"
+        return f"{name} is {got}; a CT slice is MONOCHROME2 with one"
+    return ""
+
+
+def _in_millimetres(header: SliceHeader, spacing: tuple[float, ...]) -> tuple[float, ...]:
+    """The pixel spacing; that of the reconstructed field where the header's cannot be one of a CT in millimetres."""
+    if edges_plausible(spacing) or not header.diameter_mm:
+        return spacing
+    told = header.diameter_mm / max(header.rows, header.columns)
+    return (told, told) if edges_plausible((told, told)) else spacing
+
+
+def _index(volumes: Sequence[Volume], choice: Choice) -> int:
+    """Index of the volume that the caller wants, or else of the best."""
+    if choice.number is not None:
+        if not 1 <= choice.number <= len(volumes):
+            raise InputError(f"there is no volume {choice.number}; there is {_numbered(volumes)}")
+        return choice.number - 1
+    if choice.file is not None:
+        holding = [n for n, v in enumerate(volumes) if any(h.path == choice.file for h in v.slices)]
+        if holding:
+            return holding[0]
+    if patients_of(volumes) > 1:
         raise InputError(
-            f"{name} is {header.photometric} with {header.samples} samples a pixel; a CT slice is MONOCHROME2 with one"
+            f"the input holds CTs of {patients_of(volumes)} patients: {_numbered(volumes)}; --volume chooses one of "
+            "them, --series one series"
         )
+    return 0
 
 
-def _largest_stack(slices: Sequence[SliceHeader]) -> list[SliceHeader]:
-    """Return the largest group of slices with one orientation, matrix and pixel spacing (of equals, the first)."""
-    groups: list[list[SliceHeader]] = []
-    for header in sorted(slices, key=lambda h: h.tie_key):
-        group = next((g for g in groups if _same_stack(g[0], header)), None)
-        if group is None:
-            groups.append([header])
-        else:
-            group.append(header)
-    return max(groups, key=len)
+def _refuse_broken(chosen: Volume, broken: Sequence[_Broken]) -> None:
+    """Raise InputError where a slice that cannot be read is one of the chosen volume."""
+    first, series = chosen.first, {h.series_uid for h in chosen.slices}
+    for slice_ in broken:
+        other = slice_.header
+        alike = all(getattr(other, name) == getattr(first, name) for name in ("kernels", "image_type", "patient"))
+        if alike and (other.series_uid in series or len(series) > 1):
+            raise InputError(slice_.reason)
 
 
-def _same_stack(a: SliceHeader, b: SliceHeader) -> bool:
-    return (
-        (a.rows, a.columns) == (b.rows, b.columns)
-        and np.allclose(a.orientation, b.orientation, rtol=0, atol=ORIENTATION_TOLERANCE)
-        and np.allclose(a.pixel_spacing, b.pixel_spacing, rtol=PIXEL_SPACING_TOLERANCE, atol=0)
+def _in_series(volumes: Sequence[Volume], chosen: Volume) -> list[Volume]:
+    return [v for v in volumes if v.first.series_uid == chosen.first.series_uid]
+
+
+def _numbered(volumes: Sequence[Volume]) -> str:
+    listed = "; ".join(f"volume {n} ({v.described()})" for n, v in enumerate(volumes[:MAX_LISTED], start=1))
+    return listed + ("; ..." if len(volumes) > MAX_LISTED else "")
+
+
+def _choice_notes(volumes: Sequence[Volume], index: int, reason: str, choice: Choice) -> tuple[QualityNote, ...]:
+    """Which of several series, and of several volumes in one series, was taken, and why."""
+    if len(volumes) == 1 or choice.number is not None:
+        return ()
+    chosen, notes = volumes[index], []
+    series = {h.series_uid for v in volumes for h in v.slices[:1]}
+    why = f", for {reason}" if reason else ""
+    if len(series) > 1 and choice.series_uid is None and choice.file is None:
+        # no free text of the header here: notes go into reports
+        message = (
+            f"{len(series)} CT series; the best for the lungs was taken{why}: {chosen.first.series_uid} "
+            f"({len(chosen.slices)} slices)"
+        )
+        notes.append(QualityNote("series_chosen", NoteSeverity.INFO, message))
+    inside = _in_series(volumes, chosen)
+    if len(inside) > 1:
+        total = sum(len(v.slices) for v in inside)
+        message = (
+            f"The series holds {len(inside)} volumes, which differ in {differences(inside)}: "
+            f"{_numbered(volumes)}. Volume {index + 1} was taken{why}; {total - len(chosen.slices)} of {total} slices "
+            "of the series were left out; --volume chooses another."
+        )
+        notes.append(QualityNote("volume_chosen", NoteSeverity.WARNING, message))
+    return tuple(notes)
+
+
+def _merged_note(chosen: Volume) -> tuple[QualityNote, ...]:
+    count = len({h.series_uid for h in chosen.slices})
+    if count == 1:
+        return ()
+    message = (
+        f"The slices have {count} SeriesInstanceUIDs (an anonymiser may have given each its own); they were put "
+        "together, for everything else in their headers agrees."
     )
+    return (QualityNote("series_merged", NoteSeverity.WARNING, message),)
+
+
+def _left_out_notes(unreadable: Sequence[Unreadable], broken: Sequence[_Broken]) -> tuple[QualityNote, ...]:
+    """Files that may belong to the CT, and files that do not."""
+    notes = []
+    if unreadable:
+        message = (
+            f"Left out, for their headers cannot be read: {_names(unreadable)}. If they are slices of this CT, its "
+            "ends may be missing."
+        )
+        notes.append(QualityNote("files_left_out", NoteSeverity.WARNING, message))
+    if broken:
+        message = f"Left out, for they cannot be read, but of other images than the CT: {_names(broken)}."
+        notes.append(QualityNote("other_files_left_out", NoteSeverity.INFO, message))
+    return tuple(notes)
+
+
+def _names(unreadable: Sequence[Unreadable | _Broken]) -> str:
+    listed = ", ".join(u.path.name for u in unreadable[:MAX_LISTED])
+    return listed + (f" and {len(unreadable) - MAX_LISTED} more" if len(unreadable) > MAX_LISTED else "")
+
+
+def _repair_notes(chosen: Volume) -> tuple[QualityNote, ...]:
+    """What the headers did not say as they should."""
+    found = {code for header in chosen.slices for code in header.repairs}
+    return tuple(QualityNote(code, *REPAIRS[code]) for code in REPAIRS if code in found)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import CtVolume, Geometry
 
-from .dicom_headers import is_dicom
+from .dicom_files import is_dicom
 from .images import FORMATS, StoredImage, is_image_name, read_image
 from .orientation import canonical_geometry, order_onto
 

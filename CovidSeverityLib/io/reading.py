@@ -14,17 +14,20 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.preprocessing.hounsfield import settle_hounsfield
 from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, Progress, QualityNote
 
-from .dicom import STAGE, read_dicom
-from .dicom_headers import is_dicom
-from .images import FORMATS, is_image_name, read_image
+from .dicom import read_dicom
+from .dicom_decoding import STAGE
+from .dicom_series import Choice
+from .images import read_image
 from .orientation import canonical_geometry, canonical_order
 from .pixels import to_int16
+from .sources import Source, opened
 
 
 def read_ct(
     path: str | os.PathLike,
     *,
     series_uid: str | None = None,
+    volume: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> CtVolume:
@@ -32,9 +35,11 @@ def read_ct(
 
     Parameters
     ----------
-    path : a folder with DICOM files in it or below it (any file names; the CT series with most slices), one DICOM file
-        (the series that it belongs to), or a .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file.
+    path : a folder with DICOM files in it or below it (any file names), one DICOM file (the volume that it belongs to),
+        a DICOMDIR, a .zip of such a folder, or a .nii, .nii.gz, .hdr, .nrrd, .nhdr, .mha or .mhd file. Of several
+        volumes the best for an analysis of the lungs is taken (``io.dicom_volumes``).
     series_uid : SeriesInstanceUID of the series to read instead.
+    volume : number of the volume to read instead, in the list that the note ``volume_chosen`` or an error gives.
     force : interpolate missing slices instead of refusing the series.
     progress : called as ``progress("read", done, total)``; what it raises ends the reading.
 
@@ -60,9 +65,11 @@ def read_ct(
     try:
         if not source.exists():
             raise InputError(f"no such file or folder: {os.fspath(path)}")
-        if source.is_dir() or (not is_image_name(source) and is_dicom(source)):
-            return _read_dicom_ct(source, name, series_uid, force, progress)
-        return _read_image_ct(source, name, series_uid, progress)
+        choice = Choice(series_uid, volume)
+        with opened(source) as found:
+            if found.image is None:
+                return _read_dicom_ct(found, name, choice, force, progress)
+            return _read_image_ct(found.image, name, choice, progress)
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror or type(error).__name__}") from error
     except InputError as error:
@@ -109,9 +116,10 @@ def volume_from_array(
     return _volume(values, stored, name=name, notes=notes, check=check)
 
 
-def _read_dicom_ct(source: Path, name: str, series_uid: str | None, force: bool, progress: Progress | None) -> CtVolume:
-    stack = read_dicom(source, series_uid, force, progress)
-    volume = _with_axial_slices(_volume(stack.values, stack.geometry, name=name, notes=stack.notes, check=True))
+def _read_dicom_ct(found: Source, name: str, choice: Choice, force: bool, progress: Progress | None) -> CtVolume:
+    stack = read_dicom(found.files, name, choice, force, progress)
+    notes = (*found.notes, *stack.notes)
+    volume = _with_axial_slices(_volume(stack.values, stack.geometry, name=name, notes=notes, check=True))
     if volume.storage.axes[0] != 0:
         return replace(
             volume, kernel=stack.kernel
@@ -120,10 +128,8 @@ def _read_dicom_ct(source: Path, name: str, series_uid: str | None, force: bool,
     return replace(volume, acquired=acquired, kernel=stack.kernel)
 
 
-def _read_image_ct(source: Path, name: str, series_uid: str | None, progress: Progress | None) -> CtVolume:
-    if not is_image_name(source):
-        raise InputError(f"{name} is neither DICOM nor one of {', '.join(FORMATS)}")
-    if series_uid is not None:
+def _read_image_ct(source: Path, name: str, choice: Choice, progress: Progress | None) -> CtVolume:
+    if choice != Choice():
         raise InputError(f"{name} has no series to choose from; a series is chosen in a DICOM folder only")
     image = read_image(source)
     values, notes = to_int16(image.values)

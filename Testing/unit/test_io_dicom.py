@@ -100,9 +100,11 @@ def test_kernel_is_read_from_the_header(tmp_path, write_series, chest_hu, named,
     assert read_ct(tmp_path).kernel == kernel
 
 
-def test_kernel_of_slices_that_differ_is_not_known(tmp_path, write_series, chest_hu):
+def test_slice_of_another_kernel_is_another_volume(tmp_path, write_series, chest_hu):
     write_series(tmp_path, chest_hu, lambda k: {"ConvolutionKernel": "B70f" if k else "B30f"})
-    assert read_ct(tmp_path).kernel == ""
+    volume = read_ct(tmp_path)
+    assert (len(volume.hu), volume.kernel) == (11, "B70f")
+    assert "2 volumes, which differ in kernel" in message(volume, "volume_chosen")
 
 
 def test_fractional_slope_is_applied_and_rounded(tmp_path, write_series, chest_hu):
@@ -223,7 +225,9 @@ def test_slices_of_another_orientation_or_size_are_dropped_with_a_note(tmp_path,
     write_series(tmp_path / "c", chest_hu[:1, :9], lambda k: {"SOPInstanceUID": "2.25.9.1"})
     volume = read_ct(tmp_path)
     np.testing.assert_array_equal(volume.hu, chest_hu)
-    assert "3 of 15 slices" in message(volume, "slices_dropped")
+    said = message(volume, "volume_chosen")
+    assert "3 volumes, which differ in matrix and orientation" in said
+    assert "3 of 15 slices of the series were left out; --volume chooses another" in said
 
 
 @pytest.mark.parametrize(
@@ -235,7 +239,7 @@ def test_slices_of_another_orientation_or_size_are_dropped_with_a_note(tmp_path,
         ({"SOPClassUID": DX_CLASS, "Modality": "DX"}, "projection"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER", "TOPO"]}, "projection"),
         ({"Modality": "CR"}, "projection"),
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "Secondary Capture"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "Modality": None}, "Secondary Capture"),
     ],
 )
 def test_what_is_no_ct_is_refused_by_name(tmp_path, write_series, chest_hu, tags, said):
@@ -295,7 +299,7 @@ def test_duplicate_is_left_out_with_a_warning_that_names_the_position(tmp_path, 
 
 
 @pytest.mark.parametrize("first", ["kept", "extra"])
-def test_of_two_slices_at_one_position_the_earlier_acquisition_stays(tmp_path, write_series, chest_hu, first):
+def test_of_two_acquisitions_of_the_same_part_the_earlier_is_taken(tmp_path, write_series, chest_hu, first):
     write_series(tmp_path / first, chest_hu, lambda k: {"AcquisitionNumber": 1, "InstanceNumber": 50 + k})
     other = np.full_like(chest_hu, 300)
 
@@ -305,10 +309,21 @@ def test_of_two_slices_at_one_position_the_earlier_acquisition_stays(tmp_path, w
     write_series(tmp_path / "between", other, later)
     volume = read_ct(tmp_path)
     np.testing.assert_array_equal(volume.hu, chest_hu)
+    note = message(volume, "volume_chosen")
+    assert "2 volumes, which differ in acquisition" in note
+    assert "12 of 24 slices of the series were left out" in note
+
+
+def test_doubled_slice_of_another_content_is_left_out_and_said(tmp_path, write_series, chest_hu):
+    write_series(tmp_path / "scan", chest_hu)
+    extra = write_series(tmp_path / "extra", chest_hu[:1] + 100, lambda k: {"SOPInstanceUID": "2.25.1.99"})
+    shutil.move(extra[0], tmp_path / "scan" / "extra.dcm")
+    shutil.rmtree(tmp_path / "extra")
+    volume = read_ct(tmp_path)
+    np.testing.assert_array_equal(volume.hu, chest_hu)
     note = message(volume, "duplicate_slices")
-    assert note.startswith("Left out for lying where another slice does: 12")
-    assert "12 of them with another content" in note
-    assert note.endswith("z = -52.1, -50.1, -48.1, -46.1, -44.1, -42.1, ... mm")
+    assert note.startswith("Left out for lying where another slice does: 1 (1 of them with another content)")
+    assert note.endswith("z = -52.1 mm")
 
 
 def test_missing_slices_are_refused_with_their_place(tmp_path, write_series, chest_hu):

@@ -1,0 +1,93 @@
+"""Values of DICOM elements as clinical files have them: text for numbers, a decimal comma, a wrong representation."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+
+from pydicom import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+
+UNREADABLE = (
+    *(InvalidDicomError, BytesLengthException, NotImplementedError, EOFError, zlib.error, struct.error),
+    *(ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError),
+)
+"""What pydicom raises on reading a file, or on the first use of a value, whose bytes are not what they should be."""
+
+NUMBER = re.compile(r"[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?")
+DIGITS = re.compile(r"\d+")
+
+
+def values_of(dataset: Dataset, keyword: str) -> list:
+    """The values of an element that is missing or has none, one or several; what pydicom refuses comes as text.
+
+    Examples
+    --------
+    >>> dataset = Dataset()
+    >>> dataset.ImageType = ["ORIGINAL", "PRIMARY"]
+    >>> values_of(dataset, "ImageType"), values_of(dataset, "Modality")
+    (['ORIGINAL', 'PRIMARY'], [])
+    """
+    try:
+        value = dataset.get(keyword)
+    except UNREADABLE:
+        value = getattr(dataset.get_item(keyword), "value", None)
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    if isinstance(value, str):
+        value = [part.strip(" \0") for part in value.split("\\")]
+        return value if any(value) else []
+    if value is None:
+        return []
+    return [value] if isinstance(value, int | float) else list(value)
+
+
+def text_of(dataset: Dataset, keyword: str) -> str:
+    """The values of an element as one text, empty where there is none."""
+    return "\\".join(str(value).strip(" \0") for value in values_of(dataset, keyword))
+
+
+def as_number(value: object) -> float | None:
+    """``value`` as a number, None where it is none; a decimal comma counts as a point.
+
+    Examples
+    --------
+    >>> as_number("0,742"), as_number(" 1.5 "), as_number("IM7")
+    (0.742, 1.5, None)
+    """
+    if isinstance(value, int | float):
+        return float(value)
+    text = str(value).strip(" \0")
+    return float(text.replace(",", ".")) if NUMBER.fullmatch(text) else None
+
+
+def number_of(dataset: Dataset, keyword: str, default: float) -> float:
+    """The first value of an element, ``default`` where it has none.
+
+    Raises
+    ------
+    ValueError
+        The value is no number.
+    """
+    found = values_of(dataset, keyword)
+    if not found:
+        return default
+    number = as_number(found[0])
+    if number is None:
+        raise ValueError(f"{keyword} is {found[0]!r}")
+    return number
+
+
+def numbers_of(dataset: Dataset, keyword: str) -> tuple[float, ...] | None:
+    """All values of an element; None where it has none, or one that is no number."""
+    found = tuple(as_number(value) for value in values_of(dataset, keyword))
+    return None if not found or None in found else found
+
+
+def ordinal_of(dataset: Dataset, keyword: str) -> float:
+    """A number to order by: ``7`` of ``IM7``, 0 where there is none."""
+    text = text_of(dataset, keyword)
+    number = as_number(text)
+    digits = DIGITS.findall(text)
+    return number if number is not None else float(digits[-1]) if digits else 0.0

@@ -1,0 +1,128 @@
+"""What is handed over: a file, a folder however nested or linked, a DICOMDIR, a .zip."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import dcmread
+
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.types import NoteSeverity, QualityNote
+
+from .dicom_files import files_under, is_dicom
+from .dicom_values import UNREADABLE, values_of
+from .images import FORMATS, is_image_name
+
+DIRECTORY_NAME = "DICOMDIR"
+MAX_LISTED = 6
+"""Names of files that a message spells out."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image file, or files of which some are DICOM; ``notes`` say what was missing."""
+
+    image: Path | None = None
+    files: tuple[Path, ...] = ()
+    notes: tuple[QualityNote, ...] = ()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Source]:
+    """Find out what ``path`` holds; the content of a .zip exists until the context is left.
+
+    Raises
+    ------
+    InputError
+        It holds nothing that can be read, several images of which none is named, or an archive that is damaged.
+    """
+    archive = _only_archive(path) if path.is_dir() else None
+    if archive is not None:
+        with opened(archive) as found:
+            yield found
+    elif path.is_dir():
+        yield _in_folder(path, path.name)
+    elif not is_image_name(path) and zipfile.is_zipfile(path):
+        with tempfile.TemporaryDirectory(prefix="covid-severity-") as folder:
+            _unpack(path, Path(folder))
+            yield _in_folder(Path(folder), path.name)
+    elif path.name.upper() == DIRECTORY_NAME:
+        yield _of_directory(path)
+    elif is_image_name(path):
+        yield Source(image=path)
+    elif is_dicom(path):
+        yield Source(files=(path,))
+    else:
+        raise InputError(f"{path.name} is neither DICOM nor one of {', '.join(FORMATS)}, .zip")
+
+
+def _only_archive(folder: Path) -> Path | None:
+    """The .zip that is all that a folder holds."""
+    files = files_under(folder)
+    return files[0] if len(files) == 1 and zipfile.is_zipfile(files[0]) else None
+
+
+def _in_folder(folder: Path, name: str) -> Source:
+    files = files_under(folder)
+    if not files:
+        raise InputError(f"the folder {name} is empty; DICOM files of a chest CT are needed")
+    if any(_looks_dicom(path) for path in files):
+        return Source(files=tuple(files))
+    images = [path for path in files if is_image_name(path) and path.suffix.lower() != ".img"]
+    if len(images) == 1:
+        return Source(image=images[0])
+    if images:
+        listed = ", ".join(sorted(path.name for path in images)[:MAX_LISTED])
+        raise InputError(f"the folder {name} holds {len(images)} images ({listed}); name the one that is the CT")
+    raise InputError(f"the folder {name} holds no DICOM images; those of a chest CT are needed")
+
+
+def _looks_dicom(path: Path) -> bool:
+    try:
+        return is_dicom(path)
+    except InputError:  # an empty file that should be DICOM
+        return True
+
+
+def _of_directory(path: Path) -> Source:
+    """The files that a DICOMDIR names, with a note on those that are missing; without any, all files beside it."""
+    named = _named_files(path)
+    there = tuple(sorted(file for file in named if file.is_file()))
+    if not there:
+        return _in_folder(path.parent, path.parent.name)
+    missing = len(named) - len(there)
+    message = f"{DIRECTORY_NAME} names {missing} file{'s that are' if missing > 1 else ' that is'} not there."
+    return Source(files=there, notes=(QualityNote("files_missing", NoteSeverity.WARNING, message),) if missing else ())
+
+
+def _named_files(path: Path) -> list[Path]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of harmless deviations from the standard
+            records = dcmread(path).get("DirectoryRecordSequence") or []
+            return [Path(path.parent, *values_of(r, "ReferencedFileID")) for r in records if "ReferencedFileID" in r]
+    except UNREADABLE:
+        return []
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            needed, free = sum(member.file_size for member in archive.infolist()), shutil.disk_usage(folder).free
+            if needed > free:
+                raise InputError(
+                    f"{path.name} unpacks to {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free on this disk"
+                )
+            archive.extractall(folder)
+    except RuntimeError as error:
+        raise InputError(f"{path.name} is encrypted; unpack it first") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        raise InputError(f"{path.name} cannot be unpacked: it is damaged, or packed in an unknown way") from error
