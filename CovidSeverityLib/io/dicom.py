@@ -19,6 +19,7 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.preprocessing.hounsfield import PADDING
 from CovidSeverityLib.types import Geometry, NoteSeverity, Progress, QualityNote
 
+from .cost import check_cost
 from .dicom_decoding import decode
 from .dicom_grid import GridPlan, Stack, duplicate_note, inplane_shifts, plan_grid, stack_slices
 from .dicom_headers import CT, SliceHeader, Unreadable, dicom_headers
@@ -76,6 +77,7 @@ def read_dicom(files: Sequence[Path], name: str, choice: Choice, force: bool, pr
     shape = _shape(stack, plan, shifts)
     geometry = _geometry(stack, plan, shifts, shape)
     check_voxel_edges(geometry.spacing_mm, name)
+    check_cost(geometry.size, name)
     values, differing = decode(stack, progress)
     _refuse_mixture(stack, differing)
     if shifts.any():
