@@ -196,10 +196,10 @@ def _with_pixels(file: BinaryIO, dataset: Dataset, headers: list[SliceHeader]) -
     except InputError as error:
         return [replace(header, problem=str(error)) for header in headers]
     native = syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
-    return [replace(header, stored=_stored(dataset, first, start if native else None)) for header in headers]
+    return [replace(header, stored=_stored(dataset, start if native else None)) for header in headers]
 
 
-def _stored(dataset: Dataset, first: SliceHeader, offset: int | None) -> StoredPixels:
+def _stored(dataset: Dataset, offset: int | None) -> StoredPixels:
     bits = int(number_of(dataset, "BitsAllocated", 16))
     bits_stored = int(number_of(dataset, "BitsStored", bits))
     return StoredPixels(
@@ -208,14 +208,12 @@ def _stored(dataset: Dataset, first: SliceHeader, offset: int | None) -> StoredP
         bits_stored=bits_stored,
         high_bit=int(number_of(dataset, "HighBit", bits_stored - 1)),
         signed=number_of(dataset, "PixelRepresentation", 0) == 1,
-        needs_clean_header=not _decoder_reads(dataset, first),
+        needs_clean_header=not _decoder_reads(dataset),
     )
 
 
-def _decoder_reads(dataset: Dataset, first: SliceHeader) -> bool:
+def _decoder_reads(dataset: Dataset) -> bool:
     """Whether GDCM takes from the file what was understood of its header: numbers in their own representation."""
-    if not dataset.file_meta.get("TransferSyntaxUID") or first.is_capture:
-        return False  # GDCM applies no rescale to a Secondary Capture
     try:
         return all(dataset[name].VR in ("US", "DS") for name in DECODER_NUMBERS if name in dataset)
     except UNREADABLE:

@@ -34,7 +34,9 @@ def test_folder_of_folders_and_a_linked_folder_are_read(tmp_path, series, chest_
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "link").symlink_to(series)
     (tmp_path / "a" / "loop").symlink_to(tmp_path / "a")
-    np.testing.assert_array_equal(read_ct(tmp_path / "a").hu, chest_hu)
+    volume = read_ct(tmp_path / "a")
+    np.testing.assert_array_equal(volume.hu, chest_hu)
+    assert volume.notes == ()
 
 
 @pytest.mark.parametrize("inside", ["", "study/series 1/"])
