@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.features.corrections import EditedMasks
 from CovidSeverityLib.features.quantification import well_aerated_voxels
-from CovidSeverityLib.io.pixels import round_into
-from CovidSeverityLib.preprocessing.hounsfield import INTERCEPT_HU
+from CovidSeverityLib.preprocessing.hounsfield import CHANGES, IDENTITY, Change
+from CovidSeverityLib.preprocessing.numbers import round_into
 from CovidSeverityLib.reporting.tables import PERCENT_DECIMALS, rounded
 
 from .AnalysisGrid import AnalysisGrid
-
-SHIFTS_HU = (0, -INTERCEPT_HU, INTERCEPT_HU)
-"""What the library may have added to the values of the CT: that under which the automatic number comes out again."""
 
 
 class Aeration:
@@ -34,7 +31,7 @@ class Aeration:
         self._volumeNode = volumeNode
         self._grid = grid
         self._percent = percent
-        self._shift = 0
+        self._change = IDENTITY
         self._automatic: int | None = None
 
     def voxels(self, masks: EditedMasks) -> int | None:
@@ -51,7 +48,7 @@ class Aeration:
         if self._automatic is None and not self._findAutomatic(hu, masks):
             return None
         voxels, change = masks.lung_changes()
-        added, taken = (self._count(hu[tuple(n[change == sign] for n in voxels)], self._shift) for sign in (1, -1))
+        added, taken = (self._count(hu[tuple(n[change == sign] for n in voxels)], self._change) for sign in (1, -1))
         return self._automatic + added - taken
 
     def _stored(self) -> NDArray | None:
@@ -62,20 +59,20 @@ class Aeration:
         return stored if stored.shape == self._grid.size[::-1] else None
 
     def _findAutomatic(self, hu: NDArray, masks: EditedMasks) -> bool:
-        """Count the automatic lungs, in the units in which they have the automatic number."""
+        """Count the automatic lungs, undoing the change of values under which the automatic number comes out again."""
         slices, rows, columns = range(masks.box[0].start, masks.box[0].stop), *masks.box[1:]
         lung = {k: masks.automatic_lung(k) for k in slices}
         total = sum(int(np.count_nonzero(mask)) for mask in lung.values())
-        for shift in SHIFTS_HU if total else ():
-            found = sum(self._count(hu[k, rows, columns][mask], shift) for k, mask in lung.items())
+        for change in (IDENTITY, *CHANGES) if total else ():
+            found = sum(self._count(hu[k, rows, columns][mask], change) for k, mask in lung.items())
             if rounded(100.0 * found / total, PERCENT_DECIMALS) == self._percent:
-                self._shift, self._automatic = shift, found
+                self._change, self._automatic = change, found
                 return True
         return False
 
     @staticmethod
-    def _count(stored: NDArray, shift: int) -> int:
+    def _count(stored: NDArray, change: Change) -> int:
         """Well-aerated ones of (N,) values of the CT as the scene holds them."""
         values = np.empty(stored.shape, dtype=np.int16)
-        round_into(values, stored)
-        return well_aerated_voxels(values.astype(np.int32) + shift, np.ones(values.shape, dtype=bool))
+        round_into(values, stored, change.scale, change.offset)
+        return well_aerated_voxels(values, np.ones(values.shape, dtype=bool))

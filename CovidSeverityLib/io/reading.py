@@ -48,7 +48,7 @@ def read_ct(
     CtVolume
         Hounsfield units, no value under -1024, (K, J, I) from inferior to superior, anterior to posterior, patient
         right to left. ``notes`` say what was repaired or left out. What the reader takes from the headers (which
-        series, padding, rescale) and from the values (an offset of 1024) is explained in ``io.dicom_grid``,
+        series, padding, rescale) and from the values (another offset or scale) is explained in ``io.dicom_grid``,
         ``io.dicom`` and ``preprocessing.hounsfield``.
 
     Raises
@@ -96,7 +96,7 @@ def volume_from_array(
     origin_mm : LPS position of voxel (0, 0, 0), mm.
     direction : 9 numbers or (3, 3), row-major; column n is the LPS unit vector of stored index axis n in (I, J, K)
         order.
-    check : see first whether the values are Hounsfield units and repair an offset of 1024 (as :func:`read_ct` does).
+    check : see first whether the values are Hounsfield units and repair what is clear (as :func:`read_ct` does).
 
     Raises
     ------
@@ -112,14 +112,13 @@ def volume_from_array(
         origin_mm=tuple(float(v) for v in origin_mm),
         direction=tuple(np.asarray(direction, dtype=float).ravel().tolist()),
     )
-    values, notes = to_int16(array)
-    return _volume(values, stored, name=name, notes=notes, check=check)
+    return _volume(array, stored, name=name, notes=(), check=check)
 
 
 def _read_dicom_ct(found: Source, name: str, choice: Choice, force: bool, progress: Progress | None) -> CtVolume:
     stack = read_dicom(found.files, name, choice, force, progress)
     notes = (*found.notes, *stack.notes)
-    volume = _with_axial_slices(_volume(stack.values, stack.geometry, name=name, notes=notes, check=True))
+    volume = _with_axial_slices(_volume(stack.values, stack.geometry, name=name, notes=notes, own=True))
     if volume.storage.axes[0] != 0:
         return replace(
             volume, kernel=stack.kernel
@@ -132,23 +131,27 @@ def _read_image_ct(source: Path, name: str, choice: Choice, progress: Progress |
     if choice != Choice():
         raise InputError(f"{name} has no series to choose from; a series is chosen in a DICOM folder only")
     image = read_image(source)
-    values, notes = to_int16(image.values)
     if progress is not None:
         progress(STAGE, 1, 1)
-    return _with_axial_slices(_volume(values, image.geometry, name=name, notes=(*image.notes, *notes), check=True))
+    return _with_axial_slices(_volume(image.values, image.geometry, name=name, notes=image.notes))
 
 
 def _volume(
-    values: NDArray[np.int16], stored: Geometry, *, name: str, notes: tuple[QualityNote, ...], check: bool
+    values: NDArray,
+    stored: Geometry,
+    *,
+    name: str,
+    notes: tuple[QualityNote, ...],
+    check: bool = True,
+    own: bool = False,
 ) -> CtVolume:
-    """Take over ``values`` (stored order, not yet clipped) and bring them to canonical axes."""
+    """Bring ``values`` (stored order, as decoded; changed and kept if ``own``) to HU and to canonical axes."""
     order = canonical_order(stored.direction)
     geometry = canonical_geometry(stored, order)
-    if check:
-        notes = (*notes, *settle_hounsfield(values))
-    else:
-        np.maximum(values, np.int16(AIR_HU), out=values)
-    return CtVolume(order.to_canonical(values), geometry, stored, order, name=name, notes=notes)
+    hu, found = settle_hounsfield(values, own=own) if check else to_int16(values)
+    if not check:
+        np.maximum(hu, np.int16(AIR_HU), out=hu)
+    return CtVolume(order.to_canonical(hu), geometry, stored, order, name=name, notes=(*notes, *found))
 
 
 def _with_axial_slices(volume: CtVolume) -> CtVolume:

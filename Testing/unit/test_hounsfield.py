@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from CovidSeverityLib.errors import InputError, NoLungsError
 from CovidSeverityLib.io import read_ct, volume_from_array
@@ -46,8 +47,9 @@ CHESTS = {
 def test_hounsfield_units_are_left_alone(name):
     values = mixture(CHESTS[name])
     expected = np.maximum(values, -1024)
-    assert settle_hounsfield(values) == ()
-    np.testing.assert_array_equal(values, expected)
+    hu, notes = settle_hounsfield(values)
+    assert notes == ()
+    np.testing.assert_array_equal(hu, expected)
 
 
 @pytest.mark.parametrize("name", ["normal", "severe disease", "obese", "contrast", "metal", "opacities"])
@@ -55,8 +57,8 @@ def test_hounsfield_units_are_left_alone(name):
 def test_offset_of_1024_is_repaired_with_a_note(name, shift):
     truth = np.clip(mixture(CHESTS[name]), -1024, 31000)
     values = truth + np.int16(shift)
-    notes = settle_hounsfield(values)
-    np.testing.assert_array_equal(values, truth)
+    hu, notes = settle_hounsfield(values)
+    np.testing.assert_array_equal(hu, truth)
     assert [n.code for n in notes] == ["hu_offset_repaired"]
     assert f"1024 too {'high' if shift > 0 else 'low'}" in notes[0].message
 
@@ -64,16 +66,17 @@ def test_offset_of_1024_is_repaired_with_a_note(name, shift):
 def test_padding_is_no_evidence_and_ends_as_air():
     values = mixture([(0.21, PADDING, 0), (0.4, 24, 12), (0.15, 174, 60), (0.2, 924, 20), (0.2, 1069, 20)])
     padding = values == PADDING
-    assert [n.code for n in settle_hounsfield(values)] == ["hu_offset_repaired"]
-    assert (values[padding] == -1024).all()
-    assert values.min() == -1024
+    hu, notes = settle_hounsfield(values)
+    assert [n.code for n in notes] == ["hu_offset_repaired"]
+    assert (hu[padding] == -1024).all()
+    assert hu.min() == -1024
 
 
 def test_highest_values_saturate_when_shifted_up():
     values = mixture(CHESTS["normal"]) - np.int16(1024)
     values[0, 0] = 32767
-    settle_hounsfield(values)
-    assert values[0, 0] == 32767
+    hu, _ = settle_hounsfield(values)
+    assert hu[0, 0] == 32767
 
 
 @pytest.mark.parametrize(
@@ -123,6 +126,123 @@ def test_array_is_checked_before_it_is_clipped_when_asked_to():
     np.testing.assert_array_equal(volume.hu, truth)
 
 
+@pytest.mark.parametrize("offset", [1000, -1000, 1024, 8192, 31744, 32768])
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_usual_offset_is_repaired_in_the_numbers_of_the_file(coarse_phantom, offset, dtype):
+    truth = coarse_phantom.volume.hu
+    hu, (note,) = settle_hounsfield(truth.astype(dtype) + dtype(offset))
+    np.testing.assert_array_equal(hu, truth)
+    assert note.code == "hu_offset_repaired"
+    assert f"{abs(offset)} too {'high' if offset > 0 else 'low'}" in note.message
+
+
+def test_half_the_range_of_unsigned_numbers_is_no_padding(coarse_phantom):
+    truth = coarse_phantom.volume.hu
+    hu, notes = settle_hounsfield((truth.astype(np.int32) + 32768).astype(np.uint16))
+    np.testing.assert_array_equal(hu, truth)
+    assert [n.code for n in notes] == ["hu_offset_repaired"]
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "words"),
+    [
+        (2.0, 0, "Hounsfield units x 2 and"),
+        (10.0, 0, "Hounsfield units x 10 and"),
+        (0.5, 0, "Hounsfield units x 0.5 and"),
+        (1e-3, 0, "Hounsfield units x 0.001 and"),
+        (2.0**-10, 0, "Hounsfield units x 0.000976562 and"),
+        (-1.0, 0, "Hounsfield units x -1 (inverted) and"),
+        (-1.0, 3071, "Hounsfield units x -1 + 3071 (inverted) and"),
+        (-1e-3, 0, "Hounsfield units x -0.001 (inverted) and"),
+    ],
+)
+def test_scale_is_repaired_with_a_note(coarse_phantom, scale, offset, words):
+    truth = coarse_phantom.volume.hu
+    hu, (note,) = settle_hounsfield((truth * scale + offset).astype(np.float32))
+    np.testing.assert_array_equal(hu, truth)
+    assert note.code == "hu_scale_repaired"
+    assert words in note.message
+
+
+def test_whole_numbers_too_coarse_for_lung_are_refused(coarse_phantom):
+    with pytest.raises(InputError, match="with peaks at"):
+        settle_hounsfield(np.rint(coarse_phantom.volume.hu * 0.01).astype(np.int16))
+
+
+WINDOWS = [(-1000, 400), (-1350, 150), (-160, 240), (-150, 250), (-1200, 600), (-1024, 3071), (-600, 600)]
+
+
+@pytest.mark.parametrize("ends", [(-1000, 1000), (0, 255), (0, 1), (-1024, 3071)])
+@pytest.mark.parametrize("window", WINDOWS)
+def test_stretched_window_is_refused_with_its_peaks(coarse_phantom, window, ends):
+    if window == ends:
+        pytest.skip("the window is not stretched")
+    (low, high), (first, last) = window, ends
+    share = (np.clip(coarse_phantom.volume.hu.astype(float), low, high) - low) / (high - low)
+    with pytest.raises(InputError, match=r"run from .* with peaks at .*air near -1000, fat near -100 and muscle near"):
+        settle_hounsfield((share * (last - first) + first).astype(np.float32))
+
+
+@pytest.mark.parametrize("window", [(-1350, 150), (-1000, 400), (-1000, 1000), (-1200, 600), (-1024, 300)])
+def test_window_that_is_only_cut_off_is_left_alone(coarse_phantom, window):
+    values = np.clip(coarse_phantom.volume.hu, *window)
+    hu, notes = settle_hounsfield(values)
+    assert notes == ()
+    np.testing.assert_array_equal(hu, np.maximum(values, -1024))
+
+
+def inside(phantom):
+    """Mask of what has body around it, or is body, in every slice."""
+    return np.stack([ndimage.binary_fill_holes(plane > -300) for plane in phantom.volume.hu])
+
+
+@pytest.mark.parametrize("value", [0, 40, -500, 3071])
+def test_background_that_is_no_air_becomes_air(coarse_phantom, value):
+    body, truth = inside(coarse_phantom), coarse_phantom.volume.hu
+    hu, (note,) = settle_hounsfield(np.where(body, truth, np.int16(value)))
+    touching = body & (hu != truth)
+    assert (truth[touching] == value).all(), "only skin of that very value, side by side with the background"
+    assert touching.sum() < 0.0005 * body.sum()
+    assert np.mean(hu[~body] == -1024) > 0.999
+    assert note.code == "background_set_to_air"
+    assert f"hold the value {value} throughout" in note.message
+
+
+def test_tissue_with_the_value_of_the_background_stays(coarse_phantom):
+    body = inside(coarse_phantom)
+    values = np.where(body, coarse_phantom.volume.hu, np.int16(0))
+    deep = np.stack([ndimage.binary_erosion(plane, iterations=4) for plane in body]) & (values == 0)
+    assert deep.sum() > 100
+    assert (settle_hounsfield(values)[0][deep] == 0).all()
+
+
+@pytest.mark.parametrize("padding", [-2000, -3024, PADDING])
+def test_padding_outside_the_circle_tells_nothing(coarse_phantom, padding):
+    truth = coarse_phantom.volume.hu
+    j, i = np.ogrid[-1 : 1 : truth.shape[1] * 1j, -1 : 1 : truth.shape[2] * 1j]
+    outside = np.broadcast_to(j**2 + i**2 > 1, truth.shape)
+    for offset in (0, 1024):
+        hu, notes = settle_hounsfield(np.where(outside, np.int16(padding), truth + np.int16(offset)))
+        np.testing.assert_array_equal(hu, np.where(outside, np.int16(-1024), truth))
+        assert len(notes) == (offset != 0)
+
+
+def test_values_of_the_caller_are_not_written_to(coarse_phantom):
+    values = coarse_phantom.volume.hu.copy()
+    values[0, 0, 0] = -2000
+    assert settle_hounsfield(values)[0] is not values
+    assert values[0, 0, 0] == -2000
+    own, _ = settle_hounsfield(values, own=True)
+    assert own is values
+    assert values[0, 0, 0] == -1024
+
+
+def test_lungs_and_nothing_else_are_not_called_air():
+    with pytest.raises(InputError, match="aerated lung without vessels") as caught:
+        settle_hounsfield(mixture([(1, -850, 60)]))
+    assert not isinstance(caught.value, NoLungsError)
+
+
 @pytest.mark.parametrize("patient", ["P001", "cap001", "normal001"])
 def test_real_ct_is_left_alone_and_its_offsets_are_repaired(real_ct_root, patient):
     truth = read_ct(real_ct_root / patient)
@@ -130,8 +250,9 @@ def test_real_ct_is_left_alone_and_its_offsets_are_repaired(real_ct_root, patien
     thin = truth.hu[:, ::3, ::3]
     for crop in (np.s_[:], np.s_[:, 50:116, 33:133], np.s_[:60], np.s_[100:]):
         values = thin[crop].copy()
-        assert settle_hounsfield(values) == (), crop
+        assert settle_hounsfield(values)[1] == (), crop
         for shift in (1024, -1024):
             shifted = thin[crop] + np.int16(shift)
-            assert [n.code for n in settle_hounsfield(shifted)] == ["hu_offset_repaired"], (crop, shift)
-            np.testing.assert_array_equal(shifted, thin[crop])
+            hu, notes = settle_hounsfield(shifted)
+            assert [n.code for n in notes] == ["hu_offset_repaired"], (crop, shift)
+            np.testing.assert_array_equal(hu, thin[crop])

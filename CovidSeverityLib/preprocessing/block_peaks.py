@@ -1,0 +1,137 @@
+"""Means over small blocks of a volume, for histograms without noise, and their peaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, signal
+
+from .numbers import PADDING
+
+BLOCKS_ACROSS = 64
+"""Blocks along the shorter side of a slice: about 6 mm, in which noise is averaged, and fat and muscle still part."""
+
+MOST_SLICES = 48
+"""Slices that are looked at: every n-th, which is enough for a histogram."""
+
+BACKGROUND_SHARE = 0.25
+"""Least share of the voxels on the edges of the slices for one value to be that of a background: nothing measured is so
+constant, but air that was cut off at the lower end of the scale."""
+
+CUT_OFF_SHARE = 0.05
+"""Part of the range of the values that air, where it was cut off, lies over the end (0.01); padding is farther away."""
+
+MOST = 0.6
+"""Share of the background in a block from which it is one; noise leaves air half cut off at most."""
+
+NAMED_PEAKS = 4
+"""Peaks that a refusal names."""
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Means of blocks of voxels.
+
+    ``measured`` : (N,) float32, without those of nothing but background. ``background`` : the value of the larger part
+    of the slices' edges, None where there is none. ``whole_numbers`` : no voxel has a fraction.
+    ``top``, ``top_share`` : the largest value, and the share of the voxels that have it.
+    """
+
+    measured: NDArray[np.float32]
+    background: float | None
+    whole_numbers: bool
+    top: float
+    top_share: float
+
+
+def take_blocks(values: NDArray) -> Blocks:
+    """Blocks of a (K, J, I) array; those that hold an unmeasured voxel are left out."""
+    values = values[:: -(-len(values) // MOST_SLICES)]
+    background = _background(values)
+    cut_off = background is not None and _is_cut_off(values, background)
+    edge = max(1, min(values.shape[1:]) // BLOCKS_ACROSS)
+    whole, means = True, []
+    for plane in values:
+        rows, columns = (n // edge * edge for n in plane.shape)
+        tiles = np.ascontiguousarray(plane[:rows, :columns]).reshape(rows // edge, edge, columns // edge, edge)
+        if plane.dtype.kind == "f":
+            whole = whole and bool(np.all(np.isfinite(plane) <= (plane == np.rint(plane))))
+        unused, most = _unmeasured(tiles), None
+        if background is not None:
+            same = tiles == tiles.dtype.type(background)
+            unused, most = (unused, same.mean(axis=(1, 3)) > MOST) if cut_off else (unused | same, None)
+        used = np.full((tiles.shape[0], tiles.shape[2]), edge**2)
+        if unused.any():
+            used -= unused.sum(axis=(1, 3))
+            tiles = np.where(unused, tiles.dtype.type(0), tiles)
+        sums = np.add.reduce(np.add.reduce(tiles, axis=1, dtype=_sum_type(tiles.dtype)), axis=2)
+        enough = (2 * used >= edge**2) & (True if most is None else ~most)
+        means.append((sums[enough] / used[enough]).astype(np.float32))
+    top, top_share = _top(values)
+    return Blocks(np.concatenate(means), background, whole, top, top_share)
+
+
+def _sum_type(dtype: np.dtype) -> type:
+    return np.int32 if dtype.kind in "iu" and dtype.itemsize <= 2 else np.float64
+
+
+def _unmeasured(values: NDArray) -> NDArray[np.bool_]:
+    if values.dtype.kind == "f":
+        return ~np.isfinite(values)
+    if values.dtype.kind == "i" and values.dtype.itemsize > 1:
+        return values == PADDING
+    return np.zeros(values.shape, dtype=bool)
+
+
+def _top(values: NDArray) -> tuple[float, float]:
+    top = np.max(values, initial=-np.inf, where=np.isfinite(values)) if values.dtype.kind == "f" else values.max()
+    return float(top), float(np.mean([np.count_nonzero(plane == top) for plane in values])) / values[0].size
+
+
+def _is_cut_off(values: NDArray, background: float) -> bool:
+    """Whether the background is air at the lower end of the scale, where noise goes on above it; no padding."""
+    sample = values[:, ::4, ::4]
+    sample = sample[~_unmeasured(sample)]
+    above = sample[sample > background]
+    if above.size < sample[sample != background].size or not above.size:
+        return False
+    low, high = np.percentile(above, (1, 99))
+    return bool(low - background < CUT_OFF_SHARE * (high - background))
+
+
+def _background(values: NDArray) -> float | None:
+    edges = np.concatenate([values[:, [0, -1]].ravel(), values[:, :, [0, -1]].ravel()])
+    edges = edges[~_unmeasured(edges)]
+    if not edges.size:
+        return None
+    found, counts = np.unique(edges, return_counts=True)
+    most = int(counts.argmax())
+    return found[most].item() if counts[most] >= BACKGROUND_SHARE * edges.size else None
+
+
+def smoothed_peaks(
+    histogram: NDArray, smoothing_bins: float, height: float
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """The smoothed histogram, and its peaks that reach ``height``, a share of the highest."""
+    density = np.pad(ndimage.gaussian_filter1d(histogram.astype(float), smoothing_bins, mode="constant"), 1)
+    least = height * density.max()
+    return density[1:-1], signal.find_peaks(density, height=least, prominence=least)[0] - 1
+
+
+def describe(blocks: Blocks, values: NDArray) -> str:
+    """The range and the peaks of values that are refused, in words."""
+    finite = values[~_unmeasured(values)] if _unmeasured(values).any() else values
+    words = f"the values run from {finite.min():.7g} to {finite.max():.7g}"
+    low, high = np.percentile(blocks.measured, (0.5, 99.5))
+    reach = 0.1 * max(float(high - low), 1e-12)
+    counts, edges = np.histogram(blocks.measured, bins=600, range=(low - reach, high + reach))
+    _, peaks = smoothed_peaks(counts, 5.0, 0.02)
+    shares = [counts[max(0, n - 15) : n + 16].sum() / blocks.measured.size for n in peaks]
+    named = sorted(sorted(range(len(peaks)), key=lambda n: -shares[n])[:NAMED_PEAKS])
+    digits = int(np.ceil(-np.log10(edges[1] - edges[0])))
+    places = [f"{round(float(edges[peaks[n]]), digits):g} ({100 * shares[n]:.0f} %)" for n in named]
+    if blocks.background is not None:
+        words += f" ({blocks.background:.7g} all around)"
+    return words + (f" with peaks at {', '.join(places)}" if places else " without peaks")
