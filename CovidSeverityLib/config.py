@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from .errors import InputError
+from .checked import check_fields
+from .errors import ConfigurationError
 from .features.classification_image import ClassificationImageConfig, image_variants
 from .features.low_attenuation import LowAttenuationConfig
 from .features.published_score import SliceScoreConfig
@@ -24,12 +25,17 @@ class AnalysisConfig:
 
     Parameters
     ----------
-    profile : name of the profile that this configuration began as.
+    profile : name of the profile that this configuration began as; :attr:`name` says whether it is still that one.
     lesions : the infection mask of the default profile; None marks it as published, by ``infection``.
     infection : the published infection mask; None where ``lesions`` marks it.
     mixture : fitted to the histogram of both lungs, to describe it in the report; no mask depends on it.
     low_attenuation : which density is that of emphysema; no score depends on it.
     slice_scores : None scores lobes by their volume; otherwise the published slice-wise score over rows of slices.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such profile, if it marks infection in another way, or a value is of the wrong type.
     """
 
     profile: str = "default"
@@ -42,7 +48,20 @@ class AnalysisConfig:
     def __post_init__(self) -> None:
         if (self.lesions is None) == (self.infection is None):
             both = "neither is" if self.lesions is None else "both are"
-            raise ValueError(f"infection is marked either by lesions or by infection; {both} given")
+            raise ConfigurationError(f"infection is marked either by lesions or by infection; {both} given")
+        check_fields(self)
+        _check_profile(self.profile)
+        means = "lesions" if self.profile == "default" else "infection"
+        if getattr(self, means) is None:
+            raise ConfigurationError(
+                f"AnalysisConfig: profile is {self.profile!r}, which marks infection by {means}, and {means} is None; "
+                f"AnalysisConfig.for_profile({self.profile!r}) is that profile"
+            )
+
+    @property
+    def name(self) -> str:
+        """What a report says of it: the profile, or that it was changed, as in ``"custom (from default)"``."""
+        return self.profile if self == AnalysisConfig.for_profile(self.profile) else f"custom (from {self.profile})"
 
     @classmethod
     def for_profile(cls, profile: str) -> AnalysisConfig:
@@ -50,24 +69,28 @@ class AnalysisConfig:
 
         Raises
         ------
-        InputError
+        ConfigurationError
             If there is no such profile.
         """
+        _check_profile(profile)
         if profile == "default":
             return cls()
-        if profile == "reference":
-            return cls(
-                profile="reference",
-                lesions=None,
-                infection=PUBLISHED_CTSS,
-                mixture=PUBLISHED_CTSS.mixture,
-                slice_scores=SliceScoreConfig(),
-            )
-        raise InputError(f"no profile {profile!r}; there are {' and '.join(PROFILES)}")
+        return cls(
+            profile="reference",
+            lesions=None,
+            infection=PUBLISHED_CTSS,
+            mixture=PUBLISHED_CTSS.mixture,
+            slice_scores=SliceScoreConfig(),
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The whole configuration as plain values, for a report."""
         return asdict(self)
+
+
+def _check_profile(profile: str) -> None:
+    if profile not in PROFILES:
+        raise ConfigurationError(f"no profile {profile!r}; there are {' and '.join(PROFILES)}")
 
 
 PUBLISHED_SEGMENTATION = InfectionConfig()
@@ -97,7 +120,7 @@ def mask_config(profile: str) -> AnalysisConfig:
 
     Raises
     ------
-    InputError
+    ConfigurationError
         If there is no such profile.
     """
     config = AnalysisConfig.for_profile(profile)

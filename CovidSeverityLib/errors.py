@@ -16,6 +16,10 @@ class InputError(CovidSeverityError):
     """The input or an option cannot be used as it is: a missing file, a wrong modality, a mask of another geometry."""
 
 
+class ConfigurationError(InputError, ValueError):
+    """A configuration is none: a value of the wrong type or out of its range, or a profile that it is not."""
+
+
 class NoLungsError(InputError):
     """The volume is readable but holds no lungs."""
 

@@ -19,6 +19,7 @@ from .classification.evidence import EXPLANATION_STAGE, classify_slices, with_ev
 from .classification.notes import classification_notes, contradiction_notes
 from .config import AnalysisConfig
 from .ctss import CTSS_DEFINITION, CTSS_REFERENCE_DEFINITION, severity_for
+from .deciding_numbers import deciding_numbers
 from .errors import InputError
 from .features.given_lobes import fit_to_lungs, lungs_of
 from .features.lobes import anatomical_lobes
@@ -293,8 +294,8 @@ def _provenance(
 ) -> Provenance:
     return Provenance(
         version=__version__,
-        profile=config.profile,
-        configuration=MappingProxyType(config.as_dict()),
+        profile=config.name,
+        configuration=MappingProxyType({**config.as_dict(), "numbers": deciding_numbers()}),
         seconds=clock.seconds,
         lungs_from=lungs.source,
         lobes_from=lobes.source,

@@ -1,55 +1,28 @@
-"""Write ``numbers.md``: every number that decides where lungs and opacities are, as the code has it.
+"""Write ``numbers.md``: every number that decides where lungs, lobes and opacities are, as the code has it.
 
-Run from the root of the repository::
+Run from the root of the repository, whose library has to be installed::
 
     python docs/list_numbers.py
 
-The page is made of the code alone: names and values of constants and configuration fields, and the text under them,
-which says the unit and where a number comes from. A test holds the page against the code.
+The page is made of the code alone (:mod:`CovidSeverityLib.deciding_numbers`): names and values of constants and
+configuration fields, and the text under them, which says the unit and where a number comes from. A test holds the page
+against the code.
 """
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-LIBRARY = Path(__file__).parents[1] / "CovidSeverityLib"
-PAGE = Path(__file__).with_name("numbers.md")
+from CovidSeverityLib.deciding_numbers import CHAPTERS, LIBRARY, numbers_of
 
-CHAPTERS = {
-    "Reading of the image": ("preprocessing/grid.py", "preprocessing/window.py"),
-    "Body, airways, aerated lung": (
-        "preprocessing/thorax.py",
-        "preprocessing/airways.py",
-        "preprocessing/sides.py",
-        "preprocessing/lungs.py",
-        "preprocessing/slice_lungs.py",
-    ),
-    "Whole lungs": (
-        "preprocessing/completion.py",
-        "preprocessing/islands.py",
-        "preprocessing/rib_cage.py",
-        "preprocessing/hidden_lung.py",
-        "preprocessing/expected_shape.py",
-        "preprocessing/airless_pieces.py",
-        "preprocessing/boundary.py",
-    ),
-    "Opacity": (
-        "segmentation/lesion_config.py",
-        "segmentation/parenchyma.py",
-        "segmentation/lung_features.py",
-        "segmentation/opacity_classifier.py",
-        "segmentation/consolidation.py",
-    ),
-}
+PAGE = Path(__file__).with_name("numbers.md")
 
 HEAD = """# Numbers that decide
 
-Every number by which the default profile tells what is lung and what is opacity, with its unit (`_MM`, `_HU`, `_ML`;
-a `_SHARE` is a part of 1) and where it comes from. Not here: the weights of the opacity classifier, which are fitted
+Every number by which the default profile tells what is lung, lobe and opacity and scores them, with its unit (`_MM`,
+`_HU`, `_ML`; a `_SHARE` is a part of 1) and where it comes from. Every `report.json` has their values, under
+`provenance`, `configuration`, `numbers`. Not here: the weights of the opacity classifier, which are fitted
 (`segmentation/opacity_classifier.json`, with its data sheet), and numbers that only say when a reader is warned. This
 page is written by `docs/list_numbers.py` from the code.
 """
@@ -68,87 +41,16 @@ NUMERICAL = frozenset(
         "expected_shape.AFFINE_ROUNDS",
         "hidden_lung.MARGIN_MM",
         "hidden_lung.NEAR_SURFACE_MM",
+        "lesion_config.WIDEST_SMOOTHING_MM",
         "parenchyma.BIN_HU",
         "lung_features.MARGIN_BLOCKS",
         "lung_features.LEAST_WEIGHT",
         "lung_features.TRUNCATE",
         "opacity_classifier.CHUNK",
+        "lobes.MARGIN",
     }
 )
 """Steps, margins and limits of the computation, and what only makes a note: no result hangs on their exact value."""
-
-
-@dataclass(frozen=True)
-class Number:
-    """A constant or a field of a configuration: its name, its value as the code has it, and the text under it."""
-
-    name: str
-    value: str
-    reason: str
-
-
-def numbers_of(path: Path) -> list[Number]:
-    """The numbers of a module, in its order; constants that share a text follow each other."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return _with_reasons(list(_statements(tree)))
-
-
-def _statements(tree: ast.Module) -> Iterator[tuple[str, str] | str]:
-    """Names with their values, and texts, in a module's order; fields of configurations have their class's text."""
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name.endswith("Config"):
-            reasons = _field_reasons(ast.get_docstring(node) or "")
-            for field in node.body:
-                if isinstance(field, ast.AnnAssign) and field.value is not None and _has_number(field.value):
-                    yield ast.unparse(field.target), ast.unparse(field.value)
-                    yield reasons[ast.unparse(field.target)]
-        elif isinstance(node, ast.Assign) and _is_number(node):
-            yield from _pairs(node)
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            yield " ".join(node.value.value.split())
-
-
-def _is_number(node: ast.Assign) -> bool:
-    return ast.unparse(node.targets[0]).replace("(", "").isupper() and _has_number(node.value)
-
-
-def _has_number(value: ast.expr) -> bool:
-    numbers = (int, float)
-    return any(isinstance(n, ast.Constant) and type(n.value) in numbers for n in ast.walk(value))
-
-
-def _pairs(node: ast.Assign) -> Iterator[tuple[str, str]]:
-    target, value = node.targets[0], node.value
-    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-        yield from ((ast.unparse(t), ast.unparse(v)) for t, v in zip(target.elts, value.elts, strict=True))
-    else:
-        yield ast.unparse(target), ast.unparse(value)
-
-
-def _field_reasons(docstring: str) -> dict[str, str]:
-    """The text of every parameter of a numpydoc text that is written ``name : text``."""
-    reasons: dict[str, str] = {}
-    names: list[str] = []
-    for line in docstring.splitlines():
-        if " : " in line and not line.startswith(" "):
-            listed, _, text = line.partition(" : ")
-            names = listed.split(", ")
-            reasons |= dict.fromkeys(names, text)
-        elif line.startswith(" "):
-            reasons |= {name: f"{reasons[name]} {line.strip()}" for name in names}
-    return reasons
-
-
-def _with_reasons(statements: list[tuple[str, str] | str]) -> list[Number]:
-    found: list[Number] = []
-    waiting: list[tuple[str, str]] = []
-    for statement in statements:
-        if isinstance(statement, tuple):
-            waiting.append(statement)
-        else:
-            found += [Number(name, value, statement) for name, value in waiting]
-            waiting = []
-    return found + [Number(name, value, "") for name, value in waiting]
 
 
 def page() -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from CovidSeverityLib.checked import check_fields
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.segmentation.infection import candidate_mask, open_area
 from CovidSeverityLib.segmentation.infection_config import InfectionConfig
@@ -40,6 +41,11 @@ class ClassificationImageConfig:
     remove_vessels, open_area : True takes vessels, or small objects, out of the window mask. The published image keeps
         both; its authors' ablation study switches them on. ``infection.vesselness.enabled`` and ``infection.open_area``
         are not looked at.
+
+    Raises
+    ------
+    ConfigurationError
+        If a value is of the wrong type or out of its range.
     """
 
     infection: InfectionConfig
@@ -47,6 +53,9 @@ class ClassificationImageConfig:
     outline: bool = True
     remove_vessels: bool = False
     open_area: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def image_variants(config: ClassificationImageConfig) -> Mapping[str, ClassificationImageConfig]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, floor
+from typing import Annotated
 
 import numpy as np
 
+from CovidSeverityLib.checked import Range, check_fields
 from CovidSeverityLib.ctss import score_for_percent
 from CovidSeverityLib.types import Lobe
 
@@ -21,11 +23,19 @@ class SliceScoreConfig:
     ----------
     smallest_lung_share : slices whose lungs cover less of the image are left out.
     skip_first, skip_last : slices left out at the inferior and at the superior end, as published.
+
+    Raises
+    ------
+    ConfigurationError
+        If a value is of the wrong type or out of its range.
     """
 
-    smallest_lung_share: float = 0.06
-    skip_first: int = 6
-    skip_last: int = 5
+    smallest_lung_share: Annotated[float, Range(0, 1)] = 0.06
+    skip_first: Annotated[int, Range(0)] = 6
+    skip_last: Annotated[int, Range(0)] = 5
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)

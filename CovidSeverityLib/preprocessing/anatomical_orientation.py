@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from CovidSeverityLib.checked import check_fields
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote
 
@@ -106,6 +107,7 @@ class OrientationConfig:
             raise ValueError(f"odds of {self.decisive_odds:g} decide nothing; a number above 1 is needed")
         if not self.table_cm2 > 0:
             raise ValueError(f"a table of {self.table_cm2:g} cm2; a section above 0 is needed")
+        check_fields(self)
 
 
 @dataclass(frozen=True)

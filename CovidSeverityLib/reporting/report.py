@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-from collections.abc import Mapping
-from enum import Enum
 from importlib import resources
-from pathlib import PurePath
 from typing import Any, TextIO
 
-import numpy as np
-
 from CovidSeverityLib.features.low_attenuation import LowAttenuation, LowDensity
+from CovidSeverityLib.plain import plain
 from CovidSeverityLib.results import Analysis, MixtureFit, Provenance, UncountedDensity
 from CovidSeverityLib.types import Lobe, Side
 
@@ -142,27 +137,8 @@ def _provenance(analysis: Analysis) -> dict[str, Any]:
         "lobes_from": provenance.lobes_from,
         **({} if diagnosis is None else {"classifier": classifier_mark(diagnosis)}),
         "seconds": {stage: rounded(seconds, SECONDS_DECIMALS) for stage, seconds in provenance.seconds.items()},
-        "configuration": _plain(provenance.configuration),
+        "configuration": plain(provenance.configuration),
     }
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 (any value of a configuration)
-    """``value`` as JSON knows it: paths lose their folders, numbers that are not finite become null."""
-    if isinstance(value, Enum):
-        return _plain(value.value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
-    if isinstance(value, Mapping):
-        return {str(_plain(key)): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, PurePath):
-        return value.name
-    return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 
 def _ml(value: float) -> float:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from CovidSeverityLib.checked import HOUNSFIELD, Range, check_fields
+from CovidSeverityLib.errors import ConfigurationError
 from CovidSeverityLib.types import AIR_HU
 
 from .mixture import MixtureConfig
 from .vesselness import VesselnessConfig
+
+WholeHu = Annotated[int, HOUNSFIELD]
+Hu = Annotated[float, HOUNSFIELD]
+
+COMPONENTS = 3
+"""Of the mixture: aerated lung, and the two that have a window each."""
 
 
 @dataclass(frozen=True)
@@ -25,17 +34,34 @@ class InfectionConfig:
     smallest_px : 8-connected objects under this many pixels are dropped.
     fill_holes, open_area : False leaves the step out (for ablation).
     dilation_px : edge of the square that dilates the mask; 1 leaves it as it is (for ablation).
+    mixture : gives the windows, by its second and third component.
+    vesselness : takes vessels out.
+
+    Raises
+    ------
+    ConfigurationError
+        If a value is of the wrong type or out of its range, or a range is empty.
     """
 
-    clip_hu: tuple[int, int] | None = (-1024, 300)
-    window_sds: float = 1.5
-    window_floor_hu: float = -650.0
-    window_ceiling_hu: float = 50.0
-    window_caps_hu: tuple[float, float] = (50.0, 50.0)
-    background_hu: int = AIR_HU
-    smallest_px: int = 70
+    clip_hu: tuple[WholeHu, WholeHu] | None = (-1024, 300)
+    window_sds: Annotated[float, Range(0, without_ends=True)] = 1.5
+    window_floor_hu: Hu = -650.0
+    window_ceiling_hu: Hu = 50.0
+    window_caps_hu: tuple[Hu, Hu] = (50.0, 50.0)
+    background_hu: WholeHu = AIR_HU
+    smallest_px: Annotated[int, Range(0)] = 70
     fill_holes: bool = True
     open_area: bool = True
-    dilation_px: int = 5
+    dilation_px: Annotated[int, Range(1, 99, step=2)] = 5
     mixture: MixtureConfig = MixtureConfig()
     vesselness: VesselnessConfig = VesselnessConfig()
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.clip_hu is not None and not self.clip_hu[0] < self.clip_hu[1]:
+            raise ConfigurationError(f"InfectionConfig: clip_hu is {self.clip_hu}; expected two numbers that rise")
+        components = len(self.mixture.start_means_hu)
+        if components != COMPONENTS:
+            raise ConfigurationError(
+                f"InfectionConfig: mixture has {components} components; expected {COMPONENTS}, for two windows"
+            )

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log
+from typing import Annotated
+
+from CovidSeverityLib.checked import Range, check_fields
+from CovidSeverityLib.errors import ConfigurationError
+
+WIDEST_SMOOTHING_MM = 50.0
+"""Half the width of a lung: beyond it nothing of where an opacity lies is left."""
+
+Probability = Annotated[float, Range(0, 1, without_ends=True)]
 
 
 @dataclass(frozen=True)
@@ -20,24 +29,22 @@ class LesionConfig:
 
     Raises
     ------
-    ValueError
-        If the probabilities do not lie between 0 and 1 in their order, or a size is negative.
+    ConfigurationError
+        If the probabilities do not lie between 0 and 1 in their order, or a size is negative or no number.
     """
 
-    probability: float = 0.5
-    stricter: float = 0.7
-    more_lenient: float = 0.3
-    smoothing_mm: float = 1.0
-    smallest_ml: float = 0.3
+    probability: Probability = 0.5
+    stricter: Probability = 0.7
+    more_lenient: Probability = 0.3
+    smoothing_mm: Annotated[float, Range(0, WIDEST_SMOOTHING_MM)] = 1.0
+    smallest_ml: Annotated[float, Range(0)] = 0.3
     fill_holes: bool = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         levels = self.more_lenient, self.probability, self.stricter
-        if not 0 < levels[0] <= levels[1] <= levels[2] < 1:
-            raise ValueError(f"probabilities are {levels}; expected them to rise between 0 and 1")
-        for name in ("smoothing_mm", "smallest_ml"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more")
+        if not levels[0] <= levels[1] <= levels[2]:
+            raise ConfigurationError(f"LesionConfig: probabilities are {levels}; expected them to rise")
 
     @property
     def levels(self) -> tuple[float, float, float]:

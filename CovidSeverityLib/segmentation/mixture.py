@@ -7,10 +7,12 @@ Hounsfield units are integers: 60 000 lung voxels of a slice take at most 1400 v
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.checked import HOUNSFIELD, Range, check_fields
 from CovidSeverityLib.results import MixtureFit
 
 SQRT_TWO_PI = float(np.sqrt(2.0 * np.pi))
@@ -29,12 +31,20 @@ class MixtureConfig:
     tolerance : EM ends at this relative change of the log-likelihood. The published 1e-6 stops early: means then depend
         on the start by hundreds of HU.
     max_iterations : EM ends here in any case.
+
+    Raises
+    ------
+    ConfigurationError
+        If a value is of the wrong type or out of its range.
     """
 
-    start_means_hu: tuple[float, ...] = (-850.0, -500.0, 0.0)
-    variance_floor_hu2: float = 0.1
-    tolerance: float = 1e-10
-    max_iterations: int = 5000
+    start_means_hu: tuple[Annotated[float, HOUNSFIELD], ...] = (-850.0, -500.0, 0.0)
+    variance_floor_hu2: Annotated[float, Range(0)] = 0.1
+    tolerance: Annotated[float, Range(0, 1)] = 1e-10
+    max_iterations: Annotated[int, Range(1)] = 5000
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def fit_mixture(

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from CovidSeverityLib.checked import Range, check_fields
+
 ROOT_IS_REAL = 1e-9
 """An imaginary part below this is rounding."""
+
+
+WIDTHS_PX = Range(0.1, 50)
+"""Scales that a filter can have, pixels: under a tenth of one it sees nothing else, over fifty a whole lung."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +30,19 @@ class VesselnessConfig:
     threshold : vesselness, 0-1, from which a pixel is a vessel. With tau = 1, as published, the enhancement grows with
         the curvature alone, so that this is a threshold on curvature relative to the slice's largest.
     enabled : False keeps the vessels (for ablation).
+
+    Raises
+    ------
+    ConfigurationError
+        If a value is of the wrong type or out of its range.
     """
 
-    sigmas_px: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 2.5)
-    threshold: float = 0.65
+    sigmas_px: tuple[Annotated[float, WIDTHS_PX], ...] = (0.5, 1.0, 1.5, 2.0, 2.5)
+    threshold: Annotated[float, Range(0, 1, without_ends=True)] = 0.65
     enabled: bool = True
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def reach_px(self) -> int:
