@@ -40,6 +40,7 @@ from .features.regions import LobeSegmentation, published_regions
 from .features.score_range import with_ranges
 from .marking import mark_infection, mark_with_range, opacity_kinds
 from .preprocessing.anatomical_orientation import check_orientation
+from .preprocessing.body_width import check_body_width
 from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
 from .preprocessing.slice_lungs import segment_slice_lungs
 from .quality import low_attenuation_notes, resolution_notes, result_notes, slices_alone_note, uncertainty_notes
@@ -95,10 +96,12 @@ def analyze(
     NoLungsError
         If the volume shows no lungs.
     InputError
-        If the CT is upside down and ``force`` is False, or the classifier answers what are no probabilities.
+        If the body is wider or narrower than any, the CT is upside down and ``force`` is False, or the classifier
+        answers what are no probabilities.
     """
     config = config or AnalysisConfig()
     clock = StageClock(progress)
+    check_body_width(volume)
     with clock.stage("lungs"):
         alone = independent_slices or volume.is_single_slice
         volume = _noted(volume, (slices_alone_note(volume),)) if alone else _oriented(volume, force)
@@ -133,10 +136,11 @@ def classify(
     NoLungsError
         If the volume shows no lungs.
     InputError
-        If the CT is upside down and ``force`` is False, no slice around the middle of the scan shows lung, or the
-        classifier answers what are no probabilities.
+        If the body is wider or narrower than any, the CT is upside down and ``force`` is False, no slice around the
+        middle of the scan shows lung, or the classifier answers what are no probabilities.
     """
     clock = StageClock(progress)
+    check_body_width(volume)
     with clock.stage("lungs"):
         alone = volume.is_single_slice
         volume = _noted(volume, (slices_alone_note(volume),)) if alone else _oriented(volume, force)

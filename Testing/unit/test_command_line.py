@@ -228,7 +228,7 @@ def test_several_series_are_mentioned_and_one_can_be_chosen(program, write_serie
     write_series(tmp_path / "scan", hu, lambda k: PIXELS, step_mm=STEP_MM)
     write_series(tmp_path / "scan" / "b", hu[:-4], lambda k: PIXELS, step_mm=STEP_MM, uid="2.25.2")
     _, out, _ = program("analyze", tmp_path / "scan", "-o", tmp_path / "out")
-    assert "Note: 2 CT series; the one with most slices was taken: 2.25.1" in out
+    assert "Note: 2 CT series; the best for the lungs was taken, for more slices: 2.25.1" in out
     assert report_in(tmp_path / "out")["input"]["slices"] == len(hu)
     _, out, _ = program("analyze", tmp_path / "scan", "-o", tmp_path / "out", "--series", "2.25.2")
     assert "CT series" not in out

@@ -252,3 +252,11 @@ def test_every_stage_has_its_seconds(coarse_analysis):
 def test_diagnosis_is_open_with_its_reason(coarse_analysis):
     assert coarse_analysis.classification is None
     assert coarse_analysis.classification_reason
+
+
+@pytest.mark.parametrize(("factor", "said"), [(3, "wider than 0.7 m"), (0.2, "narrower than 0.1 m")])
+def test_body_of_impossible_width_is_refused_with_its_spacing(coarse_phantom, factor, said):
+    geometry = coarse_phantom.volume.geometry
+    scaled = dataclasses.replace(geometry, spacing_mm=tuple(factor * mm for mm in geometry.spacing_mm))
+    with pytest.raises(InputError, match=said):
+        analyze(dataclasses.replace(coarse_phantom.volume, geometry=scaled, stored_geometry=scaled))
