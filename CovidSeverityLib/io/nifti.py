@@ -108,13 +108,16 @@ def _parsed(block: bytes, head: Path) -> tuple[Nifti1Header | Spm99AnalyzeHeader
 
 
 def _dtype(fields: Nifti1Header, name: str) -> np.dtype:
-    from nibabel.spatialimages import HeaderDataError
-
+    code = int(fields["datatype"])
     try:
-        return fields.get_data_dtype()
-    except HeaderDataError as error:
-        code = int(fields["datatype"])
-        raise InputError(f"{name} has voxels of the type {code}, which NIfTI does not know, or no numbers") from error
+        dtype = fields.get_data_dtype()
+    except KeyError as error:
+        raise InputError(
+            f"{name} has voxels of the type {code}, which is none; integers or floats are needed"
+        ) from error
+    if dtype.kind == "V" and dtype.names is None:
+        raise InputError(f"{name} has voxels of the type {code}; integers or floats are needed")
+    return dtype
 
 
 def _source(

@@ -82,5 +82,15 @@ def test_the_synthetic_chest_needs_nothing_that_slicer_lacks():
     code = "import sys, CovidSeverityLib.phantom; print(*{name.split('.')[0] for name in sys.modules})"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     run = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
-    lacking = {"matplotlib", "rich", "platformdirs", "slicerio", "skimage", "pandas", "tensorflow", "statsmodels"}
+    lacking = {
+        "matplotlib",
+        "rich",
+        "platformdirs",
+        "slicerio",
+        "nibabel",
+        "skimage",
+        "pandas",
+        "tensorflow",
+        "statsmodels",
+    }
     assert not lacking & set(run.stdout.split())
