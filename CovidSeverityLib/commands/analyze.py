@@ -36,7 +36,7 @@ from .progress import progress_for, progress_kind
 OUTPUT_SUFFIX = "-covid-severity"
 """Results go to a folder of the input's name with this behind it, unless another is named."""
 
-IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
+IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img", ".dcm")
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:

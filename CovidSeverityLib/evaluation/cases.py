@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.dicom_files import DICOM_ENDINGS, is_dicom
-from CovidSeverityLib.io.images import FORMATS, is_image_name
+from CovidSeverityLib.io.images import FORMATS, is_image_name, is_second_half
 
 from .case_names import NameMatches, match_names, natural_key, without_ending
 
@@ -215,7 +215,7 @@ def _is_new(folder: Path, seen: set[str]) -> bool:
 
 
 def _is_image(path: Path) -> bool:
-    return is_image_name(path) and path.is_file()
+    return is_image_name(path) and not is_second_half(path) and path.is_file()
 
 
 def _holds_dicom(folder: Path, names: Sequence[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.types import NoteSeverity, QualityNote
 
 LEAST_EDGE_MM = 0.1
 """Shortest edge of a voxel, mm. Whole chests are reconstructed to about 0.3 mm (350 mm in 1,024 pixels), and the finest
@@ -34,3 +35,27 @@ def check_voxel_edges(spacing_mm: Sequence[float], name: str) -> None:
             f"the voxels of {name} would be {edges} mm large; edges of {LEAST_EDGE_MM:g} to {LARGEST_EDGE_MM:g} mm are "
             "needed: correct the spacing, or its unit, in the header"
         )
+
+
+def settle_unit(spacing: Sequence[float], unit_mm: float, name: str) -> tuple[float, tuple[QualityNote, ...]]:
+    """Return by what the lengths of a header are multiplied to be mm, and a note where they are no mm as they stand.
+
+    Parameters
+    ----------
+    spacing : along each axis, in the unit of the file.
+    unit_mm : length of the unit that the header states, mm; 1 where it states none.
+    name : of the file.
+    """
+    if unit_mm == 1:
+        return 1.0, ()
+    if edges_plausible([edge * unit_mm for edge in spacing]):
+        message = f"the lengths in {name} are in units of {unit_mm:g} mm, as its header says; they were converted to mm"
+        return unit_mm, (QualityNote("unit_converted", NoteSeverity.INFO, message),)
+    if not edges_plausible(spacing):
+        return unit_mm, ()
+    stated, taken = (" x ".join(f"{edge * unit:.4g}" for edge in spacing) for unit in (unit_mm, 1))
+    message = (
+        f"the header of {name} gives a unit of {unit_mm:g} mm, by which its voxels would be {stated} mm large; they "
+        f"were taken to be {taken} mm large"
+    )
+    return 1.0, (QualityNote("unit_repaired", NoteSeverity.WARNING, message),)

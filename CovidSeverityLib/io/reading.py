@@ -14,6 +14,7 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.preprocessing.hounsfield import settle_hounsfield
 from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, Progress, QualityNote
 
+from .cost import check_cost
 from .dicom import read_dicom
 from .dicom_decoding import STAGE
 from .dicom_series import Choice
@@ -130,7 +131,7 @@ def _read_dicom_ct(found: Source, name: str, choice: Choice, force: bool, progre
 def _read_image_ct(source: Path, name: str, choice: Choice, progress: Progress | None) -> CtVolume:
     if choice != Choice():
         raise InputError(f"{name} has no series to choose from; a series is chosen in a DICOM folder only")
-    image = read_image(source)
+    image = read_image(source, check_cost)
     if progress is not None:
         progress(STAGE, 1, 1)
     return _with_axial_slices(_volume(image.values, image.geometry, name=name, notes=image.notes))

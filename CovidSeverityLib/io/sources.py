@@ -19,7 +19,7 @@ from CovidSeverityLib.types import NoteSeverity, QualityNote
 
 from .dicom_files import files_under, is_dicom
 from .dicom_values import UNREADABLE, values_of
-from .images import FORMATS, is_image_name
+from .images import FORMATS, is_image_name, is_second_half
 
 DIRECTORY_NAME = "DICOMDIR"
 MAX_LISTED = 6
@@ -76,7 +76,7 @@ def _in_folder(folder: Path, name: str) -> Source:
         raise InputError(f"the folder {name} is empty; DICOM files of a chest CT are needed")
     if any(_looks_dicom(path) for path in files):
         return Source(files=tuple(files))
-    images = [path for path in files if is_image_name(path) and path.suffix.lower() != ".img"]
+    images = [path for path in files if is_image_name(path) and not is_second_half(path)]
     if len(images) == 1:
         return Source(image=images[0])
     if images:

@@ -77,7 +77,17 @@ def test_panel_opens_before_the_packages_are_installed(slicer_with_qt, module_fi
     own = [name for name in sys.modules if name.split(".")[0] in ("CovidSeverityLib", "CovidSeveritySlicer")]
     for name in own:
         monkeypatch.delitem(sys.modules, name)
-    for name in ("slicerio", "nrrd", "matplotlib", "rich", "platformdirs", "psutil", "skimage", "tensorflow"):
+    for name in (
+        "slicerio",
+        "nibabel",
+        "nrrd",
+        "matplotlib",
+        "rich",
+        "platformdirs",
+        "psutil",
+        "skimage",
+        "tensorflow",
+    ):
         monkeypatch.setitem(sys.modules, name, None)
     slicer_with_qt.app.moduleManager().load(module_file)
     widget = slicer_with_qt.util.getModuleWidget("CovidSeverity")

@@ -1,0 +1,126 @@
+"""From the matrix of an image file to the geometry of its voxels, and whether two geometries tell the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.types import Geometry, NoteSeverity, QualityNote
+
+from .extent import check_voxel_edges
+
+MAX_MATRIX_MM = 1e6
+"""Largest number of a matrix, mm: no scanner is a kilometre large."""
+
+SHEAR_LIMIT_DEG = 0.5
+"""How far two axes may be from a right angle, degrees. Cosines of three digits are off by up to 0.06 degrees; the tilt
+of a gantry, which is a real shear, is set in steps of half a degree and more."""
+
+ROUNDING = 1e-6
+"""Cosine of two axes that are perpendicular but for the rounding of float32 numbers."""
+
+SAME_GRID_MM = 0.1
+"""Largest distance between the corners of two grids that are the same one, mm: a seventh of a pixel."""
+
+SAME_EDGE = 1e-2
+"""Relative difference of voxel edges that are the same: headers with two digits (0.70 for 0.703)."""
+
+OTHER_AXIS_DEG = 45.0
+"""Axes that are farther apart, degrees, lead to different sides of the patient."""
+
+SIDES = (("right", "left"), ("front", "back"), ("feet", "head"))
+"""Where the negative and the positive half of each LPS axis lead."""
+
+ORDINALS = ("first", "second", "third")
+
+
+def geometry_of(
+    matrix: NDArray[np.float64], size: tuple[int, int, int], name: str
+) -> tuple[Geometry, tuple[QualityNote, ...]]:
+    """Return the geometry of a grid, and a note where its axes were made perpendicular.
+
+    Parameters
+    ----------
+    matrix : (4, 4) ndarray, from (i, j, k, 1) to LPS mm.
+    size : number of voxels along (I, J, K).
+    name : of the file.
+
+    Raises
+    ------
+    InputError
+        A number of the matrix is none, the voxels are too large or too small, or the axes are sheared.
+    """
+    if not (np.abs(matrix) <= MAX_MATRIX_MM).all():
+        numbers = ", ".join(f"{v:g}" for v in matrix[:3].ravel())
+        raise InputError(f"the header of {name} places the image at {numbers}; numbers of millimetres are needed")
+    spacing = np.sqrt((matrix[:3, :3] ** 2).sum(axis=0))
+    check_voxel_edges(spacing, name)
+    direction = matrix[:3, :3] / spacing
+    cosine = np.abs(direction.T @ direction - np.eye(3)).max()
+    if cosine > np.sin(np.radians(SHEAR_LIMIT_DEG)):
+        raise InputError(
+            f"the axes of {name} are not at right angles (a sheared affine); resample it to a regular grid"
+        )
+    stored = _geometry(size, spacing, matrix, direction)
+    if cosine <= ROUNDING:
+        return stored, ()
+    left, _, right = np.linalg.svd(direction)
+    mended = _geometry(size, spacing, matrix, left @ right)
+    apart = corners_apart_mm(stored, mended)
+    if apart <= SAME_GRID_MM:
+        return mended, ()
+    message = (
+        f"the axes of {name} were {np.degrees(np.arcsin(cosine)):.2f} degrees off a right angle; they were made "
+        f"perpendicular, which moved its corners by up to {apart:.1f} mm"
+    )
+    return mended, (QualityNote("axes_made_perpendicular", NoteSeverity.INFO, message),)
+
+
+def corners_apart_mm(first: Geometry, second: Geometry) -> float:
+    """Return the largest distance along an axis between the corners of two grids of the same size, mm."""
+    corners = [np.array([*(np.array(first.size) - 1) * c, 1.0]) for c in np.ndindex(2, 2, 2)]
+    return max(np.abs((first.ijk_to_lps - second.ijk_to_lps) @ corner).max() for corner in corners)
+
+
+def same_edges(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Whether two voxel spacings are the same but for rounding."""
+    return np.allclose(first, second, rtol=SAME_EDGE, atol=0)
+
+
+def contradiction(first: Geometry, second: Geometry, names: tuple[str, str]) -> str:
+    """Say in what two geometries of one image contradict each other: sides or voxel edges; empty if in neither.
+
+    A shift and a turn by less than :data:`OTHER_AXIS_DEG` are no contradiction.
+    """
+    said = []
+    axes = (np.reshape(geometry.direction, (3, 3)).T for geometry in (first, second))
+    for ordinal, one, other in zip(ORDINALS, *axes, strict=True):
+        runs = zip(names, (one, other), strict=True)
+        if one @ other < np.cos(np.radians(OTHER_AXIS_DEG)):
+            sides = [f"by the {form} its {ordinal} axis runs to the {_side(axis)}" for form, axis in runs]
+            said.append(", ".join(sides))
+    if not same_edges(first.spacing_mm, second.spacing_mm):
+        edges = [" x ".join(f"{edge:.4g}" for edge in geometry.spacing_mm) for geometry in (first, second)]
+        said.append(f"by the {names[0]} its voxels are {edges[0]} mm large, by the {names[1]} {edges[1]} mm")
+    return "; ".join(said)
+
+
+def orientation_unknown(assumed: str = "to the left, to the back and to the head") -> QualityNote:
+    """The warning for a file that does not say how its axes lie in the patient."""
+    message = (
+        f"the file does not say how its axes lie in the patient; they were taken to run {assumed}, and right and left "
+        "may be confused"
+    )
+    return QualityNote("orientation_unknown", NoteSeverity.WARNING, message)
+
+
+def _geometry(size: tuple[int, int, int], spacing: NDArray, matrix: NDArray, direction: NDArray) -> Geometry:
+    return Geometry(size, tuple(spacing.tolist()), tuple(matrix[:3, 3].tolist()), tuple(direction.ravel().tolist()))
+
+
+def _side(axis: NDArray) -> str:
+    lead = int(np.argmax(np.abs(axis)))
+    return SIDES[lead][int(axis[lead] > 0)]

@@ -1,0 +1,164 @@
+"""What the headers of image files have in common: the values that they are read to, and the text of two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.types import Geometry, QualityNote
+
+from .voxels import VoxelSource
+
+TEXT_HEADER_BYTES = 1 << 22
+"""MetaImage and NRRD headers end within this: a segmentation of 100 segments has about 100,000 bytes of them."""
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """A header that makes sense.
+
+    Parameters
+    ----------
+    source : where the voxels are.
+    geometry : where they lie in the patient.
+    slope, inter : what a stored number is multiplied by, and what is then added.
+    notes : what was noticed about the header.
+    """
+
+    source: VoxelSource
+    geometry: Geometry
+    slope: float = 1.0
+    inter: float = 0.0
+    notes: tuple[QualityNote, ...] = ()
+
+
+@dataclass(frozen=True)
+class TextHeader:
+    """A header of ``key: value`` lines: by keys in lower case without spaces, the files of its LIST, and its length."""
+
+    fields: dict[str, str]
+    listed: tuple[str, ...]
+    end: int
+
+
+def volume_size(sizes: Sequence[int], channels: int, name: str, *, is_complex: bool = False) -> tuple[int, int, int]:
+    """Return the size (I, J, K) of the only volume of an image; axes of length 1 beyond the third are let pass.
+
+    Raises
+    ------
+    InputError
+        The image has another number of dimensions, more than one number a voxel, or an axis without voxels.
+    """
+    shape = " x ".join(str(n) for n in sizes)
+    if is_complex:
+        raise InputError(f"{name} holds complex numbers ({shape}); one real number a voxel is needed")
+    if channels != 1:
+        raise InputError(f"{name} holds {channels} numbers a voxel ({shape}); one is needed")
+    if min(sizes, default=0) < 1:
+        raise InputError(f"the header of {name} promises an image of {shape or 'no'} voxels; a 3-D volume is needed")
+    if len(sizes) < 3 or sorted(sizes[:3])[1] < 2:
+        raise InputError(f"{name} holds a 2-D image ({shape}); a 3-D volume is needed")
+    if any(n > 1 for n in sizes[3:]):
+        raise InputError(f"{name} holds a {len(sizes)}-D image ({shape}); one 3-D volume is needed")
+    return sizes[0], sizes[1], sizes[2]
+
+
+def read_text_header(path: Path, separators: str, data_key: str, *, ends_with_data_key: bool) -> TextHeader:
+    """Read the ``key: value`` lines of ``path``.
+
+    Parameters
+    ----------
+    separators : characters of which the first in a line ends its key. A ``=`` right behind a colon makes a line that
+        is no field (NRRD), as does a ``#`` at its begin.
+    data_key : the key that names the data file. Where its value is a LIST, the lines behind it are the files.
+    ends_with_data_key : whether that line is the last one (MetaImage) or a blank one is (NRRD).
+
+    Raises
+    ------
+    InputError
+        The header has no end, or a key has two values.
+    """
+    fields: dict[str, str] = {}
+    with path.open("rb") as file:
+        while file.tell() < TEXT_HEADER_BYTES:
+            line = _text(file.readline(TEXT_HEADER_BYTES)).strip()
+            if not line:
+                return TextHeader(fields, (), file.tell())
+            key, value = _field(line, separators)
+            if not key:
+                continue
+            if fields.setdefault(key, value) != value:
+                raise InputError(f"the header of {path.name} has two values of {key}: {fields[key]} and {value}")
+            if key == data_key and value.upper().startswith("LIST"):
+                names = [_text(entry).strip() for entry in file.read(TEXT_HEADER_BYTES).splitlines()]
+                return TextHeader(fields, tuple(name for name in names if name), file.tell())
+            if key == data_key and ends_with_data_key:
+                return TextHeader(fields, (), file.tell())
+    raise InputError(f"the header of {path.name} has no end within {TEXT_HEADER_BYTES} bytes")
+
+
+def data_files(path: Path, value: str, listed: Sequence[str]) -> tuple[Path, ...]:
+    """Return the data files that the header ``path`` names: one, a LIST, or a pattern such as ``%03d.raw 1 40 1``.
+
+    Raises
+    ------
+    InputError
+        A file is not there, or the pattern is none.
+    """
+    names = listed if value.upper().startswith("LIST") else (value,)
+    words = value.split()
+    if "%" in value and len(words) >= 4:
+        try:
+            first, last, step = (int(word) for word in words[1:4])
+            numbers = range(first, last + (1 if step > 0 else -1), step)
+            names = (words[0] % n for n in numbers)
+            return _all_there(path, names)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path.name} names its data files by the pattern {value}, which is none") from error
+    return _all_there(path, names)
+
+
+def numbers(fields: dict[str, str], key: str, name: str) -> list[float]:
+    """Return the numbers of a field, none where it is missing; raise InputError for what is no number."""
+    try:
+        return [float(word) for word in fields.get(key, "").split()]
+    except ValueError as error:
+        raise InputError(f"the header of {name} has {key} {fields[key]}; numbers are needed") from error
+
+
+def whole_numbers(fields: dict[str, str], key: str, name: str) -> list[int]:
+    """As :func:`numbers`, of integers."""
+    values = numbers(fields, key, name)
+    if any(not value.is_integer() for value in values):
+        raise InputError(f"the header of {name} has {key} {fields[key]}; whole numbers are needed")
+    return [int(value) for value in values]
+
+
+def _all_there(path: Path, names: Sequence[str]) -> tuple[Path, ...]:
+    files = []
+    for name in names:
+        files.append(path.parent / name)
+        if not files[-1].is_file():
+            shown = name.replace("\\", "/").rpartition("/")[2]
+            raise InputError(f"{path.name} names the data file {shown}, which is not there")
+    if not files:
+        raise InputError(f"{path.name} names no data file")
+    return tuple(files)
+
+
+def _field(line: str, separators: str) -> tuple[str, str]:
+    at = min((line.find(s) for s in separators if s in line), default=-1)
+    if line.startswith("#") or line[at : at + 2] == ":=":
+        return "", ""
+    if at < 0:
+        return line.lower(), ""
+    return "".join(line[:at].lower().split()), line[at + 1 :].strip()
+
+
+def _text(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")

@@ -1,0 +1,256 @@
+"""The voxels of an image file, compared with what its header promises: no voxel is made up and none is taken twice.
+
+A stream that is compressed is read to its own end, so that its checksum is compared, and no length that a header states
+for it is believed.
+"""
+
+from __future__ import annotations
+
+import binascii
+import bz2
+import math
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.types import NoteSeverity, QualityNote
+
+READ_BYTES = 1 << 16
+"""Compressed bytes that are inflated at once: deflate makes at most 1,032 of one (zlib.net/zlib_tech.html), 64 MiB."""
+
+BLOCK_BYTES = 1 << 20
+"""Bytes of text, and of what bzip2 makes, that are held at once."""
+
+GZIP_MAGIC, BZIP2_MAGIC = b"\x1f\x8b", b"BZh"
+MAGIC_BYTES = 3
+ANY_DEFLATE = zlib.MAX_WBITS | 32
+"""zlib's word for: gzip or zlib, whichever it is."""
+
+
+class Encoding(Enum):
+    """How a file stores its voxels."""
+
+    RAW = "raw"
+    DEFLATE = "gzip or zlib"
+    BZIP2 = "bzip2"
+    TEXT = "text"
+    HEX = "hexadecimal"
+
+
+@dataclass(frozen=True)
+class VoxelSource:
+    """Where the voxels of an image lie, as its header has it.
+
+    Parameters
+    ----------
+    files : with an equal part of the voxels each, in order.
+    size : number of voxels along (I, J, K), I fastest.
+    dtype : with its byte order.
+    encoding : of each file.
+    start : bytes of each file before the (compressed) voxels.
+    lines : lines to leave out after that.
+    skip : bytes of the decompressed voxels to leave out; None where the voxels are the last bytes of the file.
+    """
+
+    files: tuple[Path, ...]
+    size: tuple[int, int, int]
+    dtype: np.dtype
+    encoding: Encoding = Encoding.RAW
+    start: int = 0
+    lines: int = 0
+    skip: int | None = 0
+
+    @property
+    def part_bytes(self) -> int:
+        """Bytes that each file has to hold."""
+        return math.prod(self.size) * self.dtype.itemsize // len(self.files)
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether the first bytes of ``path`` are those of gzip, whatever its ending says."""
+    with path.open("rb") as file:
+        return file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """Return up to ``count`` bytes from the begin of ``path``, decompressed where it is gzip."""
+    compressed = is_gzip(path)
+    with path.open("rb") as file:
+        if not compressed:
+            return file.read(count)
+        got = b""
+        for block in _decompressed(file, Encoding.DEFLATE, path.name):
+            got += block
+            if len(got) >= count:
+                break
+        return got[:count]
+
+
+def read_voxels(source: VoxelSource, name: str) -> tuple[NDArray, tuple[QualityNote, ...]]:
+    """Read the voxels of the image ``name``.
+
+    Returns
+    -------
+    values : (K, J, I) ndarray in the byte order of this machine.
+    notes : a warning where bytes are left over.
+
+    Raises
+    ------
+    InputError
+        A file holds less than it should, a slice or more too much, or does not decompress.
+    """
+    if math.prod(source.size) % len(source.files):
+        raise InputError(f"{name} names {len(source.files)} data files, which cannot have equal parts of its image")
+    content = _empty(source, name)
+    part = source.part_bytes
+    surplus = 0
+    for n, path in enumerate(source.files):
+        with path.open("rb") as file:
+            file.seek(source.start)
+            for _ in range(source.lines):
+                file.readline()
+            target = content[n * part : (n + 1) * part]
+            surplus += _fill(target, file, source, path.name)
+    values = content.view(source.dtype).reshape(source.size[::-1])
+    if not source.dtype.isnative:
+        values = values.byteswap(inplace=True).view(source.dtype.newbyteorder("="))
+    return values, _surplus_notes(surplus, source, name)
+
+
+def _empty(source: VoxelSource, name: str) -> NDArray[np.uint8]:
+    if source.encoding is Encoding.RAW:  # what is not there is not allocated
+        for path in source.files:
+            held = path.stat().st_size - source.start - (source.skip or 0)
+            if held < source.part_bytes:
+                raise _too_little(path.name, max(held, 0), source.part_bytes)
+    promised = math.prod(source.size) * source.dtype.itemsize
+    try:
+        return np.empty(promised, np.uint8)
+    except (MemoryError, ValueError) as error:
+        raise InputError(f"the header of {name} promises {promised} bytes of image, more than can be held") from error
+
+
+def _fill(target: NDArray[np.uint8], file: BinaryIO, source: VoxelSource, name: str) -> int:
+    """Fill ``target`` from where ``file`` stands; return how many bytes were left over."""
+    if source.encoding is Encoding.TEXT:
+        return _fill_from_text(target.view(source.dtype), file, name)
+    if source.encoding is Encoding.RAW:
+        return _fill_from_raw(target, file, source.skip, name)
+    start, skip = file.tell(), source.skip
+    if skip is None:
+        skip = max(sum(map(len, _decompressed(file, source.encoding, name))) - target.size, 0)
+        file.seek(start)
+    position = -skip
+    for block in _decompressed(file, source.encoding, name):
+        wanted = memoryview(block)[max(-position, 0) : max(target.size - position, 0)]
+        first = max(position, 0)
+        target[first : first + len(wanted)] = wanted
+        position += len(block)
+    if position < target.size:
+        raise _too_little(name, max(position, 0), target.size)
+    return position - target.size
+
+
+def _fill_from_raw(target: NDArray[np.uint8], file: BinaryIO, skip: int | None, name: str) -> int:
+    end = os.fstat(file.fileno()).st_size
+    start = max(end - target.size, 0) if skip is None else file.tell() + skip
+    file.seek(start)
+    got = file.readinto(memoryview(target))
+    if got < target.size:
+        raise _too_little(name, got, target.size)
+    return end - start - target.size
+
+
+def _fill_from_text(target: NDArray, file: BinaryIO, name: str) -> int:
+    filled = surplus = 0
+    while text := file.read(BLOCK_BYTES) + file.readline():
+        try:
+            numbers = np.array(text.split(), dtype="S").astype(np.float64)
+            with np.errstate(invalid="ignore"):
+                values = numbers.astype(target.dtype)
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"{name} holds text that is no number where its header promises numbers") from error
+        if target.dtype.kind != "f" and not np.array_equal(values, numbers):
+            raise InputError(f"{name} holds numbers that are not {target.dtype.name}, as its header promises")
+        wanted = values[: target.size - filled]
+        target[filled : filled + len(wanted)] = wanted
+        filled += len(wanted)
+        surplus += len(values) - len(wanted)
+    if filled < target.size:
+        raise _too_little(name, filled * target.itemsize, target.size * target.itemsize)
+    return surplus * target.itemsize
+
+
+def _decompressed(file: BinaryIO, encoding: Encoding, name: str) -> Iterator[bytes]:
+    try:
+        if encoding is Encoding.HEX:
+            yield binascii.unhexlify(b"".join(file.read().split()))
+        elif encoding is Encoding.BZIP2:
+            yield from _inflated(file, bz2.BZ2Decompressor, BZIP2_MAGIC, name)
+        else:
+            yield from _inflated(file, lambda: zlib.decompressobj(ANY_DEFLATE), GZIP_MAGIC, name)
+    except (zlib.error, binascii.Error) as error:
+        raise _damaged(name) from error
+
+
+def _inflated(file: BinaryIO, new_stream: Callable, magic: bytes, name: str) -> Iterator[bytes]:
+    """The content of one stream, or of several in a row; what comes after them is left out, as gzip does."""
+    stream, data = new_stream(), b""
+    while data := data or file.read(READ_BYTES):
+        if stream.eof:
+            data += file.read(MAGIC_BYTES)
+            if not data.startswith(magic):
+                return
+            stream = new_stream()
+        yield from _pieces(stream, data, name)
+        data = stream.unused_data
+    if not stream.eof:
+        raise _damaged(name)
+
+
+def _pieces(stream: bz2.BZ2Decompressor, data: bytes, name: str) -> Iterator[bytes]:
+    """What ``stream`` makes of ``data``; bzip2 makes more than a million bytes of one and is held back."""
+    if not isinstance(stream, bz2.BZ2Decompressor):
+        yield stream.decompress(data)
+        return
+    while True:
+        try:
+            yield stream.decompress(data, BLOCK_BYTES)
+        except OSError as error:  # bz2's word for damaged data
+            raise _damaged(name) from error
+        if stream.eof or stream.needs_input:
+            return
+        data = b""
+
+
+def _surplus_notes(surplus: int, source: VoxelSource, name: str) -> tuple[QualityNote, ...]:
+    """Refuse what is a slice, or more: the size in the header is not that of the image."""
+    if not surplus:
+        return ()
+    i, j, _ = source.size
+    if surplus >= i * j * source.dtype.itemsize:
+        shape = " x ".join(str(n) for n in source.size)
+        raise InputError(
+            f"{name} holds {surplus} bytes more than an image of {shape} voxels, as its header has it, has room for; "
+            "correct the size in the header"
+        )
+    message = f"{name} holds {surplus} bytes more than its header promises; the image may be shifted by them"
+    return (QualityNote("surplus_bytes", NoteSeverity.WARNING, message),)
+
+
+def _damaged(name: str) -> InputError:
+    return InputError(f"{name} is damaged or cut short: its compressed data do not decompress")
+
+
+def _too_little(name: str, got: int, expected: int) -> InputError:
+    return InputError(
+        f"{name} is cut short, or its header is wrong: {got} bytes of image where its header promises {expected}"
+    )
