@@ -76,7 +76,7 @@ NARROW_HU = 60.0
 """Full width at half height under which a peak of gas is air (28 to 60; lung has 88 and more)."""
 
 WIDEST_HU = 120.0
-"""That of the peak of muscle or of fat, where no air is seen beside it (32 to 72; of a window of 400 HU that was
+"""That of the peak of air, and of muscle or fat where no air is seen beside it (32 to 72; of a window of 400 HU that was
 stretched over 2,000 it is 130 and more, unless there is no noise)."""
 
 FAT_OVER_VALLEY = 3.0
@@ -120,7 +120,7 @@ class ChestPeaks:
         self._density = gas_density + tissue_density
         self._gas = self._highest_first(gas_peaks)
         self._tissue = self._highest_first(tissue_peaks)
-        self._air = self._first_in(self._gas, AIR_HU)
+        self._air = self._first_in([n for n in self._gas if self._width(n) <= WIDEST_HU], AIR_HU)
         self._fat = self._first_in(self._tissue, FAT_HU)
         self._soft = self._first_in(self._tissue, SOFT_HU)
 
@@ -160,7 +160,7 @@ class ChestPeaks:
         """
         if self.dense_share < MIN_DENSE or self._outside > MAX_OUTSIDE or self._soft is None:
             return False
-        if not (self._gas_in_place() and self._tissue_in_place()):
+        if self._strange_gas() or not (self._gas_in_place() and self._tissue_in_place()):
             return False
         air, lung = self._air is not None, self.lung_share >= MIN_LUNG
         if not ((air and lung) or (self._has_fat() and (air or lung)) or (lung and scale == 1.0)):
@@ -182,10 +182,14 @@ class ChestPeaks:
         around = self._background
         if around is not None and AIR_HU[0] <= around <= AIR_HU[1]:
             return True
-        if self._gas and not self._within(self._gas[0], AIR_HU) and self._width(self._gas[0]) < NARROW_HU:
+        if self._strange_gas():
             return False
         top = GAS_HU[1] if around is None or around < GAS_HU[0] else min(GAS_HU[1], around)
         return self._share((GAS_HU[0], top)) >= MIN_GAS
+
+    def _strange_gas(self) -> bool:
+        """Whether the highest peak of gas is as narrow as that of air, in another place."""
+        return bool(self._gas) and not self._within(self._gas[0], AIR_HU) and self._width(self._gas[0]) < NARROW_HU
 
     def _bone_and_air_beside(self) -> bool:
         around = self._background
