@@ -47,7 +47,7 @@ class Blocks:
 
 
 def take_blocks(values: NDArray) -> Blocks:
-    """Blocks of a (K, J, I) array; those that hold an unmeasured voxel are left out."""
+    """Blocks of a (K, J, I) array: means over what was measured in them, where that is half at least."""
     values = values[:: -(-len(values) // MOST_SLICES)]
     background = _background(values)
     cut_off = background is not None and _is_cut_off(values, background)

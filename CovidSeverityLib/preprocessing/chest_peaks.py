@@ -26,9 +26,6 @@ SOFT_HU: Zone = (-10, 100)
 """Where these peaks may be: a seventh scan, windowed before it was published, has them at -961, -127 and 11, and scales
 30 HU off must pass."""
 
-FAT_CORE_HU: Zone = (-135, -75)
-"""Where the density of fat is that does not make a peak."""
-
 LUNG_HU: Zone = (-950, -650)
 """Aerated lung, from emphysema to expiration; it makes a broad peak, or none."""
 
@@ -41,9 +38,6 @@ VALLEY_HU: Zone = (-500, -200)
 BLOOD_HU: Zone = (100, 300)
 """Blood with contrast medium; or muscle, where values are Hounsfield units times 1.1 to 1.2 and fat is at 0."""
 
-NEAR_BELOW_HU: Zone = (-1400, -1060)
-"""Right below air; padding lies farther below (-2000, -3024)."""
-
 MIN_GAS = 0.005
 """Least part in gas: a chest has air around it or inside it."""
 
@@ -53,9 +47,8 @@ MIN_LUNG = 0.03
 MIN_DENSE = 0.1
 """Least part above -500 HU where fat or muscle must make a peak: lungs that were cut out have a tenth at most."""
 
-MAX_NEAR_BELOW = 0.03
 MAX_OUTSIDE = 0.1
-"""Largest part right below air, and outside of the histogram as a whole, where no padding explains it (0 to 0.01)."""
+"""Largest part outside of the histogram, where no padding explains it (0 to 0.01)."""
 
 MAX_PADDING = 0.4
 """The same where air, lung and tissue all have their places: the corners outside the scanner's circle are 0.21."""
@@ -76,11 +69,8 @@ NARROW_HU = 60.0
 """Full width at half height under which a peak of gas is air (28 to 60; lung has 88 and more)."""
 
 WIDEST_HU = 120.0
-"""That of the peak of muscle or of fat, where no air is seen beside it (32 to 72; of a window of 400 HU that was
-stretched over 2,000 it is 130 and more, unless there is no noise)."""
-
-FAT_OVER_VALLEY = 3.0
-"""How many times denser than the valley the place of fat is, with fat in it that makes no peak of its own."""
+"""That of the peak of air, and of the peak of muscle or fat where no air is seen beside it (32 to 72; of a window of
+400 HU that was stretched over 2,000 it is 130 and more, unless there is no noise)."""
 
 MAX_VALLEY = 0.35
 """Largest mean density of the valley, relative to the peak of muscle (0.01 to 0.1)."""
@@ -111,7 +101,6 @@ class ChestPeaks:
         self._counts, _ = np.histogram(hu, bins)
         self._total = max(int(self._counts.sum()), 1)
         self._outside = 1.0 - self._total / max(hu.size, 1)
-        self._near_below = float(np.mean((hu > NEAR_BELOW_HU[0]) & (hu < NEAR_BELOW_HU[1]))) if hu.size else 0.0
         self._centres = bins[:-1] + BIN_HU / 2
         gas, tissue = self._centres < GAS_HU[1], self._centres > GAS_HU[1]
         smoothing = SMOOTHING_HU / BIN_HU
@@ -145,7 +134,7 @@ class ChestPeaks:
         if not self._tissue_in_place():
             return False
         if self._air is not None:
-            return self._outside <= MAX_PADDING
+            return self._outside <= (MAX_PADDING if self._width(self._air) <= WIDEST_HU else MAX_OUTSIDE)
         if self._outside > MAX_OUTSIDE or self._width(self._tissue[0]) > WIDEST_HU:
             return False
         if self.lung_share < MIN_LUNG and (self._fat is None or self._soft is None):
@@ -160,10 +149,10 @@ class ChestPeaks:
         """
         if self.dense_share < MIN_DENSE or self._outside > MAX_OUTSIDE or self._soft is None:
             return False
-        if not (self._gas_in_place() and self._tissue_in_place()):
+        if self._strange_gas() or not (self._gas_in_place() and self._tissue_in_place()):
             return False
         air, lung = self._air is not None, self.lung_share >= MIN_LUNG
-        if not ((air and lung) or (self._has_fat() and (air or lung)) or (lung and scale == 1.0)):
+        if not ((air and lung) or (self._fat is not None and (air or lung)) or (lung and scale == 1.0)):
             return False
         if self._first_in(self._tissue, VALLEY_HU) is not None:
             return False
@@ -177,15 +166,17 @@ class ChestPeaks:
         return np.array([self._centres[n] - place for n, place in found if n is not None])
 
     def _gas_in_place(self) -> bool:
-        if self._near_below > MAX_NEAR_BELOW:
-            return False
         around = self._background
         if around is not None and AIR_HU[0] <= around <= AIR_HU[1]:
             return True
-        if self._gas and not self._within(self._gas[0], AIR_HU) and self._width(self._gas[0]) < NARROW_HU:
+        if self._strange_gas():
             return False
         top = GAS_HU[1] if around is None or around < GAS_HU[0] else min(GAS_HU[1], around)
         return self._share((GAS_HU[0], top)) >= MIN_GAS
+
+    def _strange_gas(self) -> bool:
+        """Whether the highest peak of gas is as narrow as that of air, in another place."""
+        return bool(self._gas) and not self._within(self._gas[0], AIR_HU) and self._width(self._gas[0]) < NARROW_HU
 
     def _bone_and_air_beside(self) -> bool:
         around = self._background
@@ -196,10 +187,7 @@ class ChestPeaks:
         known = [self._density[n] for n in (self._fat, self._soft) if n is not None]
         if not known or max(known) < SAME_HEIGHT * self._density[self._tissue[0]]:
             return False
-        return self._has_fat() or self._first_in(self._tissue, BLOOD_HU) is None
-
-    def _has_fat(self) -> bool:
-        return self._fat is not None or self._mean(FAT_CORE_HU) > FAT_OVER_VALLEY * self._mean(VALLEY_HU)
+        return self._fat is not None or self._first_in(self._tissue, BLOOD_HU) is None
 
     def _inside(self, zone: Zone) -> NDArray[np.bool_]:
         return (self._centres > zone[0]) & (self._centres < zone[1])

@@ -125,7 +125,7 @@ def check_hounsfield(volume: CtVolume) -> CtVolume:
 
 def _change_of(blocks: Blocks, values: NDArray) -> Change:
     if not blocks.measured.size:
-        _refuse_constant(blocks)
+        _refuse_empty(blocks, values)
     peaks = _peaks(blocks, IDENTITY)
     if peaks.may_be_hounsfield():
         if peaks.dense_share < MIN_TISSUE:
@@ -162,11 +162,16 @@ def _refuse_gas(peaks: ChestPeaks) -> None:
     )
 
 
-def _refuse_constant(blocks: Blocks) -> None:
-    value = f"{PADDING if blocks.background is None else blocks.background:.7g}"
-    if blocks.background is not None and PADDING < blocks.background <= GAS_HU[1]:
-        raise NoLungsError(f"every voxel is {value}: the volume holds nothing but air, there are no lungs in it")
-    raise InputError(f"every voxel is {value}: the volume holds no image; a chest CT in Hounsfield units is needed")
+def _refuse_empty(blocks: Blocks, values: NDArray) -> None:
+    if values.dtype.kind == "f" and blocks.background is None:
+        raise InputError("no voxel holds a finite number; Hounsfield units are needed")
+    value = PADDING if blocks.background is None else blocks.background
+    every = "every" if (values == value).all() else "nearly every"
+    if PADDING < value <= GAS_HU[1]:
+        raise NoLungsError(f"{every} voxel is {value:.7g}: the volume holds nothing but air, there are no lungs in it")
+    raise InputError(
+        f"{every} voxel is {value:.7g}: the volume holds no image; a chest CT in Hounsfield units is needed"
+    )
 
 
 def _clear_background(values: NDArray, background: float, hu: NDArray[np.int16]) -> QualityNote:

@@ -48,7 +48,7 @@ def refuse_other_types(values: NDArray) -> None:
 def round_into(target: NDArray[np.int16], values: NDArray, scale: float = 1.0, offset: float = 0.0) -> int:
     """Write ``(values - offset) / scale``, rounded and clipped, into ``target``; return how many were not finite."""
     if (scale, offset) != (1.0, 0.0):
-        marked = values == PADDING if values.dtype == np.int16 else False
+        marked = values == PADDING if values.dtype.kind == "i" and values.dtype.itemsize > 1 else False
         values = np.where(marked, PADDING, (values.astype(np.float64) - offset) / scale)
     if np.can_cast(values.dtype, np.int16):
         target[...] = values

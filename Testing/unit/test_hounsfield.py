@@ -169,6 +169,24 @@ def test_whole_numbers_too_coarse_for_lung_are_refused(coarse_phantom):
         settle_hounsfield(np.rint(coarse_phantom.volume.hu * 0.01).astype(np.int16))
 
 
+ODD = {
+    "times 1.1": [(0.4, -1100, 13), (0.15, -935, 66), (0.2, -118, 22), (0.2, 50, 22)],
+    "times 0.9": [(0.4, -900, 11), (0.15, -765, 54), (0.2, -96, 18), (0.2, 40, 18)],
+    "mediastinum stretched five times": [(0.5, -1000, 0), (0.2, -750, 100), (0.25, 0, 100)],
+    "the same without noise, bone at its end": [(0.5, -1000, 0), (0.2, -706, 25), (0.25, 30, 25), (0.01, 1000, 0)],
+    "-1000 to 700 stretched": [AIR, (0.15, -823, 70), (0.3, 50, 23), (0.2, 229, 23)],
+    "-1000 to 2000 shrunk": [AIR, (0.15, -900, 40), (0.3, -400, 13), (0.1, 45, 20)],
+    "plus 950, the mirror of inverted": [(0.4, -50, 12), (0.15, 100, 60), (0.2, 845, 20), (0.2, 995, 20)],
+    "times 1.2 in a tight crop": [(0.05, -1200, 13), (0.3, -1020, 72), (0.2, -130, 24), (0.3, 54, 24)],
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_scale_that_is_no_usual_one_is_refused(name):
+    with pytest.raises(InputError, match="with peaks at"):
+        settle_hounsfield(mixture(ODD[name]))
+
+
 WINDOWS = [(-1000, 400), (-1350, 150), (-160, 240), (-150, 250), (-1200, 600), (-1024, 3071), (-600, 600)]
 
 
