@@ -14,7 +14,7 @@ import SimpleITK as sitk
 import slicer
 from slicer.i18n import tr as _
 
-from CovidSeverityLib.io.images import quiet_itk
+from CovidSeverityLib.io.quiet import quiet_itk
 from CovidSeverityLib.reporting import report_schema
 from CovidSeverityLib.reporting.report_parts import SCHEMA_VERSION
 from CovidSeverityLib.reporting.segmentation import describe_segments

@@ -11,9 +11,8 @@ import os
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +28,8 @@ from scipy import ndimage
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.preprocessing.hounsfield import PADDING
 from CovidSeverityLib.types import Progress
+
+from .quiet import quiet_itk
 
 if TYPE_CHECKING:
     from .dicom_grid import Stack
@@ -73,17 +74,6 @@ class StoredPixels:
 
 class _SaturatedError(Exception):
     """Values that int16 does not hold."""
-
-
-@contextmanager
-def quiet_itk() -> Iterator[None]:
-    """Keep ITK's warnings off the terminal while inside (a switch of the whole process; set back on leaving)."""
-    before = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(before)
 
 
 def decode(stack: Stack, progress: Progress | None) -> tuple[NDArray[np.integer], int]:
