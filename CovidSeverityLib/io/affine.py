@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Geometry, NoteSeverity, QualityNote
 
 from .extent import check_voxel_edges
 
-MAX_MATRIX_MM = 1e6
-"""Largest number of a matrix, mm: no scanner is a kilometre large."""
+MAX_LENGTH = 1e9
+"""Largest number of a matrix in any unit: no scanner is a kilometre, or 1e9 micrometres, large."""
 
 SHEAR_LIMIT_DEG = 0.5
 """How far two axes may be from a right angle, degrees. Cosines of three digits are off by up to 0.06 degrees; the tilt
@@ -53,10 +53,7 @@ def geometry_of(
     InputError
         A number of the matrix is none, the voxels are too large or too small, or the axes are sheared.
     """
-    if not (np.abs(matrix) <= MAX_MATRIX_MM).all():
-        numbers = ", ".join(f"{v:g}" for v in matrix[:3].ravel())
-        raise InputError(f"the header of {name} places the image at {numbers}; numbers of millimetres are needed")
-    spacing = np.sqrt((matrix[:3, :3] ** 2).sum(axis=0))
+    spacing = edges_of(matrix, name)
     check_voxel_edges(spacing, name)
     direction = matrix[:3, :3] / spacing
     cosine = np.abs(direction.T @ direction - np.eye(3)).max()
@@ -77,6 +74,19 @@ def geometry_of(
         f"perpendicular, which moved its corners by up to {apart:.1f} mm"
     )
     return mended, (QualityNote("axes_made_perpendicular", NoteSeverity.INFO, message),)
+
+
+def edges_of(matrix: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    """Return the lengths of the edges of a voxel, in the unit of ``matrix``; raise InputError if they are none."""
+    check_lengths(matrix[:3], name)
+    return np.sqrt((matrix[:3, :3] ** 2).sum(axis=0))
+
+
+def check_lengths(values: ArrayLike, name: str) -> None:
+    """Raise InputError unless every number of a header that is a length can be one."""
+    if not (np.abs(values) <= MAX_LENGTH).all():
+        numbers = ", ".join(f"{v:g}" for v in np.ravel(values))
+        raise InputError(f"the header of {name} places the image at {numbers}; numbers of millimetres are needed")
 
 
 def corners_apart_mm(first: Geometry, second: Geometry) -> float:

@@ -14,6 +14,12 @@ from .voxels import VoxelSource
 TEXT_HEADER_BYTES = 1 << 22
 """MetaImage and NRRD headers end within this: a segmentation of 100 segments has about 100,000 bytes of them."""
 
+MAX_WHOLE_NUMBER = 2**53
+"""Largest whole number of a text header: beyond it, a float no longer tells one from the next."""
+
+SHOWN_CHARACTERS = 60
+"""Most characters of a field that a message repeats."""
+
 
 @dataclass(frozen=True)
 class ImageHeader:
@@ -90,7 +96,9 @@ def read_text_header(path: Path, separators: str, data_key: str, *, ends_with_da
             if not key:
                 continue
             if fields.setdefault(key, value) != value:
-                raise InputError(f"the header of {path.name} has two values of {key}: {fields[key]} and {value}")
+                raise InputError(
+                    f"the header of {path.name} has two values of {key}: {shown(fields[key])} and {shown(value)}"
+                )
             if key == data_key and value.upper().startswith("LIST"):
                 names = [_text(entry).strip() for entry in file.read(TEXT_HEADER_BYTES).splitlines()]
                 return TextHeader(fields, tuple(name for name in names if name), file.tell())
@@ -116,7 +124,9 @@ def data_files(path: Path, value: str, listed: Sequence[str]) -> tuple[Path, ...
             names = (words[0] % n for n in numbers)
             return _all_there(path, names)
         except (ValueError, TypeError) as error:
-            raise InputError(f"{path.name} names its data files by the pattern {value}, which is none") from error
+            raise InputError(
+                f"{path.name} names its data files by the pattern {shown(value)}, which is none"
+            ) from error
     return _all_there(path, names)
 
 
@@ -125,15 +135,20 @@ def numbers(fields: dict[str, str], key: str, name: str) -> list[float]:
     try:
         return [float(word) for word in fields.get(key, "").split()]
     except ValueError as error:
-        raise InputError(f"the header of {name} has {key} {fields[key]}; numbers are needed") from error
+        raise InputError(f"the header of {name} has {key} {shown(fields[key])}; numbers are needed") from error
 
 
 def whole_numbers(fields: dict[str, str], key: str, name: str) -> list[int]:
     """As :func:`numbers`, of integers."""
     values = numbers(fields, key, name)
-    if any(not value.is_integer() for value in values):
-        raise InputError(f"the header of {name} has {key} {fields[key]}; whole numbers are needed")
+    if any(not value.is_integer() or abs(value) > MAX_WHOLE_NUMBER for value in values):
+        raise InputError(f"the header of {name} has {key} {shown(fields[key])}; whole numbers are needed")
     return [int(value) for value in values]
+
+
+def shown(text: str) -> str:
+    """Return what a message says of a field: its first characters."""
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
 
 
 def _all_there(path: Path, names: Sequence[str]) -> tuple[Path, ...]:
@@ -141,8 +156,8 @@ def _all_there(path: Path, names: Sequence[str]) -> tuple[Path, ...]:
     for name in names:
         files.append(path.parent / name)
         if not files[-1].is_file():
-            shown = name.replace("\\", "/").rpartition("/")[2]
-            raise InputError(f"{path.name} names the data file {shown}, which is not there")
+            last = shown(name.replace("\\", "/").rpartition("/")[2])
+            raise InputError(f"{path.name} names the data file {last}, which is not there")
     if not files:
         raise InputError(f"{path.name} names no data file")
     return tuple(files)

@@ -102,7 +102,8 @@ def _scaled(values: NDArray, header: ImageHeader) -> NDArray:
         scaled = values.astype(np.int32)
         scaled += int(inter)
         return scaled
-    scaled = values.astype(np.float32 if small else np.float64)
-    scaled *= slope
-    scaled += inter
+    with np.errstate(over="ignore", invalid="ignore"):  # what is no number then is counted where values are judged
+        scaled = values.astype(np.float32 if small else np.float64)
+        scaled *= slope
+        scaled += inter
     return scaled

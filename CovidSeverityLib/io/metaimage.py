@@ -9,7 +9,7 @@ import numpy as np
 from CovidSeverityLib.errors import InputError
 
 from .affine import geometry_of, orientation_unknown
-from .image_header import ImageHeader, data_files, numbers, read_text_header, volume_size, whole_numbers
+from .image_header import ImageHeader, data_files, numbers, read_text_header, shown, volume_size, whole_numbers
 from .voxels import Encoding, VoxelSource
 
 NEEDED = ("NDims", "DimSize", "ElementType", "ElementDataFile")
@@ -43,7 +43,9 @@ def read_metaimage_header(path: Path) -> ImageHeader:
         raise InputError(f"{name} is not a MetaImage file: its header names no {lacking[0]}")
     rank, sizes = whole_numbers(fields, "ndims", name), whole_numbers(fields, "dimsize", name)
     if rank != [len(sizes)]:
-        raise InputError(f"the header of {name} has NDims {fields['ndims']}, but DimSize {fields['dimsize']}")
+        raise InputError(
+            f"the header of {name} has NDims {shown(fields['ndims'])}, but DimSize {shown(fields['dimsize'])}"
+        )
     channels = whole_numbers(fields, "elementnumberofchannels", name) or [1]
     size = volume_size(sizes, channels[0], name)
     geometry, notes = geometry_of(_matrix(fields, len(sizes), name), size, name)
@@ -57,7 +59,9 @@ def _source(
 ) -> VoxelSource:
     kind = fields["elementtype"].upper().removeprefix("MET_").removesuffix("_ARRAY")
     if kind not in TYPES:
-        raise InputError(f"{path.name} has the ElementType {fields['elementtype']}; integers or floats are needed")
+        raise InputError(
+            f"{path.name} has the ElementType {shown(fields['elementtype'])}; integers or floats are needed"
+        )
     dtype = np.dtype(TYPES[kind]).newbyteorder(">" if _is_true(fields, *BIG_ENDIAN) else "<")
     encoding = Encoding.RAW
     if fields.get("binarydata", "true").lower() == "false":

@@ -17,10 +17,11 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Geometry, NoteSeverity, QualityNote
 
 from .affine import (
-    MAX_MATRIX_MM,
     SAME_GRID_MM,
+    check_lengths,
     contradiction,
     corners_apart_mm,
+    edges_of,
     geometry_of,
     orientation_unknown,
     same_edges,
@@ -50,10 +51,14 @@ RAS_TO_LPS = np.array([[-1.0], [-1.0], [1.0], [1.0]])
 ANALYZE_AXES = np.array([1.0, -1.0, 1.0])
 """Signs of the axes of Analyze 7.5 in LPS: to the left, to the front and to the head (its orient code 0)."""
 
+QUATERNION_TOLERANCE = 1e-2
+"""How much longer than 1 the vector of a quaternion may be: numbers of two digits."""
+
 PAIR_ENDINGS = {".hdr": (".img", ".img.gz"), ".img": (".hdr", ".hdr.gz")}
 """Endings of the other half of a pair."""
 
 
+@np.errstate(invalid="ignore")  # some bit patterns of NaN make NumPy warn when they are copied
 def read_nifti_header(path: Path) -> ImageHeader:
     """Read the header of ``path``; of a pair, either half can be given.
 
@@ -160,8 +165,7 @@ def _place(fields: Nifti1Header, size: tuple[int, int, int], name: str) -> tuple
         return geometry, (*notes, *more, orientation_unknown())
     placed, notes = {}, ()
     for form, matrix in forms.items():
-        edges = np.sqrt((matrix[:3, :3] ** 2).sum(axis=0))
-        factor, said = settle_unit(edges, unit_mm, name)
+        factor, said = settle_unit(edges_of(matrix, name), unit_mm, name)
         matrix *= RAS_TO_LPS
         matrix[:3] *= factor
         placed[form], more = geometry_of(matrix, size, name)
@@ -183,17 +187,17 @@ def _forms(fields: Nifti1Header, name: str) -> dict[str, NDArray[np.float64]]:
             float(fields[f"{kind}_{n}"]) for kind, axes in (("quatern", "bcd"), ("qoffset", "xyz")) for n in axes
         ]
         pixdim = fields["pixdim"][1:4]
-        if not np.abs([*numbers, *pixdim]).max() <= MAX_MATRIX_MM:
-            text = ", ".join(f"{v:g}" for v in [*numbers, *pixdim])
-            raise InputError(f"the header of {name} places the image at {text}; numbers of millimetres are needed")
+        check_lengths([*numbers, *pixdim], name)
         if min(pixdim) <= 0:
             raise InputError(f"the header of {name} has voxels of {_edges(pixdim)}; positive numbers are needed")
-        fields["pixdim"][0] = -1 if fields["pixdim"][0] < 0 else 1  # 0 stands for 1
-        try:
-            forms["qform"] = np.array(fields.get_qform(), dtype=float)
-        except ValueError as error:
+        length = math.hypot(*numbers[:3])
+        if length > 1 + QUATERNION_TOLERANCE:
             text = ", ".join(f"{v:g}" for v in numbers[:3])
-            raise InputError(f"the qform of {name} is no rotation (quaternion {text}); correct the header") from error
+            raise InputError(f"the qform of {name} is no rotation (quaternion {text}); correct the header")
+        for axis in "bcd":
+            fields[f"quatern_{axis}"] /= max(length, 1)
+        fields["pixdim"][0] = -1 if fields["pixdim"][0] < 0 else 1  # 0 stands for 1
+        forms["qform"] = np.array(fields.get_qform(), dtype=float)
     return forms
 
 

@@ -11,9 +11,18 @@ from numpy.typing import NDArray
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Geometry, QualityNote
 
-from .affine import geometry_of, orientation_unknown, same_edges
+from .affine import edges_of, geometry_of, orientation_unknown, same_edges
 from .extent import check_voxel_edges, settle_unit
-from .image_header import ImageHeader, TextHeader, data_files, numbers, read_text_header, volume_size, whole_numbers
+from .image_header import (
+    ImageHeader,
+    TextHeader,
+    data_files,
+    numbers,
+    read_text_header,
+    shown,
+    volume_size,
+    whole_numbers,
+)
 from .voxels import Encoding, VoxelSource
 
 NEEDED = ("dimension", "sizes", "type", "encoding")
@@ -75,7 +84,9 @@ def read_nrrd_header(path: Path) -> ImageHeader:
         raise InputError(f"the header of {name} names no {lacking[0]}")
     sizes = whole_numbers(fields, "sizes", name)
     if whole_numbers(fields, "dimension", name) != [len(sizes)]:
-        raise InputError(f"the header of {name} has dimension {fields['dimension']}, but sizes {fields['sizes']}")
+        raise InputError(
+            f"the header of {name} has dimension {shown(fields['dimension'])}, but sizes {shown(fields['sizes'])}"
+        )
     rows = _directions(fields, len(sizes), name)
     kinds = _words(fields.get("kinds", ""), len(sizes), "domain", "kinds", name)
     domain = [
@@ -93,9 +104,11 @@ def _source(path: Path, text: TextHeader, size: tuple[int, int, int]) -> VoxelSo
     fields, name = text.fields, path.name
     kind, stated = " ".join(fields["type"].lower().split()), fields["encoding"].lower()
     if kind not in TYPES:
-        raise InputError(f"{name} has voxels of the type {fields['type']}; integers or floats are needed")
+        raise InputError(f"{name} has voxels of the type {shown(fields['type'])}; integers or floats are needed")
     if stated not in ENCODINGS:
-        raise InputError(f"{name} has the encoding {fields['encoding']}; one of {', '.join(ENCODINGS)} is needed")
+        raise InputError(
+            f"{name} has the encoding {shown(fields['encoding'])}; one of {', '.join(ENCODINGS)} is needed"
+        )
     encoding, dtype = ENCODINGS[stated], np.dtype(TYPES[kind])
     endian = fields.get("endian", "").lower()
     if dtype.itemsize > 1 and encoding is not Encoding.TEXT:
@@ -128,7 +141,7 @@ def _place(
         origin = _vector(fields.get("spaceorigin") or "(0,0,0)", "space origin", name)
         matrix[:3] = np.stack([_in_space(vector, name) for vector in (*(rows[n] for n in axes), origin)], axis=1)
         unit_mm = _unit(fields, "spaceunits", range(3), name)
-        edges = np.sqrt((matrix[:3, :3] ** 2).sum(axis=0))
+        edges = edges_of(matrix, name)
         if np.isfinite(stated).all() and not same_edges(edges, np.abs(stated)):
             raise InputError(
                 f"the space directions and the spacings of {name} contradict each other: by the one its voxels are "
@@ -173,7 +186,7 @@ def _vector(text: str, key: str, name: str) -> list[float]:
     try:
         return [float(word) for word in text.strip().strip("()").split(",")]
     except ValueError as error:
-        raise InputError(f"the header of {name} has {key} {text}; numbers are needed") from error
+        raise InputError(f"the header of {name} has {key} {shown(text)}; numbers are needed") from error
 
 
 def _unit(fields: dict[str, str], key: str, axes: list[int] | range, name: str) -> float:
@@ -181,7 +194,7 @@ def _unit(fields: dict[str, str], key: str, axes: list[int] | range, name: str) 
     units = [quoted or word for quoted, word in re.findall(r'"([^"]*)"|([^"\s]+)', fields.get(key, ""))]
     lengths = {UNITS_MM.get(units[n].strip().lower(), 1.0) for n in axes if n < len(units)} or {1.0}
     if len(lengths) > 1:
-        raise InputError(f"the axes of {name} have different units ({', '.join(units)}); one for all is needed")
+        raise InputError(f"the axes of {name} have different units ({shown(', '.join(units))}); one for all is needed")
     return lengths.pop()
 
 

@@ -115,8 +115,9 @@ def read_voxels(source: VoxelSource, name: str) -> tuple[NDArray, tuple[QualityN
     for n, path in enumerate(source.files):
         with path.open("rb") as file:
             file.seek(source.start)
-            for _ in range(source.lines):
-                file.readline()
+            skipped = all(file.readline() for _ in range(source.lines))
+            if not skipped:
+                raise _too_little(path.name, 0, part)
             target = content[n * part : (n + 1) * part]
             surplus += _fill(target, file, source, path.name)
     values = content.view(source.dtype).reshape(source.size[::-1])
@@ -126,15 +127,16 @@ def read_voxels(source: VoxelSource, name: str) -> tuple[NDArray, tuple[QualityN
 
 
 def _empty(source: VoxelSource, name: str) -> NDArray[np.uint8]:
-    if source.encoding is Encoding.RAW:  # what is not there is not allocated
-        for path in source.files:
-            held = path.stat().st_size - source.start - (source.skip or 0)
-            if held < source.part_bytes:
-                raise _too_little(path.name, max(held, 0), source.part_bytes)
+    raw = source.encoding is Encoding.RAW
+    least = source.part_bytes + (source.skip or 0) if raw else 1  # what is not there is not allocated
+    for path in source.files:
+        held = path.stat().st_size - source.start
+        if held < least:
+            raise _too_little(path.name, max(held - (source.skip or 0), 0), source.part_bytes)
     promised = math.prod(source.size) * source.dtype.itemsize
     try:
         return np.empty(promised, np.uint8)
-    except (MemoryError, ValueError) as error:
+    except (MemoryError, ValueError, OverflowError) as error:
         raise InputError(f"the header of {name} promises {promised} bytes of image, more than can be held") from error
 
 

@@ -281,6 +281,12 @@ def test_qfac_of_0_stands_for_1(tmp_path, chest_hu, ct):
     assert same(read_ct(patch(path, pixdim=[0, *SPACING, 0, 0, 0, 0])), ct)
 
 
+def test_quaternion_of_few_digits_is_a_rotation(tmp_path, chest_hu):
+    path = save(tmp_path / "x.nii", chest_hu, None, ras(direction=np.diag([-1, -1, 1])))
+    volume = read_ct(patch(path, quatern_b=0, quatern_c=0, quatern_d=1.004))
+    np.testing.assert_array_equal(volume.hu, chest_hu)
+
+
 def test_quaternion_that_is_no_rotation_is_refused(tmp_path, chest_hu):
     path = patch(save(tmp_path / "x.nii", chest_hu, None, ras()), quatern_b=0.9, quatern_c=0.9)
     assert "the qform of x.nii is no rotation (quaternion 0.9, 0.9, " in refused(path)
@@ -493,6 +499,20 @@ def test_numbers_are_scaled_as_nibabel_scales_them(tmp_path, dtype, slope, inter
     stored = np.arange(4 * 5 * 6).reshape(4, 5, 6).astype(dtype)
     path = patch(save(tmp_path / "x.nii", stored, ras()), scl_slope=slope, scl_inter=inter)
     np.testing.assert_allclose(read_image(path).values, nib.load(path).get_fdata().T, rtol=1e-6)
+
+
+def test_slope_that_makes_no_numbers_is_refused(tmp_path, chest_hu):
+    stored = np.full((4, 5, 6), 1000, np.int16)
+    assert "no voxel holds a finite number" in refused(patch(save(tmp_path / "x.nii", stored, ras()), scl_slope=1e38))
+
+
+@pytest.mark.parametrize("offset", [80, 264, 268, 296])
+def test_signalling_nan_in_a_header_is_refused_as_any_other(tmp_path, chest_hu, offset):
+    path = save(tmp_path / "x.nii", chest_hu, ras(), ras())
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 4] = b"\x01\x00\xa0\x7f"
+    path.write_bytes(content)
+    assert "the header of x.nii places the image at" in refused(path)
 
 
 def test_intercept_that_is_no_number_is_refused(tmp_path, chest_hu):
