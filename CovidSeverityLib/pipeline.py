@@ -38,10 +38,12 @@ from .features.quantification import (
 )
 from .features.regions import LobeSegmentation, published_regions
 from .features.score_range import with_ranges
+from .lung_quality import pleural_gas_notes
 from .marking import mark_infection, mark_with_range, opacity_kinds
 from .preprocessing.anatomical_orientation import check_orientation
 from .preprocessing.body_width import check_body_width
 from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
+from .preprocessing.pleural_gas import pleural_gas
 from .preprocessing.slice_lungs import segment_slice_lungs
 from .quality import low_attenuation_notes, resolution_notes, result_notes, slices_alone_note, uncertainty_notes
 from .results import Analysis, ClassifiedCt, LobeScore, Provenance, ctss_of
@@ -196,6 +198,15 @@ def _noted(volume: CtVolume, notes: tuple[QualityNote, ...]) -> CtVolume:
 
 
 def _lungs(
+    volume: CtVolume, lungs: LungSegmentation | LungSegmenter | None, lobes: LobeSegmentation | None, alone: bool
+) -> LungSegmentation:
+    """The lungs, with notes on gas beside them, which slices alone do not show."""
+    found = _found_lungs(volume, lungs, lobes, alone)
+    notes = () if alone else pleural_gas_notes(pleural_gas(volume.hu, found.labels, volume.geometry))
+    return replace(found, notes=(*found.notes, *notes)) if notes else found
+
+
+def _found_lungs(
     volume: CtVolume, lungs: LungSegmentation | LungSegmenter | None, lobes: LobeSegmentation | None, alone: bool
 ) -> LungSegmentation:
     if isinstance(lungs, LungSegmentation):

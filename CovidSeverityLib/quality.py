@@ -8,16 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from .ctss import severity_for
 from .features.low_attenuation import LowAttenuation
 from .features.regions import LobeSegmentation
+from .lung_quality import volume_notes
 from .results import LobeScore, UncountedDensity
 from .types import LOBE_NAMES, CtVolume, Geometry, NoteSeverity, QualityNote, Side
 
 LITTLE_INVOLVEMENT_PERCENT = 0.5
 """Less infected lung than this cannot be told from none: in healthy lungs up to 0.23 % were marked (large vessels near
 the hilum and the blurred dome of the diaphragm; one scan and eight phantoms)."""
-
-SMALL_LUNGS_ML = 1500.0
-"""Both lungs of an adult at full inspiration hold 4-6 litres; under this the scan was taken in expiration, the lungs
-are collapsed, or part of them was not found."""
 
 COARSE_PIXEL_MM = 2.0
 """Wider pixels hide how thick a structure is: at 2.4 to 3 mm 2.5 times as much was marked (two sick scans)."""
@@ -30,10 +27,6 @@ UNSURE_LOBE = 0.7
 
 MOSTLY_DEPENDENT_PERCENT = 50.0
 """More of the opacities than this under the dependent pleura is called to the reader's mind: the greater part."""
-
-USUAL_RIGHT_TO_LEFT = (0.65, 1.8)
-"""The right lung is usually 1.05 to 1.2 times as large as the left; outside these limits one of them is ill or lost."""
-
 
 LITTLE_LOW_ATTENUATION_PERCENT = 1.0
 """Less than this under -950 HU is no emphysema: three quarters of 564 healthy lungs had up to 0.43 % (Cheng 2019,
@@ -73,7 +66,7 @@ def result_notes(
     sides_ml : volume of each lung, ml; empty where the CT does not show whole lungs.
     infection_percent : infected part of both lungs.
     """
-    return (*_lobe_notes(lobes), *_volume_notes(sides_ml), *_involvement_notes(infection_percent))
+    return (*_lobe_notes(lobes), *volume_notes(sides_ml), *_involvement_notes(infection_percent))
 
 
 def resolution_notes(geometry: Geometry) -> tuple[QualityNote, ...]:
@@ -214,27 +207,6 @@ def _lobe_notes(lobes: LobeSegmentation) -> Iterator[QualityNote]:
             "lobes_unsure",
             NoteSeverity.WARNING,
             f"Outlines of lobes are unsure (expected Dice coefficient: {shown}); their scores are too.",
-        )
-
-
-def _volume_notes(sides_ml: Mapping[Side, float]) -> Iterator[QualityNote]:
-    if not sides_ml:
-        return
-    right, left = sides_ml[Side.RIGHT], sides_ml[Side.LEFT]
-    if right + left < SMALL_LUNGS_ML:
-        yield QualityNote(
-            "lungs_small",
-            NoteSeverity.WARNING,
-            f"The lungs hold {right + left:.0f} ml, less than {SMALL_LUNGS_ML:.0f} ml: expiration, collapse, or lung "
-            "that was not found; look at the outlines.",
-        )
-    smallest, largest = USUAL_RIGHT_TO_LEFT
-    if right and left and not smallest <= right / left <= largest:
-        yield QualityNote(
-            "lungs_asymmetric",
-            NoteSeverity.WARNING,
-            f"The right lung is {right / left:.2f} times as large as the left (usual: {smallest} to {largest}): "
-            "collapse, effusion, or lung that was not found; look at the outlines.",
         )
 
 

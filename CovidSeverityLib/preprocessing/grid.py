@@ -35,12 +35,12 @@ class WorkingGrid:
     spacing_mm: tuple[float, float, float]
 
     @classmethod
-    def of(cls, geometry: Geometry) -> WorkingGrid:
-        """The coarsest grid of ``geometry`` within :data:`WORKING_SPACING_MM`, or its voxels if they are larger."""
+    def of(cls, geometry: Geometry, largest_mm: tuple[float, float, float] = WORKING_SPACING_MM) -> WorkingGrid:
+        """The coarsest grid of ``geometry`` with edges (K, J, I) up to these, or its voxels if they are larger."""
         spacing = geometry.spacing_kji
         factors = tuple(
             max(1, min(int(largest / mm), count))
-            for largest, mm, count in zip(WORKING_SPACING_MM, spacing, geometry.shape, strict=True)
+            for largest, mm, count in zip(largest_mm, spacing, geometry.shape, strict=True)
         )
         edges = tuple(mm * f for mm, f in zip(spacing, factors, strict=True))
         return cls(geometry.shape, factors, edges)
