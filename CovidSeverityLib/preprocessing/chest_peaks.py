@@ -38,6 +38,15 @@ VALLEY_HU: Zone = (-500, -200)
 BLOOD_HU: Zone = (100, 300)
 """Blood with contrast medium; or muscle, where values are Hounsfield units times 1.1 to 1.2 and fat is at 0."""
 
+FAT_CORE_HU: Zone = (-135, -75)
+"""Where the density of fat is that does not make a peak."""
+
+NEAR_BELOW_HU: Zone = (-1400, -1060)
+"""Right below air, where nothing is but air on another scale; padding lies farther below (-2000, -3024)."""
+
+MAX_NEAR_BELOW = 0.03
+"""Largest part there (0 to 0.001; padding blurred by a resampling adds 0.01)."""
+
 MIN_GAS = 0.005
 """Least part in gas: a chest has air around it or inside it."""
 
@@ -56,11 +65,11 @@ MAX_PADDING = 0.4
 HEIGHT = 0.15
 """Least height of a peak above -500 HU as a share of the highest one there (muscle beside fat: 0.38 and more)."""
 
-SAME_HEIGHT = 0.8
-"""Peaks whose heights differ by less, as a share, are equal: none is the highest (as in an image without peaks)."""
-
 GAS_HEIGHT = 0.05
 """The same for gas: a windpipe beside two lungs."""
+
+SAME_HEIGHT = 0.8
+"""Peaks whose heights differ by less, as a share, are equal: none is the highest (as in an image without peaks)."""
 
 HIGH_GAS = 0.25
 """Least height of a peak that counts against lungs that were cut out, as a share of the highest."""
@@ -71,6 +80,10 @@ NARROW_HU = 60.0
 WIDEST_HU = 120.0
 """That of the peak of air, and of the peak of muscle or fat where no air is seen beside it (32 to 72; of a window of
 400 HU that was stretched over 2,000 it is 130 and more, unless there is no noise)."""
+
+FAT_OVER_VALLEY, FAT_SHOULDER = 3.0, 0.05
+"""Fat that makes no peak of its own is there if its place is this many times denser than the valley (5.9 and more, but
+for one lean patient), and has this share of the height of muscle."""
 
 MAX_VALLEY = 0.35
 """Largest mean density of the valley, relative to the peak of muscle (0.01 to 0.1)."""
@@ -101,6 +114,7 @@ class ChestPeaks:
         self._counts, _ = np.histogram(hu, bins)
         self._total = max(int(self._counts.sum()), 1)
         self._outside = 1.0 - self._total / max(hu.size, 1)
+        self._near_below = float(np.mean((hu > NEAR_BELOW_HU[0]) & (hu < NEAR_BELOW_HU[1]))) if hu.size else 0.0
         self._centres = bins[:-1] + BIN_HU / 2
         gas, tissue = self._centres < GAS_HU[1], self._centres > GAS_HU[1]
         smoothing = SMOOTHING_HU / BIN_HU
@@ -152,7 +166,7 @@ class ChestPeaks:
         if self._strange_gas() or not (self._gas_in_place() and self._tissue_in_place()):
             return False
         air, lung = self._air is not None, self.lung_share >= MIN_LUNG
-        if not ((air and lung) or (self._fat is not None and (air or lung)) or (lung and scale == 1.0)):
+        if not ((air and lung) or (self._has_fat() and (air or lung)) or (lung and scale == 1.0)):
             return False
         if self._first_in(self._tissue, VALLEY_HU) is not None:
             return False
@@ -166,6 +180,8 @@ class ChestPeaks:
         return np.array([self._centres[n] - place for n, place in found if n is not None])
 
     def _gas_in_place(self) -> bool:
+        if self._near_below > MAX_NEAR_BELOW:
+            return False
         around = self._background
         if around is not None and AIR_HU[0] <= around <= AIR_HU[1]:
             return True
@@ -187,7 +203,12 @@ class ChestPeaks:
         known = [self._density[n] for n in (self._fat, self._soft) if n is not None]
         if not known or max(known) < SAME_HEIGHT * self._density[self._tissue[0]]:
             return False
-        return self._fat is not None or self._first_in(self._tissue, BLOOD_HU) is None
+        return self._has_fat() or self._first_in(self._tissue, BLOOD_HU) is None
+
+    def _has_fat(self) -> bool:
+        shoulder = self._mean(FAT_CORE_HU)
+        least = max(FAT_OVER_VALLEY * self._mean(VALLEY_HU), FAT_SHOULDER * float(self._density[self._tissue[0]]))
+        return self._fat is not None or shoulder > least
 
     def _inside(self, zone: Zone) -> NDArray[np.bool_]:
         return (self._centres > zone[0]) & (self._centres < zone[1])

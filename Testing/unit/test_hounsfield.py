@@ -39,6 +39,7 @@ CHESTS = {
     "lossy padding": [(0.25, -2000, 60), (0.45, -1000, 12), (0.15, -870, 40), (0.05, -100, 20), (0.06, 45, 20)],
     "dense phantom": [AIR, LUNG, (0.2, 20, 60), (0.1, 1050, 60)],
     "head": [AIR, MUSCLE, FAT, (0.15, 900, 300)],
+    "little fat, cut off above muscle": [(0.2, -860, 60), (0.05, -110, 35), (0.35, 30, 30), (0.06, 137, 8)],
     "opacities": [AIR, LUNG, OPACITY, FAT, MUSCLE, BONE],
 }
 
@@ -171,6 +172,7 @@ def test_whole_numbers_too_coarse_for_lung_are_refused(coarse_phantom):
 
 ODD = {
     "times 1.1": [(0.4, -1100, 13), (0.15, -935, 66), (0.2, -118, 22), (0.2, 50, 22)],
+    "times 1.1, noisy, lean": [(0.3, -1115, 30), (0.3, -990, 88), (0.3, 42, 25)],
     "times 0.9": [(0.4, -900, 11), (0.15, -765, 54), (0.2, -96, 18), (0.2, 40, 18)],
     "mediastinum stretched five times": [(0.5, -1000, 0), (0.2, -750, 100), (0.25, 0, 100)],
     "the same without noise, bone at its end": [(0.5, -1000, 0), (0.2, -706, 25), (0.25, 30, 25), (0.01, 1000, 0)],
@@ -274,3 +276,11 @@ def test_real_ct_is_left_alone_and_its_offsets_are_repaired(real_ct_root, patien
             hu, notes = settle_hounsfield(shifted)
             assert [n.code for n in notes] == ["hu_offset_repaired"], (crop, shift)
             np.testing.assert_array_equal(hu, thin[crop])
+
+
+@pytest.mark.parametrize("patient", ["P001", "cap001", "normal001"])
+def test_real_ct_on_another_scale_is_refused(real_ct_root, patient):
+    truth = read_ct(real_ct_root / patient).hu[::4].astype(np.int32)
+    for name, values in {"times 1.1": truth * 11 // 10, "times 0.9": truth * 9 // 10, "minus 100": truth - 100}.items():
+        with pytest.raises(InputError, match="with peaks at"):
+            pytest.fail(f"{name}: {settle_hounsfield(values)[1]}")
