@@ -19,7 +19,7 @@ SERIES_CHOSEN = "series_chosen"
 
 def add_input(parser: argparse.ArgumentParser) -> None:
     """Add the CT itself."""
-    parser.add_argument("input", metavar="INPUT", help="DICOM folder, or a .nii, .nii.gz, .nrrd or .mha file")
+    parser.add_argument("input", metavar="INPUT", help="DICOM folder, or a .nii, .nii.gz, .hdr, .nrrd or .mha file")
 
 
 def add_lungs(parser: argparse.ArgumentParser) -> None:
