@@ -20,7 +20,9 @@ CHOSEN = ("series_chosen", "volume_chosen")
 def add_input(parser: argparse.ArgumentParser) -> None:
     """Add the CT itself."""
     parser.add_argument(
-        "input", metavar="INPUT", help="DICOM folder, DICOMDIR or .zip of one, or a .nii, .nii.gz, .nrrd or .mha file"
+        "input",
+        metavar="INPUT",
+        help="DICOM folder, DICOMDIR or .zip of one, or a .nii, .nii.gz, .hdr, .nrrd or .mha file",
     )
 
 

@@ -80,7 +80,8 @@ def read_image(path: Path, admit: Admit | None = None) -> StoredImage:
         raise InputError(f"{path.name} has an unknown ending; DICOM or one of {', '.join(FORMATS)} is needed")
     if path.stat().st_size == 0:
         raise InputError(f"{path.name} is empty")
-    header = FORMATS[ending](path)
+    with np.errstate(all="ignore"):  # NaN and infinities in a header are refused where they matter
+        header = FORMATS[ending](path)
     if admit is not None:
         admit(header.source.size, path.name)
     values, notes = read_voxels(header.source, path.name)

@@ -58,7 +58,6 @@ PAIR_ENDINGS = {".hdr": (".img", ".img.gz"), ".img": (".hdr", ".hdr.gz")}
 """Endings of the other half of a pair."""
 
 
-@np.errstate(invalid="ignore")  # some bit patterns of NaN make NumPy warn when they are copied
 def read_nifti_header(path: Path) -> ImageHeader:
     """Read the header of ``path``; of a pair, either half can be given.
 

@@ -126,7 +126,9 @@ def test_elements_larger_than_the_header_says_are_refused(tmp_path, chest_hu):
 
 @pytest.mark.parametrize(("key", "value"), [("BinaryDataByteOrderMSB", "True"), ("ElementByteOrderMSB", "true")])
 def test_big_endian_data_are_read(tmp_path, chest_hu, ct, key, value):
-    assert same(read_ct(meta(tmp_path / "x.mha", chest_hu.astype(">i2").tobytes(), **{key: value})), ct)
+    path = meta(tmp_path / "x.mha", chest_hu.astype(">i2").tobytes(), **{key: value})
+    assert same(read_ct(path), ct)
+    assert read_image(path).values.dtype.isnative
 
 
 def test_text_data_are_read(tmp_path, chest_hu, ct):
@@ -253,6 +255,8 @@ def test_every_number_type_is_the_one_that_itk_wrote(tmp_path, dtype, ending):
         ({"TransformMatrix": "1 0 0 0 1 0"}, "no Offset or TransformMatrix of 3 dimensions"),
         ({"TransformMatrix": "0 0 0 0 1 0 0 0 1"}, "edges of 0.1 to 20 mm are needed"),
         ({"TransformMatrix": "1 0 0 1 0 0 0 0 1"}, "not at right angles"),
+        ({"ElementSpacing": "0.7 inf 2.4"}, "places the image at"),
+        ({"TransformMatrix": "1 0 0 0 1e300 0 0 0 1"}, "places the image at"),
         ({"HeaderSize": "a"}, "has headersize a; numbers are needed"),
         ({"HeaderSize": 10**40}, "whole numbers are needed"),
         ({"DimSize": "x" * 1000}, f"has dimsize {'x' * 57}...; numbers are needed"),
@@ -365,7 +369,7 @@ def test_lines_are_skipped_before_and_bytes_behind_the_decompression(tmp_path, c
 
 @pytest.mark.parametrize("fields", [{"byte_skip": 40}, {"line_skip": 3}, {"byte_skip": 10**15}, {"line_skip": 10**15}])
 def test_skips_that_leave_too_little_are_refused(tmp_path, chest_hu, fields):
-    (tmp_path / "x.data").write_bytes(b"\n" * 3 + chest_hu.tobytes()[:-4])
+    (tmp_path / "x.data").write_bytes(b"\n" * 3 + chest_hu.tobytes()[:-2])
     assert "x.data is cut short" in refused(nrrd_file(tmp_path / "x.nhdr", b"", data_file="x.data", **fields))
 
 
@@ -396,6 +400,7 @@ def test_file_of_pynrrd_with_bzip2_is_read(tmp_path, chest_hu, ct):
 def test_long_header_of_a_segmentation_is_read_to_its_end(tmp_path, chest_hu, ct):
     path = nrrd_file(tmp_path / "x.nrrd", b"")
     lines = [f"Segment{n}_Tags:=space: none|{'x' * 900}" for n in range(300)]
+    lines.append("encoding:=a pair of a key and a value is no field")
     path.write_bytes(path.read_bytes().rstrip(b"\n") + "\n".join(["", *lines, "", ""]).encode() + chest_hu.tobytes())
     assert same(read_ct(path), ct)
 
