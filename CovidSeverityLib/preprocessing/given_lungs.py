@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import CtVolume, Side
 
+from .cut_out import cut_out_note, cut_out_value
 from .grid import WorkingGrid, distance_to
 from .lungs import SMALLEST_LUNGS_ML, LungSegmentation, field_of_view_notes
 from .sides import split_sides
@@ -51,11 +52,16 @@ def lungs_from_labels(labels: NDArray[np.integer], volume: CtVolume, name: str) 
             "or a single label for both lungs"
         )
     require_on_lungs(volume, sides > 0, name)
-    return LungSegmentation(sides, f"file {name}", field_of_view_notes(sides))
+    outside = cut_out_value(volume.hu)
+    cut = () if outside is None else (cut_out_note(outside),)
+    return LungSegmentation(sides, f"file {name}", (*cut, *field_of_view_notes(sides)))
 
 
 def require_on_lungs(volume: CtVolume, mask: NDArray[np.bool_], name: str) -> None:
-    """Raise :class:`InputError` unless ``mask`` has the size of lungs, is aerated and lies inside the body."""
+    """Raise :class:`InputError` unless ``mask`` has the size of lungs, is aerated and lies inside the body.
+
+    Where the body was cut away, what is left of the CT counts as its inside.
+    """
     mask_ml = float(np.count_nonzero(mask)) * volume.geometry.voxel_ml
     if not SMALLEST_LUNGS_ML <= mask_ml <= LARGEST_LUNGS_ML:
         raise InputError(
@@ -65,12 +71,18 @@ def require_on_lungs(volume: CtVolume, mask: NDArray[np.bool_], name: str) -> No
     values = volume.hu[mask]
     aerated = float(np.mean((values >= AERATED_HU[0]) & (values <= AERATED_HU[1])))
     grid = WorkingGrid.of(volume.geometry)
-    inside = float(np.mean(grid.expand(body_mask(grid.reduce(volume.hu), grid))[mask]))
+    inside = float(np.mean(grid.expand(_inside(volume, grid))[mask]))
     if aerated < AERATED_SHARE or inside < INSIDE_BODY_SHARE:
         raise InputError(
             f"mask {name} does not lie on the lungs of this CT: {100 * inside:.0f} % of it is inside the body and "
             f"{100 * aerated:.0f} % is aerated lung"
         )
+
+
+def _inside(volume: CtVolume, grid: WorkingGrid) -> NDArray[np.bool_]:
+    """Bool on the working grid: the body, or what was not cut away."""
+    outside = cut_out_value(volume.hu)
+    return body_mask(grid.reduce(volume.hu), grid) if outside is None else grid.reduce(volume.hu != outside) >= 0.5
 
 
 def _require_right_on_the_right(sides: NDArray[np.uint8], name: str) -> None:
@@ -88,7 +100,7 @@ def _require_right_on_the_right(sides: NDArray[np.uint8], name: str) -> None:
 def _split(mask: NDArray[np.bool_], volume: CtVolume) -> NDArray[np.uint8]:
     """Sides of a mask of both lungs, split on the working grid and carried to the nearer side on the full one."""
     grid = WorkingGrid.of(volume.geometry)
-    coarse = split_sides(grid.reduce(mask) >= 0.5, body_mask(grid.reduce(volume.hu), grid), grid)
+    coarse = split_sides(grid.reduce(mask) >= 0.5, _inside(volume, grid), grid)
     to_right, to_left = (distance_to(coarse == side, grid.spacing_mm) for side in (Side.RIGHT, Side.LEFT))
     nearer = np.where(to_right <= to_left, Side.RIGHT, Side.LEFT).astype(np.uint8)
     return np.where(mask, grid.expand(nearer), np.uint8(0))

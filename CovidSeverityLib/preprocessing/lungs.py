@@ -19,6 +19,7 @@ from CovidSeverityLib.types import CtVolume, Geometry, NoteSeverity, QualityNote
 from .airways import airway_mask
 from .boundary import refined_lungs
 from .completion import CompletedLungs, complete_lungs
+from .cut_out import cut_out_reason, cut_out_value
 from .grid import WorkingGrid, bounding_box
 from .sides import main_lungs, split_sides
 from .thorax import body_mask, gas_mask, parenchyma_pieces
@@ -43,6 +44,9 @@ in one of the neck."""
 NOTED_AIRLESS_SHARE = 0.1
 """Airless part of the lungs from which the reader is told that its border is an estimate: errors of half a centimetre
 then matter to the volumes."""
+
+
+PART_SEEN = "volumes, infected shares and the score are those of the part that is seen"
 
 
 class LungSegmenter(Protocol):
@@ -116,11 +120,16 @@ def lung_labels(
     body = body_mask(blocks, grid)
     box = bounding_box(body)
     if not body[box].size:
-        raise NoLungsError(f"no lungs found in {name}: it shows no body")
+        raise _no_lungs(name, hu, "it shows no body")
     full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
     labels = np.zeros(hu.shape, dtype=np.uint8)
     aerated, airway, gas = _aerated(blocks[box], body[box], grid)
-    _require_lungs(name, aerated, grid, whole_chest)
+    found_ml = float(np.count_nonzero(aerated)) * grid.voxel_ml
+    if found_ml < SMALLEST_LUNGS_ML:
+        least = f"at least {SMALLEST_LUNGS_ML:.0f} ml are expected in a chest CT"
+        raise _no_lungs(name, hu, f"{found_ml:.0f} ml of aerated lung, {least}")
+    if whole_chest:
+        _refuse_parts(name, aerated, found_ml)
     complete = complete_lungs(blocks[box], aerated, body[box], airway, gas, grid, whole_chest=whole_chest)
     allowed = body[box] & ~((airway | gas) & (complete.lungs == 0))
     labels[full] = refined_lungs(hu[full], blocks[box], complete.lungs, complete.restored, allowed, grid)
@@ -137,16 +146,15 @@ def _aerated(
     return main_lungs(split_sides(pieces, body, grid), SMALLEST_LUNG_ML, grid), airway, gas
 
 
-def _require_lungs(name: str, aerated: NDArray[np.uint8], grid: WorkingGrid, whole_chest: bool) -> None:
-    found_ml = float(np.count_nonzero(aerated)) * grid.voxel_ml
-    if found_ml < SMALLEST_LUNGS_ML:
-        raise NoLungsError(
-            f"no lungs found in {name}: {found_ml:.0f} ml of aerated lung, "
-            f"at least {SMALLEST_LUNGS_ML:.0f} ml are expected in a chest CT"
-        )
+def _no_lungs(name: str, hu: NDArray[np.int16], reason: str) -> NoLungsError:
+    outside = cut_out_value(hu)
+    return NoLungsError(f"no lungs found in {name}: {reason if outside is None else cut_out_reason(outside)}")
+
+
+def _refuse_parts(name: str, aerated: NDArray[np.uint8], found_ml: float) -> None:
     areas = np.count_nonzero(aerated, axis=(1, 2))
     for index, seen, end in ((-1, "lower", "upper"), (0, "upper", "lower")):
-        if whole_chest and areas[index] >= areas.max() * (1 - CUT_AREA_SHARE) and found_ml < PART_ONLY_ML:
+        if areas[index] >= areas.max() * (1 - CUT_AREA_SHARE) and found_ml < PART_ONLY_ML:
             raise NoLungsError(
                 f"{name} shows only the {seen} part of the lungs ({found_ml:.0f} ml), cut off at its {end} end; "
                 "a CT of the whole chest is needed"
@@ -183,10 +191,14 @@ def field_of_view_notes(labels: NDArray[np.uint8]) -> tuple[QualityNote, ...]:
     areas = np.count_nonzero(labels, axis=(1, 2))
     for index, where in ((0, "lower"), (-1, "upper")):
         if areas[index] > CUT_AREA_SHARE * areas.max():
-            message = f"The {where} end of the volume cuts the lungs; the numbers cover what is seen."
+            message = f"The {where} end of the volume cuts the lungs; {PART_SEEN}."
             notes.append(_warn(f"lungs_cut_{where}", message))
-    if labels[:, [0, -1]].any() or labels[:, :, [0, -1]].any():
-        notes.append(_warn("lungs_cut_sideways", "The field of view cuts the lungs; the numbers cover what is seen."))
+    edges = {"front": labels[:, 0], "back": labels[:, -1], "right": labels[:, :, 0], "left": labels[:, :, -1]}
+    cut = [name for name, edge in edges.items() if edge.any()]
+    if cut:
+        where = "all round" if len(cut) == len(edges) else f"at the patient's {' and '.join(cut)}"
+        message = f"The field of view, or a crop of the image, cuts the lungs {where}; {PART_SEEN}."
+        notes.append(_warn("lungs_cut_sideways", message))
     return tuple(notes)
 
 

@@ -9,7 +9,7 @@ from CovidSeverityLib.errors import NoLungsError
 from CovidSeverityLib.io import volume_from_array
 from CovidSeverityLib.phantom import LesionSpec, make_phantom
 from CovidSeverityLib.preprocessing.grid import WorkingGrid
-from CovidSeverityLib.preprocessing.lungs import segment_lungs
+from CovidSeverityLib.preprocessing.lungs import field_of_view_notes, segment_lungs
 from CovidSeverityLib.preprocessing.thorax import LUNG_TISSUE_HU, gas_mask
 from CovidSeverityLib.types import Lobe, NoteSeverity, Side
 
@@ -296,6 +296,23 @@ def test_missing_lung_is_noted_and_the_other_keeps_its_side(side):
 )
 def test_field_of_view_that_cuts_the_lungs_is_noted(part, expected):
     assert expected in codes(found_in(painted()[part]))
+
+
+@pytest.mark.parametrize(
+    ("part", "where"),
+    [
+        (np.s_[:, 2:-2, 2:-2], "all round"),
+        (np.s_[:, :, 2:], "at the patient's right;"),
+        (np.s_[:, :-2, :-2], "at the patient's back and left;"),
+    ],
+)
+def test_note_says_where_the_lungs_are_cut_and_which_numbers_are_of_a_part(part, where):
+    labels = np.zeros((9, 20, 30), dtype=np.uint8)
+    labels[1:-1, 2:-2, 2:14], labels[1:-1, 2:-2, 16:-2] = Side.RIGHT, Side.LEFT
+    (note,) = field_of_view_notes(labels[part])
+    assert note.code == "lungs_cut_sideways"
+    assert where in note.message
+    assert "volumes, infected shares and the score are those of the part that is seen" in note.message
 
 
 def test_whole_lungs_have_no_note(plain):
