@@ -70,7 +70,7 @@ def pleural_gas(hu: NDArray[np.int16], lungs: NDArray[np.uint8], geometry: Geome
         gas = labels == index
         if _is_pleural(gas, lung, empty, upper, grid):
             side = Side.RIGHT if np.flatnonzero(gas.any(axis=(0, 1))).mean() < middle else Side.LEFT
-            found[side] = found.get(side, 0.0) + np.count_nonzero(gas) * grid.voxel_ml
+            found[side] = found.get(side, 0.0) + float(np.count_nonzero(gas) * grid.voxel_ml)
     return found
 
 

@@ -65,3 +65,12 @@ def test_whole_chests_were_not_cut_out(coarse_phantom, tiny_chest):
     assert cut_out_value(coarse_phantom.volume.hu[box]) is None
     assert cut_out_value(tiny_chest.volume.hu) is None
     assert cut_out_value(cut_out(coarse_phantom).hu[box]) == -1000
+
+
+def test_even_air_around_a_chest_is_no_cut_and_a_piece_of_lung_neither(coarse_phantom):
+    hu, lungs = coarse_phantom.volume.hu, coarse_phantom.lungs
+    even = np.where((hu < -940) & (lungs == 0), np.int16(-1000), hu)
+    assert (even == -1000).mean() > 0.4
+    assert cut_out_value(even) is None
+    k, j, i = np.argwhere(lungs == 1).mean(axis=0).astype(int)
+    assert cut_out_value(hu[k - 2 : k + 2, j - 6 : j + 6, i - 6 : i + 6]) is None

@@ -10,14 +10,17 @@ from scipy import ndimage
 
 from CovidSeverityLib import analyze, read_ct
 from CovidSeverityLib.phantom import make_phantom
+from CovidSeverityLib.preprocessing.airways import airway_mask
+from CovidSeverityLib.preprocessing.grid import WorkingGrid, dilate_mm
 from CovidSeverityLib.preprocessing.lungs import segment_lungs
 from CovidSeverityLib.preprocessing.pleural_gas import LEAST_ML, pleural_gas
+from CovidSeverityLib.preprocessing.thorax import body_mask
 from CovidSeverityLib.types import Side
 
 CODE = "pneumothorax"
 
 
-def collapsed(volume, lungs, side, scale, noise_hu=15.0):
+def collapsed(volume, lungs, side, scale):
     """The CT with one lung shrunk towards its hilum and denser for it, gas in its stead; and that gas, ml."""
     own = lungs == side
     places = np.argwhere(own)
@@ -27,7 +30,7 @@ def collapsed(volume, lungs, side, scale, noise_hu=15.0):
     is_lung = ndimage.map_coordinates(own.astype(np.float32), source, order=1) > 0.5
     hu = ndimage.map_coordinates(volume.hu.astype(np.float32), source, order=1, mode="nearest")
     dense = np.minimum((hu + 1000) / scale**3 - 1000, np.maximum(hu, 60))
-    gas = np.random.default_rng(5).normal(-1000, noise_hu, len(places))
+    gas = np.random.default_rng(5).normal(-1000, 15, len(places))
     values = volume.hu.copy()
     values[own] = np.clip(np.rint(np.where(is_lung, dense, gas)), -1024, 3071)
     return replace(volume, hu=values), np.count_nonzero(~is_lung) * volume.geometry.voxel_ml
@@ -56,8 +59,16 @@ def test_pneumothorax_is_warned_of_with_its_side_and_what_it_spoils(coarse_phant
 
 
 def test_noise_of_a_low_dose_hides_no_pneumothorax(coarse_phantom):
-    volume, gas_ml = collapsed(coarse_phantom.volume, coarse_phantom.lungs, Side.LEFT, 0.8, noise_hu=25.0)
-    found = pleural_gas(volume.hu, coarse_phantom.lungs, volume.geometry)
+    volume, gas_ml = collapsed(coarse_phantom.volume, coarse_phantom.lungs, Side.LEFT, 0.8)
+    size, spacing = volume.geometry.size, volume.geometry.spacing_mm
+    halves = replace(
+        volume.geometry,
+        size=(2 * size[0], 2 * size[1], size[2]),
+        spacing_mm=(spacing[0] / 2, spacing[1] / 2, spacing[2]),
+    )
+    hu, lungs = (a.repeat(2, axis=1).repeat(2, axis=2) for a in (volume.hu, coarse_phantom.lungs))
+    noise = np.random.default_rng(8).normal(0, 40, hu.shape)
+    found = pleural_gas(np.clip(np.rint(hu + noise), -1024, 3071).astype(np.int16), lungs, halves)
     assert set(found) == {Side.LEFT}
     assert 0.5 * gas_ml < found[Side.LEFT] < gas_ml
 
@@ -95,6 +106,25 @@ def test_bulla_in_the_middle_of_a_lung_is_no_pneumothorax(coarse_phantom):
     assert np.count_nonzero(bulla) * geometry.voxel_ml > LEAST_ML
     hu = np.where(bulla, np.int16(-1000), coarse_phantom.volume.hu)
     assert pleural_gas(hu, lungs, geometry) == {}
+
+
+def test_small_bullae_under_the_pleura_are_no_pneumothorax(coarse_phantom):
+    geometry, lungs = coarse_phantom.volume.geometry, coarse_phantom.lungs
+    depth = ndimage.distance_transform_edt(lungs > 0, geometry.spacing_kji)
+    field = np.random.default_rng(9).normal(size=lungs.shape).astype(np.float32)
+    field = ndimage.gaussian_filter(field, [3.0 / mm for mm in geometry.spacing_kji])
+    bullae = (depth > 0) & (depth < 12) & (field > np.quantile(field, 0.6))
+    assert np.count_nonzero(bullae) * geometry.voxel_ml > 5 * LEAST_ML
+    assert pleural_gas(np.where(bullae, np.int16(-1000), coarse_phantom.volume.hu), lungs, geometry) == {}
+
+
+def test_wide_trachea_is_no_pneumothorax(coarse_phantom):
+    geometry, lungs, hu = coarse_phantom.volume.geometry, coarse_phantom.lungs, coarse_phantom.volume.hu
+    grid = WorkingGrid.of(geometry)
+    airway = airway_mask(grid.reduce(hu), body_mask(grid.reduce(hu), grid), grid)
+    wide = dilate_mm(airway, 5.0, geometry.spacing_kji) & (lungs == 0)
+    assert np.count_nonzero(wide) * geometry.voxel_ml > 1.5 * LEAST_ML
+    assert pleural_gas(np.where(wide, np.int16(-1000), hu), lungs, geometry) == {}
 
 
 @pytest.mark.parametrize("patient", ["P001", "cap001", "normal001"])
