@@ -284,3 +284,21 @@ def test_real_ct_on_another_scale_is_refused(real_ct_root, patient):
     for name, values in {"times 1.1": truth * 11 // 10, "times 0.9": truth * 9 // 10, "minus 100": truth - 100}.items():
         with pytest.raises(InputError, match="with peaks at"):
             pytest.fail(f"{name}: {settle_hounsfield(values)[1]}")
+
+
+def test_padding_right_below_air_that_a_resampling_has_blurred_is_no_evidence(coarse_phantom):
+    hu = coarse_phantom.volume.hu.astype(np.float32)
+    rows, columns = np.ogrid[-1 : 1 : hu.shape[1] * 1j, -1 : 1 : hu.shape[2] * 1j]
+    hu[:, rows**2 + columns**2 > 0.95] = -1350
+    hu = np.rint(ndimage.gaussian_filter(hu, (0, 1.5, 1.5))).astype(np.int16)
+    settled, notes = settle_hounsfield(hu)
+    assert notes == ()
+    np.testing.assert_array_equal(settled, np.maximum(hu, -1024))
+
+
+@pytest.mark.parametrize("number", [1, 2, 4, 6])
+def test_windowed_ct_with_padding_is_left_alone(real_ct_root, number):
+    path = real_ct_root.parent / "medseg" / f"{number}_ct.nii.gz"
+    if not path.is_file():
+        pytest.skip("windowed CTs (../shared/data/medseg) are not on this machine")
+    assert read_ct(path).notes == ()
