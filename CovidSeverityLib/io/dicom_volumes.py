@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from CovidSeverityLib.types import NoteSeverity, QualityNote
 
 from .dicom_headers import SliceHeader
+from .dicom_scans import Placed, scans_of, step_of
 
 SAME_ANGLE = np.sin(np.radians(0.5))
 """Slices of one stack: largest difference of the unit vectors of their rows and columns. Scanners and converters write
@@ -29,9 +30,6 @@ SAME_THICKNESS = 0.02
 
 UNTELLING_SHARE = 0.5
 """An identifier with more values than this share of the slices is that of single slices, not of volumes."""
-
-OVERLAP_STEPS = 0.5
-"""Acquisitions that share more of the axis than this many steps cover the same part of the body."""
 
 WHOLE_CHEST_SHARE = 0.75
 """A volume at least so long as the longest of the same patient shows the chest as whole as that one does."""
@@ -149,7 +147,7 @@ def split_volumes(headers: Sequence[SliceHeader]) -> list[Volume]:
             known.append(group)
             groups.append(group)
         group.append(header)
-    return [volume for group in groups for volume in _by_acquisition(group)]
+    return [_volume(scan) for group in groups for scan in scans_of(group, _normal(group[0]))]
 
 
 def best_first(volumes: Sequence[Volume]) -> list[tuple[Volume, str]]:
@@ -218,6 +216,7 @@ def differences(volumes: Sequence[Volume]) -> str:
         words.append("orientation")
     if not all(_same_spacing(volumes[0].first, v.first) for v in volumes):
         words.append("pixel spacing")
+    words = words or ["numbers of their slices"]
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
@@ -275,41 +274,6 @@ def _normal(header: SliceHeader) -> NDArray[np.float64]:
     return np.cross(*_axes(header))
 
 
-def _by_acquisition(group: Sequence[SliceHeader]) -> list[Volume]:
-    """The volumes of slices that differ in their acquisition at most.
-
-    Acquisitions that follow one another along the axis are one scan in steps; those that cover the same part are not.
-    """
-    normal = _normal(group[0])
-    parts: dict[str, list[tuple[float, SliceHeader]]] = {}
-    for header in group:
-        parts.setdefault(header.acquisition_text, []).append((float(np.dot(header.position, normal)), header))
-    runs = sorted((sorted(part, key=lambda p: (p[0], p[1].tie_key)) for part in parts.values()), key=_run_key)
-    step = float(np.median([_step(run) for run in runs if len(run) > 1] or [0.0]))
-    volumes: list[list[list[tuple[float, SliceHeader]]]] = []
-    for run in runs:
-        free = next((v for v in volumes if all(_overlap(run, other) <= OVERLAP_STEPS * step for other in v)), None)
-        if free is None:
-            volumes.append([run])
-        else:
-            free.append(run)
-    return [_volume([entry for run in runs for entry in run]) for runs in volumes]
-
-
-def _run_key(run: Sequence[tuple[float, SliceHeader]]) -> tuple:
-    return (run[0][0], *run[0][1].tie_key)
-
-
-def _overlap(a: Sequence[tuple[float, SliceHeader]], b: Sequence[tuple[float, SliceHeader]]) -> float:
-    """Length that two runs share; a negative gap where they share none."""
-    return min(a[-1][0], b[-1][0]) - max(a[0][0], b[0][0])
-
-
-def _step(run: Sequence[tuple[float, SliceHeader]]) -> float:
-    places = np.unique([place for place, _ in run])
-    return float(np.median(np.diff(places))) if len(places) > 1 else 0.0
-
-
-def _volume(entries: list[tuple[float, SliceHeader]]) -> Volume:
+def _volume(entries: Sequence[Placed]) -> Volume:
     ordered = sorted(entries, key=lambda e: (e[0], e[1].tie_key))
-    return Volume(tuple(header for _, header in ordered), ordered[-1][0] - ordered[0][0], _step(ordered))
+    return Volume(tuple(header for _, header in ordered), ordered[-1][0] - ordered[0][0], step_of(ordered))

@@ -125,6 +125,29 @@ def test_two_breath_holds_between_one_another_are_two_volumes(write, chest_hu):
     np.testing.assert_array_equal(volume.hu, chest_hu)
 
 
+@pytest.mark.parametrize("offset_mm", [0.0, 1.0])
+@pytest.mark.parametrize("upwards", [True, False])
+def test_second_pass_under_the_same_acquisition_number_is_told_by_the_numbers_of_its_slices(
+    write, chest_hu, offset_mm, upwards
+):
+    def number(first):
+        return lambda k: first + (k if upwards else 11 - k)
+
+    write(chest_hu, InstanceNumber=number(1))
+    positions = [(-12.5, -20.25, -52.1 + offset_mm + 2 * k) for k in range(12)]
+    volume = read_ct(write(chest_hu[::-1], positions=positions, InstanceNumber=number(13)))
+    np.testing.assert_array_equal(volume.hu, chest_hu)
+    assert volume.geometry.spacing_mm[2] == 2.0
+    assert "2 volumes, which differ in numbers of their slices" in notes(volume)["volume_chosen"].message
+
+
+def test_slices_numbered_at_random_are_one_volume(write, chest_hu):
+    order = np.random.default_rng(0).permutation(12)
+    volume = read_ct(write(chest_hu, InstanceNumber=lambda k: int(order[k])))
+    np.testing.assert_array_equal(volume.hu, chest_hu)
+    assert volume.notes == ()
+
+
 def test_acquisitions_that_follow_one_another_are_one_volume(write, chest_hu):
     volume = read_ct(write(chest_hu, AcquisitionNumber=lambda k: k // 4))
     np.testing.assert_array_equal(volume.hu, chest_hu)
