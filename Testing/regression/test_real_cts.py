@@ -93,6 +93,11 @@ def test_infection_grows_from_the_normal_ct_to_the_sick_ones(analysed):
 
 
 @pytest.mark.parametrize("patient", PATIENTS)
+def test_no_gas_lies_beside_the_lungs(analysed, patient):
+    assert "pneumothorax" not in {note.code for note in analysed(patient).quality}
+
+
+@pytest.mark.parametrize("patient", PATIENTS)
 def test_hounsfield_units_need_no_repair(analysed, patient):
     codes = {note.code for note in analysed(patient).quality}
     assert not {code for code in codes if "hu" in code.split("_") or "offset" in code}

@@ -127,15 +127,9 @@ def test_wide_trachea_is_no_pneumothorax(coarse_phantom):
     assert pleural_gas(np.where(wide, np.int16(-1000), hu), lungs, geometry) == {}
 
 
-@pytest.mark.parametrize("patient", ["P001", "cap001", "normal001"])
-def test_no_real_chest_at_hand_has_a_pneumothorax(analysed, patient):
-    assert CODE not in {note.code for note in analysed(patient).quality}
-
-
-@pytest.mark.parametrize("scale", [0.9, 0.6])
-def test_pneumothorax_of_a_real_chest_is_found(real_ct_root, scale):
+def test_pneumothorax_of_a_real_chest_is_found(real_ct_root):
     normal = read_ct(real_ct_root / "normal001")
-    volume, gas_ml = collapsed(normal, segment_lungs(normal).labels, Side.RIGHT, scale)
+    volume, gas_ml = collapsed(normal, segment_lungs(normal).labels, Side.RIGHT, 0.9)
     found = pleural_gas(volume.hu, segment_lungs(volume).labels, volume.geometry)
     assert set(found) == {Side.RIGHT}
     assert 0.4 * gas_ml < found[Side.RIGHT] < gas_ml
