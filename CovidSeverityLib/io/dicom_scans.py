@@ -1,8 +1,8 @@
 """Which slices were scanned together: acquisitions, and passes of the table that carry one acquisition number.
 
 Acquisitions that follow one another along the axis are one scan in steps; those that cover the same part of the body
-are not. Where the acquisition number does not tell two passes apart, the numbers of the slices do: they run along the
-axis once, and then once more.
+are not. What vendors add to the image type, from its fourth value on, counts like an acquisition. Where the acquisition
+number does not tell two passes apart, the numbers of the slices do: they run along the axis once, and then once more.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ def scans_of(group: Sequence[SliceHeader], normal: NDArray[np.float64]) -> list[
     group : slices that differ in their acquisition and numbers at most.
     normal : (3,) unit vector, LPS.
     """
-    parts: dict[str, list[Placed]] = {}
+    parts: dict[tuple[str, ...], list[Placed]] = {}
     for header in group:
-        parts.setdefault(header.acquisition_text, []).append((float(np.dot(header.position, normal)), header))
+        key = (header.acquisition_text, *header.image_type[3:])
+        parts.setdefault(key, []).append((float(np.dot(header.position, normal)), header))
     passes = [sorted(run, key=_place_key) for part in parts.values() for run in _passes(part)]
     step = float(np.median([step_of(run) for run in passes if len(run) > 1] or [0.0]))
     scans: list[list[list[Placed]]] = []

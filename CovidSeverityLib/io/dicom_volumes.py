@@ -155,12 +155,8 @@ def best_first(volumes: Sequence[Volume]) -> list[tuple[Volume, str]]:
 
     Equals are ordered by acquisition and UID.
     """
-    ranked, left = (
-        [],
-        sorted(
-            volumes, key=lambda v: (v.first.acquisition, v.first.acquisition_text, *v.first.tie_key, v.first.series_uid)
-        ),
-    )
+    ranked: list[tuple[Volume, str]] = []
+    left = sorted(volumes, key=_tie_key)
     while left:
         candidates, reason = left, ""
         for name, holds in CRITERIA:
@@ -170,6 +166,11 @@ def best_first(volumes: Sequence[Volume]) -> list[tuple[Volume, str]]:
         ranked.append((candidates[0], reason))
         left = [v for v in left if v is not candidates[0]]
     return ranked
+
+
+def _tie_key(volume: Volume) -> tuple:
+    first = volume.first
+    return (first.acquisition, first.acquisition_text, first.image_type, *first.tie_key, first.series_uid)
 
 
 def patients_of(volumes: Iterable[Volume]) -> int:
@@ -236,7 +237,8 @@ def _telling_keys(headers: Sequence[SliceHeader]) -> Callable[[SliceHeader], Has
     def key(header: SliceHeader) -> Hashable:
         return (
             *(value(header) for value in telling),
-            (header.rows, header.columns, header.is_capture, header.image_type),
+            (header.rows, header.columns, header.is_capture),
+            (header.image_type[:3], frozenset(PROJECTED.intersection(header.image_type))),
         )
 
     return key

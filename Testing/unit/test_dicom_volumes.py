@@ -95,6 +95,7 @@ def test_slices_that_are_not_numbered_are_one_volume(write, chest_hu, number):
         ("ConvolutionKernel", "B70f", "B30f", "kernel"),
         ("ConvolutionKernel", "LUNG", "STANDARD", "kernel"),
         ("ImageType", ORIGINAL, MIP, "image type"),
+        ("ImageType", [*ORIGINAL, "ENERGY_A"], [*ORIGINAL, "ENERGY_B"], "image type"),
         ("FrameOfReferenceUID", "2.25.55", "2.25.66", "frame of reference"),
         ("KVP", "100", "140", "tube voltage"),
         ("AcquisitionNumber", 1, 2, "acquisition"),
@@ -150,6 +151,12 @@ def test_slices_numbered_at_random_are_one_volume(write, chest_hu):
 
 def test_acquisitions_that_follow_one_another_are_one_volume(write, chest_hu):
     volume = read_ct(write(chest_hu, AcquisitionNumber=lambda k: k // 4))
+    np.testing.assert_array_equal(volume.hu, chest_hu)
+    assert volume.notes == ()
+
+
+def test_words_of_a_vendor_behind_the_image_type_part_no_volume(write, chest_hu):
+    volume = read_ct(write(chest_hu, ImageType=lambda k: ORIGINAL if k < 5 else [*ORIGINAL, "CT_SOM7 SPI"]))
     np.testing.assert_array_equal(volume.hu, chest_hu)
     assert volume.notes == ()
 
