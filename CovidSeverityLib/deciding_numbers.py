@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -75,10 +76,11 @@ def deciding_numbers() -> dict[str, dict[str, Any]]:
     return found
 
 
-def numbers_of(path: Path) -> list[Number]:
+@cache
+def numbers_of(path: Path) -> tuple[Number, ...]:
     """The numbers of a module, in its order; constants that share a text follow each other."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    return _with_reasons(list(_statements(tree)))
+    return tuple(_with_reasons(list(_statements(tree))))
 
 
 def _statements(tree: ast.Module) -> Iterator[tuple[str, str] | str]:

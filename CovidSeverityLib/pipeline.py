@@ -49,7 +49,7 @@ from .quality import low_attenuation_notes, resolution_notes, result_notes, slic
 from .results import Analysis, ClassifiedCt, LobeScore, Provenance, ctss_of
 from .segmentation.lesions import MarkedLesions
 from .stage_clock import StageClock
-from .types import CtVolume, Progress, QualityNote
+from .types import CtVolume, Progress
 from .version import __version__
 
 STAGES = ("lungs", "lobes", "infection", "scores")
@@ -103,10 +103,9 @@ def analyze(
     """
     config = config or AnalysisConfig()
     clock = StageClock(progress)
-    check_body_width(volume)
     with clock.stage("lungs"):
         alone = independent_slices or volume.is_single_slice
-        volume = _noted(volume, (slices_alone_note(volume),)) if alone else _oriented(volume, force)
+        volume = _admitted(volume, force, alone)
         found = _lungs(volume, lungs, lobes, alone)
     with clock.stage("lobes"):
         regions = _lobes(volume, found.labels, lobes, config, alone)
@@ -142,10 +141,9 @@ def classify(
         middle of the scan shows lung, or the classifier answers what are no probabilities.
     """
     clock = StageClock(progress)
-    check_body_width(volume)
     with clock.stage("lungs"):
         alone = volume.is_single_slice
-        volume = _noted(volume, (slices_alone_note(volume),)) if alone else _oriented(volume, force)
+        volume = _admitted(volume, force, alone)
         found = _lungs(volume, lungs, None, alone)
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     if diagnosis is None:
@@ -188,12 +186,10 @@ def _with_diagnosis(
     return replace(analysis, classification=diagnosis, quality=(*analysis.quality, *notes))
 
 
-def _oriented(volume: CtVolume, force: bool) -> CtVolume:
-    """``volume`` with notes on what its anatomy says of its orientation; an upside-down one is refused."""
-    return _noted(volume, check_orientation(volume, force=force))
-
-
-def _noted(volume: CtVolume, notes: tuple[QualityNote, ...]) -> CtVolume:
+def _admitted(volume: CtVolume, force: bool, alone: bool) -> CtVolume:
+    """``volume`` with notes on what its anatomy says; a body of impossible width and an upside-down one are refused."""
+    check_body_width(volume)
+    notes = (slices_alone_note(volume),) if alone else check_orientation(volume, force=force)
     return replace(volume, notes=(*volume.notes, *notes)) if notes else volume
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Geometry, NoteSeverity, QualityNote
 
-from .extent import check_voxel_edges
+from .extent import check_voxel_edges, edges_text
 
 MAX_LENGTH = 1e9
 """Largest number of a matrix in any unit: no scanner is a kilometre, or 1e9 micrometres, large."""
@@ -23,7 +23,8 @@ ROUNDING = 1e-6
 """Cosine of two axes that are perpendicular but for the rounding of float32 numbers."""
 
 SAME_GRID_MM = 0.1
-"""Largest distance between the corners of two grids that are the same one, mm: a seventh of a pixel."""
+"""Largest distance between the corners of two grids that are the same one, mm: a seventh of a pixel. float32 in NIfTI
+and headers with few digits move them by 0.001 to 0.05 mm."""
 
 SAME_EDGE = 1e-2
 """Relative difference of voxel edges that are the same: headers with two digits (0.70 for 0.703)."""
@@ -113,7 +114,7 @@ def contradiction(first: Geometry, second: Geometry, names: tuple[str, str]) -> 
             sides = [f"by the {form} its {ordinal} axis runs to the {_side(axis)}" for form, axis in runs]
             said.append(", ".join(sides))
     if not same_edges(first.spacing_mm, second.spacing_mm):
-        edges = [" x ".join(f"{edge:.4g}" for edge in geometry.spacing_mm) for geometry in (first, second)]
+        edges = [edges_text(geometry.spacing_mm) for geometry in (first, second)]
         said.append(f"by the {names[0]} its voxels are {edges[0]} mm large, by the {names[1]} {edges[1]} mm")
     return "; ".join(said)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.preprocessing.hounsfield import PADDING
+from CovidSeverityLib.preprocessing.numbers import PADDING
 from CovidSeverityLib.types import Geometry, NoteSeverity, Progress, QualityNote
 
 from .cost import check_cost

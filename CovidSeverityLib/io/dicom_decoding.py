@@ -26,7 +26,7 @@ from pydicom.uid import CTImageStorage
 from scipy import ndimage
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.preprocessing.hounsfield import PADDING
+from CovidSeverityLib.preprocessing.numbers import PADDING
 from CovidSeverityLib.types import Progress
 
 from .quiet import quiet_itk

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pydicom import Dataset, dcmread
 from pydicom.tag import Tag
@@ -23,7 +23,7 @@ from pydicom.uid import (
 
 from CovidSeverityLib.errors import InputError
 
-from .completeness import check_dicom_pixels
+from .dicom_completeness import check_dicom_pixels
 from .dicom_decoding import StoredPixels
 from .dicom_files import is_dicom
 from .dicom_values import UNREADABLE, number_of, numbers_of, ordinal_of, text_of, values_of
@@ -83,8 +83,8 @@ class SliceHeader:
     """One slice: a DICOM file, or one frame of an enhanced one.
 
     ``problem`` is a sentence, with the name of the file, about what keeps the slice from being read; empty without one.
-    ``patient`` identifies the person and never leaves the reader. ``kernel`` is the first value of ConvolutionKernel,
-    ``kernels`` all of them. ``position`` LPS mm of the first pixel's centre; ``location_mm`` along the table;
+    ``patient`` identifies the person and never leaves the reader. ``kernels`` are the values of ConvolutionKernel.
+    ``position`` LPS mm of the first pixel's centre; ``location_mm`` along the table;
     ``orientation`` the row's and the column's LPS unit vectors; ``pixel_spacing`` mm between (rows, columns), one
     number where the file has only one; ``diameter_mm`` of the reconstructed field; ``rescale`` slope and intercept of
     this slice, ``decoder_rescale`` those that GDCM applies to the whole file (of its first frame); ``padding_hu``
@@ -101,7 +101,6 @@ class SliceHeader:
     series_uid: str
     frame_of_reference: str
     description: str
-    kernel: str
     kernels: str
     image_type: tuple[str, ...]
     is_capture: bool
@@ -123,8 +122,13 @@ class SliceHeader:
     diameter_mm: float | None
     thickness_mm: float | None
     padding_hu: tuple[float, float] | None
-    stored: StoredPixels
+    stored: StoredPixels = field(default_factory=StoredPixels)
     repairs: frozenset[str] = frozenset()
+
+    @property
+    def kernel(self) -> str:
+        """Name of the reconstruction kernel: the first value of ConvolutionKernel."""
+        return self.kernels.partition("\\")[0]
 
     @property
     def tie_key(self) -> tuple[float, float, str, int]:
@@ -264,57 +268,67 @@ def _has_geometry(values: Dataset) -> bool:
 def _header(path: Path, frame: int, values: Dataset, kind: str) -> SliceHeader:
     if not kind:
         raise InputError(f"{path.name} is damaged or cut short: its DICOM header names neither class nor modality")
-    problem = ""
-    rescale, padding = (1.0, 0.0), None
+    problem, rescale, padding = "", (1.0, 0.0), None
+    rows, columns = (int(number_of(values, keyword, 0)) for keyword in ("Rows", "Columns"))
     if kind == CT:
         try:
             rescale = (number_of(values, "RescaleSlope", 1.0) or 1.0, number_of(values, "RescaleIntercept", 0.0))
             padding = _padding_hu(values, *rescale)
         except ValueError as error:
             problem = f"{path.name} cannot be read: its {error}, where a number is needed"
-    rows, columns = (int(number_of(values, keyword, 0)) for keyword in ("Rows", "Columns"))
-    if kind == CT and not (rows and columns):
-        problem = f"{path.name} is damaged or cut short: its DICOM header names no image size"
-    location, thickness, diameter = (
-        (numbers_of(values, keyword) or (None,))[0]
-        for keyword in ("SliceLocation", "SliceThickness", "ReconstructionDiameter")
-    )
+        if not (rows and columns):
+            problem = f"{path.name} is damaged or cut short: its DICOM header names no image size"
     return SliceHeader(
         path=path,
         frame=frame,
         kind=kind,
         problem=problem,
-        patient=tuple(" ".join(WORDS.findall(text_of(values, keyword).casefold())) for keyword in PATIENT),
-        study_uid=text_of(values, "StudyInstanceUID"),
-        series_uid=text_of(values, "SeriesInstanceUID"),
-        frame_of_reference=text_of(values, "FrameOfReferenceUID"),
-        description=text_of(values, "SeriesDescription"),
-        kernel=text_of(values, "ConvolutionKernel").partition("\\")[0],
-        kernels=text_of(values, "ConvolutionKernel"),
-        image_type=tuple(str(t).strip().upper() for t in values_of(values, "ImageType")),
-        is_capture=text_of(values, "SOPClassUID") in CAPTURE_CLASSES,
-        tube_voltage=text_of(values, "KVP"),
-        acquisition_text="/".join(
-            text_of(values, keyword) for keyword in ("AcquisitionNumber", "TemporalPositionIdentifier")
-        ),
-        acquisition=ordinal_of(values, "AcquisitionNumber"),
-        instance=ordinal_of(values, "InstanceNumber"),
-        sop_uid=text_of(values, "SOPInstanceUID"),
         rows=rows,
         columns=columns,
-        photometric=text_of(values, "PhotometricInterpretation") or "MONOCHROME2",
-        samples=int(ordinal_of(values, "SamplesPerPixel")) or 1,
         rescale=rescale,
         decoder_rescale=rescale,
-        position=_of_length(numbers_of(values, "ImagePositionPatient"), 3),
-        location_mm=location,
-        orientation=_of_length(numbers_of(values, "ImageOrientationPatient"), 6),
-        pixel_spacing=_of_length(numbers_of(values, "PixelSpacing"), 1, 2),
-        diameter_mm=diameter,
-        thickness_mm=thickness or None,
         padding_hu=padding,
-        stored=StoredPixels(),
+        **_origin(values),
+        **_place(values),
     )
+
+
+def _origin(values: Dataset) -> dict[str, Any]:
+    """Fields of :class:`SliceHeader` that tell what an image is, and of whom."""
+    acquisition = ("AcquisitionNumber", "TemporalPositionIdentifier")
+    return {
+        "patient": tuple(" ".join(WORDS.findall(text_of(values, keyword).casefold())) for keyword in PATIENT),
+        "study_uid": text_of(values, "StudyInstanceUID"),
+        "series_uid": text_of(values, "SeriesInstanceUID"),
+        "sop_uid": text_of(values, "SOPInstanceUID"),
+        "frame_of_reference": text_of(values, "FrameOfReferenceUID"),
+        "description": text_of(values, "SeriesDescription"),
+        "kernels": text_of(values, "ConvolutionKernel"),
+        "image_type": tuple(str(value).strip().upper() for value in values_of(values, "ImageType")),
+        "is_capture": text_of(values, "SOPClassUID") in CAPTURE_CLASSES,
+        "tube_voltage": text_of(values, "KVP"),
+        "acquisition_text": "/".join(text_of(values, keyword) for keyword in acquisition),
+        "acquisition": ordinal_of(values, "AcquisitionNumber"),
+        "instance": ordinal_of(values, "InstanceNumber"),
+        "photometric": text_of(values, "PhotometricInterpretation") or "MONOCHROME2",
+        "samples": int(ordinal_of(values, "SamplesPerPixel")) or 1,
+    }
+
+
+def _place(values: Dataset) -> dict[str, Any]:
+    """Fields of :class:`SliceHeader` that tell where an image lies; None where the header does not say."""
+    location, thickness, diameter = (
+        (numbers_of(values, keyword) or (None,))[0]
+        for keyword in ("SliceLocation", "SliceThickness", "ReconstructionDiameter")
+    )
+    return {
+        "position": _of_length(numbers_of(values, "ImagePositionPatient"), 3),
+        "location_mm": location,
+        "orientation": _of_length(numbers_of(values, "ImageOrientationPatient"), 6),
+        "pixel_spacing": _of_length(numbers_of(values, "PixelSpacing"), 1, 2),
+        "diameter_mm": diameter,
+        "thickness_mm": thickness or None,
+    }
 
 
 def _of_length(numbers: tuple[float, ...] | None, *counts: int) -> tuple[float, ...] | None:

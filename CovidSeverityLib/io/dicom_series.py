@@ -12,12 +12,10 @@ import numpy as np
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import NoteSeverity, QualityNote
 
+from .affine import SHEAR_LIMIT_DEG
 from .dicom_headers import CT, PROJECTION, SliceHeader, Unreadable
 from .dicom_volumes import Volume, best_first, differences, patients_of, split_volumes, volume_notes
 from .extent import edges_plausible
-
-RIGHT_ANGLE_COSINE = np.sin(np.radians(0.6))
-"""Rows and columns whose angle is off a right one by more than half a degree are no image."""
 
 EXACT_COSINE = 1e-3
 """Rounding to four digits leaves axes at right angles to within this; what is more is said."""
@@ -30,24 +28,18 @@ MAX_LISTED = 6
 
 
 REPAIRS = {
-    "pixel_spacing_single": (
-        NoteSeverity.WARNING,
-        "PixelSpacing holds one number; pixels were taken as square.",
-    ),
+    "pixel_spacing_single": "PixelSpacing holds one number; pixels were taken as square.",
     "pixel_spacing_of_field": (
-        NoteSeverity.WARNING,
-        "PixelSpacing cannot be that of a CT in millimetres; it was taken from the diameter of the field.",
+        "PixelSpacing cannot be that of a CT in millimetres; it was taken from the diameter of the field."
     ),
     "position_of_location": (
-        NoteSeverity.WARNING,
-        "The slices have no ImagePositionPatient; SliceLocation was taken for it, and head and feet may be confused.",
+        "The slices have no ImagePositionPatient; SliceLocation was taken for it, and head and feet may be confused."
     ),
     "axes_made_perpendicular": (
-        NoteSeverity.WARNING,
-        "Rows and columns of the slices were not quite at right angles (rounded directions) and were made so.",
+        "Rows and columns of the slices were not quite at right angles (rounded directions) and were made so."
     ),
 }
-"""Code, severity and words of what was put right in headers."""
+"""Code and words of the warning about what was put right in headers."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +57,7 @@ class Chosen:
 
     slices: tuple[SliceHeader, ...]
     notes: tuple[QualityNote, ...]
-    left_out: tuple[Unreadable, ...]
+    left_out: tuple[Unreadable | SliceHeader, ...]
 
 
 def choose_volume(headers: Sequence[SliceHeader], unreadable: Sequence[Unreadable], choice: Choice) -> Chosen:
@@ -80,7 +72,7 @@ def choose_volume(headers: Sequence[SliceHeader], unreadable: Sequence[Unreadabl
     slices = _of_series([h for h in headers if h.kind == CT], headers, unreadable, choice.series_uid)
     sound, broken = _sound(slices)
     if not sound:
-        raise InputError(broken[0].reason)
+        raise InputError(broken[0].problem)
     ranked = best_first(split_volumes(sound))
     volumes = [volume for volume, _ in ranked]
     index = _index(volumes, choice)
@@ -88,7 +80,6 @@ def choose_volume(headers: Sequence[SliceHeader], unreadable: Sequence[Unreadabl
     _refuse_broken(chosen, broken)
     if len(chosen.slices) == 1 and len(volumes) > 1 and len(_in_series(volumes, chosen)) > 1 and choice.number is None:
         raise InputError("no two slices of the CT series have one orientation and size; slices that fit are needed")
-    left_out = [*unreadable, *(Unreadable(b.path, b.reason) for b in broken)]
     notes = (
         *_choice_notes(volumes, index, reason, choice),
         *_merged_note(chosen),
@@ -96,24 +87,12 @@ def choose_volume(headers: Sequence[SliceHeader], unreadable: Sequence[Unreadabl
         *_repair_notes(chosen),
         *volume_notes(chosen),
     )
-    return Chosen(chosen.slices, notes, tuple(left_out))
+    return Chosen(chosen.slices, notes, (*unreadable, *broken))
 
 
-def left_out_text(unreadable: Sequence[Unreadable]) -> str:
+def left_out_text(left_out: Sequence[Unreadable | SliceHeader]) -> str:
     """Words for files that could not be read, to put behind a sentence about missing slices."""
-    return f"; could not be read: {_names(unreadable)}" if unreadable else ""
-
-
-@dataclass(frozen=True)
-class _Broken:
-    """A CT slice that cannot be part of a volume."""
-
-    header: SliceHeader
-    reason: str
-
-    @property
-    def path(self) -> Path:
-        return self.header.path
+    return f"; could not be read: {_names(left_out)}" if left_out else ""
 
 
 def _of_series(
@@ -146,13 +125,13 @@ def _listing(slices: Sequence[SliceHeader]) -> str:
     return "; ".join(f"{uid} ({words[uid]}, {counts[uid]} slices)" for uid in ordered)
 
 
-def _sound(slices: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[_Broken]]:
-    """Slices with their place in the patient, as far as the headers tell it, and those without."""
+def _sound(slices: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[SliceHeader]]:
+    """Slices that can be part of a volume, and those with a problem that keeps them from it."""
     sound, broken = [], []
     for header in _placed(slices):
-        reason = header.problem or _fault(header)
-        if reason:
-            broken.append(_Broken(header, reason))
+        problem = header.problem or _fault(header)
+        if problem:
+            broken.append(replace(header, problem=problem))
         else:
             sound.append(_repaired(header))
     return sound, broken
@@ -206,7 +185,7 @@ def _fault(header: SliceHeader) -> str:
         return f"{name} has a PixelSpacing of {header.pixel_spacing} mm; positive numbers are needed"
     row, column = np.reshape(header.orientation, (2, 3))
     lengths = np.linalg.norm([row, column], axis=1)
-    if np.abs(lengths - 1).max() > UNIT_LENGTH or abs(row @ column) > RIGHT_ANGLE_COSINE:
+    if np.abs(lengths - 1).max() > UNIT_LENGTH or abs(row @ column) > np.sin(np.radians(SHEAR_LIMIT_DEG)):
         return f"{name} has an ImageOrientationPatient that is no pair of perpendicular unit vectors"
     if header.samples != 1 or header.photometric != "MONOCHROME2":
         got = f"{header.photometric} with {header.samples} samples a pixel"
@@ -240,14 +219,13 @@ def _index(volumes: Sequence[Volume], choice: Choice) -> int:
     return 0
 
 
-def _refuse_broken(chosen: Volume, broken: Sequence[_Broken]) -> None:
+def _refuse_broken(chosen: Volume, broken: Sequence[SliceHeader]) -> None:
     """Raise InputError where a slice that cannot be read is one of the chosen volume."""
     first, series = chosen.first, {h.series_uid for h in chosen.slices}
-    for slice_ in broken:
-        other = slice_.header
+    for other in broken:
         alike = all(getattr(other, name) == getattr(first, name) for name in ("kernels", "image_type", "patient"))
         if alike and (other.series_uid in series or len(series) > 1):
-            raise InputError(slice_.reason)
+            raise InputError(other.problem)
 
 
 def _in_series(volumes: Sequence[Volume], chosen: Volume) -> list[Volume]:
@@ -264,7 +242,7 @@ def _choice_notes(volumes: Sequence[Volume], index: int, reason: str, choice: Ch
     if len(volumes) == 1 or choice.number is not None:
         return ()
     chosen, notes = volumes[index], []
-    series = {h.series_uid for v in volumes for h in v.slices[:1]}
+    series = {v.first.series_uid for v in volumes}
     why = f", for {reason}" if reason else ""
     if len(series) > 1 and choice.series_uid is None and choice.file is None:
         # no free text of the header here: notes go into reports
@@ -296,7 +274,7 @@ def _merged_note(chosen: Volume) -> tuple[QualityNote, ...]:
     return (QualityNote("series_merged", NoteSeverity.WARNING, message),)
 
 
-def _left_out_notes(unreadable: Sequence[Unreadable], broken: Sequence[_Broken]) -> tuple[QualityNote, ...]:
+def _left_out_notes(unreadable: Sequence[Unreadable], broken: Sequence[SliceHeader]) -> tuple[QualityNote, ...]:
     """Files that may belong to the CT, and files that do not."""
     notes = []
     if unreadable:
@@ -311,12 +289,12 @@ def _left_out_notes(unreadable: Sequence[Unreadable], broken: Sequence[_Broken])
     return tuple(notes)
 
 
-def _names(unreadable: Sequence[Unreadable | _Broken]) -> str:
-    listed = ", ".join(u.path.name for u in unreadable[:MAX_LISTED])
-    return listed + (f" and {len(unreadable) - MAX_LISTED} more" if len(unreadable) > MAX_LISTED else "")
+def _names(left_out: Sequence[Unreadable | SliceHeader]) -> str:
+    listed = ", ".join(file.path.name for file in left_out[:MAX_LISTED])
+    return listed + (f" and {len(left_out) - MAX_LISTED} more" if len(left_out) > MAX_LISTED else "")
 
 
 def _repair_notes(chosen: Volume) -> tuple[QualityNote, ...]:
     """What the headers did not say as they should."""
     found = {code for header in chosen.slices for code in header.repairs}
-    return tuple(QualityNote(code, *REPAIRS[code]) for code in REPAIRS if code in found)
+    return tuple(QualityNote(code, NoteSeverity.WARNING, REPAIRS[code]) for code in REPAIRS if code in found)

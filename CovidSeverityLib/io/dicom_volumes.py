@@ -43,8 +43,10 @@ LUNG_KERNEL = ("LUNG", "CHEST")
 SIEMENS_LUNG_KERNELS = range(50, 81)
 """Numbers of the Siemens kernels that are used for lungs (B50 to B80, Br and Bl alike)."""
 
-PROJECTED = {"MIP", "MINIP", "MNIP", "AVERAGE", "PROJECTION IMAGE", "MPR", "CSA MPR", "CSAPARALLEL", "VRT"}
-"""Values of ImageType that name what was computed from slices, though the first may say ORIGINAL."""
+PROJECTED = {"MIP", "MINIP", "MNIP", "AVERAGE", "PROJECTION IMAGE", "VRT"}
+COMPUTED = {*PROJECTED, "MPR", "CSA MPR", "CSAPARALLEL"}
+"""Values of ImageType that name projections over slices, and all that was computed from slices, though the first value
+may say ORIGINAL."""
 
 AXIAL_COSINE = 0.8
 """A stack whose normal is at least so near to the patient's axis is axial: up to 37 degrees of tilt."""
@@ -54,7 +56,7 @@ AXIAL_COSINE = 0.8
 class Volume:
     """Slices that make one volume, in the order of their place along the normal.
 
-    ``named`` : what a message calls it. ``step_mm`` : median distance of its slices, 0 of a single one.
+    ``extent_mm`` : from the first slice to the last. ``step_mm`` : median distance of slices, 0 of a single one.
     """
 
     slices: tuple[SliceHeader, ...]
@@ -70,12 +72,12 @@ class Volume:
     def is_original(self) -> bool:
         """Whether the slices were reconstructed from a scan, not computed from other slices."""
         types = self.first.image_type
-        return not (self.first.is_capture or types[:1] == ("DERIVED",) or PROJECTED & set(types))
+        return not (self.first.is_capture or types[:1] == ("DERIVED",) or COMPUTED.intersection(types))
 
     @property
     def is_projected(self) -> bool:
         """Whether values are not those of a slice: a maximum or a mean over several."""
-        return bool(PROJECTED & set(self.first.image_type))
+        return bool(PROJECTED.intersection(self.first.image_type))
 
     @property
     def is_axial(self) -> bool:
@@ -192,8 +194,8 @@ def volume_notes(volume: Volume) -> tuple[QualityNote, ...]:
         return (QualityNote("secondary_capture", NoteSeverity.WARNING, message),)
     if volume.is_projected:
         message = (
-            f"The images were computed from slices ({'/'.join(volume.first.image_type)}): a projection makes lung "
-            "denser, so that infection and CTSS are too high. Analyse the original series."
+            f"The images are projections over slices ({'/'.join(volume.first.image_type)}), in which lung is denser "
+            "(of minima less dense), so that infection and CTSS are too high (too low). Analyse the original series."
         )
         return (QualityNote("derived_images", NoteSeverity.WARNING, message),)
     return ()
@@ -238,7 +240,7 @@ def _telling_keys(headers: Sequence[SliceHeader]) -> Callable[[SliceHeader], Has
         return (
             *(value(header) for value in telling),
             (header.rows, header.columns, header.is_capture),
-            (header.image_type[:3], frozenset(PROJECTED.intersection(header.image_type))),
+            (header.image_type[:3], frozenset(COMPUTED.intersection(header.image_type))),
         )
 
     return key

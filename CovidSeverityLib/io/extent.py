@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import NoteSeverity, QualityNote
@@ -21,6 +21,11 @@ def edges_plausible(spacing_mm: Sequence[float]) -> bool:
     return all(LEAST_EDGE_MM <= edge <= LARGEST_EDGE_MM for edge in spacing_mm)
 
 
+def edges_text(edges: Iterable[float]) -> str:
+    """``0.7 x 0.7 x 2``: the edges of a voxel in a message."""
+    return " x ".join(f"{edge:.4g}" for edge in edges)
+
+
 def check_voxel_edges(spacing_mm: Sequence[float], name: str) -> None:
     """Raise InputError unless :func:`edges_plausible`.
 
@@ -30,10 +35,9 @@ def check_voxel_edges(spacing_mm: Sequence[float], name: str) -> None:
     name : of the file or series, for the message.
     """
     if not edges_plausible(spacing_mm):
-        edges = " x ".join(f"{edge:.4g}" for edge in spacing_mm)
         raise InputError(
-            f"the voxels of {name} would be {edges} mm large; edges of {LEAST_EDGE_MM:g} to {LARGEST_EDGE_MM:g} mm are "
-            "needed: correct the spacing, or its unit, in the header"
+            f"the voxels of {name} would be {edges_text(spacing_mm)} mm large; edges of {LEAST_EDGE_MM:g} to "
+            f"{LARGEST_EDGE_MM:g} mm are needed: correct the spacing, or its unit, in the header"
         )
 
 
@@ -53,7 +57,7 @@ def settle_unit(spacing: Sequence[float], unit_mm: float, name: str) -> tuple[fl
         return unit_mm, (QualityNote("unit_converted", NoteSeverity.INFO, message),)
     if not edges_plausible(spacing):
         return unit_mm, ()
-    stated, taken = (" x ".join(f"{edge * unit:.4g}" for edge in spacing) for unit in (unit_mm, 1))
+    stated, taken = (edges_text(edge * unit for edge in spacing) for unit in (unit_mm, 1))
     message = (
         f"the header of {name} gives a unit of {unit_mm:g} mm, by which its voxels would be {stated} mm large; they "
         f"were taken to be {taken} mm large"

@@ -11,13 +11,10 @@ from numpy.typing import NDArray
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import CtVolume, Geometry
 
+from .affine import SAME_GRID_MM, corners_apart_mm
 from .dicom_files import is_dicom
 from .images import FORMATS, StoredImage, is_image_name, read_image
 from .orientation import canonical_geometry, order_onto
-
-CORNER_TOLERANCE_MM = 0.1
-"""Largest distance between the corners of two grids that are the same one: a seventh of a pixel. float32 in NIfTI and
-headers with few digits move them by 0.001 to 0.05 mm."""
 
 SPACING_TOLERANCE = 1e-3
 DIRECTION_TOLERANCE = 1e-3
@@ -75,9 +72,7 @@ def _check_grid(name: str, got: Geometry, expected: Geometry) -> None:
     """Raise InputError, saying what differs, unless both grids have the same voxels in the same places."""
     if got.size != expected.size:
         raise _other_grid(name, "size", got.size, expected.size, "voxels")
-    corners = [np.array([*(np.array(expected.size) - 1) * c, 1.0]) for c in np.ndindex(2, 2, 2)]
-    apart = max(np.abs((got.ijk_to_lps - expected.ijk_to_lps) @ corner).max() for corner in corners)
-    if apart <= CORNER_TOLERANCE_MM:
+    if corners_apart_mm(got, expected) <= SAME_GRID_MM:
         return
     if not np.allclose(got.spacing_mm, expected.spacing_mm, rtol=SPACING_TOLERANCE, atol=0):
         raise _other_grid(name, "spacing", got.spacing_mm, expected.spacing_mm, "mm")

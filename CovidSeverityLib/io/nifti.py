@@ -26,7 +26,7 @@ from .affine import (
     orientation_unknown,
     same_edges,
 )
-from .extent import check_voxel_edges, settle_unit
+from .extent import check_voxel_edges, edges_text, settle_unit
 from .image_header import ImageHeader, volume_size
 from .voxels import Encoding, VoxelSource, first_bytes, is_gzip
 
@@ -188,7 +188,7 @@ def _forms(fields: Nifti1Header, name: str) -> dict[str, NDArray[np.float64]]:
         pixdim = fields["pixdim"][1:4]
         check_lengths([*numbers, *pixdim], name)
         if min(pixdim) <= 0:
-            raise InputError(f"the header of {name} has voxels of {_edges(pixdim)}; positive numbers are needed")
+            raise InputError(f"the header of {name} has voxels of {edges_text(pixdim)} mm; positive numbers are needed")
         length = math.hypot(*numbers[:3])
         if length > 1 + QUATERNION_TOLERANCE:
             text = ", ".join(f"{v:g}" for v in numbers[:3])
@@ -218,9 +218,11 @@ def _spacing_agreement(sform: Geometry, pixdim: NDArray, name: str) -> tuple[Qua
     if not (pixdim == 1).all():
         raise InputError(
             f"the sform and the pixdim of {name} contradict each other: by the sform its voxels are "
-            f"{_edges(sform.spacing_mm)} large, by pixdim {_edges(pixdim)}; correct the header"
+            f"{edges_text(sform.spacing_mm)} mm large, by pixdim {edges_text(pixdim)} mm; correct the header"
         )
-    message = f"pixdim in the header of {name} is 1; voxels of {_edges(sform.spacing_mm)}, of its sform, were taken"
+    message = (
+        f"pixdim in the header of {name} is 1; voxels of {edges_text(sform.spacing_mm)} mm, of its sform, were taken"
+    )
     return (QualityNote("spacing_of_sform", NoteSeverity.WARNING, message),)
 
 
@@ -231,7 +233,3 @@ def _place_of_analyze(
     check_voxel_edges(pixdim, name)
     geometry, notes = geometry_of(np.diag([*pixdim * ANALYZE_AXES, 1.0]), size, name)
     return geometry, (*notes, orientation_unknown("to the left, to the front and to the head"))
-
-
-def _edges(values: NDArray | tuple[float, ...]) -> str:
-    return " x ".join(f"{value:.4g}" for value in values) + " mm"

@@ -6,13 +6,12 @@ import re
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Geometry, QualityNote
 
 from .affine import edges_of, geometry_of, orientation_unknown, same_edges
-from .extent import check_voxel_edges, settle_unit
+from .extent import check_voxel_edges, edges_text, settle_unit
 from .image_header import (
     ImageHeader,
     TextHeader,
@@ -145,7 +144,7 @@ def _place(
         if np.isfinite(stated).all() and not same_edges(edges, np.abs(stated)):
             raise InputError(
                 f"the space directions and the spacings of {name} contradict each other: by the one its voxels are "
-                f"{_edges(edges)} large, by the other {_edges(stated)}; correct the header"
+                f"{edges_text(edges)} large, by the other {edges_text(stated)}; correct the header"
             )
     else:
         if not np.isfinite(stated).all():
@@ -203,7 +202,3 @@ def _words(text: str, rank: int, default: str, key: str, name: str) -> list[str]
     if len(words) != rank:
         raise InputError(f"the header of {name} has {len(words)} {key} for {rank} axes")
     return words
-
-
-def _edges(values: NDArray | list[float]) -> str:
-    return " x ".join(f"{value:.4g}" for value in values)

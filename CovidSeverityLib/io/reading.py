@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.preprocessing.hounsfield import settle_hounsfield
+from CovidSeverityLib.preprocessing.numbers import to_int16
 from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, Progress, QualityNote
 
 from .cost import check_cost
@@ -20,7 +21,6 @@ from .dicom_decoding import STAGE
 from .dicom_series import Choice
 from .images import read_image
 from .orientation import canonical_geometry, canonical_order
-from .pixels import to_int16
 from .sources import Source, opened
 
 

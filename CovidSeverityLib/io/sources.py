@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,16 +45,17 @@ def opened(path: Path) -> Iterator[Source]:
     InputError
         It holds nothing that can be read, several images of which none is named, or an archive that is damaged.
     """
-    archive = _only_archive(path) if path.is_dir() else None
-    if archive is not None:
-        with opened(archive) as found:
-            yield found
-    elif path.is_dir():
-        yield _in_folder(path, path.name)
+    if path.is_dir():
+        files = files_under(path)
+        if len(files) == 1 and zipfile.is_zipfile(files[0]):
+            with opened(files[0]) as found:
+                yield found
+        else:
+            yield _in_folder(files, path.name)
     elif not is_image_name(path) and zipfile.is_zipfile(path):
         with tempfile.TemporaryDirectory(prefix="covid-severity-") as folder:
             _unpack(path, Path(folder))
-            yield _in_folder(Path(folder), path.name)
+            yield _in_folder(files_under(Path(folder)), path.name)
     elif path.name.upper() == DIRECTORY_NAME:
         yield _of_directory(path)
     elif is_image_name(path):
@@ -64,14 +66,7 @@ def opened(path: Path) -> Iterator[Source]:
         raise InputError(f"{path.name} is neither DICOM nor one of {', '.join(FORMATS)}, .zip")
 
 
-def _only_archive(folder: Path) -> Path | None:
-    """The .zip that is all that a folder holds."""
-    files = files_under(folder)
-    return files[0] if len(files) == 1 and zipfile.is_zipfile(files[0]) else None
-
-
-def _in_folder(folder: Path, name: str) -> Source:
-    files = files_under(folder)
+def _in_folder(files: Sequence[Path], name: str) -> Source:
     if not files:
         raise InputError(f"the folder {name} is empty; DICOM files of a chest CT are needed")
     if any(_looks_dicom(path) for path in files):
@@ -97,7 +92,7 @@ def _of_directory(path: Path) -> Source:
     named = _named_files(path)
     there = tuple(sorted(file for file in named if file.is_file()))
     if not there:
-        return _in_folder(path.parent, path.parent.name)
+        return _in_folder(files_under(path.parent), path.name)
     missing = len(named) - len(there)
     message = f"{DIRECTORY_NAME} names {missing} file{'s that are' if missing > 1 else ' that is'} not there."
     return Source(files=there, notes=(QualityNote("files_missing", NoteSeverity.WARNING, message),) if missing else ())
@@ -122,7 +117,9 @@ def _unpack(path: Path, folder: Path) -> None:
                     f"{path.name} unpacks to {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free on this disk"
                 )
             archive.extractall(folder)
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+        raise InputError(f"{path.name} cannot be unpacked: it is damaged or cut short") from error
+    except NotImplementedError as error:
+        raise InputError(f"{path.name} is packed in a way that is not known; pack it with deflate") from error
     except RuntimeError as error:
         raise InputError(f"{path.name} is encrypted; unpack it first") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
-        raise InputError(f"{path.name} cannot be unpacked: it is damaged, or packed in an unknown way") from error

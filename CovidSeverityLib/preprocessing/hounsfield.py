@@ -28,8 +28,6 @@ from .chest_peaks import AIR_HU as AIR_ZONE_HU
 from .chest_peaks import GAS_HU, MIN_LUNG, ChestPeaks
 from .numbers import PADDING, refuse_other_types, to_int16
 
-__all__ = ["CHANGES", "IDENTITY", "PADDING", "Change", "check_hounsfield", "settle_hounsfield"]
-
 OFFSETS = (1000, 1024, 2000, 2048, 4096, 8192, 16384, 31744, 31768, 32768, 33768, 33792)
 """What is added to Hounsfield units, or taken from them: a rescale intercept that was not applied, or twice (-1024 as a
 rule; -1000, -8192), half the range of 12 to 16 bits where signed became unsigned, and the two together."""
@@ -44,13 +42,11 @@ MAX_STEP_HU = 10.0
 """Values that are whole numbers and whose unit is more than this have lost what tells ground glass from lung."""
 
 MIN_TISSUE = 0.005
-"""Least part above -500 HU; with less, there is only gas (lungs that were cut out: 0.02 to 0.06, their
-vessels)."""
+"""Least part above -500 HU; with less, there is only gas (lungs that were cut out: 0.02 to 0.06, their vessels)."""
 
 MAX_OFFSET_HU = 15.0
 """How far air, fat and muscle may stand from their places in the mean, after a change is undone. Seven scans and six
 phantoms were within 10; more than half of the 24 HU between offsets of 1000 and 1024 would tell nothing."""
-
 
 CLEARLY = 1.25
 """How many times farther from their places air, fat and muscle are with the next best change than with the best one."""

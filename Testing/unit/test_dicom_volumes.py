@@ -174,6 +174,13 @@ def test_projection_alone_is_read_with_a_warning_that_names_what_it_spoils(write
     assert "infection and CTSS are too high" in note.message
 
 
+def test_reformat_is_no_projection_and_the_original_is_taken_before_it(write, chest_hu):
+    reformat = ["ORIGINAL", "PRIMARY", "AXIAL", "MPR"]
+    scan = write(np.repeat(chest_hu[::-1], 2, axis=0), uid="2.25.8", step_mm=1.0, ImageType=reformat)
+    assert "derived_images" not in notes(read_ct(scan))
+    np.testing.assert_array_equal(read_ct(write(chest_hu, uid="2.25.7", ImageType=ORIGINAL)).hu, chest_hu)
+
+
 def test_thin_slices_are_taken_before_thick_and_a_whole_chest_before_a_part(write, chest_hu):
     write(chest_hu[::3], uid="2.25.5", step_mm=6.0, SliceThickness=6)
     write(chest_hu, uid="2.25.6", step_mm=2.0, SliceThickness=2)

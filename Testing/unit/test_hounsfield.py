@@ -8,7 +8,8 @@ from scipy import ndimage
 
 from CovidSeverityLib.errors import InputError, NoLungsError
 from CovidSeverityLib.io import read_ct, volume_from_array
-from CovidSeverityLib.preprocessing.hounsfield import PADDING, check_hounsfield, settle_hounsfield
+from CovidSeverityLib.preprocessing.hounsfield import check_hounsfield, settle_hounsfield
+from CovidSeverityLib.preprocessing.numbers import PADDING
 
 RNG = np.random.default_rng(3)
 SIZE = 200_000

@@ -69,7 +69,31 @@ def test_damaged_archive_is_refused_by_its_name(tmp_path, series):
     content = bytearray(archive.read_bytes())
     content[600:700] = bytes(100)
     archive.write_bytes(content)
-    assert refused(archive) == "study.zip cannot be unpacked: it is damaged, or packed in an unknown way"
+    assert refused(archive) == "study.zip cannot be unpacked: it is damaged or cut short"
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "said"), [(6, 1, "is encrypted; unpack it first"), (8, 99, "pack it with defl")]
+)
+def test_archive_that_python_does_not_unpack_is_refused_with_what_to_do(tmp_path, series, at, value, said):
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
+        target.write(series / "000.dcm", "000.dcm")
+    content = bytearray(archive.read_bytes())
+    directory = content.index(b"PK\x01\x02")
+    content[at] = content[directory + at + 2] = value  # flags or method, in the local header and in the directory
+    archive.write_bytes(content)
+    assert said in refused(archive)
+
+
+def test_disk_that_fills_up_is_not_called_a_damaged_archive(tmp_path, series, monkeypatch):
+    archive = shutil.make_archive(str(tmp_path / "study"), "zip", series)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
+    assert refused(archive) == "study.zip cannot be read: No space left on device"
 
 
 def test_archive_larger_than_the_disk_is_refused_before_it_is_unpacked(tmp_path, series, monkeypatch):

@@ -13,7 +13,7 @@ from CovidSeverityLib.io.extent import check_voxel_edges
 
 @pytest.mark.parametrize("spacing", [(0.1, 0.1, 0.2), (0.7, 0.7, 5), (0.98, 0.98, 20), np.array([0.7, 0.7, 1.0])])
 def test_spacing_of_a_scanner_is_let_pass(spacing):
-    check_voxel_edges(spacing, "ct.nii")
+    assert check_voxel_edges(spacing, "ct.nii") is None
 
 
 @pytest.mark.parametrize(
