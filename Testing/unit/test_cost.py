@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.io import cost
+from CovidSeverityLib.io import cost, read_ct
 from CovidSeverityLib.io.cost import GB, check_cost, needed_bytes, usable_memory
 
 CHEST = (512, 512, 300)
@@ -119,3 +119,14 @@ def test_this_machine_has_memory():
     memory = usable_memory()
     assert memory.total > 2**28
     assert memory.free is None or memory.free <= memory.total
+
+
+def test_series_that_needs_more_is_refused_before_its_pixels_are_read(
+    machine, groups, tmp_path, write_series, chest_hu
+):
+    machine(0.5, 0.4)
+    files = write_series(tmp_path / "scan", chest_hu)
+    seen = []
+    with pytest.raises(InputError, match="the analysis of 36 x 30 x 12 voxels would need"):
+        read_ct(files[0].parent, progress=lambda *progress: seen.append(progress))
+    assert seen == []

@@ -252,3 +252,12 @@ def test_missing_slice_names_the_file_that_may_have_been_it(tmp_path, write_seri
     files[5].write_bytes(b"")
     with pytest.raises(InputError, match=r"1 slice is missing.*could not be read: 005\.dcm"):
         read_ct(tmp_path)
+
+
+def test_capture_without_geometry_is_no_slice_of_the_series_it_lies_in(tmp_path, write_series, chest_hu):
+    write_series(tmp_path / "a", chest_hu)
+    tags = {"SOPClassUID": CAPTURE_CLASS, "ImagePositionPatient": None, "SOPInstanceUID": "2.25.9.9"}
+    write_series(tmp_path / "b", chest_hu[:1], lambda k: tags)
+    volume = read_ct(tmp_path)
+    np.testing.assert_array_equal(volume.hu, chest_hu)
+    assert volume.notes == ()

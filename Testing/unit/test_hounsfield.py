@@ -303,3 +303,32 @@ def test_windowed_ct_with_padding_is_left_alone(real_ct_root, number):
     if not path.is_file():
         pytest.skip("windowed CTs (../shared/data/medseg) are not on this machine")
     assert read_ct(path).notes == ()
+
+
+@pytest.mark.parametrize("offset", [1012, 1060, 964], ids=["between 1000 and 1024", "36 beyond 1024", "36 under 1000"])
+def test_offset_that_is_no_usual_one_is_refused(real_ct_root, offset):
+    values = read_ct(real_ct_root / "P001").hu[::6, ::2, ::2] + np.int16(offset)
+    with pytest.raises(InputError, match="with peaks at"):
+        settle_hounsfield(values)
+
+
+def test_whole_numbers_of_100_hu_are_refused_though_their_means_have_the_peaks(real_ct_root):
+    hu = read_ct(real_ct_root / "P001").hu[::6, ::2, ::2].astype(float)
+    hu += np.random.default_rng(0).normal(0, 40, hu.shape)
+    with pytest.raises(InputError, match="with peaks at"):
+        settle_hounsfield(np.rint(np.maximum(hu, -1024) / 100).astype(np.int16))
+
+
+def test_air_that_was_cut_off_is_still_air_on_another_scale(coarse_phantom):
+    hu = np.maximum(coarse_phantom.volume.hu[::3], -1000)
+    settled, notes = settle_hounsfield(hu.astype(np.float32) / 1000)
+    np.testing.assert_allclose(settled, hu, atol=1)
+    assert [note.code for note in notes] == ["hu_scale_repaired"]
+
+
+def test_padding_of_inverted_values_is_no_bone(coarse_phantom):
+    values = -coarse_phantom.volume.hu
+    values[:, :3] = PADDING
+    settled, _ = settle_hounsfield(values)
+    assert (settled[:, :3] == -1024).all()
+    np.testing.assert_array_equal(settled[:, 3:], coarse_phantom.volume.hu[:, 3:])
