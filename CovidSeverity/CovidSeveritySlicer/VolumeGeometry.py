@@ -9,7 +9,7 @@ import slicer
 import vtk
 from numpy.typing import NDArray
 
-from CovidSeverityLib.io.masks import CORNER_TOLERANCE_MM
+from CovidSeverityLib.io.affine import SAME_GRID_MM
 from CovidSeverityLib.types import Geometry
 
 RAS_FROM_LPS = LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -79,4 +79,4 @@ def sameGrid(first: NDArray[np.float64], second: NDArray[np.float64], size: tupl
     size : number of voxels along (I, J, K).
     """
     corners = np.array([[*((np.array(size) - 1) * corner), 1.0] for corner in np.ndindex(2, 2, 2)])
-    return bool(np.abs(corners @ (first - second).T).max() <= CORNER_TOLERANCE_MM)
+    return bool(np.abs(corners @ (first - second).T).max() <= SAME_GRID_MM)
