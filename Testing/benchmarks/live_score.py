@@ -51,7 +51,7 @@ def main() -> None:
     slicer.app = conftest.Application(slicer)
     slicer.mrmlScene = slicer.app.scene
     slicer.modules = conftest._register_logics(slicer, slicer.app)
-    from CovidSeveritySlicer.LiveScore import DELAY_MS, LiveScore
+    from CovidSeveritySlicer.corrections.LiveScore import DELAY_MS, LiveScore
 
     user = User(analysis)
     before = memory_mb()
@@ -82,7 +82,7 @@ class User:
     """A result in the scene and the hands on it."""
 
     def __init__(self, analysis: Analysis) -> None:
-        from CovidSeveritySlicer.SceneBridge import importResult
+        from CovidSeveritySlicer.scene.SceneBridge import importResult
 
         self.analysis = analysis
         geometry = analysis.volume.stored_geometry

@@ -10,11 +10,11 @@ import pytest
 
 slicer_module = pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
-from CovidSeveritySlicer.AnalysisGrid import possibleGrids  # noqa: E402
-from CovidSeveritySlicer.Corrected import DIFFERENCE_ATTRIBUTE  # noqa: E402
-from CovidSeveritySlicer.LiveScore import LiveScore  # noqa: E402
-from CovidSeveritySlicer.SceneBridge import CORRECTED_ATTRIBUTE, Outputs, importResult, resultOf  # noqa: E402
-from CovidSeveritySlicer.Tables import automaticSliceRows, sliceRows  # noqa: E402
+from CovidSeveritySlicer.corrections.AnalysisGrid import possibleGrids  # noqa: E402
+from CovidSeveritySlicer.corrections.Corrected import DIFFERENCE_ATTRIBUTE  # noqa: E402
+from CovidSeveritySlicer.corrections.LiveScore import LiveScore  # noqa: E402
+from CovidSeveritySlicer.scene.SceneBridge import CORRECTED_ATTRIBUTE, Outputs, importResult, resultOf  # noqa: E402
+from CovidSeveritySlicer.scene.Tables import automaticSliceRows, sliceRows  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 from CovidSeverityLib import AnalysisConfig, analyze  # noqa: E402

@@ -19,13 +19,13 @@ from CovidSeverityLib.reporting.corrected import (
 )
 from CovidSeverityLib.reporting.tables import ML_DECIMALS, SLICE_COLUMNS, rounded
 from CovidSeverityLib.types import Lobe
+from CovidSeveritySlicer.scene.Result import AnalysisResult
+from CovidSeveritySlicer.scene.Tables import automaticSliceRows
 
 from .Aeration import Aeration
 from .AnalysisGrid import AnalysisGrid, UnusableSegmentation, possibleGrids
 from .Corrected import DIFFERENCE_ATTRIBUTE, Corrected, differenceFromText
 from .LabelLayers import LabelLayers
-from .Result import AnalysisResult
-from .Tables import automaticSliceRows
 
 ROW_TOLERANCE = 1e-6
 """Largest difference of numbers of a slice that are the same: a table that was saved holds them as text."""

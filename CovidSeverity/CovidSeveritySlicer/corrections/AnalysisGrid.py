@@ -17,9 +17,8 @@ from slicer.i18n import tr as _
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.orientation import canonical_order
 from CovidSeverityLib.types import StorageOrder
-
-from .Result import AnalysisResult
-from .VolumeGeometry import LPS_FROM_RAS, ijkToRas, rasToWorld
+from CovidSeveritySlicer.nodes.VolumeGeometry import LPS_FROM_RAS, ijkToRas, rasToWorld
+from CovidSeveritySlicer.scene.Result import AnalysisResult
 
 
 class UnusableSegmentation(ValueError):  # noqa: N818 (it says what the segmentation is)

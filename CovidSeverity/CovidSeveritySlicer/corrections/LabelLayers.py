@@ -17,9 +17,9 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from CovidSeverityLib.features.corrections import EMPTY_BOX, EVERY_PART, Box
 from CovidSeverityLib.features.parts import Part
+from CovidSeveritySlicer.nodes.SegmentParts import segmentParts
 
 from .AnalysisGrid import AnalysisGrid, UnusableSegmentation
-from .SegmentParts import segmentParts
 
 BINARY_LABELMAP = "Binary labelmap"
 
