@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import slicer
 
-from CovidSeverityLib.features.parts import Part
+from CovidSeverityLib.correction.parts import Part
 
 from .Result import AnalysisResult
 from .SegmentParts import segmentParts

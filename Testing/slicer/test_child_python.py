@@ -19,7 +19,7 @@ from CovidSeveritySlicer import ChildPython
 from CovidSeveritySlicer import Job as jobs
 from CovidSeveritySlicer.Job import Job, JobStatus, childEnvironment, libraryJob, libraryRoot, pythonCommand
 
-from CovidSeverityLib.phantom import write_phantom
+from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
 
 REPOSITORY = Path(__file__).parents[2]
 
