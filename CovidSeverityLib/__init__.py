@@ -6,12 +6,13 @@
 6
 """
 
-from .classification.opening import open_classifier
+from .analysis import Analysis
+from .classification.loading import open_classifier
 from .config import AnalysisConfig
 from .errors import CancelledError, CovidSeverityError, InputError, NoLungsError, OutputError
+from .features.quantification import LobeScore, SliceRow
 from .io import read_ct
 from .pipeline import analyze, classify
-from .results import Analysis, LobeScore, SliceRow
 from .types import CtVolume, Geometry, Lobe, Opacity, Side
 from .version import __version__
 

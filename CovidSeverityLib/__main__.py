@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from CovidSeverityLib.commands import analyze, classify, evaluate, models, phantom, train
-from CovidSeverityLib.commands.debugging import add_debug
-from CovidSeverityLib.errors import CovidSeverityError, InputError
-from CovidSeverityLib.version import __version__
+from .commands import analyze, classify, evaluate, models, phantom, train
+from .commands.debugging import add_debug
+from .errors import CovidSeverityError, InputError
+from .version import __version__
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2

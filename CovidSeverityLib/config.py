@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 from .checked import check_fields
 from .errors import ConfigurationError
-from .features.classification_image import ClassificationImageConfig, image_variants
 from .features.low_attenuation import LowAttenuationConfig
 from .features.published_score import SliceScoreConfig
-from .segmentation.infection_config import InfectionConfig
-from .segmentation.lesion_config import LesionConfig
-from .segmentation.mixture import MixtureConfig
+from .features.scoring import Scoring, SliceScoring, VolumeScoring
+from .segmentation.opacity.marking import OpacityMarking, PublishedMarking, VolumetricMarking
+from .segmentation.opacity.published.config import PUBLISHED_CTSS, PUBLISHED_SEGMENTATION, InfectionConfig
+from .segmentation.opacity.published.mixture import MixtureConfig
+from .segmentation.opacity.volumetric.config import LesionConfig
 
 PROFILES = ("default", "reference")
 
@@ -83,6 +82,16 @@ class AnalysisConfig:
             slice_scores=SliceScoreConfig(),
         )
 
+    @property
+    def marking(self) -> OpacityMarking:
+        """What marks opacities."""
+        return PublishedMarking(self.infection) if self.lesions is None else VolumetricMarking(self.lesions)
+
+    @property
+    def scoring(self) -> Scoring:
+        """What divides the lungs into regions and scores them."""
+        return VolumeScoring() if self.slice_scores is None else SliceScoring(self.slice_scores)
+
     def as_dict(self) -> dict[str, Any]:
         """The whole configuration as plain values, for a report."""
         return asdict(self)
@@ -91,28 +100,6 @@ class AnalysisConfig:
 def _check_profile(profile: str) -> None:
     if profile not in PROFILES:
         raise ConfigurationError(f"no profile {profile!r}; there are {' and '.join(PROFILES)}")
-
-
-PUBLISHED_SEGMENTATION = InfectionConfig()
-"""Infection masks of the paper's segmentation tables."""
-
-PUBLISHED_CTSS = InfectionConfig(
-    clip_hu=None,
-    window_ceiling_hu=30.0,
-    window_caps_hu=(10.0, 30.0),
-    background_hu=0,
-    smallest_px=50,
-    mixture=MixtureConfig(variance_floor_hu2=0.0),
-)
-"""Infection masks of the paper's severity score: other caps, and a vessel filter that sees 0 HU outside the lung."""
-
-PUBLISHED_CLASSIFICATION_IMAGE = ClassificationImageConfig(infection=PUBLISHED_CTSS)
-"""What the published classifier was trained with: the windows of the severity score, vessels and small objects kept."""
-
-CLASSIFICATION_IMAGES: Mapping[str, ClassificationImageConfig] = MappingProxyType(
-    {name.replace(" ", "-"): config for name, config in image_variants(PUBLISHED_CLASSIFICATION_IMAGE).items()}
-)
-"""Images that a classifier can be trained with, by name: the published one, and those of the ablation studies."""
 
 
 def mask_config(profile: str) -> AnalysisConfig:
@@ -124,4 +111,4 @@ def mask_config(profile: str) -> AnalysisConfig:
         If there is no such profile.
     """
     config = AnalysisConfig.for_profile(profile)
-    return config if config.lesions is not None else replace(config, infection=PUBLISHED_SEGMENTATION)
+    return replace(config, infection=PUBLISHED_SEGMENTATION) if config.marking.published else config

@@ -8,8 +8,7 @@ between whole numbers open; the published method rounds up to whole per cent and
 from __future__ import annotations
 
 from bisect import bisect_left
-
-from .results import Severity
+from dataclasses import dataclass
 
 CTSS_EDGES_PERCENT = (0.0, 5.0, 25.0, 50.0, 75.0)
 """Upper edges of scores 0-4; above the last is 5 (Francone 2020, doi 10.1007/s00330-020-07033-y)."""
@@ -37,6 +36,15 @@ CTSS_REFERENCE_DEFINITION = (
 SEVERITY_CUTOFFS = ((0, "none"), (7, "mild"), (17, "moderate"), (CTSS_MAX, "severe"))
 """Highest CTSS of each word. From 18 the risk of death rises (Francone 2020); above 7 severe and critical disease
 prevails (Li 2020, doi 10.1097/RLI.0000000000000672)."""
+
+
+@dataclass(frozen=True)
+class Severity:
+    """A word for the total score, with the cut-offs that chose it and where they come from."""
+
+    label: str
+    cutoffs: str
+    source: str
 
 
 def score_for_percent(percent: float) -> int:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from .analysis import Analysis, ClassifiedCt, Provenance
 from .classification.diagnosis import (
     CLASSIFICATION_STAGE,
     ExplainingClassifier,
@@ -18,36 +19,34 @@ from .classification.diagnosis import (
 from .classification.evidence import EXPLANATION_STAGE, classify_slices, with_evidence
 from .classification.notes import classification_notes, contradiction_notes
 from .config import AnalysisConfig
-from .ctss import CTSS_DEFINITION, CTSS_REFERENCE_DEFINITION, severity_for
+from .ctss import severity_for
 from .deciding_numbers import deciding_numbers
 from .errors import InputError
-from .features.given_lobes import fit_to_lungs, lungs_of
-from .features.lobes import anatomical_lobes
 from .features.low_attenuation import low_attenuation
-from .features.published_score import PublishedScore, published_score
+from .features.quality import (
+    low_attenuation_notes,
+    resolution_notes,
+    result_notes,
+    slices_alone_note,
+    uncertainty_notes,
+)
 from .features.quantification import (
-    LEAST_PERCENT,
-    Counts,
     count_voxels,
     densitometry,
-    lobe_scores,
     opacity_voxels,
     side_voxels,
     slice_rows,
-    spilled_lobes,
 )
-from .features.regions import LobeSegmentation, published_regions
-from .features.score_range import with_ranges
-from .lung_quality import pleural_gas_notes
-from .marking import mark_infection, mark_with_range, opacity_kinds
-from .preprocessing.anatomical_orientation import check_orientation
+from .features.totals import ctss_of
 from .preprocessing.body_width import check_body_width
-from .preprocessing.lungs import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
-from .preprocessing.pleural_gas import pleural_gas
-from .preprocessing.slice_lungs import segment_slice_lungs
-from .quality import low_attenuation_notes, resolution_notes, result_notes, slices_alone_note, uncertainty_notes
-from .results import Analysis, ClassifiedCt, LobeScore, Provenance, ctss_of
-from .segmentation.lesions import MarkedLesions
+from .preprocessing.orientation import check_orientation
+from .segmentation.lobes.external_lobes import lungs_of
+from .segmentation.lobes.values import LobeSegmentation
+from .segmentation.lungs.lung_segmentation import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
+from .segmentation.lungs.notes import pleural_gas_notes
+from .segmentation.lungs.pleural_gas import pleural_gas
+from .segmentation.lungs.single_slices import segment_slice_lungs
+from .segmentation.opacity.values import MarkedOpacities
 from .stage_clock import StageClock
 from .types import CtVolume, Progress
 from .version import __version__
@@ -83,8 +82,8 @@ def analyze(
     lungs : masks from elsewhere, or another way to find them; None finds them here.
     lobes : masks from elsewhere; without ``lungs`` the lungs are their union. None splits the lungs here.
     classifier : tells COVID-19, community-acquired pneumonia and normal apart, as
-        :func:`~.classification.network.load_classifier` returns it; None leaves the diagnosis open. No other number
-        depends on it.
+        :func:`~.classification.keras.network.load_classifier` returns it; None leaves the diagnosis open. No other
+        number depends on it.
     force : analyse a CT that its own anatomy shows upside down, with a warning, instead of refusing it.
     independent_slices : the slices do not belong together (of several patients, say): each is decided alone, and no
         lobe is known, so that there is no score. A single slice is always taken so.
@@ -108,14 +107,13 @@ def analyze(
         volume = _admitted(volume, force, alone)
         found = _lungs(volume, lungs, lobes, alone)
     with clock.stage("lobes"):
-        regions = _lobes(volume, found.labels, lobes, config, alone)
+        regions = config.scoring.regions(volume, found.labels, lobes, alone)
     with clock.stage("infection", reports_itself=True):
-        lesions = mark_with_range(volume, found.labels > 0, config, progress, independent_slices=alone)
-        infected = lesions.mask if lesions else mark_infection(volume, found.labels > 0, config, progress)
+        opacities = config.marking.mark(volume, found.labels > 0, progress, independent_slices=alone)
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     with clock.stage("scores"):
-        analysis = _assemble(volume, config, found, regions, infected, lesions, clock, alone)
-        return _with_diagnosis(analysis, diagnosis, classifier)
+        analysis = _assemble(volume, config, found, regions, opacities, clock, alone)
+        return _with_diagnosis(analysis, diagnosis, classifier, config)
 
 
 def classify(
@@ -172,15 +170,17 @@ def _diagnosis(
 
 
 def _with_diagnosis(
-    analysis: Analysis, diagnosis: PatientDiagnosis | None, classifier: ExplainingClassifier | None
+    analysis: Analysis,
+    diagnosis: PatientDiagnosis | None,
+    classifier: ExplainingClassifier | None,
+    config: AnalysisConfig,
 ) -> Analysis:
     if diagnosis is None:
         missing = no_slice_reason(len(analysis.volume.hu))
         reason = NO_CLASSIFIER if classifier is None else f"{missing[0].upper()}{missing[1:]}."
         return replace(analysis, classification_reason=reason)
-    published = analysis.provenance.configuration["lesions"] is None
     notes = (
-        *contradiction_notes(diagnosis, analysis.infection_percent, published),
+        *contradiction_notes(diagnosis, analysis.infection_percent, config.marking.published),
         *classification_notes(diagnosis),
     )
     return replace(analysis, classification=diagnosis, quality=(*analysis.quality, *notes))
@@ -213,91 +213,47 @@ def _found_lungs(
     return (lungs or (segment_slice_lungs if alone else segment_lungs))(volume)
 
 
-def _lobes(
-    volume: CtVolume,
-    lungs: NDArray[np.uint8],
-    lobes: LobeSegmentation | None,
-    config: AnalysisConfig,
-    alone: bool,
-) -> LobeSegmentation:
-    if config.slice_scores is not None:
-        return published_regions(lungs)
-    if lobes is not None:
-        return fit_to_lungs(lobes, lungs)
-    if alone:
-        return LobeSegmentation(np.zeros_like(lungs), "none: slices alone do not show which lobe is where", False)
-    return anatomical_lobes(volume, lungs)
-
-
-def _published_score(volume: CtVolume, counts: Counts, config: AnalysisConfig) -> PublishedScore | None:
-    if config.slice_scores is None:
-        return None
-    return published_score(counts, volume.hu.shape[1] * volume.hu.shape[2], config.slice_scores)
-
-
 def _assemble(
     volume: CtVolume,
     config: AnalysisConfig,
     lungs: LungSegmentation,
     lobes: LobeSegmentation,
-    infected: NDArray[np.bool_],
-    lesions: MarkedLesions | None,
+    opacities: MarkedOpacities,
     clock: StageClock,
     alone: bool,
 ) -> Analysis:
     ml = volume.geometry.voxel_ml
-    counts = count_voxels(lungs.labels, lobes.labels, infected)
-    published = _published_score(volume, counts, config)
-    scores, ctss_range = _scores(counts, published, volume, lobes, infected, lesions)
-    uncounted = lesions.uncounted if lesions else None
-    opacities = opacity_kinds(volume, infected, config, independent_slices=alone)
+    counts = count_voxels(lungs.labels, lobes.labels, opacities.mask)
+    scores = config.scoring.score(counts, opacities, lobes, volume.geometry)
+    kinds = config.marking.kinds(volume, opacities.mask, independent_slices=alone)
     sides = side_voxels(lungs.labels)
     low = low_attenuation(volume, lungs.labels, lobes.labels, config.low_attenuation)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
     notes = (
         *resolution_notes(volume.geometry),
         *result_notes(lobes, {} if alone else {side: n * ml for side, n in sides.items()}, percent),
-        *uncertainty_notes(scores, ctss_range, uncounted),
+        *uncertainty_notes(scores.lobes, scores.ctss_range, opacities.uncounted),
         *low_attenuation_notes(low, volume.kernel),
     )
     return Analysis(
         volume=volume,
         lungs=lungs.labels,
         lobes=lobes.labels,
-        infection=opacities,
+        infection=kinds,
         side_voxels=MappingProxyType(sides),
-        opacity_voxels=MappingProxyType(opacity_voxels(opacities, lungs.labels)),
-        lobe_scores=scores,
+        opacity_voxels=MappingProxyType(opacity_voxels(kinds, lungs.labels)),
+        lobe_scores=scores.lobes,
         slices=slice_rows(counts, volume),
-        severity=severity_for(ctss_of(scores)),
-        ctss_definition=CTSS_REFERENCE_DEFINITION if published else CTSS_DEFINITION,
+        severity=severity_for(ctss_of(scores.lobes)),
+        ctss_definition=scores.definition,
         densitometry=densitometry(volume.hu, lungs.labels, config.mixture),
         low_attenuation=low,
         provenance=_provenance(config, lungs, lobes, clock),
         quality=(*volume.notes, *lungs.notes, *notes),
-        ctss_max_variant=sum(published.maximum.values()) if published else None,
-        ctss_range=ctss_range,
-        uncounted=uncounted,
+        ctss_max_variant=scores.ctss_max_variant,
+        ctss_range=scores.ctss_range,
+        uncounted=opacities.uncounted,
     )
-
-
-def _scores(
-    counts: Counts,
-    published: PublishedScore | None,
-    volume: CtVolume,
-    lobes: LobeSegmentation,
-    infected: NDArray[np.bool_],
-    lesions: MarkedLesions | None,
-) -> tuple[tuple[LobeScore, ...], tuple[int, int] | None]:
-    """Scores of the lobes, and the range of their sum where the profile knows one."""
-    spilled = spilled_lobes(infected, lobes.labels) if lobes.approximate and not published else ()
-    means = published.mean if published else None
-    least = 0.0 if published else LEAST_PERCENT
-    scores = lobe_scores(counts, volume.geometry.voxel_ml, means, lobes.confidence, spilled, least)
-    if lesions is None or not lobes.labels.any():
-        return scores, None
-    ranged = with_ranges(scores, (infected, lesions.stricter, lesions.more_lenient), lobes, volume.geometry)
-    return ranged.lobes, ranged.ctss
 
 
 def _provenance(

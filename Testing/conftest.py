@@ -16,9 +16,9 @@ import pytest
 
 from CovidSeverityLib import Analysis, analyze, read_ct
 from CovidSeverityLib.__main__ import main
-from CovidSeverityLib.classification.architecture import ONE_KERNEL
-from CovidSeverityLib.classification.store import FOLDER_VARIABLE
-from CovidSeverityLib.phantom import Phantom, make_phantom, write_phantom
+from CovidSeverityLib.classification.keras.architecture import ONE_KERNEL
+from CovidSeverityLib.classification.store.installed import FOLDER_VARIABLE
+from CovidSeverityLib.evaluation.synthetic.phantom import Phantom, make_phantom, write_phantom
 
 os.environ.setdefault(*ONE_KERNEL)  # as the library does: some tests start TensorFlow before it
 

@@ -23,7 +23,7 @@ HEAD = """# Numbers that decide
 Every number by which the default profile tells what is lung, lobe and opacity and scores them, with its unit (`_MM`,
 `_HU`, `_ML`; a `_SHARE` is a part of 1) and where it comes from. Every `report.json` has their values, under
 `provenance`, `configuration`, `numbers`. Not here: the weights of the opacity classifier, which are fitted
-(`segmentation/opacity_classifier.json`, with its data sheet), and numbers that only say when a reader is warned. This
+(`opacity_classifier.json`, with its data sheet), and numbers that only say when a reader is warned. This
 page is written by `docs/list_numbers.py` from the code.
 """
 

@@ -66,8 +66,8 @@ def makeSyntheticChest(
     ----------
     seed : another number, another patient.
     spacingMm : voxel size along (I, J, K), mm; None for that of ``covid-severity phantom``, made in about five seconds.
-    lesions : :class:`CovidSeverityLib.phantom.LesionSpec`; None draws 2 to 8 of them, an empty sequence makes a normal
-        chest.
+    lesions : of the synthetic chest's ``LesionSpec``; None draws 2 to 8 of them, an empty sequence makes a
+        normal chest.
     name : of the node.
 
     Returns
@@ -80,7 +80,7 @@ def makeSyntheticChest(
         If no chest can be made so.
     """
     from CovidSeverityLib.commands.phantom import EXTENT_MM, PIXEL_MM, SLICE_MM
-    from CovidSeverityLib.phantom import make_phantom
+    from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 
     from .nodes.VolumeGeometry import RAS_FROM_LPS
 

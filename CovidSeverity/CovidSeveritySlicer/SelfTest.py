@@ -75,7 +75,7 @@ class CovidSeverityTest(ScriptedLoadableModuleTest):
     def test_sidesStayWhereTheyAreInMirroredStorage(self) -> None:
         """Columns and rows stored the other way round: the right upper lobe keeps its lesion."""
         from CovidSeverityLib import Lobe
-        from CovidSeverityLib.phantom import LesionSpec
+        from CovidSeverityLib.evaluation.synthetic.phantom import LesionSpec
 
         lesion = LesionSpec("ground_glass", Lobe.RUL, ONE_SIDED_MM)
         volumeNode = makeSyntheticChest(SEED, COARSE_MM, (lesion,))

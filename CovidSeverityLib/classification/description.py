@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
-from CovidSeverityLib.config import CLASSIFICATION_IMAGES
 from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES
 from CovidSeverityLib.types import Diagnosis
 
 NETWORK_SIZE_PX = 512
@@ -42,7 +42,7 @@ class NetworkDescription:
     size_px : edge of the square image.
     head_units : of the dense layers between the backbone's mean and the classes.
     classes : meaning of the outputs, in their order.
-    image : what it was trained with, one of :data:`~CovidSeverityLib.config.CLASSIFICATION_IMAGES`.
+    image : what it was trained with, one of :data:`CLASSIFICATION_IMAGES`.
     imagenet_rescaling : whether the normalised image is divided once more by the root of ImageNet's standard deviations
         (an EfficientNet that began as ``weights="imagenet"`` of Keras 2.9 or newer).
     input_scaling : one of :data:`INPUT_SCALINGS`.

@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.config import CLASSIFICATION_IMAGES
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.features.classification_image import classification_images
+from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES, classification_images
 from CovidSeverityLib.types import CtVolume, Progress
 
 from .diagnosis import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from CovidSeverityLib.quality import LITTLE_INVOLVEMENT_PERCENT
+from CovidSeverityLib.features.quality import LITTLE_INVOLVEMENT_PERCENT
 from CovidSeverityLib.types import Diagnosis, NoteSeverity, QualityNote
 
 from .description import CLASS_NAMES

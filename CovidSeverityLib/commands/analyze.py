@@ -8,14 +8,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from CovidSeverityLib.analysis import Analysis
 from CovidSeverityLib.config import PROFILES, AnalysisConfig
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.features.given_lobes import lobes_from_labels
 from CovidSeverityLib.io import read_mask
 from CovidSeverityLib.pipeline import analyze
-from CovidSeverityLib.preprocessing.lungmask_engine import LungmaskEngine
 from CovidSeverityLib.reporting import OUTPUT_NAMES, build_report, check_output_folder, summary_text, write_results
-from CovidSeverityLib.results import Analysis
+from CovidSeverityLib.segmentation.lobes.external_lobes import lobes_from_labels
+from CovidSeverityLib.segmentation.lungs.lungmask_engine import LungmaskEngine
 from CovidSeverityLib.types import Progress
 
 from .classifiers import ChosenClassifier, add_classifier_option, choose_classifier
@@ -116,7 +116,7 @@ def default_output(source: Path) -> Path:
 def _config(arguments: argparse.Namespace) -> AnalysisConfig:
     config = AnalysisConfig.for_profile(arguments.profile)
     for option, used in (("--lobes", arguments.lobes is not None), ("--lobe-engine", runs_lobe_engine(arguments))):
-        if used and config.slice_scores is not None:
+        if used and config.scoring.own_regions:
             raise InputError(f"{option} cannot be used with --profile {config.profile}, which cuts its own regions")
     return config
 

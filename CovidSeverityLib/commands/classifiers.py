@@ -6,8 +6,8 @@ import argparse
 from dataclasses import dataclass
 
 from CovidSeverityLib.classification.diagnosis import ExplainingClassifier
-from CovidSeverityLib.classification.opening import open_classifier
-from CovidSeverityLib.classification.store import installed_models
+from CovidSeverityLib.classification.loading import open_classifier
+from CovidSeverityLib.classification.store.installed import installed_models
 from CovidSeverityLib.errors import InputError
 
 SWITCHED_OFF = "none"

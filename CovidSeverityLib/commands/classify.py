@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from CovidSeverityLib.analysis import ClassifiedCt
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.pipeline import classify
 from CovidSeverityLib.reporting import (
@@ -17,18 +18,9 @@ from CovidSeverityLib.reporting import (
     classification_text,
     write_classified,
 )
-from CovidSeverityLib.results import ClassifiedCt
 
 from .classifiers import add_classifier_option, choose_classifier
-from .ct_input import (
-    add_input,
-    add_lungs,
-    add_printing,
-    add_reading,
-    chosen_lungs,
-    naming_other_series,
-    read_volume,
-)
+from .ct_input import add_input, add_lungs, add_printing, add_reading, chosen_lungs, naming_other_series, read_volume
 from .engines import add_lung_engine, lung_engine
 from .paths import existing_path, given_path
 from .progress import progress_for, progress_kind

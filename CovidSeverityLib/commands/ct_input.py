@@ -9,8 +9,8 @@ from pathlib import Path
 
 from CovidSeverityLib.errors import NoLungsError
 from CovidSeverityLib.io import read_ct, read_mask
-from CovidSeverityLib.preprocessing.given_lungs import lungs_from_labels
-from CovidSeverityLib.preprocessing.lungs import LungSegmentation, LungSegmenter
+from CovidSeverityLib.segmentation.lungs.external_lungs import lungs_from_labels
+from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmentation, LungSegmenter
 from CovidSeverityLib.types import CtVolume, Progress
 
 CHOSEN = ("series_chosen", "volume_chosen")

@@ -7,9 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.features.given_lobes import lobes_from_labels
-from CovidSeverityLib.features.regions import LobeSegmentation
-from CovidSeverityLib.preprocessing.lungmask_engine import LTRC_LOBES, LungmaskEngine, checked_weights, lungmask_lobes
+from CovidSeverityLib.segmentation.lobes.external_lobes import lobes_from_labels
+from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
+from CovidSeverityLib.segmentation.lungs.lungmask_engine import (
+    LTRC_LOBES,
+    LungmaskEngine,
+    checked_weights,
+    lungmask_lobes,
+)
 from CovidSeverityLib.types import CtVolume
 
 ENGINES = ("default", "lungmask")

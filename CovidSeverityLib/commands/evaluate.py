@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from CovidSeverityLib.config import CLASSIFICATION_IMAGES, PROFILES
-from CovidSeverityLib.evaluation.segmentation import LungsUsed
+from CovidSeverityLib.config import PROFILES
+from CovidSeverityLib.evaluation.paper.segmentation import LungsUsed
+from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES
 
 from .ct_input import add_independent_slices
 from .debugging import add_debug

@@ -9,13 +9,13 @@ from typing import Any
 
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation.accuracy import CHEST_SEEDS, Chest, Work, Workbench, accuracy_cases
-from CovidSeverityLib.evaluation.accuracy_report import accuracy_outputs
+from CovidSeverityLib.evaluation.accuracy.measurement import CHEST_SEEDS, Chest, Work, Workbench, accuracy_cases
+from CovidSeverityLib.evaluation.accuracy.report import accuracy_outputs
+from CovidSeverityLib.evaluation.accuracy.slice_labels import LABELS_ENDING, read_slice_labels
+from CovidSeverityLib.evaluation.accuracy.variations import VARIATIONS
 from CovidSeverityLib.evaluation.case_names import find_name
 from CovidSeverityLib.evaluation.cases import find_images
 from CovidSeverityLib.evaluation.extras import require
-from CovidSeverityLib.evaluation.slice_labels import LABELS_ENDING, read_slice_labels
-from CovidSeverityLib.evaluation.variations import VARIATIONS
 
 from .evaluation_run import EvaluationPlan, listed, path_mark, run_plan
 from .paths import existing_path, folder_and_pattern

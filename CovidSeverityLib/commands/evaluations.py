@@ -9,30 +9,27 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from CovidSeverityLib.classification.opening import open_classifier
-from CovidSeverityLib.config import CLASSIFICATION_IMAGES, PUBLISHED_CLASSIFICATION_IMAGE, AnalysisConfig, mask_config
+from CovidSeverityLib.classification.loading import open_classifier
+from CovidSeverityLib.config import AnalysisConfig, mask_config
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation.ablation import evaluate_ablation
-from CovidSeverityLib.evaluation.ablation_report import ablation_outputs
 from CovidSeverityLib.evaluation.case_names import match_names
 from CovidSeverityLib.evaluation.cases import Case, Failure, cases_named, find_images, find_masks, pair_with
-from CovidSeverityLib.evaluation.classification import classified_cases, evaluate_classification
-from CovidSeverityLib.evaluation.classification_report import classification_outputs
-from CovidSeverityLib.evaluation.ctss_tables import match_ctss, read_ctss_predictions, read_ctss_truth
-from CovidSeverityLib.evaluation.diagnosis_labels import (
-    DiagnosisLabels,
-    read_diagnoses,
-    read_diagnosis_predictions,
-)
+from CovidSeverityLib.evaluation.diagnosis_labels import DiagnosisLabels, read_diagnoses, read_diagnosis_predictions
 from CovidSeverityLib.evaluation.extras import require
 from CovidSeverityLib.evaluation.journal import Record
 from CovidSeverityLib.evaluation.outputs import Outputs
+from CovidSeverityLib.evaluation.paper.ablation import evaluate_ablation
+from CovidSeverityLib.evaluation.paper.ablation_report import ablation_outputs
+from CovidSeverityLib.evaluation.paper.classification import classified_cases, evaluate_classification
+from CovidSeverityLib.evaluation.paper.classification_report import classification_outputs
+from CovidSeverityLib.evaluation.paper.ctss_tables import match_ctss, read_ctss_predictions, read_ctss_truth
+from CovidSeverityLib.evaluation.paper.segmentation import LungsUsed, Protocol, evaluate_segmentation
+from CovidSeverityLib.evaluation.paper.segmentation_report import segmentation_outputs
+from CovidSeverityLib.evaluation.paper.severity import evaluate_severity, lobe_columns, severity_scores
+from CovidSeverityLib.evaluation.paper.severity_report import severity_outputs
+from CovidSeverityLib.evaluation.paper.slice_lists import SliceList, parse_slice_list
 from CovidSeverityLib.evaluation.reports import RunFacts, counted
-from CovidSeverityLib.evaluation.segmentation import LungsUsed, Protocol, evaluate_segmentation
-from CovidSeverityLib.evaluation.segmentation_report import segmentation_outputs
-from CovidSeverityLib.evaluation.severity import evaluate_severity, lobe_columns, severity_scores
-from CovidSeverityLib.evaluation.severity_report import severity_outputs
-from CovidSeverityLib.evaluation.slice_lists import SliceList, parse_slice_list
+from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES, PUBLISHED_CLASSIFICATION_IMAGE
 from CovidSeverityLib.types import Diagnosis
 
 from .evaluation_run import EvaluationPlan, listed, path_mark, run_plan, write_evaluation

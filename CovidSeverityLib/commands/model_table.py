@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from CovidSeverityLib.classification.catalogue import ModelEntry
-from CovidSeverityLib.classification.download import kept_bytes
-from CovidSeverityLib.classification.store import installed_models
+from CovidSeverityLib.classification.store.catalogue import ModelEntry
+from CovidSeverityLib.classification.store.download import kept_bytes
+from CovidSeverityLib.classification.store.installed import installed_models
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from CovidSeverityLib.checksums import sha256_of
-from CovidSeverityLib.classification.adding import add_model
-from CovidSeverityLib.classification.catalogue import ModelEntry, known_models, read_manifest
 from CovidSeverityLib.classification.description import BACKBONES, CLASS_NAMES
-from CovidSeverityLib.classification.download import discard_download, download_model, kept_bytes
-from CovidSeverityLib.classification.store import (
+from CovidSeverityLib.classification.store.adding import add_model
+from CovidSeverityLib.classification.store.catalogue import ModelEntry, known_models, read_manifest
+from CovidSeverityLib.classification.store.download import discard_download, download_model, kept_bytes
+from CovidSeverityLib.classification.store.installed import (
     FOLDER_VARIABLE,
     InstalledModel,
     find_installed,
@@ -22,8 +22,8 @@ from CovidSeverityLib.classification.store import (
     remove_model,
     taken_name,
 )
-from CovidSeverityLib.config import CLASSIFICATION_IMAGES
 from CovidSeverityLib.errors import CancelledError, InputError
+from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES
 from CovidSeverityLib.types import Diagnosis
 
 from .debugging import add_debug

@@ -49,7 +49,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command; raises :class:`~CovidSeverityLib.errors.InputError` for what the user can put right."""
-    from CovidSeverityLib.phantom import make_phantom, write_phantom
+    from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom, write_phantom
 
     spacing = (arguments.pixel_mm, arguments.pixel_mm, arguments.slice_mm)
     shape = _shape(spacing)

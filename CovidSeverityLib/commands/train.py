@@ -8,20 +8,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from CovidSeverityLib.classification.architecture import import_keras
 from CovidSeverityLib.classification.description import NETWORK_SIZE_PX
+from CovidSeverityLib.classification.keras.architecture import import_keras
 from CovidSeverityLib.classification.training.cases import TrainingCase
 from CovidSeverityLib.classification.training.config import KERAS_WEIGHTS, NO_WEIGHTS, TrainingConfig
 from CovidSeverityLib.classification.training.preparation import PreparedCases, prepare_images
 from CovidSeverityLib.classification.training.run import finish, given_up_before, network_for, train
 from CovidSeverityLib.classification.training.split import TooFewPatientsError
-from CovidSeverityLib.config import CLASSIFICATION_IMAGES
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.evaluation.cases import Failure, cases_named, find_images
 from CovidSeverityLib.evaluation.diagnosis_labels import read_diagnoses, read_patients
 from CovidSeverityLib.evaluation.outputs import FAILURES_NAME, csv_writer, failure_table
 from CovidSeverityLib.evaluation.reports import counted
-from CovidSeverityLib.evaluation.training_report import TRAINING_NAMES, TrainingReport
+from CovidSeverityLib.evaluation.training.report import TRAINING_NAMES, TrainingReport
+from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES
 from CovidSeverityLib.reporting import OutputFolder, check_output_folder, write_together
 
 from .evaluation_run import listed

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.io.dicom_files import DICOM_ENDINGS, is_dicom
+from CovidSeverityLib.io.dicom.files import DICOM_ENDINGS, is_dicom
 from CovidSeverityLib.io.images import FORMATS, is_image_name, is_second_half
 
 from .case_names import NameMatches, match_names, natural_key, without_ending

@@ -10,7 +10,7 @@ from CovidSeverityLib.version import __version__
 
 from .estimates import INTERVAL_METHOD, Estimate
 from .outputs import markdown_table
-from .published import PublishedFigures
+from .paper.published import PublishedFigures
 
 MEASURE_TITLES = {
     "dice": "Dice",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.preprocessing.grid import bounding_box
+from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.types import Side
 
 QUARTER_TO_SD = 1.4826

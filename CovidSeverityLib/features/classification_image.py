@@ -12,9 +12,9 @@ from scipy import ndimage
 
 from CovidSeverityLib.checked import check_fields
 from CovidSeverityLib.parallel import map_in_order
-from CovidSeverityLib.segmentation.infection import candidate_mask, open_area
-from CovidSeverityLib.segmentation.infection_config import InfectionConfig
-from CovidSeverityLib.segmentation.windows import masked_slice, slice_mixtures
+from CovidSeverityLib.segmentation.opacity.published.config import PUBLISHED_CTSS, InfectionConfig
+from CovidSeverityLib.segmentation.opacity.published.opacities import candidate_mask, open_area
+from CovidSeverityLib.segmentation.opacity.published.windows import masked_slice, slice_mixtures
 from CovidSeverityLib.types import AIR_HU
 
 from .lung_outline import lung_outline
@@ -70,6 +70,15 @@ def image_variants(config: ClassificationImageConfig) -> Mapping[str, Classifica
         "with vesselness and area opening": replace(config, remove_vessels=True, open_area=True),
     }
     return MappingProxyType(variants)
+
+
+PUBLISHED_CLASSIFICATION_IMAGE = ClassificationImageConfig(infection=PUBLISHED_CTSS)
+"""What the published classifier was trained with: the windows of the severity score, vessels and small objects kept."""
+
+CLASSIFICATION_IMAGES: Mapping[str, ClassificationImageConfig] = MappingProxyType(
+    {name.replace(" ", "-"): config for name, config in image_variants(PUBLISHED_CLASSIFICATION_IMAGE).items()}
+)
+"""Images that a classifier can be trained with, by name: the published one, and those of the ablation studies."""
 
 
 def classification_slices(lung: NDArray[np.bool_]) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from scipy import ndimage
 from scipy.special import ndtr
 
 from CovidSeverityLib.checked import Range, check_fields
-from CovidSeverityLib.preprocessing.grid import bounding_box
+from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.types import AIR_HU, CtVolume, Lobe, Side, frozen_array
 
 from .air_noise import airway_noise

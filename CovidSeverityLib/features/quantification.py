@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.ctss import score_for_percent, total_severity_score_for_percent
-from CovidSeverityLib.preprocessing.grid import bounding_box
-from CovidSeverityLib.results import Densitometry, LobeScore, SliceRow
-from CovidSeverityLib.segmentation.mixture import MixtureConfig, fit_mixture
-from CovidSeverityLib.segmentation.windows import histogram
+from CovidSeverityLib.morphology.grid import bounding_box
+from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig, MixtureFit, fit_mixture
+from CovidSeverityLib.segmentation.opacity.published.windows import histogram
 from CovidSeverityLib.types import CtVolume, Lobe, Opacity, Side
 
 WELL_AERATED_HU = (-950, -700)
@@ -29,6 +28,88 @@ cases) put more into the next lobe."""
 LEAST_PERCENT = 0.3
 """Up to here a lobe scores 0, and the range tells the rest: so much of a lobe is marked in healthy lungs (0 to 0.25 %
 of the lobes of a healthy CT in slices of 1, 2 and 5 mm and of three synthetic chests; in slices of 8 mm once 0.8 %)."""
+
+
+@dataclass(frozen=True)
+class LobeScore:
+    """What was found in one lobe: ``score`` 0-5 (CTSS) and ``total_severity_score`` 0-4 (TSS, Chung 2020).
+
+    ``confidence`` is the lobe's expected Dice coefficient with the true one, 0 to 1; None where it is not known. The
+    ranges hold lowest and highest value with thresholds and fissures moved by their uncertainty; None where they were
+    not looked for.
+    """
+
+    lobe: Lobe
+    voxels: int
+    infected_voxels: int
+    voxel_ml: float
+    score: int
+    total_severity_score: int
+    confidence: float | None = None
+    score_range: tuple[int, int] | None = None
+    involvement_range_percent: tuple[float, float] | None = None
+
+    @property
+    def near_edge(self) -> bool:
+        """Whether another score is within the uncertainty."""
+        return self.score_range is not None and self.score_range[0] < self.score_range[1]
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume of the lobe, ml."""
+        return self.voxels * self.voxel_ml
+
+    @property
+    def infection_ml(self) -> float:
+        """Volume of the infected part, ml."""
+        return self.infected_voxels * self.voxel_ml
+
+    @property
+    def involvement_percent(self) -> float:
+        """Infected part of the lobe, per cent of its volume (0 for an absent lobe)."""
+        return 100.0 * self.infected_voxels / self.voxels if self.voxels else 0.0
+
+
+@dataclass(frozen=True)
+class SliceRow:
+    """What was found in one axial slice. ``lobe_*`` run over :class:`Lobe` in its order."""
+
+    index: int
+    z_mm: float
+    voxel_ml: float
+    lung_voxels: int
+    infected_voxels: int
+    lobe_voxels: tuple[int, int, int, int, int]
+    lobe_infected_voxels: tuple[int, int, int, int, int]
+
+    @property
+    def lung_ml(self) -> float:
+        """Lung in this slice, ml."""
+        return self.lung_voxels * self.voxel_ml
+
+    @property
+    def infection_percent(self) -> float:
+        """Infected part of the lung in this slice, per cent (0 where there is no lung)."""
+        return 100.0 * self.infected_voxels / self.lung_voxels if self.lung_voxels else 0.0
+
+    def lobe_infection_percent(self, lobe: Lobe) -> float:
+        """Infected part of ``lobe`` in this slice, per cent (0 where there is none of it)."""
+        voxels = self.lobe_voxels[lobe - 1]
+        return 100.0 * self.lobe_infected_voxels[lobe - 1] / voxels if voxels else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Densitometry:
+    """Counts over both lungs, by Hounsfield units.
+
+    ``histogram[n]`` counts lung voxels of ``first_hu + n`` HU; ``mixture`` is fitted to that histogram to describe it,
+    and no infection is marked by it.
+    """
+
+    first_hu: int
+    histogram: NDArray[np.int64]
+    well_aerated_voxels: int
+    mixture: MixtureFit | None
 
 
 @dataclass(frozen=True, eq=False)

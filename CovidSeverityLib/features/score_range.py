@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.preprocessing.grid import bounding_box, distance_to
-from CovidSeverityLib.results import FissureFinding, LobeScore
+from CovidSeverityLib.morphology.grid import bounding_box, distance_to
+from CovidSeverityLib.segmentation.lobes.values import FissureFinding, LobeSegmentation
 from CovidSeverityLib.types import Geometry, Lobe
 
-from .quantification import LEAST_PERCENT, Counts, lobe_scores, spilled_lobes
-from .regions import LobeSegmentation
+from .quantification import LEAST_PERCENT, Counts, LobeScore, lobe_scores, spilled_lobes
 
 SAMPLING_MM = 2.5
 """Largest distance of the voxels that are looked at: a lobe has some 50 000 of them, the smallest opacity 20."""

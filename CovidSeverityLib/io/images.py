@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Geometry, QualityNote
 
-from .dicom_files import is_dicom
+from .dicom.files import is_dicom
 from .image_header import ImageHeader
 from .metaimage import read_metaimage_header
 from .nifti import other_half, read_nifti_header

@@ -12,7 +12,7 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import CtVolume, Geometry
 
 from .affine import SAME_GRID_MM, corners_apart_mm
-from .dicom_files import is_dicom
+from .dicom.files import is_dicom
 from .images import FORMATS, StoredImage, is_image_name, read_image
 from .orientation import canonical_geometry, order_onto
 

@@ -16,9 +16,9 @@ from CovidSeverityLib.preprocessing.numbers import to_int16
 from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, Progress, QualityNote
 
 from .cost import check_cost
-from .dicom import read_dicom
-from .dicom_decoding import STAGE
-from .dicom_series import Choice
+from .dicom.decoding import STAGE
+from .dicom.reader import read_dicom
+from .dicom.series import Choice
 from .images import read_image
 from .orientation import canonical_geometry, canonical_order
 from .sources import Source, opened

@@ -18,8 +18,8 @@ from pydicom import dcmread
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import NoteSeverity, QualityNote
 
-from .dicom_files import files_under, is_dicom
-from .dicom_values import UNREADABLE, values_of
+from .dicom.files import files_under, is_dicom
+from .dicom.values import UNREADABLE, values_of
 from .images import FORMATS, is_image_name, is_second_half
 
 DIRECTORY_NAME = "DICOMDIR"

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from CovidSeverityLib.morphology.components import IN_PLANE_4, component_sizes
+from CovidSeverityLib.morphology.grid import WorkingGrid
 from CovidSeverityLib.types import Geometry
 
-from .components import IN_PLANE_4, component_sizes
-from .grid import WorkingGrid
 from .thorax import LUNG_TISSUE_HU, PARENCHYMA_MEDIAN_HU, body_mask
 
 BLOCK_MM = (4.0, 3.0, 3.0)
@@ -95,7 +95,7 @@ class ChestView:
 
     Examples
     --------
-    >>> from CovidSeverityLib.phantom import make_phantom
+    >>> from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
     >>> view = ChestView.of(*(lambda v: (v.hu, v.geometry))(make_phantom(0, shape=(72, 96, 96),
     ...     spacing_mm=(4.0, 4.0, 4.4)).volume))
     >>> bool(view.lungs_ml > 3000)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .components import component_sizes, fill_holes_in_slices
-from .grid import WorkingGrid, bounding_box, dilate_mm
+from CovidSeverityLib.morphology.components import component_sizes, fill_holes_in_slices
+from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box, dilate_mm
 
 LUNG_TISSUE_HU = -400
 """Between inflated lung (about -850 HU) and soft tissue (about +50 HU): the midpoint, where a sharp boundary blurred by

@@ -5,11 +5,11 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, BinaryIO
 
+from CovidSeverityLib.analysis import ClassifiedCt
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.evidence import DECIDING_SLICES
 from CovidSeverityLib.classification.notes import CONTRADICTION
 from CovidSeverityLib.classification.voting import VOTE_DEFINITION
-from CovidSeverityLib.results import ClassifiedCt
 from CovidSeverityLib.types import DIAGNOSIS_NAMES, Opacity
 
 from . import overview_panels as panels

@@ -9,11 +9,11 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.analysis import ClassifiedCt
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.diagnosis import ClassifierIdentity, PatientDiagnosis
 from CovidSeverityLib.classification.evidence import DECIDING_DEFINITION
 from CovidSeverityLib.classification.voting import VOTE_DEFINITION
-from CovidSeverityLib.results import ClassifiedCt
 from CovidSeverityLib.types import DIAGNOSIS_NAMES, Diagnosis, Side
 
 from .report_parts import RESEARCH_USE, SCHEMA_VERSION, SECONDS_DECIMALS, input_fields, note_fields

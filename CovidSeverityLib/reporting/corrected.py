@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from CovidSeverityLib.features.rescoring import Rescored
+from CovidSeverityLib.correction.rescoring import Rescored
 from CovidSeverityLib.types import Lobe
 
 from .score_fields import score_fields

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+from CovidSeverityLib.analysis import Analysis, ClassifiedCt
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.results import Analysis, ClassifiedCt
 from CovidSeverityLib.types import Progress
 
 from .classification_page import write_classification_page

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
+from CovidSeverityLib.analysis import Analysis
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
 from CovidSeverityLib.ctss import CTSS_MAX
-from CovidSeverityLib.results import Analysis
 from CovidSeverityLib.types import LOBE_NAMES, Opacity
 
 from . import overview_panels as panels

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.analysis import Analysis
 from CovidSeverityLib.ctss import CTSS_EDGES_PERCENT, TSS_MAX
-from CovidSeverityLib.features.quantification import WELL_AERATED_HU
-from CovidSeverityLib.results import Analysis, Densitometry, LobeScore
+from CovidSeverityLib.features.quantification import WELL_AERATED_HU, Densitometry, LobeScore
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
 from .overview_text import clean, signed

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.results import Analysis, ClassifiedCt
+from CovidSeverityLib.analysis import Analysis, ClassifiedCt
 
 AXIAL_COUNT = 8
 MARGIN_MM = 12.0

@@ -7,9 +7,11 @@ import json
 from importlib import resources
 from typing import Any, TextIO
 
+from CovidSeverityLib.analysis import Analysis, Provenance
 from CovidSeverityLib.features.low_attenuation import LowAttenuation, LowDensity
 from CovidSeverityLib.plain import plain
-from CovidSeverityLib.results import Analysis, MixtureFit, Provenance, UncountedDensity
+from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureFit
+from CovidSeverityLib.segmentation.opacity.values import UncountedDensity
 from CovidSeverityLib.types import Lobe, Side
 
 from .classification_report import classification_fields, classifier_mark

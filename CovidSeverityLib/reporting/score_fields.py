@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Protocol
 
-from CovidSeverityLib.ctss import CTSS_MAX, TSS_DEFINITION, TSS_MAX, TSS_SOURCE
-from CovidSeverityLib.results import LobeScore, Severity
+from CovidSeverityLib.ctss import CTSS_MAX, TSS_DEFINITION, TSS_MAX, TSS_SOURCE, Severity
+from CovidSeverityLib.features.quantification import LobeScore
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
 from .tables import ML_DECIMALS, PERCENT_DECIMALS, lobe_row, rounded
@@ -15,7 +15,7 @@ _LOBE_FIELDS = ("score", "involvement_percent", "volume_ml", "infection_ml", "co
 
 
 class Scored(Protocol):
-    """An :class:`~CovidSeverityLib.results.Analysis` or :class:`~CovidSeverityLib.features.rescoring.Rescored`."""
+    """An :class:`~CovidSeverityLib.analysis.Analysis` or :class:`~CovidSeverityLib.correction.rescoring.Rescored`."""
 
     lobe_scores: tuple[LobeScore, ...]
     severity: Severity

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.results import Analysis
+from CovidSeverityLib.analysis import Analysis
 from CovidSeverityLib.types import LOBE_NAMES, CtVolume, Geometry, Lobe, Opacity, Side
 
 from .palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS, Rgb

@@ -5,11 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
+from CovidSeverityLib.analysis import Analysis, ClassifiedCt
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
 from CovidSeverityLib.ctss import CTSS_MAX, TSS_MAX
 from CovidSeverityLib.features.low_attenuation import LowAttenuation
-from CovidSeverityLib.results import Analysis, ClassifiedCt, LobeScore
+from CovidSeverityLib.features.quantification import LobeScore
 from CovidSeverityLib.types import DIAGNOSIS_NAMES, LOBE_NAMES, Diagnosis, NoteSeverity, Opacity, QualityNote, Side
 
 from .classification_report import rounded_shares

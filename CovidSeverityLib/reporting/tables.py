@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from CovidSeverityLib.analysis import Analysis, ClassifiedCt
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
 from CovidSeverityLib.features.low_attenuation import LowDensity
-from CovidSeverityLib.results import Analysis, ClassifiedCt, Densitometry, LobeScore, MixtureFit, SliceRow
-from CovidSeverityLib.segmentation.mixture import MixtureConfig
+from CovidSeverityLib.features.quantification import Densitometry, LobeScore, SliceRow
+from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig, MixtureFit
 from CovidSeverityLib.types import LOBE_NAMES, Diagnosis, Lobe
 
 PERCENT_DECIMALS = 3

@@ -24,7 +24,7 @@ class CovidSeverityPackageTest(unittest.TestCase):
         self.assertIn(Path(CovidSeverityLib.__file__).parents[1], (folder, folder.parent))
 
     def test_list_of_models_comes_with_the_library(self):
-        from CovidSeverityLib.classification.catalogue import known_models
+        from CovidSeverityLib.classification.store.catalogue import known_models
 
         self.assertIn("published-b5", [model.name for model in known_models()])
 

@@ -18,7 +18,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from CovidSeverityLib.classification.description import NETWORK_SIZE_PX, NetworkDescription
-from CovidSeverityLib.classification.network import build_network, load_classifier, save_weights
+from CovidSeverityLib.classification.keras.network import build_network, load_classifier, save_weights
 
 SLICES, ROUNDS = 8, 3
 """Slices that each way classifies in a round; the ways take turns, and the median of the rounds counts."""

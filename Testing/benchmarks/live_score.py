@@ -27,6 +27,7 @@ from scipy import ndimage
 from vtk.util.numpy_support import vtk_to_numpy
 
 from CovidSeverityLib import Analysis, CtVolume, Geometry, Lobe, Side, analyze
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.features.quantification import (
     count_voxels,
     densitometry,
@@ -36,9 +37,8 @@ from CovidSeverityLib.features.quantification import (
     slice_rows,
     spilled_lobes,
 )
-from CovidSeverityLib.phantom import make_phantom
 from CovidSeverityLib.reporting import write_results
-from CovidSeverityLib.segmentation.mixture import MixtureConfig
+from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig
 
 COARSE_SHAPE, COARSE_MM, FACTOR = (100, 128, 128), (3.2, 2.8, 2.8), 4
 """A synthetic chest is analysed on a coarse grid, and every voxel of it becomes 4 x 4 x 4."""

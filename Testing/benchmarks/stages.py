@@ -14,9 +14,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from CovidSeverityLib import analyze
-from CovidSeverityLib.phantom import make_phantom
-from CovidSeverityLib.segmentation.mixture import MixtureConfig, fit_mixture
-from CovidSeverityLib.segmentation.windows import histogram
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
+from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig, fit_mixture
+from CovidSeverityLib.segmentation.opacity.published.windows import histogram
 
 ITERATIONS = 20
 """EM iterations of the comparison: both sides do the same number."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from CovidSeverityLib.segmentation.infection_config import InfectionConfig
+from CovidSeverityLib.segmentation.opacity.published.config import InfectionConfig
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,19 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from CovidSeverityLib.config import PUBLISHED_CTSS, PUBLISHED_SEGMENTATION
 from CovidSeverityLib.ctss import score_for_percent
 from CovidSeverityLib.features.published_score import published_score
 from CovidSeverityLib.features.quantification import count_voxels
-from CovidSeverityLib.features.regions import published_regions
-from CovidSeverityLib.segmentation.infection import candidate_mask, open_area, segment_infection, vessel_image
-from CovidSeverityLib.segmentation.vesselness import vessel_mask
-from CovidSeverityLib.segmentation.windows import masked_slice, window_mask, windows
+from CovidSeverityLib.segmentation.lobes.published import published_regions
+from CovidSeverityLib.segmentation.opacity.published.config import PUBLISHED_CTSS, PUBLISHED_SEGMENTATION
+from CovidSeverityLib.segmentation.opacity.published.opacities import (
+    candidate_mask,
+    open_area,
+    segment_infection,
+    vessel_image,
+)
+from CovidSeverityLib.segmentation.opacity.published.vesselness import vessel_mask
+from CovidSeverityLib.segmentation.opacity.published.windows import masked_slice, window_mask, windows
 from CovidSeverityLib.types import Lobe
 
 SLICES = range(13)

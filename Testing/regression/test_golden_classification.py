@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from CovidSeverityLib.config import PUBLISHED_CLASSIFICATION_IMAGE
-from CovidSeverityLib.features.classification_image import classification_images
+from CovidSeverityLib.features.classification_image import PUBLISHED_CLASSIFICATION_IMAGE, classification_images
 from CovidSeverityLib.features.lung_outline import prewitt_edges, roberts_edges
-from CovidSeverityLib.segmentation.windows import masked_slice, slice_mixtures
+from CovidSeverityLib.segmentation.opacity.published.windows import masked_slice, slice_mixtures
 
 SLICES = range(13)
 NO_OUTLINE = replace(PUBLISHED_CLASSIFICATION_IMAGE, outline=False)

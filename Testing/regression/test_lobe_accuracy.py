@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from CovidSeverityLib.features.lobe_atlas import ATLAS_FILE, Fissure, load_atlas
+from CovidSeverityLib.segmentation.lobes.lobe_atlas import ATLAS_FILE, Fissure, load_atlas
 from CovidSeverityLib.types import Lobe
 
 ROOT = Path(__file__).parents[2]
-FEATURES = ROOT / "CovidSeverityLib" / "features"
+SHIPPED = ROOT / "CovidSeverityLib" / "segmentation" / "lobes"
 
 LEFT_OUT_MM = {
     "right oblique": (8.3, 6.6, 22.3),
@@ -48,14 +48,14 @@ def numbers(content):
 
 def test_atlas_that_ships_is_the_one_that_is_fitted(fitted):
     """To its last decimal and one, which linear algebra of another build may round otherwise."""
-    ours, theirs = (json.loads((folder / ATLAS_FILE).read_text(encoding="utf-8")) for folder in (fitted[0], FEATURES))
+    ours, theirs = (json.loads((folder / ATLAS_FILE).read_text(encoding="utf-8")) for folder in (fitted[0], SHIPPED))
     assert list(ours) == list(theirs) == ["source", "cases", "lungs", "fissures"]
     assert ours["source"] == theirs["source"]
     np.testing.assert_allclose(numbers(ours), numbers(theirs), rtol=0, atol=0.011)
 
 
 def test_licence_that_ships_is_the_one_that_is_written(fitted):
-    ours, theirs = ((folder / "lobe_atlas_LICENSE.txt").read_bytes() for folder in (fitted[0], FEATURES))
+    ours, theirs = ((folder / "lobe_atlas_LICENSE.txt").read_bytes() for folder in (fitted[0], SHIPPED))
     assert ours == theirs
 
 

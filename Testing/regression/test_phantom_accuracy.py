@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib import analyze
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.features.quantification import count_voxels, lobe_scores
-from CovidSeverityLib.phantom import make_phantom
 from CovidSeverityLib.types import Lobe, Side
 
 SEEDS = (0, 3)

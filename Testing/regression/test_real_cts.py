@@ -10,10 +10,10 @@ from pydicom import dcmread
 from scipy import ndimage, stats
 
 from CovidSeverityLib import analyze, read_ct
-from CovidSeverityLib.evaluation.implant_plan import plan_implants
-from CovidSeverityLib.evaluation.implants import Position, SingleLesionSpec, implant
-from CovidSeverityLib.phantom.model import LesionKind
-from CovidSeverityLib.preprocessing.lungs import segment_lungs
+from CovidSeverityLib.evaluation.synthetic.lesions.plan import plan_implants
+from CovidSeverityLib.evaluation.synthetic.lesions.simulated_lesions import Position, SingleLesionSpec, implant
+from CovidSeverityLib.evaluation.synthetic.phantom.model import LesionKind
+from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 from CovidSeverityLib.types import Side
 
 PATIENTS = ("P001", "cap001", "normal001")

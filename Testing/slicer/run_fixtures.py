@@ -14,7 +14,7 @@ MODULE_FILE = Path(__file__).parents[2] / "CovidSeverity" / "CovidSeverity.py"
 @pytest.fixture(scope="session")
 def a_small_chest():
     """A synthetic chest of 4 x 4 x 6 mm: an analysis takes a few seconds."""
-    from CovidSeverityLib.phantom import make_phantom
+    from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 
     return make_phantom(1, shape=(53, 96, 96), spacing_mm=(4.0, 4.0, 6.0))
 
@@ -24,7 +24,7 @@ def a_written_result(a_small_chest, tmp_path_factory):
     """The folder that the program writes for the small chest."""
     from CovidSeveritySlicer.analysis.Job import childEnvironment, libraryCommand
 
-    from CovidSeverityLib.phantom import write_phantom
+    from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
 
     folder = tmp_path_factory.mktemp("written")
     write_phantom(a_small_chest, folder)

@@ -19,7 +19,7 @@ from CovidSeveritySlicer.analysis import ChildPython
 from CovidSeveritySlicer.analysis import Job as jobs
 from CovidSeveritySlicer.analysis.Job import Job, JobStatus, childEnvironment, libraryJob, libraryRoot, pythonCommand
 
-from CovidSeverityLib.phantom import write_phantom
+from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -158,7 +158,7 @@ def test_the_installed_tree_holds_the_module_the_library_and_nothing_else(instal
         "CovidSeveritySlicer",
         "Resources",
     ]
-    for path in ("features/lobe_atlas_LICENSE.txt", "reporting/report.schema.json", "models/manifest.json"):
+    for path in ("segmentation/lobes/lobe_atlas_LICENSE.txt", "reporting/report.schema.json", "models/manifest.json"):
         assert (folder / "CovidSeverityLib" / path).is_file()
 
 
@@ -180,7 +180,8 @@ def test_the_installed_library_finds_its_own_list_of_models(installed, tmp_path)
     stranger.mkdir()
     try:
         (stranger / "manifest.json").write_text("not ours", encoding="utf-8")
-        code = "from CovidSeverityLib.classification.catalogue import known_models as k; print(*(m.name for m in k()))"
+        module = "CovidSeverityLib.classification.store.catalogue"
+        code = f"from {module} import known_models as k; print(*(m.name for m in k()))"
         assert "published-b5" in _python(folder, tmp_path, "-c", code).split()
     finally:
         shutil.rmtree(stranger)

@@ -24,8 +24,8 @@ from CovidSeveritySlicer.analysis.Job import Job, JobStatus, childEnvironment
 
 from CovidSeverityLib import InputError
 from CovidSeverityLib.commands import analyze
-from CovidSeverityLib.phantom import write_phantom
-from CovidSeverityLib.preprocessing.anatomical_orientation import check_orientation
+from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
+from CovidSeverityLib.preprocessing.orientation import check_orientation
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -18,9 +18,9 @@ from CovidSeveritySlicer.scene.Tables import automaticSliceRows, sliceRows  # no
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 from CovidSeverityLib import AnalysisConfig, analyze  # noqa: E402
+from CovidSeverityLib.correction.rescoring import ScoringRules, rescore  # noqa: E402
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom  # noqa: E402
 from CovidSeverityLib.features.quantification import well_aerated_voxels  # noqa: E402
-from CovidSeverityLib.features.rescoring import ScoringRules, rescore  # noqa: E402
-from CovidSeverityLib.phantom import make_phantom  # noqa: E402
 from CovidSeverityLib.reporting.corrected import CORRECTED_KEYS, corrected_fields, corrected_rows  # noqa: E402
 from CovidSeverityLib.reporting.report import write_report  # noqa: E402
 from CovidSeverityLib.reporting.segmentation import write_segmentation  # noqa: E402

@@ -15,7 +15,7 @@ pytest.importorskip("slicer", reason="slicer-core is not installed (pip install 
 
 from CovidSeveritySlicer.SampleDataSources import makeSyntheticChest, registerSampleData
 
-from CovidSeverityLib.phantom import make_phantom
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.types import Side
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +79,8 @@ def test_right_is_right_in_the_synthetic_chest(slicer):
 
 
 def test_the_synthetic_chest_needs_nothing_that_slicer_lacks():
-    code = "import sys, CovidSeverityLib.phantom; print(*{name.split('.')[0] for name in sys.modules})"
+    module = "CovidSeverityLib.evaluation.synthetic.phantom"
+    code = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     run = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
     lacking = {

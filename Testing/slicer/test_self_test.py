@@ -52,7 +52,7 @@ def test_tests_of_the_package_pass(module):
 
 
 def test_batch_script_of_the_readme_reports_every_ct(module, tmp_path, capsys):
-    from CovidSeverityLib.phantom import make_phantom, write_phantom
+    from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom, write_phantom
 
     (tmp_path / "cts").mkdir()
     write_phantom(make_phantom(4, shape=(40, 96, 96), spacing_mm=(4.0, 4.0, 8.0)), tmp_path / "chest")

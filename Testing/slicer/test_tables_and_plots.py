@@ -15,7 +15,7 @@ import pytest
 from CovidSeverityLib.reporting.palette import LOBE_COLOURS
 from CovidSeverityLib.reporting.report import build_report
 from CovidSeverityLib.reporting.tables import LOW_ATTENUATION_COLUMNS, histogram_rows, slice_row, write_lobes
-from CovidSeverityLib.results import UncountedDensity
+from CovidSeverityLib.segmentation.opacity.values import UncountedDensity
 from CovidSeverityLib.types import Lobe
 
 pytest.importorskip("slicer")

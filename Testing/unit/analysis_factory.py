@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from CovidSeverityLib.analysis import Analysis, Provenance
 from CovidSeverityLib.classification.description import NetworkDescription
 from CovidSeverityLib.classification.diagnosis import ClassifierIdentity, PatientDiagnosis, SliceEvidence
 from CovidSeverityLib.classification.evidence import deciding_slices
+from CovidSeverityLib.ctss import Severity
 from CovidSeverityLib.features.low_attenuation import low_attenuation
-from CovidSeverityLib.results import Analysis, Densitometry, LobeScore, MixtureFit, Provenance, Severity, SliceRow
+from CovidSeverityLib.features.quantification import Densitometry, LobeScore, SliceRow
+from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureFit
 from CovidSeverityLib.types import CtVolume, Geometry, Lobe, NoteSeverity, Opacity, QualityNote, Side, StorageOrder
 
 AIR, LUNG, GLASS, SOLID, TISSUE = -1000, -850, -550, -50, 40

@@ -12,8 +12,10 @@ from sklearn.metrics import roc_auc_score
 from CovidSeverityLib import AnalysisConfig, analyze, read_ct
 from CovidSeverityLib.commands import evaluate_accuracy
 from CovidSeverityLib.ctss import score_for_percent
-from CovidSeverityLib.evaluation import accuracy, accuracy_plots
-from CovidSeverityLib.evaluation.accuracy import (
+from CovidSeverityLib.evaluation.accuracy import measurement as accuracy
+from CovidSeverityLib.evaluation.accuracy import plots as accuracy_plots
+from CovidSeverityLib.evaluation.accuracy.figures import figures, volume_change, volume_is_right
+from CovidSeverityLib.evaluation.accuracy.measurement import (
     AS_IT_IS,
     CHEST_SEEDS,
     FITTING_SEEDS_FROM,
@@ -23,11 +25,10 @@ from CovidSeverityLib.evaluation.accuracy import (
     accuracy_cases,
     true_ctss,
 )
-from CovidSeverityLib.evaluation.accuracy_figures import figures, volume_change, volume_is_right
-from CovidSeverityLib.evaluation.accuracy_targets import Sense, Target
-from CovidSeverityLib.evaluation.variations import HEALTHY_VARIATIONS, Variation
-from CovidSeverityLib.evaluation.variations import VARIATIONS as ALL_VARIATIONS
-from CovidSeverityLib.phantom import make_phantom, write_phantom
+from CovidSeverityLib.evaluation.accuracy.targets import Sense, Target
+from CovidSeverityLib.evaluation.accuracy.variations import HEALTHY_VARIATIONS, Variation
+from CovidSeverityLib.evaluation.accuracy.variations import VARIATIONS as ALL_VARIATIONS
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom, write_phantom
 from CovidSeverityLib.types import Lobe
 
 GRID = {"shape": (72, 128, 128), "spacing_mm": (3.0, 3.0, 4.4)}

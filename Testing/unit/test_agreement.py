@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
-from CovidSeverityLib.evaluation.agreement import (
+from CovidSeverityLib.evaluation.paper.agreement import (
     MEASURES,
     SEVERITY_CLASSES,
     _icc_of_resamples,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from CovidSeverityLib.preprocessing.airways import airway_mask, main_bronchi
-from CovidSeverityLib.preprocessing.grid import WorkingGrid
+from CovidSeverityLib.morphology.grid import WorkingGrid
+from CovidSeverityLib.segmentation.lungs.airways import airway_mask, main_bronchi
 
 SHAPE = (60, 90, 120)
 GRID = WorkingGrid(SHAPE, (1, 1, 1), (2.0, 1.5, 1.5))

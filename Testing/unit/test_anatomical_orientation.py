@@ -11,8 +11,8 @@ import pytest
 
 from CovidSeverityLib import analyze, read_ct
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.phantom import make_phantom
-from CovidSeverityLib.preprocessing.anatomical_orientation import (
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
+from CovidSeverityLib.preprocessing.orientation import (
     BACK_TO_FRONT,
     MIRRORED,
     PRONE,

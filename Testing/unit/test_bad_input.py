@@ -13,7 +13,7 @@ import pytest
 import SimpleITK as sitk
 
 from CovidSeverityLib.commands import ct_input
-from CovidSeverityLib.phantom import make_phantom
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.reporting import build_report
 
 MR_CLASS = "1.2.840.10008.5.1.4.1.1.4"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.classification.description import NetworkDescription
-from CovidSeverityLib.classification.keras_files import LONGEST_ATTRIBUTE, opened, write_weights
-from CovidSeverityLib.classification.network import build_network, describe_weights, load_classifier, save_weights
+from CovidSeverityLib.classification.keras.files import LONGEST_ATTRIBUTE, opened, write_weights
+from CovidSeverityLib.classification.keras.network import build_network, describe_weights, load_classifier, save_weights
 from CovidSeverityLib.errors import InputError, OutputError
 from CovidSeverityLib.types import Diagnosis
 

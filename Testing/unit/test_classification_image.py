@@ -5,14 +5,15 @@ from dataclasses import FrozenInstanceError, replace
 import numpy as np
 import pytest
 
-from CovidSeverityLib.config import PUBLISHED_CLASSIFICATION_IMAGE, PUBLISHED_CTSS
 from CovidSeverityLib.features.classification_image import (
+    PUBLISHED_CLASSIFICATION_IMAGE,
     classification_images,
     classification_slices,
 )
 from CovidSeverityLib.features.lung_outline import lung_outline
-from CovidSeverityLib.results import MixtureFit
-from CovidSeverityLib.segmentation.vesselness import VesselnessConfig
+from CovidSeverityLib.segmentation.opacity.published.config import PUBLISHED_CTSS
+from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureFit
+from CovidSeverityLib.segmentation.opacity.published.vesselness import VesselnessConfig
 
 PUBLISHED = PUBLISHED_CLASSIFICATION_IMAGE
 NO_OUTLINE = replace(PUBLISHED, outline=False)

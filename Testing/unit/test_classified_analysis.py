@@ -12,10 +12,10 @@ import pytest
 
 from CovidSeverityLib import InputError, analyze
 from CovidSeverityLib.classification.description import NetworkDescription
-from CovidSeverityLib.features.regions import LobeSegmentation
 from CovidSeverityLib.pipeline import NO_CLASSIFIER, STAGES, classify
-from CovidSeverityLib.preprocessing.lungs import LungSegmentation
 from CovidSeverityLib.reporting import build_report
+from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
+from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmentation
 from CovidSeverityLib.types import Diagnosis
 
 SIZE = 48

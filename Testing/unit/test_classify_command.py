@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib import read_ct
-from CovidSeverityLib.classification.catalogue import ModelEntry, manifest_text
 from CovidSeverityLib.classification.description import NetworkDescription
 from CovidSeverityLib.classification.evidence import classify_slices
-from CovidSeverityLib.classification.opening import open_classifier
-from CovidSeverityLib.classification.store import ENTRY_NAME, FOLDER_VARIABLE, WEIGHTS_NAME
+from CovidSeverityLib.classification.loading import open_classifier
+from CovidSeverityLib.classification.store.catalogue import ModelEntry, manifest_text
+from CovidSeverityLib.classification.store.installed import ENTRY_NAME, FOLDER_VARIABLE, WEIGHTS_NAME
 from CovidSeverityLib.commands import classifiers, classify
 from CovidSeverityLib.commands.classifiers import NONE_INSTALLED, choose_classifier
 from CovidSeverityLib.errors import InputError
@@ -158,7 +158,7 @@ def network(program, chest_folder, tmp_path_factory):
     """An EfficientNetB0 with random weights as the only model of a store; the folder of ``classify`` and its run."""
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
     keras = pytest.importorskip("keras")
-    from CovidSeverityLib.classification.network import build_network, save_weights
+    from CovidSeverityLib.classification.keras.network import build_network, save_weights
 
     folder = tmp_path_factory.mktemp("network")
     keras.utils.set_random_seed(11)

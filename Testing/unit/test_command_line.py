@@ -403,7 +403,7 @@ def test_phantom_that_cannot_be_written_leaves_no_folder(program, tmp_path, monk
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("CovidSeverityLib.phantom.write_phantom", fail)
+    monkeypatch.setattr("CovidSeverityLib.evaluation.synthetic.phantom.write_phantom", fail)
     status, _, err = program("phantom", tmp_path / "out", *COARSE)
     assert status == 2
     assert err.startswith(f"covid-severity: cannot write the phantom to {tmp_path / 'out'}: ")
@@ -412,7 +412,7 @@ def test_phantom_that_cannot_be_written_leaves_no_folder(program, tmp_path, monk
 
 def test_phantom_of_the_default_options_is_the_default_phantom():
     spacing = (phantom.PIXEL_MM, phantom.PIXEL_MM, phantom.SLICE_MM)
-    from CovidSeverityLib.phantom import synthesis
+    from CovidSeverityLib.evaluation.synthetic.phantom import synthesis
 
     assert (phantom._shape(spacing), spacing, phantom.NOISE_HU) == (
         synthesis.SHAPE,

@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from CovidSeverityLib.preprocessing.components import (
-    component_sizes,
-    fill_holes,
-    fill_holes_in_slices,
-    largest_component,
-)
-from CovidSeverityLib.preprocessing.grid import (
+from CovidSeverityLib.morphology.components import component_sizes, fill_holes, fill_holes_in_slices, largest_component
+from CovidSeverityLib.morphology.grid import (
     WORKING_SPACING_MM,
     WorkingGrid,
     bounding_box,

@@ -10,18 +10,22 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib import AnalysisConfig, analyze
-from CovidSeverityLib.config import PUBLISHED_CTSS, PUBLISHED_SEGMENTATION, mask_config
+from CovidSeverityLib.config import mask_config
 from CovidSeverityLib.deciding_numbers import deciding_numbers
 from CovidSeverityLib.errors import ConfigurationError, InputError
 from CovidSeverityLib.features.classification_image import ClassificationImageConfig
 from CovidSeverityLib.features.low_attenuation import LowAttenuationConfig
 from CovidSeverityLib.features.published_score import SliceScoreConfig
-from CovidSeverityLib.preprocessing.anatomical_orientation import OrientationConfig
+from CovidSeverityLib.preprocessing.orientation import OrientationConfig
 from CovidSeverityLib.reporting import build_report
-from CovidSeverityLib.segmentation.infection_config import InfectionConfig
-from CovidSeverityLib.segmentation.lesion_config import LesionConfig
-from CovidSeverityLib.segmentation.mixture import MixtureConfig
-from CovidSeverityLib.segmentation.vesselness import VesselnessConfig
+from CovidSeverityLib.segmentation.opacity.published.config import (
+    PUBLISHED_CTSS,
+    PUBLISHED_SEGMENTATION,
+    InfectionConfig,
+)
+from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig
+from CovidSeverityLib.segmentation.opacity.published.vesselness import VesselnessConfig
+from CovidSeverityLib.segmentation.opacity.volumetric.config import LesionConfig
 
 WRONG = [
     (LesionConfig, {"smoothing_mm": -1}, "smoothing_mm is -1; expected a number from 0 to 50.0"),

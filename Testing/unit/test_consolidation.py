@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from CovidSeverityLib.segmentation.consolidation import SMALLEST_ML, opacity_regions
-from CovidSeverityLib.segmentation.slice_lesions import slice_opacity_regions
+from CovidSeverityLib.segmentation.opacity.volumetric.consolidation import SMALLEST_ML, opacity_regions
+from CovidSeverityLib.segmentation.opacity.volumetric.single_slices import slice_opacity_regions
 from CovidSeverityLib.types import Geometry, Opacity
 
 SPACING = (2.0, 1.0, 1.0)

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from CovidSeverityLib.features.corrections import EVERY_PART, EditedMasks
-from CovidSeverityLib.features.parts import (
+from CovidSeverityLib.correction.corrections import EVERY_PART, EditedMasks
+from CovidSeverityLib.correction.parts import (
     LOBE_PARTS,
     LUNG_PARTS,
     OPACITY_PARTS,
@@ -19,8 +19,8 @@ from CovidSeverityLib.features.parts import (
     parts_of,
     sides_of,
 )
-from CovidSeverityLib.features.rescoring import tally
-from CovidSeverityLib.preprocessing.grid import bounding_box
+from CovidSeverityLib.correction.rescoring import tally
+from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
 NOTHING = Part(0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation.ctss_tables import (
+from CovidSeverityLib.evaluation.paper.ctss_tables import (
     CtssPredictions,
     match_ctss,
     read_ctss_predictions,

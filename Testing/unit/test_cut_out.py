@@ -9,10 +9,10 @@ import pytest
 
 from CovidSeverityLib import analyze
 from CovidSeverityLib.errors import InputError, NoLungsError
-from CovidSeverityLib.phantom import write_phantom
+from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
+from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.preprocessing.cut_out import cut_out_value
-from CovidSeverityLib.preprocessing.given_lungs import lungs_from_labels
-from CovidSeverityLib.preprocessing.grid import bounding_box
+from CovidSeverityLib.segmentation.lungs.external_lungs import lungs_from_labels
 
 
 def cut_out(phantom, value=-1000):

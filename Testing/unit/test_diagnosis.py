@@ -5,9 +5,12 @@ import pytest
 
 from CovidSeverityLib.classification.diagnosis import PatientDiagnosis, diagnose
 from CovidSeverityLib.classification.voting import weighted_vote
-from CovidSeverityLib.config import PUBLISHED_CLASSIFICATION_IMAGE
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.features.classification_image import classification_images, classification_slices
+from CovidSeverityLib.features.classification_image import (
+    PUBLISHED_CLASSIFICATION_IMAGE,
+    classification_images,
+    classification_slices,
+)
 from CovidSeverityLib.types import Diagnosis
 
 NORMAL, CAP, COVID19 = Diagnosis

@@ -15,7 +15,7 @@ from CovidSeverityLib.classification.description import NetworkDescription
 from CovidSeverityLib.commands import evaluations
 from CovidSeverityLib.commands.progress import progress_for
 from CovidSeverityLib.evaluation import extras
-from CovidSeverityLib.evaluation.segmentation import evaluate_segmentation
+from CovidSeverityLib.evaluation.paper.segmentation import evaluate_segmentation
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -395,7 +395,7 @@ def test_images_are_classified_slice_by_slice_and_voted_on(program, study, tmp_p
             lit = (images > 0).mean(axis=(1, 2))
             return np.stack([0.9 - 0.8 * (lit > 0.1), 0 * lit + 0.05, 0.05 + 0.8 * (lit > 0.1)], axis=1)
 
-    monkeypatch.setattr("CovidSeverityLib.classification.network.load_classifier", lambda *_: Lit())
+    monkeypatch.setattr("CovidSeverityLib.classification.keras.network.load_classifier", lambda *_: Lit())
     labels = write_csv(tmp_path / "l.csv", ("case", "label"), ("study_1", "COVID-19"), ("study_2", "normal"))
     options = ("--images", study / "images", "--labels", labels, "--classifier", weights, "-o", tmp_path / "out")
     run = program("evaluate", "classification", *options)

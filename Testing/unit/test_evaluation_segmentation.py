@@ -7,11 +7,11 @@ import pytest
 import SimpleITK as sitk
 
 from CovidSeverityLib import InputError, read_ct
-from CovidSeverityLib.config import PUBLISHED_CLASSIFICATION_IMAGE, mask_config
-from CovidSeverityLib.evaluation.ablation import COMPLETE, evaluate_ablation, segmentation_variants
+from CovidSeverityLib.config import mask_config
 from CovidSeverityLib.evaluation.cases import Case
-from CovidSeverityLib.evaluation.opacity_agreement import case_details, consolidation_dice, label_name, recalls
-from CovidSeverityLib.evaluation.segmentation import (
+from CovidSeverityLib.evaluation.paper.ablation import COMPLETE, evaluate_ablation, segmentation_variants
+from CovidSeverityLib.evaluation.paper.opacity_agreement import case_details, consolidation_dice, label_name, recalls
+from CovidSeverityLib.evaluation.paper.segmentation import (
     CaseAgreement,
     LungsUsed,
     Protocol,
@@ -23,11 +23,10 @@ from CovidSeverityLib.evaluation.segmentation import (
     measure,
     summarise_segmentation,
 )
-from CovidSeverityLib.evaluation.slice_lists import parse_slice_list
-from CovidSeverityLib.features.classification_image import image_variants
-from CovidSeverityLib.marking import mark_infection
+from CovidSeverityLib.evaluation.paper.slice_lists import parse_slice_list
+from CovidSeverityLib.features.classification_image import PUBLISHED_CLASSIFICATION_IMAGE, image_variants
 from CovidSeverityLib.metrics import MaskAgreement
-from CovidSeverityLib.preprocessing.lungs import segment_lungs
+from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 
 CONFIG = mask_config("reference")
 BOTH_EMPTY = MaskAgreement(0, 0, 0, 100)
@@ -82,7 +81,7 @@ def marked_chest(coarse_phantom, tmp_path_factory):
     folder = tmp_path_factory.mktemp("marked")
     volume = coarse_phantom.volume
     lungs = segment_lungs(volume).labels
-    found = mark_infection(volume, lungs > 0, FINDING)
+    found = FINDING.marking.mark(volume, lungs > 0).mask
     for name, array in (("ct", volume.hu), ("mask", found.astype(np.uint8)), ("lungs", lungs)):
         image = sitk.GetImageFromArray(array)
         image.SetSpacing(volume.geometry.spacing_mm)

@@ -16,10 +16,9 @@ from CovidSeverityLib.classification.evidence import (
     identity_of,
     with_evidence,
 )
-from CovidSeverityLib.classification.opening import KnownClassifier
-from CovidSeverityLib.config import CLASSIFICATION_IMAGES
+from CovidSeverityLib.classification.loading import KnownClassifier
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.features.classification_image import classification_images
+from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES, classification_images
 from CovidSeverityLib.types import Diagnosis
 
 NORMAL, CAP, COVID19 = Diagnosis

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from CovidSeverityLib.features.fissures import LungImage, find_fissures
-from CovidSeverityLib.features.lobe_atlas import Fissure, load_atlas, surface_on_grid
-from CovidSeverityLib.features.lung_frame import LungFrame
-from CovidSeverityLib.features.sheets import patch_evidence, sheet_evidence
+from CovidSeverityLib.segmentation.lobes.fissures import LungImage, find_fissures
+from CovidSeverityLib.segmentation.lobes.lobe_atlas import Fissure, load_atlas, surface_on_grid
+from CovidSeverityLib.segmentation.lobes.lung_frame import LungFrame
+from CovidSeverityLib.segmentation.lobes.sheets import patch_evidence, sheet_evidence
 
 STEP = (1.5, 1.5, 1.0)
 SPACING = (2.0, 1.6, 1.6)

@@ -5,9 +5,9 @@ import pytest
 
 from CovidSeverityLib import analyze
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.features.given_lobes import LOBE_SCHEMES, fit_to_lungs, lobes_from_labels, lungs_of
-from CovidSeverityLib.features.regions import LobeSegmentation
-from CovidSeverityLib.preprocessing.given_lungs import lungs_from_labels
+from CovidSeverityLib.segmentation.lobes.external_lobes import LOBE_SCHEMES, fit_to_lungs, lobes_from_labels, lungs_of
+from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
+from CovidSeverityLib.segmentation.lungs.external_lungs import lungs_from_labels
 from CovidSeverityLib.types import Lobe, Side
 
 NAME = "mask.nii.gz"

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from CovidSeverityLib.classification.architecture import dense_layers, feature_network
 from CovidSeverityLib.classification.description import NetworkDescription
-from CovidSeverityLib.classification.network import KerasClassifier, build_network
+from CovidSeverityLib.classification.keras.architecture import dense_layers, feature_network
+from CovidSeverityLib.classification.keras.network import KerasClassifier, build_network
 from CovidSeverityLib.types import Diagnosis
 
 SIZE, CELLS = 160, 5

@@ -7,18 +7,23 @@ import pytest
 from scipy import ndimage
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation.implant_painting import Canvas, ImplantedLesion
-from CovidSeverityLib.evaluation.implant_places import Places
-from CovidSeverityLib.evaluation.implant_plan import (
+from CovidSeverityLib.evaluation.synthetic.lesions.painting import Canvas, ImplantedLesion
+from CovidSeverityLib.evaluation.synthetic.lesions.places import Places
+from CovidSeverityLib.evaluation.synthetic.lesions.plan import (
     COUNTS,
     PLANNED_POSITIONS,
     SINGLE_POSITIONS,
     plan_implants,
     plan_single_lesions,
 )
-from CovidSeverityLib.evaluation.implants import ImplantSpec, Position, SingleLesionSpec, implant
-from CovidSeverityLib.evaluation.scan_noise import TYPICAL, ScanNoise, estimate_noise, noise_plane
-from CovidSeverityLib.phantom import LesionKind, make_phantom
+from CovidSeverityLib.evaluation.synthetic.lesions.scan_noise import TYPICAL, ScanNoise, estimate_noise, noise_plane
+from CovidSeverityLib.evaluation.synthetic.lesions.simulated_lesions import (
+    ImplantSpec,
+    Position,
+    SingleLesionSpec,
+    implant,
+)
+from CovidSeverityLib.evaluation.synthetic.phantom import LesionKind, make_phantom
 from CovidSeverityLib.types import CtVolume, Geometry, Opacity, Side
 
 GLASS, SOLID, MIXED = LesionKind.GROUND_GLASS, LesionKind.CONSOLIDATION, LesionKind.MIXED

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib import parallel
-from CovidSeverityLib.config import PUBLISHED_CTSS, PUBLISHED_SEGMENTATION
-from CovidSeverityLib.results import MixtureFit
-from CovidSeverityLib.segmentation.infection import opacity_labels, segment_infection
-from CovidSeverityLib.segmentation.vesselness import VesselnessConfig
-from CovidSeverityLib.segmentation.windows import windows
+from CovidSeverityLib.segmentation.opacity.kinds import opacity_labels
+from CovidSeverityLib.segmentation.opacity.published.config import PUBLISHED_CTSS, PUBLISHED_SEGMENTATION
+from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureFit
+from CovidSeverityLib.segmentation.opacity.published.opacities import segment_infection
+from CovidSeverityLib.segmentation.opacity.published.vesselness import VesselnessConfig
+from CovidSeverityLib.segmentation.opacity.published.windows import windows
 from CovidSeverityLib.types import Opacity
 
 ROW, COLUMN = np.mgrid[:128, :128]
@@ -173,7 +174,9 @@ def patches(values):
 @pytest.fixture
 def known_mixture(monkeypatch):
     """The windows are those of ``fit()``, whatever a slice holds."""
-    monkeypatch.setattr("CovidSeverityLib.segmentation.windows.windows", lambda _, config: windows(fit(), config))
+    monkeypatch.setattr(
+        "CovidSeverityLib.segmentation.opacity.published.windows.windows", lambda _, config: windows(fit(), config)
+    )
 
 
 def inside_windows(values, config):

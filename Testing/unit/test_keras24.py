@@ -14,12 +14,7 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.classification.description import NetworkDescription
-from CovidSeverityLib.classification.network import (
-    build_network,
-    describe_weights,
-    load_classifier,
-    save_weights,
-)
+from CovidSeverityLib.classification.keras.network import build_network, describe_weights, load_classifier, save_weights
 from CovidSeverityLib.errors import InputError
 
 KERAS24 = Path(__file__).parents[1] / "keras24"

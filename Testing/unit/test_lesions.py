@@ -7,11 +7,11 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from CovidSeverityLib import parallel
-from CovidSeverityLib.evaluation.variations import Variation, vary
-from CovidSeverityLib.phantom import make_phantom
-from CovidSeverityLib.segmentation.lesion_config import LesionConfig
-from CovidSeverityLib.segmentation.lesions import segment_lesions, segment_lesions_with_range
-from CovidSeverityLib.segmentation.slice_lesions import segment_slice_lesions
+from CovidSeverityLib.evaluation.accuracy.variations import Variation, vary
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
+from CovidSeverityLib.segmentation.opacity.volumetric.config import LesionConfig
+from CovidSeverityLib.segmentation.opacity.volumetric.opacities import segment_lesions
+from CovidSeverityLib.segmentation.opacity.volumetric.single_slices import segment_slice_lesions
 from CovidSeverityLib.types import CtVolume
 
 SEED = 3
@@ -57,7 +57,7 @@ def chest():
 
 
 def found(volume, lungs, config=LesionConfig(), **options):
-    return segment_lesions(volume.hu, lungs > 0, volume.geometry, config, **options)
+    return segment_lesions(volume.hu, lungs > 0, volume.geometry, config, **options).mask
 
 
 def dice(a, b):
@@ -120,7 +120,7 @@ def test_noise_is_no_opacity_and_hides_none(chest):
 
 def test_range_of_masks_is_nested_and_holds_the_one_that_is_marked(chest):
     volume = chest.with_lesion(chest.ball(chest.place(deep=True), 12), -620)
-    marked = segment_lesions_with_range(volume.hu, chest.lungs > 0, volume.geometry)
+    marked = segment_lesions(volume.hu, chest.lungs > 0, volume.geometry)
     np.testing.assert_array_equal(marked.mask, found(volume, chest.lungs))
     sizes = [np.count_nonzero(mask) for mask in (marked.stricter, marked.mask, marked.more_lenient)]
     assert 0 < sizes[0] < sizes[1] < sizes[2]

@@ -6,7 +6,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from CovidSeverityLib.features.lobe_atlas import (
+from CovidSeverityLib.segmentation.lobes.lobe_atlas import (
     ATLAS_FILE,
     Fissure,
     FissureModel,
@@ -15,7 +15,7 @@ from CovidSeverityLib.features.lobe_atlas import (
     spline_taps,
     surface_on_grid,
 )
-from CovidSeverityLib.features.lung_frame import lung_extent, match_lungs
+from CovidSeverityLib.segmentation.lobes.lung_frame import lung_extent, match_lungs
 from CovidSeverityLib.types import Side
 
 PLANE = FissurePlane((-100.0, 20.0, 5.0), 50.0, (-40.0, 50.0), (-70.0, 80.0))

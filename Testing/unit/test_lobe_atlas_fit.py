@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from CovidSeverityLib.features.lobe_atlas import Fissure, atlas_from
+from CovidSeverityLib.segmentation.lobes.lobe_atlas import Fissure, atlas_from
 from CovidSeverityLib.types import Side
 
 ROOT = Path(__file__).parents[2]

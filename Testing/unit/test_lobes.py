@@ -6,13 +6,12 @@ import jsonschema
 import numpy as np
 import pytest
 
-from CovidSeverityLib.features.lobes import WELL_SEEN_MM, anatomical_lobes
-from CovidSeverityLib.features.regions import LobeSegmentation
-from CovidSeverityLib.phantom import make_phantom
-from CovidSeverityLib.quality import result_notes
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
+from CovidSeverityLib.features.quality import result_notes
 from CovidSeverityLib.reporting.report import build_report, report_schema
 from CovidSeverityLib.reporting.summary import summary_text
-from CovidSeverityLib.results import FissureFinding
+from CovidSeverityLib.segmentation.lobes.lobe_segmentation import WELL_SEEN_MM, anatomical_lobes
+from CovidSeverityLib.segmentation.lobes.values import FissureFinding, LobeSegmentation
 from CovidSeverityLib.types import CtVolume, Geometry, Lobe, Side
 
 SIDES_ML = {Side.RIGHT: 2500.0, Side.LEFT: 2300.0}

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from CovidSeverityLib.evaluation.scan_noise import ScanNoise, noise_plane
+from CovidSeverityLib.evaluation.synthetic.lesions.scan_noise import ScanNoise, noise_plane
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.features.air_noise import FEWEST_PIXELS, airway_noise
 from CovidSeverityLib.features.low_attenuation import (
     BIN_HU,
@@ -19,8 +20,7 @@ from CovidSeverityLib.features.low_attenuation import (
     noise_kernel,
     without_noise,
 )
-from CovidSeverityLib.phantom import make_phantom
-from CovidSeverityLib.quality import SHARP_KERNELS, low_attenuation_notes
+from CovidSeverityLib.features.quality import SHARP_KERNELS, low_attenuation_notes
 from CovidSeverityLib.reporting.corrected import corrected_low_attenuation
 from CovidSeverityLib.reporting.report import build_report
 from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, Lobe, Side

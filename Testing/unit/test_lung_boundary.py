@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from CovidSeverityLib.preprocessing.boundary import refined_lungs
-from CovidSeverityLib.preprocessing.grid import WorkingGrid
+from CovidSeverityLib.morphology.grid import WorkingGrid
+from CovidSeverityLib.segmentation.lungs.boundary import refined_lungs
 from CovidSeverityLib.types import Side
 
 SHAPE = (12, 48, 60)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.errors import InputError, NoLungsError
-from CovidSeverityLib.features.given_lobes import LOBE_SCHEMES
 from CovidSeverityLib.io import read_ct, read_mask, volume_from_array
-from CovidSeverityLib.preprocessing import lungmask_engine
-from CovidSeverityLib.preprocessing.lungmask_engine import LTRC_LOBES, R231, LungmaskEngine, lungmask_lobes
+from CovidSeverityLib.segmentation.lobes.external_lobes import LOBE_SCHEMES
+from CovidSeverityLib.segmentation.lungs import lungmask_engine
+from CovidSeverityLib.segmentation.lungs.lungmask_engine import LTRC_LOBES, R231, LungmaskEngine, lungmask_lobes
 from CovidSeverityLib.types import Lobe
 
 HAS_LUNGMASK = all(importlib.util.find_spec(name) for name in ("torch", "lungmask"))

@@ -6,11 +6,11 @@ from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
 from CovidSeverityLib.errors import NoLungsError
+from CovidSeverityLib.evaluation.synthetic.phantom import LesionSpec, make_phantom
 from CovidSeverityLib.io import volume_from_array
-from CovidSeverityLib.phantom import LesionSpec, make_phantom
-from CovidSeverityLib.preprocessing.grid import WorkingGrid
-from CovidSeverityLib.preprocessing.lungs import field_of_view_notes, segment_lungs
+from CovidSeverityLib.morphology.grid import WorkingGrid
 from CovidSeverityLib.preprocessing.thorax import LUNG_TISSUE_HU, gas_mask
+from CovidSeverityLib.segmentation.lungs.lung_segmentation import field_of_view_notes, segment_lungs
 from CovidSeverityLib.types import Lobe, NoteSeverity, Side
 
 COARSE = {"shape": (72, 128, 128), "spacing_mm": (3.0, 3.0, 4.4)}

@@ -5,17 +5,17 @@ import pytest
 from scipy import ndimage
 
 from CovidSeverityLib import parallel
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.io import volume_from_array
-from CovidSeverityLib.phantom import make_phantom
-from CovidSeverityLib.preprocessing.airless_pieces import airless_pieces
-from CovidSeverityLib.preprocessing.airways import airway_mask, main_bronchi
-from CovidSeverityLib.preprocessing.expected_shape import Seen, moved_onto, usual_lung
-from CovidSeverityLib.preprocessing.grid import WorkingGrid, distance_to
-from CovidSeverityLib.preprocessing.hidden_lung import DENT_MM, FACE_RADIUS_MM, rolled_over
-from CovidSeverityLib.preprocessing.islands import resting_islands
-from CovidSeverityLib.preprocessing.lungs import segment_lungs
-from CovidSeverityLib.preprocessing.rib_cage import ANGLES, WALL_MM, bridged_wall, rib_cage
+from CovidSeverityLib.morphology.grid import WorkingGrid, distance_to
 from CovidSeverityLib.preprocessing.thorax import body_mask
+from CovidSeverityLib.segmentation.lungs.airless_pieces import airless_pieces
+from CovidSeverityLib.segmentation.lungs.airways import airway_mask, main_bronchi
+from CovidSeverityLib.segmentation.lungs.expected_shape import Seen, moved_onto, usual_lung
+from CovidSeverityLib.segmentation.lungs.hidden_lung import DENT_MM, FACE_RADIUS_MM, rolled_over
+from CovidSeverityLib.segmentation.lungs.islands import resting_islands
+from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
+from CovidSeverityLib.segmentation.lungs.rib_cage import ANGLES, WALL_MM, bridged_wall, rib_cage
 from CovidSeverityLib.types import Side
 
 SPACING_MM = (2.4, 2.4, 3.0)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from CovidSeverityLib.segmentation.mixture import MixtureConfig, fit_mixture, fit_mixtures
-from CovidSeverityLib.segmentation.windows import histogram
+from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig, fit_mixture, fit_mixtures
+from CovidSeverityLib.segmentation.opacity.published.windows import histogram
 
 LUNG = ((-860, 45, 0.80), (-560, 110, 0.14), (-20, 90, 0.06))
 """Mean HU, sd HU and weight of aerated lung, ground glass and tissue."""

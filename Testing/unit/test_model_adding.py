@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 import CovidSeverityLib
-from CovidSeverityLib.classification import adding
-from CovidSeverityLib.classification.adding import add_model
-from CovidSeverityLib.classification.catalogue import ModelEntry, write_manifest
 from CovidSeverityLib.classification.description import NetworkDescription
-from CovidSeverityLib.classification.network import build_network, load_classifier, save_weights
-from CovidSeverityLib.classification.store import models_folder, resolve
+from CovidSeverityLib.classification.keras.network import build_network, load_classifier, save_weights
+from CovidSeverityLib.classification.store import adding
+from CovidSeverityLib.classification.store.adding import add_model
+from CovidSeverityLib.classification.store.catalogue import ModelEntry, write_manifest
+from CovidSeverityLib.classification.store.installed import models_folder, resolve
 from CovidSeverityLib.errors import InputError, OutputError
 from CovidSeverityLib.types import Diagnosis
 

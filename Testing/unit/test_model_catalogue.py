@@ -10,8 +10,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from CovidSeverityLib.classification import catalogue
-from CovidSeverityLib.classification.catalogue import (
+from CovidSeverityLib.classification.description import BACKBONES, NetworkDescription
+from CovidSeverityLib.classification.store import catalogue
+from CovidSeverityLib.classification.store.catalogue import (
     ModelEntry,
     check_name,
     known_models,
@@ -21,9 +22,8 @@ from CovidSeverityLib.classification.catalogue import (
     shipped_manifest,
     write_manifest,
 )
-from CovidSeverityLib.classification.description import BACKBONES, NetworkDescription
-from CovidSeverityLib.config import CLASSIFICATION_IMAGES
 from CovidSeverityLib.errors import InputError, OutputError
+from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES
 from CovidSeverityLib.types import Diagnosis
 
 FULL = ModelEntry(

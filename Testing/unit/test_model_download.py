@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 import CovidSeverityLib
-from CovidSeverityLib.classification import download
-from CovidSeverityLib.classification.catalogue import ModelEntry, write_manifest
 from CovidSeverityLib.classification.description import NetworkDescription
-from CovidSeverityLib.classification.download import discard_download, download_model, kept_bytes
-from CovidSeverityLib.classification.store import WEIGHTS_NAME, models_folder, resolve
+from CovidSeverityLib.classification.store import download
+from CovidSeverityLib.classification.store.catalogue import ModelEntry, write_manifest
+from CovidSeverityLib.classification.store.download import discard_download, download_model, kept_bytes
+from CovidSeverityLib.classification.store.installed import WEIGHTS_NAME, models_folder, resolve
 from CovidSeverityLib.errors import DownloadError, InputError, OutputError
 
 CONTENT = np.random.default_rng(5).bytes(1_000_003)

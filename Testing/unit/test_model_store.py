@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 import CovidSeverityLib
-from CovidSeverityLib.classification import placement, store
-from CovidSeverityLib.classification.catalogue import ModelEntry, known_models, write_manifest
 from CovidSeverityLib.classification.description import NetworkDescription
-from CovidSeverityLib.classification.placement import placing, write_entry
-from CovidSeverityLib.classification.store import (
+from CovidSeverityLib.classification.store import installed as store
+from CovidSeverityLib.classification.store import placement
+from CovidSeverityLib.classification.store.catalogue import ModelEntry, known_models, write_manifest
+from CovidSeverityLib.classification.store.installed import (
     ResolvedModel,
     find_installed,
     installed_models,
@@ -26,6 +26,7 @@ from CovidSeverityLib.classification.store import (
     remove_model,
     resolve,
 )
+from CovidSeverityLib.classification.store.placement import placing, write_entry
 from CovidSeverityLib.errors import InputError, OutputError
 
 CONTENT = b"weights"
@@ -312,7 +313,7 @@ def test_help_fits_a_terminal_of_80_columns(program, monkeypatch, action):
 
 
 def test_nothing_of_the_store_imports_tensorflow_or_rich_before_it_is_needed():
-    modules = "CovidSeverityLib.commands.models, CovidSeverityLib.classification.adding"
+    modules = "CovidSeverityLib.commands.models, CovidSeverityLib.classification.store.adding"
     check = "assert not {'tensorflow', 'keras', 'h5py', 'rich', 'platformdirs'} & set(sys.modules), sys.modules.keys()"
     root = Path(CovidSeverityLib.__file__).parents[1]
     subprocess.run([sys.executable, "-c", f"import sys, {modules}; {check}"], cwd=root, check=True)

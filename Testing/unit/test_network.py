@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.classification.description import NetworkDescription
-from CovidSeverityLib.classification.keras_files import DESCRIPTION_ATTRIBUTE
-from CovidSeverityLib.classification.network import build_network, describe_weights, load_classifier
+from CovidSeverityLib.classification.keras.files import DESCRIPTION_ATTRIBUTE
+from CovidSeverityLib.classification.keras.network import build_network, describe_weights, load_classifier
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Diagnosis
 
@@ -179,7 +179,7 @@ def test_number_of_threads_and_half_precision_elsewhere_do_not_change_a_bit(mode
     np.testing.assert_array_equal(here, classifier(pictures()))
     program = (
         "import sys, numpy as np\n"
-        "from CovidSeverityLib.classification.network import NetworkDescription, load_classifier\n"
+        "from CovidSeverityLib.classification.keras.network import NetworkDescription, load_classifier\n"
         f"found = load_classifier(sys.argv[1], NetworkDescription({BACKBONE!r}, {SIZE}))\n"
         "np.save(sys.argv[3], found(np.load(sys.argv[2])))\n"
     )
@@ -371,14 +371,14 @@ def test_missing_tensorflow_is_told_with_the_command_that_installs_it(tmp_path, 
 
 def test_library_does_not_import_tensorflow_by_itself():
     """In a process of its own: here another test may have imported it."""
-    imports = "import sys, CovidSeverityLib.classification.network"
+    imports = "import sys, CovidSeverityLib.classification.keras.network"
     check = "assert not {'tensorflow', 'keras', 'h5py'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", f"{imports}; {check}"], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(("given", "wanted"), [(None, "1"), ("0", "0")])
 def test_same_kernels_are_asked_for_on_every_processor_unless_the_user_says_otherwise(keras, given, wanted):
-    starts = "from CovidSeverityLib.classification.architecture import import_keras; import_keras(); import os; "
+    starts = "from CovidSeverityLib.classification.keras.architecture import import_keras; import_keras(); import os; "
     command = [sys.executable, "-c", starts + "print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"]
     environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
     if given is not None:
@@ -388,7 +388,7 @@ def test_same_kernels_are_asked_for_on_every_processor_unless_the_user_says_othe
 
 
 def test_tensorflow_starts_without_a_word_where_the_program_asks_for_silence(keras):
-    starts = "from CovidSeverityLib.classification.architecture import import_keras; import_keras(); import sys; "
+    starts = "from CovidSeverityLib.classification.keras.architecture import import_keras; import_keras(); import sys; "
     command = [sys.executable, "-c", starts + "print('heard', file=sys.stderr)"]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

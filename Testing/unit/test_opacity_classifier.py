@@ -6,9 +6,9 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from CovidSeverityLib.phantom import make_phantom
-from CovidSeverityLib.segmentation.lung_features import FEATURES, gather_features
-from CovidSeverityLib.segmentation.opacity_classifier import (
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
+from CovidSeverityLib.segmentation.opacity.volumetric.lung_features import FEATURES, gather_features
+from CovidSeverityLib.segmentation.opacity.volumetric.opacity_classifier import (
     CLASSIFIER_FILE,
     OpacityClassifier,
     classifier_from,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from CovidSeverityLib.preprocessing.grid import WorkingGrid
-from CovidSeverityLib.segmentation.parenchyma import aerated_density, excess_density
+from CovidSeverityLib.morphology.grid import WorkingGrid
+from CovidSeverityLib.segmentation.opacity.volumetric.parenchyma import aerated_density, excess_density
 
 
 def test_aerated_density_follows_gravity():

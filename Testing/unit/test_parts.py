@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from CovidSeverityLib.features.parts import (
+from CovidSeverityLib.correction.parts import (
     CODES,
     LOBE_PARTS,
     LUNG_PARTS,

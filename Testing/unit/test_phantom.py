@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.phantom import LesionKind, LesionSpec, make_phantom, truth_of, write_phantom
+from CovidSeverityLib.evaluation.synthetic.phantom import LesionKind, LesionSpec, make_phantom, truth_of, write_phantom
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
 COARSE = {"shape": (72, 128, 128), "spacing_mm": (3.0, 3.0, 4.4)}

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib import AnalysisConfig, InputError, analyze, parallel
-from CovidSeverityLib.config import PUBLISHED_CTSS
+from CovidSeverityLib.analysis import Analysis
 from CovidSeverityLib.io import volume_from_array
 from CovidSeverityLib.pipeline import STAGES
-from CovidSeverityLib.results import Analysis
-from CovidSeverityLib.segmentation.consolidation import opacity_regions
-from CovidSeverityLib.segmentation.infection_config import InfectionConfig
-from CovidSeverityLib.segmentation.lesions import LesionConfig
-from CovidSeverityLib.segmentation.mixture import MixtureConfig
+from CovidSeverityLib.segmentation.opacity.published.config import PUBLISHED_CTSS, InfectionConfig
+from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig
+from CovidSeverityLib.segmentation.opacity.volumetric.consolidation import opacity_regions
+from CovidSeverityLib.segmentation.opacity.volumetric.opacities import LesionConfig
 from CovidSeverityLib.types import Lobe, Side
 
 MASKS = ("lungs", "lobes", "infection")

@@ -9,12 +9,12 @@ import pytest
 from scipy import ndimage
 
 from CovidSeverityLib import analyze, read_ct
-from CovidSeverityLib.phantom import make_phantom
-from CovidSeverityLib.preprocessing.airways import airway_mask
-from CovidSeverityLib.preprocessing.grid import WorkingGrid, dilate_mm
-from CovidSeverityLib.preprocessing.lungs import segment_lungs
-from CovidSeverityLib.preprocessing.pleural_gas import LEAST_ML, pleural_gas
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
+from CovidSeverityLib.morphology.grid import WorkingGrid, dilate_mm
 from CovidSeverityLib.preprocessing.thorax import body_mask
+from CovidSeverityLib.segmentation.lungs.airways import airway_mask
+from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
+from CovidSeverityLib.segmentation.lungs.pleural_gas import LEAST_ML, pleural_gas
 from CovidSeverityLib.types import Side
 
 CODE = "pneumothorax"

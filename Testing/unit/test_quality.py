@@ -2,8 +2,8 @@
 
 import pytest
 
-from CovidSeverityLib.lung_quality import volume_notes
-from CovidSeverityLib.quality import resolution_notes
+from CovidSeverityLib.features.quality import resolution_notes
+from CovidSeverityLib.segmentation.lungs.notes import volume_notes
 from CovidSeverityLib.types import Geometry, Side
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)

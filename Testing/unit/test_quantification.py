@@ -16,7 +16,7 @@ from CovidSeverityLib.features.quantification import (
     slice_rows,
     spilled_lobes,
 )
-from CovidSeverityLib.segmentation.mixture import MixtureConfig
+from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig
 from CovidSeverityLib.types import CtVolume, Geometry, Lobe, Opacity, Side
 
 SLICE = np.array([[1, 1, 4, 4], [2, 2, 4, 5], [3, 3, 5, 5], [0, 3, 5, 0]], dtype=np.uint8)

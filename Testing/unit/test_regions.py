@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from CovidSeverityLib.features.regions import LobeSegmentation, published_regions
+from CovidSeverityLib.segmentation.lobes.published import published_regions
+from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
 from CovidSeverityLib.types import Lobe, Side
 
 

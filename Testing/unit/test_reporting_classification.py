@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from CovidSeverityLib.analysis import ClassifiedCt
 from CovidSeverityLib.reporting import (
     build_classification,
     build_report,
@@ -26,7 +27,6 @@ from CovidSeverityLib.reporting.classification_page import draw_classification_p
 from CovidSeverityLib.reporting.classification_panels import MOST_OPAQUE, attention_colours
 from CovidSeverityLib.reporting.classification_report import rounded_shares, write_classification_report
 from CovidSeverityLib.reporting.page import PAGE_INCHES
-from CovidSeverityLib.results import ClassifiedCt
 from CovidSeverityLib.types import DIAGNOSIS_NAMES, Diagnosis, NoteSeverity, QualityNote, Side
 
 HARDLY = 1e-6

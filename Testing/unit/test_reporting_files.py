@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from CovidSeverityLib.analysis import ClassifiedCt
 from CovidSeverityLib.errors import CancelledError, InputError, OutputError
 from CovidSeverityLib.reporting import (
     CLASSIFICATION_OUTPUT_NAMES,
@@ -15,7 +16,6 @@ from CovidSeverityLib.reporting import (
     write_classified,
     write_results,
 )
-from CovidSeverityLib.results import ClassifiedCt
 
 NAMES = {"segmentation.seg.nrrd", "report.json", "lobes.csv", "slices.csv", "histogram.csv", "overview.png"}
 

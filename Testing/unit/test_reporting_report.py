@@ -15,7 +15,7 @@ import pytest
 
 from CovidSeverityLib.reporting import build_report, report_schema
 from CovidSeverityLib.reporting.report import write_report
-from CovidSeverityLib.results import UncountedDensity
+from CovidSeverityLib.segmentation.opacity.values import UncountedDensity
 from CovidSeverityLib.types import Lobe, Side
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from CovidSeverityLib.reporting import summary_text
-from CovidSeverityLib.results import UncountedDensity
+from CovidSeverityLib.segmentation.opacity.values import UncountedDensity
 from CovidSeverityLib.types import NoteSeverity, QualityNote, Side
 
 

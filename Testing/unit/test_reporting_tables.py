@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from CovidSeverityLib.analysis import ClassifiedCt
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.reporting.report import build_report
 from CovidSeverityLib.reporting.tables import (
@@ -18,7 +19,6 @@ from CovidSeverityLib.reporting.tables import (
     write_lobes,
     write_slices,
 )
-from CovidSeverityLib.results import ClassifiedCt
 
 
 def text_of(write, analysis) -> str:

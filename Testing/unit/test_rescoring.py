@@ -9,11 +9,8 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib import AnalysisConfig, analyze
-from CovidSeverityLib.features.given_lobes import fit_to_lungs
-from CovidSeverityLib.features.parts import combine
-from CovidSeverityLib.features.quantification import well_aerated_voxels
-from CovidSeverityLib.features.regions import LobeSegmentation
-from CovidSeverityLib.features.rescoring import (
+from CovidSeverityLib.correction.parts import combine
+from CovidSeverityLib.correction.rescoring import (
     NEAREST_VOXELS,
     ScoringRules,
     nearest_lobes,
@@ -21,9 +18,12 @@ from CovidSeverityLib.features.rescoring import (
     rescore_tally,
     tally,
 )
+from CovidSeverityLib.features.quantification import well_aerated_voxels
 from CovidSeverityLib.reporting.corrected import CORRECTED_KEYS, corrected_fields, corrected_rows, same_numbers
 from CovidSeverityLib.reporting.report import build_report
 from CovidSeverityLib.reporting.tables import SLICE_COLUMNS, write_slices
+from CovidSeverityLib.segmentation.lobes.external_lobes import fit_to_lungs
+from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
 RANGES = ("score_range", "involvement_range_percent", "near_edge")

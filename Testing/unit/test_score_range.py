@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.features.quantification import count_voxels, lobe_scores
-from CovidSeverityLib.features.regions import LobeSegmentation
 from CovidSeverityLib.features.score_range import with_ranges
-from CovidSeverityLib.results import FissureFinding
+from CovidSeverityLib.segmentation.lobes.values import FissureFinding, LobeSegmentation
 from CovidSeverityLib.types import Geometry, Lobe
 
 SHAPE, SPACING = (50, 40, 100), (2.0, 2.0, 2.0)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from CovidSeverityLib.preprocessing.grid import WorkingGrid
-from CovidSeverityLib.preprocessing.sides import main_lungs, split_sides
+from CovidSeverityLib.morphology.grid import WorkingGrid
+from CovidSeverityLib.segmentation.lungs.sides import main_lungs, split_sides
 from CovidSeverityLib.types import Side
 
 SHAPE = (20, 60, 80)

@@ -3,7 +3,7 @@
 import pytest
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation.slice_labels import SliceLabels, labels_at, no_infection, read_slice_labels
+from CovidSeverityLib.evaluation.accuracy.slice_labels import SliceLabels, labels_at, no_infection, read_slice_labels
 
 HEADER = "file,z_mm,infected,LLL,LUL,RLL,RML,RUL"
 NONE, LEFT_LOWER = (False,) * 5, (False, False, False, False, True)

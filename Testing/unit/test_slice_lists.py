@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation.slice_lists import SliceList, parse_slice_list
+from CovidSeverityLib.evaluation.paper.slice_lists import SliceList, parse_slice_list
 
 
 @pytest.fixture

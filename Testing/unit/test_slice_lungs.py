@@ -9,13 +9,12 @@ import SimpleITK as sitk
 
 from CovidSeverityLib import AnalysisConfig, InputError, NoLungsError, analyze
 from CovidSeverityLib.evaluation.cases import Case
-from CovidSeverityLib.evaluation.segmentation import evaluate_segmentation
-from CovidSeverityLib.evaluation.severity import evaluate_severity
-from CovidSeverityLib.marking import opacity_kinds
-from CovidSeverityLib.phantom import make_phantom
-from CovidSeverityLib.preprocessing.lungs import segment_lungs
-from CovidSeverityLib.preprocessing.slice_lungs import segment_slice_lungs
+from CovidSeverityLib.evaluation.paper.segmentation import evaluate_segmentation
+from CovidSeverityLib.evaluation.paper.severity import evaluate_severity
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.reporting import build_report, summary_text
+from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
+from CovidSeverityLib.segmentation.lungs.single_slices import segment_slice_lungs
 from CovidSeverityLib.types import CtVolume, Opacity, Side
 
 
@@ -146,7 +145,7 @@ def test_consolidation_of_unrelated_slices_is_told_slice_by_slice(coarse_phantom
     volume, lungs = slices_of(coarse_phantom.volume, [30, 31, 32]), coarse_phantom.lungs[30:33] > 0
     hu = np.where(lungs, np.int16(-600), volume.hu)
     hu[1][lungs[1]] = 40
-    kinds = opacity_kinds(replace(volume, hu=hu), lungs, AnalysisConfig(), independent_slices=True)
+    kinds = AnalysisConfig().marking.kinds(replace(volume, hu=hu), lungs, independent_slices=True)
     assert (kinds[1][lungs[1]] == Opacity.CONSOLIDATION).mean() > 0.9
     for k in (0, 2):
         assert (kinds[k][lungs[k]] == Opacity.GROUND_GLASS).all()

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from CovidSeverityLib.classification.store import FOLDER_VARIABLE
+from CovidSeverityLib.classification.store.installed import FOLDER_VARIABLE
 
 FILES = {
     *("weights.hdf5", "manifest.json", "README.md", "history.csv", "curves.png", "split.csv", "failures.csv"),
@@ -33,7 +33,7 @@ def patients(tiny_chest, training_factory, tmp_path_factory):
 def first_weights(tmp_path_factory):
     """A file that stands for ImageNet's weights: a backbone of random ones, in the layout of Keras's own files."""
     keras = pytest.importorskip("keras")
-    from CovidSeverityLib.classification.keras_files import write_weights
+    from CovidSeverityLib.classification.keras.files import write_weights
 
     keras.utils.set_random_seed(1)
     backbone = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
@@ -116,7 +116,7 @@ def test_card_and_manifest_tell_numbers_and_no_names(trained, patients):
 
 
 def test_manifest_describes_the_weights(trained):
-    from CovidSeverityLib.classification.catalogue import read_manifest
+    from CovidSeverityLib.classification.store.catalogue import read_manifest
 
     (entry,) = read_manifest(trained[1] / "manifest.json")
     weights = (trained[1] / "weights.hdf5").read_bytes()
@@ -132,10 +132,10 @@ def test_manifest_describes_the_weights(trained):
 def test_written_network_gives_the_probabilities_of_the_split_table(trained, patients):
     """The whole network from the file, on a CT that it has not seen: what the frozen features and the head gave."""
     from CovidSeverityLib.classification.diagnosis import diagnose
-    from CovidSeverityLib.classification.network import load_classifier
-    from CovidSeverityLib.config import PUBLISHED_CLASSIFICATION_IMAGE
+    from CovidSeverityLib.classification.keras.network import load_classifier
+    from CovidSeverityLib.features.classification_image import PUBLISHED_CLASSIFICATION_IMAGE
     from CovidSeverityLib.io import read_ct
-    from CovidSeverityLib.preprocessing.lungs import segment_lungs
+    from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 
     classifier = load_classifier(trained[1] / "weights.hdf5")
     row = next(row for row in rows(trained[1] / "split.csv") if row["part"] == "test")

@@ -17,10 +17,13 @@ from CovidSeverityLib.classification.training.cache import cached_images, image_
 from CovidSeverityLib.classification.training.cases import Part, TrainingCase
 from CovidSeverityLib.classification.training.config import TrainingConfig
 from CovidSeverityLib.classification.training.preparation import PreparedCases
-from CovidSeverityLib.config import CLASSIFICATION_IMAGES
-from CovidSeverityLib.features.classification_image import classification_images, classification_slices
-from CovidSeverityLib.phantom import make_phantom
-from CovidSeverityLib.phantom.model import LesionSpec
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
+from CovidSeverityLib.evaluation.synthetic.phantom.model import LesionSpec
+from CovidSeverityLib.features.classification_image import (
+    CLASSIFICATION_IMAGES,
+    classification_images,
+    classification_slices,
+)
 from CovidSeverityLib.types import Diagnosis, Lobe
 
 ANATOMIES = 18

@@ -16,10 +16,10 @@ from CovidSeverityLib.classification.diagnosis import diagnose
 from CovidSeverityLib.classification.training.cache import CachedImages, cached_images, image_key
 from CovidSeverityLib.classification.training.cases import TrainingCase
 from CovidSeverityLib.classification.training.preparation import default_jobs, prepare_images
-from CovidSeverityLib.config import CLASSIFICATION_IMAGES, PUBLISHED_CLASSIFICATION_IMAGE
 from CovidSeverityLib.errors import CancelledError, CovidSeverityError, OutputError
+from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES, PUBLISHED_CLASSIFICATION_IMAGE
 from CovidSeverityLib.io import read_ct
-from CovidSeverityLib.preprocessing.lungs import segment_lungs
+from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 from CovidSeverityLib.types import Diagnosis
 
 SIZE = 40

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation.variations import HEALTHY_VARIATIONS, VARIATIONS, Variation, vary
+from CovidSeverityLib.evaluation.accuracy.variations import HEALTHY_VARIATIONS, VARIATIONS, Variation, vary
 from CovidSeverityLib.types import CtVolume, Geometry
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)

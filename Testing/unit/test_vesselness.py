@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from CovidSeverityLib.segmentation.vesselness import (
+from CovidSeverityLib.segmentation.opacity.published.vesselness import (
     VesselnessConfig,
     line_curvature,
     relative_curvature,

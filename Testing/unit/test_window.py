@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from CovidSeverityLib.phantom import make_phantom
-from CovidSeverityLib.preprocessing.lungs import segment_lungs
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.preprocessing.window import BONE_HU, window_top, with_bone
+from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 
 
 @pytest.fixture(scope="module")

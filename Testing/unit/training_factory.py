@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from CovidSeverityLib.classification.training.cache import cached_images, image_path, write_images
 from CovidSeverityLib.classification.training.cases import TrainingCase
 from CovidSeverityLib.classification.training.preparation import PreparedCases
-from CovidSeverityLib.phantom import Phantom
+from CovidSeverityLib.evaluation.synthetic.phantom import Phantom
 from CovidSeverityLib.types import Diagnosis, Lobe
 
 WORDS = {Diagnosis.NORMAL: "normal", Diagnosis.CAP: "CAP", Diagnosis.COVID19: "COVID-19"}

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from CovidSeverityLib.features.lobe_atlas import ATLAS_FILE, Fissure, FissurePlane
-from CovidSeverityLib.features.lung_frame import LungExtent, lung_extent
+from CovidSeverityLib.segmentation.lobes.lobe_atlas import ATLAS_FILE, Fissure, FissurePlane
+from CovidSeverityLib.segmentation.lobes.lung_frame import LungExtent, lung_extent
 from CovidSeverityLib.types import Side
 
 from .cases import AtlasLungs, read_cases, read_lungs, trusted
@@ -29,7 +29,7 @@ from .cross_validation import LeftOut, left_out_distances, table
 from .fitting import LungFit, Surfaces
 from .surfaces import plane_of
 
-SHIPPED = Path(__file__).parents[2] / "CovidSeverityLib" / "features"
+SHIPPED = Path(__file__).parents[2] / "CovidSeverityLib" / "segmentation" / "lobes"
 
 MODES = {Side.RIGHT: 14, Side.LEFT: 9}
 """Modes that are kept: nine tenths of the variance."""

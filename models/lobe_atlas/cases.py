@@ -11,8 +11,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from CovidSeverityLib.features.lobe_atlas import Fissure
-from CovidSeverityLib.preprocessing.grid import close_mm, distance_to
+from CovidSeverityLib.morphology.grid import close_mm, distance_to
+from CovidSeverityLib.segmentation.lobes.lobe_atlas import Fissure
 from CovidSeverityLib.types import Side
 
 MASK_PATTERN = "*_leftLungRightLung.nrrd"

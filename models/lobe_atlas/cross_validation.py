@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.features.lobe_atlas import Fissure, FissurePlane
+from CovidSeverityLib.segmentation.lobes.lobe_atlas import Fissure, FissurePlane
 
 from .cases import Case
 from .fitting import LungFit

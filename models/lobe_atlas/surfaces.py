@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.features.lobe_atlas import Fissure, FissurePlane, spline_taps
+from CovidSeverityLib.segmentation.lobes.lobe_atlas import Fissure, FissurePlane, spline_taps
 from CovidSeverityLib.types import Side
 
 from .cases import AtlasLungs

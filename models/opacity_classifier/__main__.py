@@ -18,17 +18,17 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.io import read_ct
-from CovidSeverityLib.phantom import make_phantom
-from CovidSeverityLib.preprocessing.lungs import segment_lungs
-from CovidSeverityLib.segmentation.lung_features import FEATURES
-from CovidSeverityLib.segmentation.opacity_classifier import CLASSIFIER_FILE, OpacityClassifier
+from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
+from CovidSeverityLib.segmentation.opacity.volumetric.lung_features import FEATURES
+from CovidSeverityLib.segmentation.opacity.volumetric.opacity_classifier import CLASSIFIER_FILE, OpacityClassifier
 from CovidSeverityLib.types import CtVolume
 
 from .cases import SCANS, Chest, Sample, prepared, samples
 from .fitting import ITERATIONS, Quality, committee, fit_network, quality_of
 
-SHIPPED = Path(__file__).parents[2] / "CovidSeverityLib" / "segmentation" / CLASSIFIER_FILE
+SHIPPED = Path(__file__).parents[2] / "CovidSeverityLib" / "segmentation" / "opacity" / "volumetric" / CLASSIFIER_FILE
 
 PHANTOM_SEEDS = range(100, 110)
 """Synthetic chests; seeds under 10 are the tests'."""

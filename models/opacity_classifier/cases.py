@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.evaluation.variations import Variation, vary
-from CovidSeverityLib.phantom.grid import lattice_noise, smoothstep
-from CovidSeverityLib.preprocessing.grid import WorkingGrid, bounding_box, distance_to
-from CovidSeverityLib.segmentation.lung_features import LungFeatures, gather_features
+from CovidSeverityLib.evaluation.accuracy.variations import Variation, vary
+from CovidSeverityLib.evaluation.synthetic.phantom.grid import lattice_noise, smoothstep
+from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box, distance_to
+from CovidSeverityLib.segmentation.opacity.volumetric.lung_features import LungFeatures, gather_features
 from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry
 
 from .painting import Healthy, Painted, Painter

@@ -12,7 +12,7 @@ from scipy.linalg import block_diag
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from CovidSeverityLib.segmentation.opacity_classifier import OpacityClassifier, compressed
+from CovidSeverityLib.segmentation.opacity.volumetric.opacity_classifier import OpacityClassifier, compressed
 
 from .cases import Sample
 

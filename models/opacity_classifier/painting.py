@@ -1,8 +1,8 @@
 """Simulated opacities for training: more kinds than the lesions that the method is judged by.
 
 Nodules, patches, bands under the pleura and diffuse disease, from faint ground glass to consolidation, with sharp and
-fading rims. As in :mod:`CovidSeverityLib.evaluation.implant_painting`, air is replaced by exudate: vessels show through
-ground glass and not through consolidation.
+fading rims. As in :mod:`CovidSeverityLib.evaluation.synthetic.lesions.painting`, air is replaced by exudate: vessels
+show through ground glass and not through consolidation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.evaluation.implant_painting import (
+from CovidSeverityLib.evaluation.synthetic.lesions.painting import (
     EXUDATE_HU,
     SEAM_HU,
     background_density,
@@ -22,9 +22,9 @@ from CovidSeverityLib.evaluation.implant_painting import (
     replaced_part,
     soft_inside,
 )
-from CovidSeverityLib.evaluation.scan_noise import estimate_noise, noise_plane
-from CovidSeverityLib.phantom.grid import lattice_noise, smoothstep
-from CovidSeverityLib.preprocessing.grid import distance_to
+from CovidSeverityLib.evaluation.synthetic.lesions.scan_noise import estimate_noise, noise_plane
+from CovidSeverityLib.evaluation.synthetic.phantom.grid import lattice_noise, smoothstep
+from CovidSeverityLib.morphology.grid import distance_to
 from CovidSeverityLib.types import AIR_HU, CtVolume
 
 GROUND_GLASS_HU = (-750.0, -350.0)

@@ -15,7 +15,7 @@ def installedClassifiers() -> tuple[str, ...]:
         import platformdirs  # noqa: F401 (the store asks it for its folder)
     except ModuleNotFoundError:
         return ()
-    from CovidSeverityLib.classification.store import installed_models
+    from CovidSeverityLib.classification.store.installed import installed_models
 
     sound, damaged = installed_models()
     return tuple(sorted([*sound, *damaged], key=str.lower))

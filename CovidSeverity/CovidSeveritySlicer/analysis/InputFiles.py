@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.features.given_lobes import LOBE_SCHEMES
 from CovidSeverityLib.io.orientation import check_geometry
+from CovidSeverityLib.segmentation.lobes.external_lobes import LOBE_SCHEMES
 from CovidSeverityLib.types import Geometry, Side
 from CovidSeveritySlicer.nodes.Masks import FoundMasks, findMasks
 from CovidSeveritySlicer.nodes.SegmentLabels import labelsOnGridOf

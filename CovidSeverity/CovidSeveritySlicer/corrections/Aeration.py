@@ -8,7 +8,7 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 
-from CovidSeverityLib.features.corrections import EditedMasks
+from CovidSeverityLib.correction.corrections import EditedMasks
 from CovidSeverityLib.features.quantification import well_aerated_voxels
 from CovidSeverityLib.preprocessing.hounsfield import CHANGES, IDENTITY, Change
 from CovidSeverityLib.preprocessing.numbers import round_into

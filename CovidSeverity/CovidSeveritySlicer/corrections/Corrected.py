@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from CovidSeverityLib.features.corrected_masks import MaskDifference
+from CovidSeverityLib.correction.masks import MaskDifference
 
 DIFFERENCE_ATTRIBUTE = "CovidSeverity.Difference"
 """Of the segmentation: where its masks are not the automatic ones, so that a loaded scene knows what was edited."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from CovidSeverityLib.features.corrected_masks import MaskDifference
-from CovidSeverityLib.features.corrections import EditedMasks
-from CovidSeverityLib.features.rescoring import Rescored, ScoringRules, rescore_tally
+from CovidSeverityLib.correction.corrections import EditedMasks
+from CovidSeverityLib.correction.masks import MaskDifference
+from CovidSeverityLib.correction.rescoring import Rescored, ScoringRules, rescore_tally
 from CovidSeverityLib.reporting.corrected import (
     corrected_fields,
     corrected_low_attenuation,

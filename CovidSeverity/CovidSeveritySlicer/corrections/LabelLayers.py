@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
-from CovidSeverityLib.features.corrections import EMPTY_BOX, EVERY_PART, Box
-from CovidSeverityLib.features.parts import Part
+from CovidSeverityLib.correction.corrections import EMPTY_BOX, EVERY_PART, Box
+from CovidSeverityLib.correction.parts import Part
 from CovidSeveritySlicer.nodes.SegmentParts import segmentParts
 
 from .AnalysisGrid import AnalysisGrid, UnusableSegmentation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import slicer
 
-from CovidSeverityLib.features.parts import Part
+from CovidSeverityLib.correction.parts import Part
 from CovidSeveritySlicer.nodes.SegmentParts import segmentParts
 from CovidSeveritySlicer.scene.Result import AnalysisResult
 

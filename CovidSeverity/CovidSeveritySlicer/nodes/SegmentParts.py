@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from CovidSeverityLib.features.parts import Part
+from CovidSeverityLib.correction.parts import Part
 from CovidSeverityLib.reporting.segmentation import OPACITY_TYPES
 from CovidSeverityLib.types import Opacity
 

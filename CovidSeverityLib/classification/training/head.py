@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.classification.architecture import dense_layers
+from CovidSeverityLib.classification.keras.architecture import dense_layers
 
 from .examples import VectorExamples
 

@@ -25,8 +25,8 @@ from CovidSeverityLib.features.classification_image import (
     classification_slices,
 )
 from CovidSeverityLib.io import read_ct
-from CovidSeverityLib.preprocessing.anatomical_orientation import check_orientation
-from CovidSeverityLib.preprocessing.lungs import segment_lungs
+from CovidSeverityLib.preprocessing.orientation import check_orientation
+from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 from CovidSeverityLib.types import Progress
 
 from .cache import CachedImages, cached_images, image_key, image_path, write_images

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from CovidSeverityLib.checksums import sha256_of
-from CovidSeverityLib.classification.architecture import import_keras
 from CovidSeverityLib.classification.description import EFFICIENT_NETS, RESNETS, NetworkDescription
-from CovidSeverityLib.classification.weights import build_network
+from CovidSeverityLib.classification.keras.architecture import import_keras
+from CovidSeverityLib.classification.keras.weights import build_network
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Progress
 

@@ -1,0 +1,183 @@
+"""Adding a model from a file that the user has: described, proved to be a network of ours, and placed."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace as changed
+from pathlib import Path
+from typing import Any
+
+from CovidSeverityLib.checksums import blocks_of
+from CovidSeverityLib.classification.description import CLASS_NAMES, NetworkDescription
+from CovidSeverityLib.classification.keras.architecture import import_keras
+from CovidSeverityLib.classification.keras.files import StoredNetwork, opened
+from CovidSeverityLib.classification.keras.network import load_classifier
+from CovidSeverityLib.classification.keras.recognition import RESCALING_SINCE, check_description, description_of
+from CovidSeverityLib.errors import InputError, OutputError
+from CovidSeverityLib.types import Progress
+
+from .catalogue import ModelEntry, known_models
+from .installed import WEIGHTS_NAME, InstalledModel, entry_beside, models_folder
+from .placement import check_free, placing, write_entry
+
+STAGE = "copy"
+"""Name of this stage in progress calls, which count bytes."""
+
+UNTOLD = {"size_px": "image size", "image": "classification image", "classes": "order of classes"}
+"""What a file of somebody else's weights does not tell of its network."""
+
+
+def add_model(
+    path: str | Path,
+    name: str,
+    known: Sequence[ModelEntry] | None = None,
+    network: Mapping[str, Any] | None = None,
+    facts: Mapping[str, str] | None = None,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> InstalledModel:
+    """Copy a file of weights to the user's folder.
+
+    What is known of it comes from ``known`` where that has ``name``, else from a ``manifest.json`` beside the file that
+    has its checksum, else from the file itself. The network is built and filled once, from the copy.
+
+    Parameters
+    ----------
+    path : of the file.
+    name : that the model gets.
+    known : models that a file must be where it is added under their name; None takes those of the program's manifest.
+    network : fields of :class:`~.description.NetworkDescription` that the file cannot tell.
+    facts : licence and source, where they are not known.
+    replace : whether a model of that name may be there, which stays as it is if this fails.
+    progress : called with stage "copy" and bytes.
+
+    Raises
+    ------
+    InputError
+        If the name is not possible or taken, the file is missing, damaged, another than the one of that name or no
+        network of ours, what is given contradicts what is known, or TensorFlow is not installed.
+    OutputError
+        If the user's folder cannot be written.
+    """
+    path = Path(path)
+    check_free(name, replace)
+    if not path.is_file():
+        raise InputError(f"no file of classifier weights at {path}")
+    import_keras()  # before a file is copied for nothing
+    entry = _described(path, name, known_models() if known is None else known, network or {}, facts or {})
+    with placing(name, replace) as temporary:
+        copy = temporary / path.name  # the file's own name, for messages about what it holds
+        entry = _checked(entry, path.name, *_copy(path, copy, progress))
+        load_classifier(copy, entry.network, name)
+        copy.rename(temporary / WEIGHTS_NAME)
+        write_entry(entry, temporary)
+    return InstalledModel(models_folder() / name / WEIGHTS_NAME, entry)
+
+
+def _described(
+    path: Path,
+    name: str,
+    known: Sequence[ModelEntry],
+    network: Mapping[str, Any],
+    facts: Mapping[str, str],
+) -> ModelEntry:
+    """What is known of the file, under the name that it gets."""
+    theirs = next((entry for entry in known if entry.name.lower() == name.lower()), None)
+    beside = entry_beside(path)
+    with opened(path) as stored:
+        if theirs is not None:
+            _check_may_be(theirs, path, stored, stored.own is not None or beside is not None)
+        entry = theirs or beside or _entry_of(name, stored, network)
+        believed = theirs is not None or beside is not None or stored.own is not None
+        described = _with_options(entry.network, network, path.name if believed else None)
+        check_description(stored, described)
+    return _with_facts(changed(entry, name=name, network=described), facts)
+
+
+def _entry_of(name: str, stored: StoredNetwork, given: Mapping[str, Any]) -> ModelEntry:
+    """An entry from the file alone; what had to be guessed goes with it, to be read wherever the entry is."""
+    network = description_of(stored)
+    limits = []
+    if stored.own is None:
+        told = {*given, *(("size_px",) if stored.config is not None else ())}
+        words = [word for field, word in UNTOLD.items() if field not in told]
+        if words:
+            listed = f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
+            limits.append(f"The file does not tell the {listed}: taken to be as published.")
+        if network.imagenet_rescaling and stored.config is None:
+            limits.append("Its training is taken to have begun with ImageNet's weights.")
+    return ModelEntry(name, f"{network.backbone}, added from a file", network, limits=" ".join(limits) or None)
+
+
+def _check_may_be(entry: ModelEntry, path: Path, stored: StoredNetwork, described: bool) -> None:
+    """Refuse a file that cannot be the model of the manifest, as far as can be told before its checksum is."""
+    if entry.sha256 is not None:
+        size = path.stat().st_size
+        if entry.size_bytes not in (None, size):
+            raise InputError(
+                f"{path.name} is not the model {entry.name}: it has {size} bytes, expected {entry.size_bytes}"
+            )
+    elif described:
+        raise InputError(
+            f"{path.name} says of itself what it is, and {entry.name} is the name of somebody else's model; "
+            "add it under another name"
+        )
+    elif description_of(stored).imagenet_rescaling and not entry.network.imagenet_rescaling:
+        since = ".".join(map(str, RESCALING_SINCE))
+        raise InputError(
+            f"{path.name} is not the model {entry.name} as it was published: it is from Keras {since} or newer, with "
+            "which the same weights may mean another network; add the original file"
+        )
+
+
+def _with_options(network: NetworkDescription, given: Mapping[str, Any], told_by: str | None) -> NetworkDescription:
+    """``network`` with what the user adds, unless ``told_by`` a file or manifest that is to be believed."""
+    for field, value in given.items():
+        known = getattr(network, field)
+        if told_by is not None and value != known:
+            raise InputError(
+                f"{field} is given as {_written(value)}, but is known to be {_written(known)} for {told_by}; "
+                "leave the option out"
+            )
+    return changed(network, **given)
+
+
+def _with_facts(entry: ModelEntry, facts: Mapping[str, str]) -> ModelEntry:
+    for field, value in facts.items():
+        known = getattr(entry, field)
+        if known not in (None, value):
+            raise InputError(f"the {field} of {entry.name} is known to be {known!r}; leave the option out")
+    return changed(entry, **facts)
+
+
+def _written(value: object) -> str:
+    return ",".join(CLASS_NAMES[c] for c in value) if isinstance(value, tuple) else str(value)
+
+
+def _copy(path: Path, copy: Path, progress: Progress | None) -> tuple[str, int]:
+    """Copy a file; the checksum and size of what was copied."""
+    total = path.stat().st_size
+    free = shutil.disk_usage(copy.parent).free
+    if free < total:
+        raise OutputError(
+            f"not enough space for {path.name} in {models_folder()}: it has {total / 1e6:,.0f} MB, "
+            f"{free / 1e6:,.0f} MB are free"
+        )
+    digest, done = hashlib.sha256(), 0
+    with copy.open("wb") as target:
+        for block in blocks_of(path):
+            target.write(block)
+            digest.update(block)
+            done += len(block)
+            if progress is not None:
+                progress(STAGE, done, max(done, total))
+    return digest.hexdigest(), done
+
+
+def _checked(entry: ModelEntry, file: str, sha256: str, size_bytes: int) -> ModelEntry:
+    """``entry`` of exactly this file."""
+    if entry.sha256 not in (None, sha256):
+        raise InputError(f"{file} is not the model {entry.name}: its SHA-256 is {sha256}, expected {entry.sha256}")
+    return entry.of_file(sha256, size_bytes)

@@ -1,0 +1,242 @@
+"""What is known of a classifier's weights: where they come from, what they may be used for, and which file they are.
+
+A manifest is a JSON file with one entry a model. One comes with the program; training writes one beside its weights,
+the store keeps one with every installed file, and a hospital may write one of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from CovidSeverityLib.classification.description import NetworkDescription
+from CovidSeverityLib.errors import InputError, OutputError
+
+SCHEMA_VERSION = 1
+"""Of the layout of a manifest; models/manifest.schema.json describes it."""
+
+MANIFEST_NAME = "manifest.json"
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
+"""Names of models are names of folders on every system: no separator, no dot at either end, at most 64 characters."""
+
+WEIGHT_ENDINGS = (".hdf5", ".h5", ".keras")
+"""Endings of files of weights. No model has such a name, so that a name and a file are told apart by their looks."""
+
+_RESERVED = re.compile(r"none|(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+"""What ``--classifier`` takes for no model, and names that Windows keeps for devices."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+"""Where a download need not be encrypted: it does not leave the machine."""
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+_SOURCE_TREE_FILE = "pyproject.toml"
+"""Where this lies beside the package, ``models/`` does too; elsewhere a folder of that name is somebody else's: in 3D
+Slicer the packages of all scripted modules lie in one folder."""
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model in a manifest. None is not known.
+
+    Parameters
+    ----------
+    name : what the user calls it; letters, digits, dots, dashes and underscores.
+    title : one line for people.
+    network : what is to be built and fed, and the meaning of its outputs.
+    source : where it comes from: an address to read, or a sentence.
+    licence : SPDX identifier or a sentence.
+    url : of the file of weights; https.
+    sha256 : of the file of weights, 64 hexadecimal digits.
+    size_bytes : of the file of weights.
+    trained_on : data, in a sentence.
+    limits : what it must not be trusted with, in a sentence.
+
+    Raises
+    ------
+    InputError
+        If a value is not of that kind.
+    """
+
+    name: str
+    title: str
+    network: NetworkDescription
+    source: str | None = None
+    licence: str | None = None
+    url: str | None = None
+    sha256: str | None = None
+    size_bytes: int | None = None
+    trained_on: str | None = None
+    limits: str | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        for field in ("title", "source", "licence", "url", "sha256", "trained_on", "limits"):
+            value = getattr(self, field)
+            if not (isinstance(value, str) and value.strip()) and (value is not None or field == "title"):
+                raise InputError(f"{field} of the model {self.name} is {value!r}; a text is needed")
+        if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):
+            raise InputError(f"sha256 of the model {self.name} is {self.sha256!r}; 64 digits 0-9 a-f are needed")
+        if self.size_bytes is not None and (type(self.size_bytes) is not int or self.size_bytes < 1):
+            raise InputError(f"size_bytes of the model {self.name} is {self.size_bytes!r}; a number above 0 is needed")
+        if self.url is not None and not safe_address(self.url):
+            raise InputError(f"url of the model {self.name} is {self.url}; an address with https:// is needed")
+
+    @property
+    def unknown_for_download(self) -> tuple[str, ...]:
+        """What has to be known before the file is fetched and is not."""
+        needed = {"address": self.url, "licence": self.licence, "checksum": self.sha256, "size": self.size_bytes}
+        return tuple(what for what, value in needed.items() if value is None)
+
+    @property
+    def downloadable(self) -> bool:
+        """Whether the file can be fetched: from where, under which licence and which bytes are all known."""
+        return not self.unknown_for_download
+
+    def of_file(self, sha256: str, size_bytes: int) -> ModelEntry:
+        """The same model with the checksum and size of the file that holds it."""
+        return replace(self, sha256=sha256, size_bytes=size_bytes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Values that JSON holds; :meth:`from_dict` is the way back."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"network": self.network.as_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], what: str) -> ModelEntry:
+        """An entry from what :meth:`as_dict` gave, after a way through JSON.
+
+        Parameters
+        ----------
+        values : name, title and network at least; what else is missing is not known.
+        what : the values come from, for messages.
+
+        Raises
+        ------
+        InputError
+            If there is a field of another name, or a value is not allowed.
+        """
+        if not isinstance(values, Mapping):
+            raise InputError(f"{what} holds a model that is no object of JSON: {values!r}")
+        known = tuple(field.name for field in fields(cls))
+        strange = [name for name in values if name not in known]
+        missing = [name for name in ("name", "title", "network") if name not in values]
+        if strange or missing:
+            odd = f"unknown field {strange[0]!r}" if strange else f"no field {missing[0]!r}"
+            raise InputError(f"{what} holds a model with {odd}; fields are {', '.join(known)}")
+        try:
+            if not isinstance(values["network"], Mapping):
+                raise InputError(f"network of the model {values['name']} is {values['network']!r}")
+            network = NetworkDescription.from_dict(values["network"], f"the model {values['name']}")
+            return cls(**{**values, "network": network})
+        except InputError as error:
+            raise InputError(f"{what} cannot be used: {error}") from error
+
+
+def check_name(name: object) -> str:
+    """``name`` itself, where a model may be called so.
+
+    Raises
+    ------
+    InputError
+        If it may not, with what is possible.
+    """
+    if isinstance(name, str) and _RESERVED.fullmatch(name):
+        raise InputError(f"a model cannot be called {name}: that name has another meaning")
+    if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name):
+        raise InputError(
+            f"a model cannot be called {name!r}; letters, digits, dots, dashes and underscores are possible, "
+            "64 at most, with a letter or digit first"
+        )
+    if name.lower().endswith(WEIGHT_ENDINGS):
+        raise InputError(f"a model cannot be called {name}: that is the name of a file; leave the ending out")
+    return name
+
+
+def safe_address(url: str) -> bool:
+    """Whether a file may be fetched from there: by https, or from this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in _LOCAL_HOSTS))
+
+
+def read_manifest(path: str | Path) -> tuple[ModelEntry, ...]:
+    """The models of a manifest, in its order.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is no such manifest, or names a model twice.
+    """
+    path = Path(path)
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"no manifest of models at {path}") from error
+    except OSError as error:
+        raise InputError(f"{path.name} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # of JSON and of UTF-8
+        raise InputError(f"{path.name} is no JSON: {error}") from error
+    if not isinstance(stored, dict) or not isinstance(stored.get("models"), list):
+        raise InputError(f'{path.name} is no manifest of models: an object with a list "models" is needed')
+    if stored.get("schema_version") != SCHEMA_VERSION:
+        found = stored.get("schema_version")
+        raise InputError(f"{path.name} has the schema version {found!r}; this program reads {SCHEMA_VERSION}")
+    entries = tuple(ModelEntry.from_dict(values, path.name) for values in stored["models"])
+    names = [entry.name.lower() for entry in entries]
+    twice = next((entry.name for entry in entries if names.count(entry.name.lower()) > 1), None)
+    if twice is not None:
+        raise InputError(f"{path.name} names the model {twice} more than once")
+    return entries
+
+
+def manifest_text(entries: Iterable[ModelEntry]) -> str:
+    """What a manifest of ``entries`` holds."""
+    stored = {"schema_version": SCHEMA_VERSION, "models": [entry.as_dict() for entry in entries]}
+    return json.dumps(stored, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_manifest(entries: Iterable[ModelEntry], path: str | Path) -> None:
+    """Write a manifest; :func:`read_manifest` is the way back.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot be written.
+    """
+    try:
+        Path(path).write_text(manifest_text(entries), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise OutputError(f"cannot write {Path(path).name}: {error.strerror or error}") from error
+
+
+def shipped_manifest() -> Path:
+    """The manifest that comes with the program: inside an installed package, or beside the package in a source tree.
+
+    Raises
+    ------
+    InputError
+        If it is in neither place.
+    """
+    place = _PACKAGE / "models" / MANIFEST_NAME
+    if not place.is_file() and (_PACKAGE.parent / _SOURCE_TREE_FILE).is_file():
+        place = _PACKAGE.parent / "models" / MANIFEST_NAME
+    if not place.is_file():
+        raise InputError(f"the program's list of models is missing from {place.parent}; install it again")
+    return place
+
+
+def known_models() -> tuple[ModelEntry, ...]:
+    """The models of :func:`shipped_manifest`."""
+    return read_manifest(shipped_manifest())

@@ -1,0 +1,252 @@
+"""The user's models: a folder each, with the file of weights and what is known of it.
+
+The folder of them all is the user's cache (``platformdirs``), or what :data:`FOLDER_VARIABLE` names, which several
+users may share.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from CovidSeverityLib.checksums import sha256_of
+from CovidSeverityLib.errors import InputError, OutputError
+
+from .catalogue import MANIFEST_NAME, WEIGHT_ENDINGS, ModelEntry, known_models, read_manifest
+
+FOLDER_VARIABLE = "COVID_SEVERITY_MODELS"
+"""Environment variable that names another folder for the models."""
+
+WEIGHTS_NAME, ENTRY_NAME = "weights.hdf5", "entry.json"
+"""What the folder of a model holds; the entry is a manifest of one model."""
+
+TEMPORARY_PREFIX = ".placing-"
+"""Names of folders that come or go begin so; one with a dot is no model's."""
+
+
+@dataclass(frozen=True)
+class InstalledModel:
+    """A model in the user's folder, and its file of weights."""
+
+    path: Path
+    entry: ModelEntry
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return self.entry.name
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A file of weights to classify with.
+
+    Parameters
+    ----------
+    path : of the file.
+    name : of the model, or of the file where it is none of the store.
+    entry : what a manifest says of exactly this file; None where no manifest does.
+    """
+
+    path: Path
+    name: str
+    entry: ModelEntry | None
+
+
+def models_folder() -> Path:
+    """Where the user's models are; the folder need not be there."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    if named:
+        return Path(named).expanduser().absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("covid-severity", appauthor=False) / "models"
+
+
+def installed_models() -> tuple[dict[str, InstalledModel], dict[str, str]]:
+    """The models that are there by name, in its order, and those that are damaged with the reason."""
+    sound, damaged = {}, {}
+    for name in _folder_names():
+        try:
+            sound[name] = _read_installed(models_folder() / name)
+        except InputError as error:
+            damaged[name] = str(error)
+    return sound, damaged
+
+
+def find_installed(name: str) -> InstalledModel | None:
+    """The model of that name without regard to case; None where there is none.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, with the command that removes it.
+    """
+    there = taken_name(name)
+    return None if there is None else _read_installed(models_folder() / there)
+
+
+def get_installed(name: str) -> InstalledModel:
+    """The model of that name.
+
+    Raises
+    ------
+    InputError
+        If there is none, with the command that installs it, or it is damaged.
+    """
+    model = find_installed(name)
+    if model is None:
+        raise InputError(_how_to_install(name))
+    return model
+
+
+def taken_name(name: str) -> str | None:
+    """What the model of that name is called in the store; two names that differ in case only are one."""
+    return next((there for there in _folder_names() if there.lower() == name.lower()), None)
+
+
+def resolve(name_or_file: str | Path) -> ResolvedModel:
+    """The file of weights that a user means, and what is known of it.
+
+    Parameters
+    ----------
+    name_or_file : a model of the store, or the path of a file. What holds a separator or ends as a file of weights
+        does (:data:`~.catalogue.WEIGHT_ENDINGS`) is a path. For anything else the store is asked first; ``./NAME`` is
+        a file.
+
+    Raises
+    ------
+    InputError
+        If there is neither, with the command that installs the model; or the model is damaged: its file is not the one
+        that was installed.
+    """
+    text = str(name_or_file)
+    if not text:
+        raise InputError("the name of the classifier is empty; a model's name or a file of weights is needed")
+    if isinstance(name_or_file, Path) or _looks_like_a_file(text):
+        return _resolved_file(Path(text))
+    model = find_installed(text)
+    if model is not None:
+        _check_unchanged(model)
+        return ResolvedModel(model.path, model.name, model.entry)
+    if Path(text).is_file():
+        return _resolved_file(Path(text))
+    raise InputError(_how_to_install(text))
+
+
+def entry_beside(path: Path, sha256: str | None = None) -> ModelEntry | None:
+    """What a ``manifest.json`` in the folder of a file says of it, told by its checksum; None where nothing does.
+
+    Parameters
+    ----------
+    path : of the file.
+    sha256 : of the file; None computes it where there is a manifest.
+
+    Raises
+    ------
+    InputError
+        If the manifest is damaged. A file of that name that lists no models is somebody else's, and passed over.
+    """
+    manifest = path.with_name(MANIFEST_NAME)
+    if not _lists_models(manifest):
+        return None
+    found = sha256 or sha256_of(path)
+    return next((entry for entry in read_manifest(manifest) if entry.sha256 == found), None)
+
+
+def remove_model(name: str) -> Path:
+    """Delete a model, damaged or not; returns the folder that is gone.
+
+    Raises
+    ------
+    InputError
+        If there is no such model.
+    OutputError
+        If it cannot be deleted.
+    """
+    there = taken_name(name)
+    if there is None:
+        raise InputError(f"no model {name} is installed; covid-severity models list shows those that are")
+    folder = models_folder() / there
+    gone = folder.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(4)}")
+    try:
+        folder.rename(gone)
+        shutil.rmtree(gone)
+    except OSError as error:
+        raise OutputError(f"cannot remove the model {there}: {error.strerror or error}") from error
+    return folder
+
+
+def _folder_names() -> list[str]:
+    try:
+        return sorted(
+            (child.name for child in models_folder().iterdir() if child.is_dir() and not child.name.startswith(".")),
+            key=str.lower,
+        )
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InputError(f"the folder of models {models_folder()} cannot be read: {error.strerror or error}") from error
+
+
+def _read_installed(folder: Path) -> InstalledModel:
+    again = f"covid-severity models remove {folder.name} makes room to install it again"
+    try:
+        (entry,) = read_manifest(folder / ENTRY_NAME)
+    except (InputError, ValueError) as error:
+        raise InputError(f"the installed model {folder.name} is damaged ({ENTRY_NAME} is unusable); {again}") from error
+    path = folder / WEIGHTS_NAME
+    if entry.name != folder.name or entry.sha256 is None or not path.is_file():
+        raise InputError(f"the installed model {folder.name} is damaged (its weights are missing); {again}")
+    return InstalledModel(path, entry)
+
+
+def _check_unchanged(model: InstalledModel) -> None:
+    found = sha256_of(model.path)
+    if found != model.entry.sha256:
+        raise InputError(
+            f"the file of the installed model {model.name} has changed: its SHA-256 is {found}, not "
+            f"{model.entry.sha256}; covid-severity models remove {model.name} makes room to install it again"
+        )
+
+
+def _looks_like_a_file(text: str) -> bool:
+    separators = tuple(filter(None, (os.sep, os.altsep)))
+    return any(s in text for s in separators) or text.lower().endswith(WEIGHT_ENDINGS)
+
+
+def _resolved_file(path: Path) -> ResolvedModel:
+    if not path.is_file():
+        what = "is a folder, not a file of classifier weights" if path.is_dir() else "is not there"
+        raise InputError(f"the classifier {path} {what}; a model's name or a file of weights (.hdf5) is needed")
+    return ResolvedModel(path, path.name, entry_beside(path))
+
+
+def _how_to_install(name: str) -> str:
+    known = {entry.name.lower(): entry for entry in known_models()}
+    entry = known.get(name.lower())
+    if entry is None:
+        likely = get_close_matches(name.lower(), [*known, *map(str.lower, _folder_names())], n=1)
+        hint = f"is {likely[0]} meant? " if likely else ""
+        return f"there is no model {name!r}; {hint}covid-severity models list shows the models"
+    if entry.downloadable:
+        return f"the model {entry.name} is not installed; covid-severity models download {entry.name} installs it"
+    return (
+        f"the model {entry.name} is not installed and cannot be downloaded; with its file of weights, "
+        f"covid-severity models add FILE --as {entry.name} installs it"
+    )
+
+
+def _lists_models(manifest: Path) -> bool:
+    try:
+        stored = json.loads(manifest.read_bytes())
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        raise InputError(f"the {manifest.name} beside the weights cannot be read; repair it or move it away") from error
+    return isinstance(stored, dict) and "models" in stored

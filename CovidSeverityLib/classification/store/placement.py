@@ -1,0 +1,90 @@
+"""How a model gets into the user's folder: whole, or not at all."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from CovidSeverityLib.errors import InputError, OutputError
+
+from .catalogue import ModelEntry, check_name, write_manifest
+from .installed import ENTRY_NAME, TEMPORARY_PREFIX, models_folder, taken_name
+
+ABANDONED_AFTER_S = 24 * 3600.0
+"""A temporary folder of that age was left by a process that was killed."""
+
+
+@contextmanager
+def placing(name: str, replace: bool = False) -> Iterator[Path]:
+    """A temporary folder that becomes the model ``name`` when the ``with`` block ends, and is gone when it fails.
+
+    Parameters
+    ----------
+    name : of the model.
+    replace : whether one of that name may be there, which stays as it is until then.
+
+    Raises
+    ------
+    InputError
+        If the name is not possible, or taken.
+    OutputError
+        If the folder cannot be written.
+    """
+    check_free(name, replace)
+    folder = models_folder()
+    temporary = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(4)}"
+    try:
+        try:
+            temporary.mkdir(parents=True)
+            _remove_abandoned(folder)
+            yield temporary
+            check_free(name, replace)
+            _move_into_place(temporary, folder / (taken_name(name) or name), folder / name)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(f"cannot write the model {name} to {folder}: {error.strerror or error}") from error
+
+
+def check_free(name: str, replace: bool = False) -> None:
+    """Make sure that a model may be called so.
+
+    Raises
+    ------
+    InputError
+        If the name is not possible, or taken and not to be replaced.
+    """
+    check_name(name)
+    there = taken_name(name)
+    if there is not None and not replace:
+        raise InputError(f"a model {there} is installed already; --replace puts another in its place")
+
+
+def write_entry(entry: ModelEntry, folder: Path) -> None:
+    """Write what is known of a model to its folder."""
+    write_manifest([entry], folder / ENTRY_NAME)
+
+
+def _move_into_place(made: Path, there: Path, wanted: Path) -> None:
+    """Rename ``made`` to ``wanted``; what is ``there`` comes back where that fails."""
+    if not there.exists():
+        made.rename(wanted)
+        return
+    aside = made.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(4)}")
+    there.rename(aside)
+    try:
+        made.rename(wanted)
+    except BaseException:
+        aside.rename(there)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for left in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        if time.time() - left.stat().st_mtime > ABANDONED_AFTER_S:
+            shutil.rmtree(left, ignore_errors=True)

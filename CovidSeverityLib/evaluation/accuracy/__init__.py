@@ -1,0 +1,1 @@
+"""Accuracy on CTs with known opacities."""

@@ -1,0 +1,310 @@
+"""What one analysis is worth: the cases of ``evaluate accuracy``, and what is measured of each.
+
+Every CT is analysed as it is, as other scanners would have shown it, and with lesions laid into it, by every profile.
+
+Synthetic chests have the seeds :data:`CHEST_SEEDS`. Whatever is fitted to synthetic chests or simulated lesions takes
+chests and plans of seeds from :data:`FITTING_SEEDS_FROM` on, so that nothing is measured on what it was fitted to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.analysis import Analysis
+from CovidSeverityLib.config import AnalysisConfig
+from CovidSeverityLib.ctss import score_for_percent
+from CovidSeverityLib.evaluation.journal import Record
+from CovidSeverityLib.evaluation.synthetic.lesions.plan import plan_implants, plan_single_lesions
+from CovidSeverityLib.evaluation.synthetic.lesions.simulated_lesions import (
+    Implanted,
+    ImplantSpec,
+    SingleLesionSpec,
+    implant,
+)
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
+from CovidSeverityLib.io import read_ct
+from CovidSeverityLib.metrics import MaskAgreement
+from CovidSeverityLib.pipeline import analyze
+from CovidSeverityLib.types import CtVolume, Lobe, Opacity, Side
+
+from .slice_labels import SliceLabels, labels_at, no_infection
+from .variations import HEALTHY_VARIATIONS, Variation, vary
+
+PHANTOM_GRID: Mapping[str, Any] = {}
+"""Shape and spacing of the synthetic chest; those of :func:`make_phantom`."""
+
+CHEST_SEEDS = range(10)
+"""Of the synthetic chests that are measured."""
+
+FITTING_SEEDS_FROM = 100
+"""Lowest seed of chests and of plans of lesions that anything may be fitted to."""
+
+AS_IT_IS = "as it is"
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Chest:
+    """A CT to be measured.
+
+    Parameters
+    ----------
+    name : for tables.
+    image : file or DICOM folder; None for the healthy synthetic chest.
+    labels : of its slices; None where there are none.
+    normal : nothing in it is infected.
+    seed : of the synthetic chest.
+    pixels : rows and columns to which a larger CT is reduced before anything else is done; None leaves it as it is.
+    """
+
+    name: str
+    image: Path | None
+    labels: SliceLabels | None = None
+    normal: bool = False
+    seed: int = 0
+    pixels: int | None = None
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether it is made and not read."""
+        return self.image is None
+
+    def read(self) -> CtVolume:
+        """Read, or make, the CT; raises what :func:`~CovidSeverityLib.io.read_ct` raises."""
+        if self.image is None:
+            volume = make_phantom(self.seed, healthy=True, **PHANTOM_GRID).volume
+        else:
+            volume = read_ct(self.image)
+        if self.pixels is None or max(volume.hu.shape[1:]) <= self.pixels:
+            return volume
+        return vary(volume, Variation("reduced", pixels=self.pixels))
+
+
+@dataclass(frozen=True)
+class AccuracyCase:
+    """One analysis: of a chest as it is, with a variation, or with simulated lesions (case ``number`` of the plan)."""
+
+    chest: Chest
+    profile: str
+    variation: Variation | None = None
+    spec: ImplantSpec | SingleLesionSpec | None = None
+    number: int = 0
+
+    @property
+    def what(self) -> str:
+        """What was done to the CT, for tables."""
+        if self.variation is not None:
+            return self.variation.name
+        if self.spec is None:
+            return AS_IT_IS
+        return f"{'single' if isinstance(self.spec, SingleLesionSpec) else 'implants'} {self.number:03d}"
+
+    @property
+    def name(self) -> str:
+        """In the journal."""
+        return f"{self.chest.name}/{self.what}/{self.profile}"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done with chests beside analysing the read ones as they are.
+
+    Parameters
+    ----------
+    variations : of the read CTs.
+    implants : cases of lesions that fill 1 to 60 per cent, over all normal chests together.
+    single_lesions : cases of one lesion, likewise.
+    healthy : every normal chest as it is, and with every one of :data:`~.variations.HEALTHY_VARIATIONS`.
+    seed : of the plans.
+    """
+
+    variations: Sequence[Variation] = ()
+    implants: int = 0
+    single_lesions: int = 0
+    healthy: bool = False
+    seed: int = 0
+
+
+def accuracy_cases(chests: Sequence[Chest], profiles: Sequence[str], work: Work) -> tuple[AccuracyCase, ...]:
+    """List every analysis that is to be made.
+
+    Parameters
+    ----------
+    chests : real CTs, and synthetic ones.
+    profiles : names; all of them do the same work.
+    work : with the chests. Case n of a plan is laid into normal chest n, beginning again with the first after the last.
+
+    Returns
+    -------
+    What shares a CT stands together: it is read, changed and given lesions once.
+    """
+    normal = [chest for chest in chests if chest.normal]
+    plans = (
+        plan_implants(work.implants, work.seed) if work.implants else (),
+        plan_single_lesions(work.single_lesions, work.seed) if work.single_lesions else (),
+    )
+    cases: list[AccuracyCase] = []
+    for chest in chests:
+        cases += [AccuracyCase(chest, p, variation=change) for change in _changes(chest, work) for p in profiles]
+        for plan in plans if chest.normal else ():
+            own = range(normal.index(chest), len(plan), len(normal))
+            cases += [AccuracyCase(chest, p, spec=plan[n], number=n + 1) for n in own for p in profiles]
+    return tuple(cases)
+
+
+def _changes(chest: Chest, work: Work) -> Iterator[Variation | None]:
+    """None for the chest as it is, and its variations, each once."""
+    healthy = work.healthy and chest.normal
+    if chest.synthetic and not healthy:
+        return
+    yield None
+    read = () if chest.synthetic else work.variations
+    yield from dict.fromkeys((*read, *(HEALTHY_VARIATIONS if healthy else ())))
+
+
+class Workbench:
+    """Makes the records of cases; keeps the last CT, its variation or lesions, and its analysis without lesions.
+
+    Parameters
+    ----------
+    configs : configuration by profile; the one for lungs and lobes without lesions is the default profile's.
+    seed : of added noise.
+    """
+
+    def __init__(self, configs: Mapping[str, AnalysisConfig], seed: int = 0) -> None:
+        self.configs, self.seed = configs, seed
+        self._volume: _Last[CtVolume] = _Last()
+        self._varied: _Last[CtVolume] = _Last()
+        self._lesion_free: _Last[Analysis] = _Last()
+        self._implanted: _Last[Implanted] = _Last()
+
+    def measure(self, case: AccuracyCase) -> Record:
+        """Analyse a case and measure the result.
+
+        Raises
+        ------
+        CovidSeverityError
+            What reading and analysing raise, and :func:`~.slice_labels.labels_at`.
+        """
+        chest = case.chest
+        volume = self._volume((chest,), chest.read)
+        if case.spec is None:
+            return self._measure_ct(case, volume)
+        base = self._lesion_free((chest,), lambda: analyze(volume, AnalysisConfig()))
+        laid_in = self._implanted((chest, case.spec), lambda: implant(volume, base.lungs, case.spec, base.lobes))
+        began = time.perf_counter()
+        found = analyze(laid_in.volume, self.configs[case.profile])
+        return _head(case, found, began) | _against_truth(found, base, laid_in) | {"spec": _plain(case.spec)}
+
+    def _measure_ct(self, case: AccuracyCase, volume: CtVolume) -> Record:
+        if case.variation is not None:
+            change = case.variation
+            volume = self._varied((case.chest, change), lambda: vary(volume, change, self.seed))
+        began = time.perf_counter()
+        found = analyze(volume, self.configs[case.profile])
+        record = _head(case, found, began)
+        return record if case.variation is not None else record | {"slices": _labelled_slices(found, case.chest)}
+
+
+class _Last(Generic[Value]):
+    """Remembers the value that was made last, by what it was made from."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple, Value] = {}
+
+    def __call__(self, key: tuple, make: Callable[[], Value]) -> Value:
+        if key not in self._kept:
+            self._kept.clear()  # before the new value takes its memory
+            self._kept[key] = make()
+        return self._kept[key]
+
+
+def _head(case: AccuracyCase, found: Analysis, began: float) -> Record:
+    return {
+        "chest": case.chest.name,
+        "what": case.what,
+        "profile": case.profile,
+        "normal": case.chest.normal,
+        "synthetic": case.chest.synthetic,
+        "ctss": found.ctss,
+        "ctss_range": None if found.ctss_range is None else list(found.ctss_range),
+        "infection_percent": round(found.infection_percent, 4),
+        "infection_ml": round(_infection_ml(found), 3),
+        "lung_ml": round(found.lung_ml, 1),
+        "seconds": round(time.perf_counter() - began, 2),
+    }
+
+
+def _infection_ml(found: Analysis) -> float:
+    return sum(found.opacity_voxels.values()) * found.volume.geometry.voxel_ml
+
+
+def _labelled_slices(found: Analysis, chest: Chest) -> list[list[Any]] | None:
+    """z, label, infected share in per cent, and the lobes' labels and shares, of every slice; None without labels."""
+    z_mm = [row.z_mm for row in found.slices]
+    if chest.synthetic or (chest.labels is None and not chest.normal):
+        return None
+    slice_mm = found.volume.geometry.spacing_mm[2]
+    labels = no_infection(z_mm) if chest.labels is None else labels_at(chest.labels, z_mm, slice_mm)
+    return [
+        [
+            round(row.z_mm, 3),
+            int(infected),
+            round(row.infection_percent, 4),
+            [int(label) for label in lobes],
+            [round(row.lobe_infection_percent(lobe), 4) for lobe in Lobe],
+        ]
+        for row, infected, lobes in zip(found.slices, labels.infected, labels.lobes, strict=True)
+    ]
+
+
+def _against_truth(found: Analysis, base: Analysis, laid_in: Implanted) -> Record:
+    """What was found against the lesions that were laid in, and the lungs against those without lesions."""
+    marked = found.infection > 0
+    agreement = MaskAgreement.of(marked, laid_in.truth)
+    voxel_ml = laid_in.volume.geometry.voxel_ml
+    marked_ml = {o: float(np.count_nonzero(marked & (laid_in.labels == o))) * voxel_ml for o in Opacity}
+    return {
+        "dice": round(agreement.dice, 5),
+        "true_ml": round(laid_in.truth_ml, 3),
+        "true_percent": round(100.0 * laid_in.truth_ml / base.lung_ml, 3),
+        "true_ctss": true_ctss(laid_in.truth, base.lobes),
+        "lungs_dice": [round(MaskAgreement.of(found.lungs == s, base.lungs == s).dice, 5) for s in Side],
+        "lesions": len(laid_in.lesions),
+        "opacities_ml": {o.name.lower(): [round(marked_ml[o], 3), round(laid_in.opacity_ml(o), 3)] for o in Opacity},
+    }
+
+
+def true_ctss(truth: NDArray[np.bool_], lobes: NDArray[np.uint8]) -> int:
+    """CTSS of a true infection, 0-25.
+
+    Parameters
+    ----------
+    truth : (K, J, I) bool.
+    lobes : (K, J, I) uint8 of :class:`Lobe`, of the same CT without lesions.
+    """
+    whole = np.bincount(lobes.ravel(), minlength=len(Lobe) + 1)
+    sick = np.bincount(lobes[truth], minlength=len(Lobe) + 1)
+    return sum(score_for_percent(100.0 * sick[lobe] / whole[lobe]) for lobe in Lobe if whole[lobe])
+
+
+def _plain(spec: ImplantSpec | SingleLesionSpec) -> Record:
+    return asdict(spec) | {"kind": spec.kind.value, "position": spec.position.value}
+
+
+def of_part(records: Iterable[Record], *, implants: bool) -> list[Record]:
+    """The records of simulated lesions, or of CTs as they are and with variations."""
+    return [record for record in records if ("spec" in record) is implants]
+
+
+def is_single(record: Record) -> bool:
+    """Whether the record is of a single lesion; else it is of a plan of burdens."""
+    return "volume_ml" in record["spec"]

@@ -1,0 +1,103 @@
+"""Which lesions are laid into a healthy CT: a plan that covers burdens, kinds, places and numbers evenly."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.evaluation.synthetic.phantom.model import LesionKind
+
+from .places import Position
+from .simulated_lesions import ImplantSpec, SingleLesionSpec
+
+PLANNED_BURDENS_PERCENT = (1.0, 60.0)
+"""From the first lesion that a reader reports to lungs that are mostly diseased (asked for)."""
+
+PLANNED_POSITIONS = (Position.CENTRAL, Position.PLEURAL, Position.ANY)
+
+SINGLE_VOLUMES_ML = (2.0, 25.0)
+"""Single lesions: from one of 1.6 cm to one of 3.6 cm across (asked for)."""
+
+SINGLE_POSITIONS = (
+    *(Position.CENTRAL, Position.CHEST_WALL, Position.MEDIASTINUM, Position.DIAPHRAGM),
+    *(Position.HILUM, Position.FISSURE, Position.APEX),
+)
+"""Where opacities are missed: in the middle of the lung, and at everything that is as dense as they are."""
+
+COUNTS = (1, 3, 8, 20)
+"""Lesions at least: one, a few, several, many."""
+
+MOST_CASES = 1000
+
+
+def plan_implants(count: int, seed: int) -> tuple[ImplantSpec, ...]:
+    """Plan cases whose burdens spread evenly over the logarithm of 1 to 60 per cent.
+
+    Parameters
+    ----------
+    count : cases, 1 to :data:`MOST_CASES`. One burden is drawn from each of as many equal steps; kinds, positions and
+        numbers of lesions come equally often, in an order of their own.
+    seed : not negative.
+
+    Returns
+    -------
+    By ascending burden.
+
+    Raises
+    ------
+    InputError
+        If ``count`` or ``seed`` is out of range.
+    """
+    rng = _generator(count, seed)
+    edges = np.geomspace(*PLANNED_BURDENS_PERCENT, count + 1)
+    burdens = np.exp(rng.uniform(np.log(edges[:-1]), np.log(edges[1:])))
+    kinds, positions, counts = (
+        _spread(values, count, rng) for values in (tuple(LesionKind), PLANNED_POSITIONS, COUNTS)
+    )
+    seeds = rng.integers(0, 2**31, count)
+    return tuple(
+        ImplantSpec(kind, position, lesions, round(float(burden), 3), int(own))
+        for kind, position, lesions, burden, own in zip(kinds, positions, counts, burdens, seeds, strict=True)
+    )
+
+
+def plan_single_lesions(count: int, seed: int) -> tuple[SingleLesionSpec, ...]:
+    """Plan single lesions whose volumes spread evenly over the logarithm of 2 to 25 ml.
+
+    Parameters
+    ----------
+    count : lesions, 1 to :data:`MOST_CASES`; kinds and positions come equally often, in an order of their own.
+    seed : not negative.
+
+    Returns
+    -------
+    By ascending volume.
+
+    Raises
+    ------
+    InputError
+        If ``count`` or ``seed`` is out of range.
+    """
+    rng = _generator(count, seed)
+    edges = np.geomspace(*SINGLE_VOLUMES_ML, count + 1)
+    volumes = np.exp(rng.uniform(np.log(edges[:-1]), np.log(edges[1:])))
+    kinds, positions = (_spread(values, count, rng) for values in (tuple(LesionKind), SINGLE_POSITIONS))
+    seeds = rng.integers(0, 2**31, count)
+    return tuple(
+        SingleLesionSpec(kind, position, round(float(ml), 3), int(own))
+        for kind, position, ml, own in zip(kinds, positions, volumes, seeds, strict=True)
+    )
+
+
+def _generator(count: int, seed: int) -> np.random.Generator:
+    if not 1 <= count <= MOST_CASES:
+        raise InputError(f"{count} implanted cases were asked for; 1 to {MOST_CASES} can be made")
+    if seed < 0:
+        raise InputError(f"seed {seed} is negative")
+    return np.random.default_rng(seed)
+
+
+def _spread(values: tuple, count: int, rng: np.random.Generator) -> list:
+    """``count`` values, all equally often within every run of ``len(values)``, in random order."""
+    blocks = [rng.permutation(len(values)) for _ in range(-(-count // len(values)))]
+    return [values[n] for n in np.concatenate(blocks)[:count]]

@@ -1,0 +1,254 @@
+"""Lesions of known extent laid into a healthy CT: opacities whose true mask is known to the voxel.
+
+How they look is in :mod:`.implant_painting`, where they can lie in :mod:`.implant_places`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.evaluation.synthetic.phantom.model import LesionKind
+from CovidSeverityLib.types import CtVolume, Geometry, Opacity, frozen_array
+
+from .painting import Canvas, ImplantedLesion, composed
+from .places import Places, Position
+from .scan_noise import estimate_noise
+
+__all__ = ["ImplantSpec", "Implanted", "Position", "SingleLesionSpec", "implant"]
+
+DIAMETER_RANGE_MM = (5.0, 60.0)
+"""Diameter of the sphere of a lesion's volume, before the lung's border cuts it (asked for: 5 to 60 mm)."""
+
+BURDEN_RANGE_PERCENT = (0.1, 70.0)
+"""Share of the lungs that can be asked for: less is below a voxel's worth, more leaves no air to tell a lung by."""
+
+GROUND_GLASS_HU = (-700.0, -400.0)
+CONSOLIDATION_HU = (-50.0, 50.0)
+"""Mean density of a lesion (asked for)."""
+
+AXES_RANGE = (0.75, 1.3)
+"""Half axes of a lesion relative to each other."""
+
+KEPT_PART = 0.6
+"""Typical part of a lesion that the lung's border and earlier lesions leave."""
+
+MISSED_PART = 0.05
+"""No further lesion is laid in where less than this part of the burden is missing."""
+
+MOST_LESIONS = 150
+"""Then the burden stays below what was asked for; 60 per cent of large lungs take 40 lesions of 60 mm."""
+
+SINGLE_RANGE_ML = (0.5, 100.0)
+"""Volume that a single lesion can be asked to have: half a millilitre is a nodule of 1 cm, and 100 ml are a sphere of
+:data:`DIAMETER_RANGE_MM`'s largest."""
+
+
+@dataclass(frozen=True)
+class ImplantSpec:
+    """The lesions of one case.
+
+    Parameters
+    ----------
+    kind : of all lesions; with ``MIXED`` each has a consolidated core in ground glass.
+    position : of their centres.
+    count : lesions at least; there are more where so many of 60 mm cannot hold the burden.
+    burden_percent : share of both lungs that the lesions are to cover, about.
+    seed : everything else follows from it.
+
+    Raises
+    ------
+    InputError
+        For a count under 1, a burden outside :data:`BURDEN_RANGE_PERCENT` or a negative seed.
+    """
+
+    kind: LesionKind
+    position: Position
+    count: int
+    burden_percent: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        low, high = BURDEN_RANGE_PERCENT
+        if not low <= self.burden_percent <= high:
+            raise InputError(f"a burden of {self.burden_percent:g} % is not between {low:g} and {high:g} %")
+        if self.count < 1:
+            raise InputError(f"{self.count} lesions were asked for; at least 1 is needed")
+        if self.seed < 0:
+            raise InputError(f"seed {self.seed} is negative")
+
+
+@dataclass(frozen=True)
+class SingleLesionSpec:
+    """One lesion of a given size.
+
+    Parameters
+    ----------
+    kind : of the lesion; ``MIXED`` has a consolidated core in ground glass.
+    position : of its centre.
+    volume_ml : what of it lies in the lung, about; the rough outline adds or takes a tenth.
+    seed : everything else follows from it.
+
+    Raises
+    ------
+    InputError
+        For a volume outside :data:`SINGLE_RANGE_ML` or a negative seed.
+    """
+
+    kind: LesionKind
+    position: Position
+    volume_ml: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        low, high = SINGLE_RANGE_ML
+        if not low <= self.volume_ml <= high:
+            raise InputError(f"a lesion of {self.volume_ml:g} ml is not between {low:g} and {high:g} ml")
+        if self.seed < 0:
+            raise InputError(f"seed {self.seed} is negative")
+
+
+@dataclass(frozen=True, eq=False)
+class Implanted:
+    """A CT with lesions.
+
+    Parameters
+    ----------
+    volume : the CT.
+    labels : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Opacity`, inside the lungs: where at least half of a
+        lesion's opacity is, and of a consolidation's where there is one.
+    lesions : as they were laid in.
+    """
+
+    volume: CtVolume
+    labels: NDArray[np.uint8]
+    lesions: tuple[ImplantedLesion, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", frozen_array(self.labels))
+
+    @cached_property
+    def truth(self) -> NDArray[np.bool_]:
+        """(K, J, I) bool: any of the lesions."""
+        return frozen_array(self.labels > 0)
+
+    @property
+    def truth_ml(self) -> float:
+        """True volume of the lesions, ml."""
+        return float(np.count_nonzero(self.labels)) * self.volume.geometry.voxel_ml
+
+    def opacity_ml(self, opacity: Opacity) -> float:
+        """True volume of one kind of opacity, ml."""
+        return float(np.count_nonzero(self.labels == opacity)) * self.volume.geometry.voxel_ml
+
+
+def implant(
+    volume: CtVolume,
+    lungs: NDArray[np.uint8],
+    spec: ImplantSpec | SingleLesionSpec,
+    lobes: NDArray[np.uint8] | None = None,
+) -> Implanted:
+    """Lay lesions into a healthy CT.
+
+    Parameters
+    ----------
+    volume : CT without lesions.
+    lungs : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Side`. No lesion reaches from one lung to the other.
+    spec : what is laid in; the same specification gives the same bits.
+    lobes : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Lobe`; only ``Position.FISSURE`` needs them.
+
+    Raises
+    ------
+    InputError
+        If ``lungs`` or ``lobes`` do not match the volume, ``lungs`` are empty, or have no such place.
+
+    Examples
+    --------
+    >>> found = analyze(volume)
+    >>> spec = SingleLesionSpec(LesionKind.GROUND_GLASS, Position.CHEST_WALL, volume_ml=8.0, seed=100)
+    >>> implant(volume, found.lungs, spec).truth_ml
+    8.3
+    """
+    for name, labels in (("lungs", lungs), ("lobes", lobes)):
+        if labels is not None and labels.shape != volume.hu.shape:
+            raise InputError(f"{name} {labels.shape} do not match the volume {volume.hu.shape}")
+    if not lungs.any():
+        raise InputError("the lungs are empty; lesions need a lung")
+    place_rng, paint_rng, noise_rng = np.random.default_rng(spec.seed).spawn(3)
+    canvas, places = Canvas(volume, lungs), Places(lungs, volume.geometry, lobes)
+    if isinstance(spec, SingleLesionSpec):
+        lesions = (_lay_in_one(canvas, places, spec, place_rng, paint_rng),)
+    else:
+        lesions = _lay_in(canvas, places, spec, place_rng, paint_rng)
+    hu = composed(volume.hu, canvas.opacity, estimate_noise(volume), noise_rng)
+    return Implanted(replace(volume, hu=hu, name=f"{volume.name}-implanted"), canvas.labels, lesions)
+
+
+def _lay_in_one(
+    canvas: Canvas,
+    places: Places,
+    spec: SingleLesionSpec,
+    place_rng: np.random.Generator,
+    paint_rng: np.random.Generator,
+) -> ImplantedLesion:
+    """Paint one lesion, as large as the lung's border around its place makes necessary."""
+    fits = places.at(spec.position, 0.5 * _diameter_mm(spec.volume_ml))
+    if not fits.any():
+        raise InputError(f"these lungs have no place for a lesion at: {spec.position.value.replace('_', ' ')}")
+    place = int(place_rng.choice(np.flatnonzero(fits)))
+    diameter = float(np.clip(places.diameter_holding(place, spec.volume_ml), *DIAMETER_RANGE_MM))
+    centre = places.voxels[place]
+    lesion = _drawn(spec.kind, centre, diameter, canvas.geometry, place_rng)
+    return replace(lesion, voxels=canvas.paint(lesion, centre, paint_rng))
+
+
+def _lay_in(
+    canvas: Canvas,
+    places: Places,
+    spec: ImplantSpec,
+    place_rng: np.random.Generator,
+    paint_rng: np.random.Generator,
+) -> tuple[ImplantedLesion, ...]:
+    """Paint the lesions asked for, the largest first, and more until the burden is reached."""
+    voxel_ml = canvas.geometry.voxel_ml
+    target_ml = spec.burden_percent / 100.0 * np.count_nonzero(canvas.lungs) * voxel_ml
+    shares = np.sort(place_rng.dirichlet(np.ones(spec.count)))[::-1]
+    lesions: list[ImplantedLesion] = []
+    taken: list[int] = []
+    missing_ml = target_ml
+    while len(lesions) < spec.count or (missing_ml > MISSED_PART * target_ml and len(lesions) < MOST_LESIONS):
+        part = shares[len(lesions)] / shares[len(lesions) :].sum() if len(lesions) < spec.count else 1.0
+        diameter = _diameter_mm(part * missing_ml / KEPT_PART)
+        free = canvas.labels[tuple(places.voxels.T)] == 0
+        if not free.any():
+            break
+        taken.append(places.choose(0.5 * diameter, spec.position, free, taken, place_rng))
+        centre = places.voxels[taken[-1]]
+        lesion = _drawn(spec.kind, centre, diameter, canvas.geometry, place_rng)
+        added = canvas.paint(lesion, centre, paint_rng)
+        lesions.append(replace(lesion, voxels=added))
+        missing_ml = max(missing_ml - added * voxel_ml, 0.0)
+    return tuple(lesions)
+
+
+def _diameter_mm(volume_ml: float) -> float:
+    return float(np.clip((6000.0 * volume_ml / np.pi) ** (1.0 / 3.0), *DIAMETER_RANGE_MM))
+
+
+def _drawn(
+    kind: LesionKind, voxel: NDArray[np.intp], diameter_mm: float, geometry: Geometry, rng: np.random.Generator
+) -> ImplantedLesion:
+    shape = rng.uniform(*AXES_RANGE, 3)
+    radii = 0.5 * diameter_mm * shape / np.prod(shape) ** (1.0 / 3.0)
+    glass, solid = float(rng.uniform(*GROUND_GLASS_HU)), float(rng.uniform(*CONSOLIDATION_HU))
+    return ImplantedLesion(
+        kind=kind,
+        centre_mm=tuple((geometry.ijk_to_lps @ [*voxel[::-1], 1.0])[:3].tolist()),
+        radii_mm=tuple(radii.tolist()),
+        ground_glass_hu=None if kind is LesionKind.CONSOLIDATION else glass,
+        consolidation_hu=None if kind is LesionKind.GROUND_GLASS else solid,
+    )

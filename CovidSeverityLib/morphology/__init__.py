@@ -1,0 +1,1 @@
+"""Operations on masks in millimetres: grids, connected components."""

@@ -1,0 +1,111 @@
+"""Lung masks that were made elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.morphology.grid import WorkingGrid, distance_to
+from CovidSeverityLib.preprocessing.cut_out import cut_out_note, cut_out_value
+from CovidSeverityLib.preprocessing.thorax import body_mask
+from CovidSeverityLib.types import CtVolume, Side
+
+from .lung_segmentation import SMALLEST_LUNGS_ML, LungSegmentation, field_of_view_notes
+from .sides import split_sides
+
+AERATED_HU = (-970, -500)
+AERATED_SHARE = 0.1
+"""A mask of which less than this share is aerated lung (emphysema to ground glass) is on something else: tissue, or the
+air around the patient. Nine tenths consolidated lungs still pass."""
+
+INSIDE_BODY_SHARE = 0.9
+"""A mask of which less lies inside the body is displaced."""
+
+LARGEST_LUNGS_ML = 12000.0
+"""More than the largest lungs (8-9 litres, with emphysema): the mask holds something else as well."""
+
+
+def lungs_from_labels(labels: NDArray[np.integer], volume: CtVolume, name: str) -> LungSegmentation:
+    """Lungs from a label array: 1 right and 2 left, as lungmask's R231 model writes them, or one label for both.
+
+    Parameters
+    ----------
+    labels : (K, J, I) integers on the grid of ``volume``.
+    volume : the CT, to check the mask against.
+    name : of the mask's file, for messages.
+
+    Raises
+    ------
+    InputError
+        If the labels are others, the sides are swapped, or the mask does not lie on lungs.
+    """
+    found = set(np.unique(labels).tolist()) - {0}
+    if found == {1, 2}:
+        sides = labels.astype(np.uint8)
+        _require_right_on_the_right(sides, name)
+    elif len(found) == 1:
+        sides = _split(labels > 0, volume)
+    else:
+        raise InputError(
+            f"lung mask {name} has the labels {_listed(found)}; expected 1 (right) and 2 (left) as from lungmask, "
+            "or a single label for both lungs"
+        )
+    require_on_lungs(volume, sides > 0, name)
+    outside = cut_out_value(volume.hu)
+    cut = () if outside is None else (cut_out_note(outside),)
+    return LungSegmentation(sides, f"file {name}", (*cut, *field_of_view_notes(sides)))
+
+
+def require_on_lungs(volume: CtVolume, mask: NDArray[np.bool_], name: str) -> None:
+    """Raise :class:`InputError` unless ``mask`` has the size of lungs, is aerated and lies inside the body.
+
+    Where the body was cut away, what is left of the CT counts as its inside.
+    """
+    mask_ml = float(np.count_nonzero(mask)) * volume.geometry.voxel_ml
+    if not SMALLEST_LUNGS_ML <= mask_ml <= LARGEST_LUNGS_ML:
+        raise InputError(
+            f"mask {name} holds {mask_ml:.0f} ml; lungs of {SMALLEST_LUNGS_ML:.0f} to {LARGEST_LUNGS_ML:.0f} ml "
+            "are expected"
+        )
+    values = volume.hu[mask]
+    aerated = float(np.mean((values >= AERATED_HU[0]) & (values <= AERATED_HU[1])))
+    grid = WorkingGrid.of(volume.geometry)
+    inside = float(np.mean(grid.expand(_inside(volume, grid))[mask]))
+    if aerated < AERATED_SHARE or inside < INSIDE_BODY_SHARE:
+        raise InputError(
+            f"mask {name} does not lie on the lungs of this CT: {100 * inside:.0f} % of it is inside the body and "
+            f"{100 * aerated:.0f} % is aerated lung"
+        )
+
+
+def _inside(volume: CtVolume, grid: WorkingGrid) -> NDArray[np.bool_]:
+    """Bool on the working grid: the body, or what was not cut away."""
+    outside = cut_out_value(volume.hu)
+    return body_mask(grid.reduce(volume.hu), grid) if outside is None else grid.reduce(volume.hu != outside) >= 0.5
+
+
+def _require_right_on_the_right(sides: NDArray[np.uint8], name: str) -> None:
+    columns = np.arange(sides.shape[2])
+    right, left = (
+        float((np.count_nonzero(sides == side, axis=(0, 1)) * columns).sum() / np.count_nonzero(sides == side))
+        for side in (Side.RIGHT, Side.LEFT)
+    )
+    if right >= left:
+        raise InputError(
+            f"mask {name} has its right lung on the patient's left; its labels or its geometry are swapped"
+        )
+
+
+def _split(mask: NDArray[np.bool_], volume: CtVolume) -> NDArray[np.uint8]:
+    """Sides of a mask of both lungs, split on the working grid and carried to the nearer side on the full one."""
+    grid = WorkingGrid.of(volume.geometry)
+    coarse = split_sides(grid.reduce(mask) >= 0.5, _inside(volume, grid), grid)
+    to_right, to_left = (distance_to(coarse == side, grid.spacing_mm) for side in (Side.RIGHT, Side.LEFT))
+    nearer = np.where(to_right <= to_left, Side.RIGHT, Side.LEFT).astype(np.uint8)
+    return np.where(mask, grid.expand(nearer), np.uint8(0))
+
+
+def _listed(labels: set[int]) -> str:
+    shown = ", ".join(str(label) for label in sorted(labels)[:8]) or "none"
+    return shown + (", ..." if len(labels) > 8 else "")

@@ -1,0 +1,175 @@
+"""Lungs and lobes by lungmask's U-Nets (Hofmanninger 2020, doi 10.1186/s41747-020-00173-2), where it is installed.
+
+The package comes with the extra ``lungmask``; its weights are a file that the user has. Nothing is downloaded, and a
+file is opened only when its SHA-256 is the one that it should have. The networks run on the processor.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.checksums import sha256_of
+from CovidSeverityLib.errors import InputError, NoLungsError
+from CovidSeverityLib.types import CtVolume, Side
+
+from .lung_segmentation import SMALLEST_LUNGS_ML, LungSegmentation, field_of_view_notes
+
+RELEASE = "https://github.com/JoHof/lungmask/releases/download/v0.0"
+"""Where the authors publish the weights."""
+
+INSTALL = 'pip install "covid-severity[lungmask]"'
+
+HUB_FOLDER = Path("~/.cache/torch/hub/checkpoints")
+"""Where lungmask itself keeps what it has downloaded."""
+
+SUM_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth?$")
+"""PyTorch's convention: the name of a weights file ends in the first digits (8 and more) of its SHA-256."""
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A network of lungmask: its name, its file and the number of its classes, background included."""
+
+    name: str
+    file: str
+    classes: int
+
+    @property
+    def url(self) -> str:
+        """Where the weights are published."""
+        return f"{RELEASE}/{self.file}"
+
+
+R231 = PublishedModel("R231", "unet_r231-d5d2fc3d.pth", 1 + len(Side))
+LTRC_LOBES = PublishedModel("LTRCLobes", "unet_ltrclobes-3a07043d.pth", 6)
+
+
+class LungmaskEngine:
+    """lungmask's R231 as a :class:`~.lungs.LungSegmenter`.
+
+    Parameters
+    ----------
+    weights : file of the weights; None for the one that lungmask has downloaded earlier.
+    sha256 : hexadecimal sum of the file, 8 digits of it or more; None for the one in its name, or the published one.
+
+    Raises
+    ------
+    InputError
+        If lungmask or the file is missing, or the file's sum is another.
+    """
+
+    def __init__(self, weights: Path | str | None = None, sha256: str | None = None) -> None:
+        self._weights = checked_weights(R231, weights, sha256)
+
+    def __call__(self, volume: CtVolume) -> LungSegmentation:
+        """Find the lungs of ``volume``.
+
+        Raises
+        ------
+        NoLungsError
+            If the network finds none.
+        InputError
+            If the weights are not those of such a network.
+        """
+        labels = _infer(R231, self._weights, volume)
+        found_ml = float(np.count_nonzero(labels)) * volume.geometry.voxel_ml
+        if found_ml < SMALLEST_LUNGS_ML:
+            raise NoLungsError(
+                f"no lungs found in {volume.name or 'the volume'}: lungmask marks {found_ml:.0f} ml, "
+                f"at least {SMALLEST_LUNGS_ML:.0f} ml are expected in a chest CT"
+            )
+        return LungSegmentation(labels, f"lungmask R231 ({self._weights.name})", field_of_view_notes(labels))
+
+
+def lungmask_lobes(volume: CtVolume, weights: Path | str | None = None, sha256: str | None = None) -> NDArray[np.uint8]:
+    """Lobes by lungmask's LTRCLobes, in its own labels: what
+    :func:`~CovidSeverityLib.segmentation.lobes.external_lobes.lobes_from_labels` takes.
+
+    Parameters
+    ----------
+    volume : chest CT in Hounsfield units.
+    weights, sha256 : as for :class:`LungmaskEngine`.
+
+    Returns
+    -------
+    (K, J, I) uint8: 1 left upper, 2 left lower, 3 right upper, 4 middle, 5 right lower lobe.
+
+    Raises
+    ------
+    InputError
+        If lungmask or the file is missing, the file's sum is another, or it holds another network.
+    """
+    return _infer(LTRC_LOBES, checked_weights(LTRC_LOBES, weights, sha256), volume)
+
+
+def checked_weights(model: PublishedModel, weights: Path | str | None, sha256: str | None) -> Path:
+    """The weights file of ``model``, after a look at the package, the file and its sum.
+
+    Raises
+    ------
+    InputError
+        As :class:`LungmaskEngine`, with the command that puts it right.
+    """
+    if find_spec("lungmask") is None or find_spec("torch") is None:
+        raise InputError(f"lungmask is not installed; {INSTALL} installs it")
+    path = (HUB_FOLDER / model.file if weights is None else Path(weights)).expanduser()
+    if not path.is_file():
+        raise InputError(
+            f"no weights of lungmask's {model.name} at {path}; curl -L -O {model.url} fetches them, "
+            "then give the file's name"
+        )
+    named = SUM_IN_NAME.search(path.name)
+    expected = (sha256 or (named or SUM_IN_NAME.search(model.file))[1]).lower()
+    found = sha256_of(path)
+    if len(expected) < 8 or not found.startswith(expected):
+        raise InputError(
+            f"weights {path.name} have the SHA-256 {found}, expected {expected}...: the file is damaged or another; "
+            f"curl -L -O {model.url} fetches the published one"
+        )
+    return path
+
+
+def _infer(model: PublishedModel, weights: Path, volume: CtVolume) -> NDArray[np.uint8]:
+    """(K, J, I) uint8 labels of the network; its axes are those of the library."""
+    with _silence():
+        from lungmask import LMInferer
+
+        inferer = _loaded(LMInferer, model, weights)
+        return np.asarray(inferer.apply(np.array(volume.hu)), dtype=np.uint8)
+
+
+def _loaded(inferer: Any, model: PublishedModel, weights: Path) -> Any:  # noqa: ANN401 - a class of an optional package
+    try:
+        loaded = inferer(modelpath=str(weights), force_cpu=True, tqdm_disable=True)
+    except Exception as error:  # whatever PyTorch makes of a file that is no such state
+        raise InputError(f"weights {weights.name} cannot be read as a network of lungmask: {error}") from error
+    classes = loaded.model.last.out_channels
+    if classes != model.classes:
+        raise InputError(
+            f"weights {weights.name} tell {classes} classes apart; lungmask's {model.name} has {model.classes}"
+        )
+    return loaded
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """lungmask logs to standard output and changes the warning filters when it is imported: neither is left behind."""
+    logger = logging.getLogger("lungmask")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        was, logger.disabled = logger.disabled, True
+        try:
+            yield
+        finally:
+            logger.disabled = was

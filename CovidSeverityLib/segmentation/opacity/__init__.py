@@ -1,0 +1,1 @@
+"""Opacities inside the lungs."""

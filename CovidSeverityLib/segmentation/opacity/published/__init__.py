@@ -1,0 +1,1 @@
+"""Opacities by the published method, slice by slice."""

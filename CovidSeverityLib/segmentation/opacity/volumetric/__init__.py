@@ -1,0 +1,1 @@
+"""Opacities of the default profile."""

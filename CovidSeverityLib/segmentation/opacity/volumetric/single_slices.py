@@ -1,0 +1,51 @@
+"""Opacities of slices that do not belong together: every slice is a CT of its own."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidSeverityLib.parallel import map_in_order
+from CovidSeverityLib.segmentation.opacity.values import MarkedOpacities, UncountedDensity
+from CovidSeverityLib.types import Geometry, Progress
+
+from .config import LesionConfig
+from .consolidation import opacity_regions
+from .opacities import STAGE, segment_lesions
+
+
+def segment_slice_lesions(
+    hu: NDArray[np.int16],
+    lung: NDArray[np.bool_],
+    geometry: Geometry,
+    config: LesionConfig = LesionConfig(),
+    progress: Progress | None = None,
+) -> MarkedOpacities:
+    """Mark the opacities of every slice alone; slices without lung stay empty.
+
+    Parameters are those of :func:`~.lesions.segment_lesions`.
+    """
+    masks = np.zeros((3, *hu.shape), dtype=bool)
+    slices = np.flatnonzero(lung.any(axis=(1, 2)))
+
+    def mark(k: int) -> UncountedDensity:
+        one = slice(k, k + 1)
+        found = segment_lesions(hu[one], lung[one], geometry.of_one_slice, config)
+        masks[:, one] = found.mask, found.stricter, found.more_lenient
+        return found.uncounted
+
+    return MarkedOpacities(*masks, _sum(map_in_order(mark, slices.tolist(), STAGE, progress)))
+
+
+def slice_opacity_regions(hu: NDArray[np.int16], infected: NDArray[np.bool_], geometry: Geometry) -> NDArray[np.uint8]:
+    """Ground glass and consolidation of every slice alone, as :func:`~.consolidation.opacity_regions`."""
+    parts = [opacity_regions(hu[k : k + 1], infected[k : k + 1], geometry.of_one_slice) for k in range(len(hu))]
+    return np.concatenate(parts)
+
+
+def _sum(parts: list[UncountedDensity]) -> UncountedDensity:
+    """Sums of what every slice tells."""
+    values = [[getattr(part, field.name) for part in parts] for field in fields(UncountedDensity)]
+    return UncountedDensity(*(None if all(v is None for v in row) else sum(v or 0.0 for v in row) for row in values))

@@ -1,0 +1,1 @@
+"""Fits the expected lungs that ship with the library."""
