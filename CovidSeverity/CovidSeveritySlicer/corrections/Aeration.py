@@ -1,4 +1,4 @@
-"""Well-aerated lung of corrected lungs, counted in the CT of the scene as the library counts it."""
+"""Well-aerated lung of corrected lungs, counted in the CT of the scene."""
 
 from __future__ import annotations
 
@@ -8,71 +8,53 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 
-from CovidSeverityLib.correction.corrections import EditedMasks
+from CovidSeverityLib.correction.edited_masks import Box
+from CovidSeverityLib.correction.parts import sides_of
 from CovidSeverityLib.features.quantification import well_aerated_voxels
-from CovidSeverityLib.preprocessing.hounsfield import CHANGES, IDENTITY, Change
 from CovidSeverityLib.preprocessing.numbers import round_into
 from CovidSeverityLib.reporting.tables import PERCENT_DECIMALS, rounded
+from CovidSeveritySlicer.scene.Result import AnalysisResult
 
 from .AnalysisGrid import AnalysisGrid
 
 
-class Aeration:
-    """Counts well-aerated lung; the CT is read only when the lungs were changed.
+def wellAeratedVoxels(
+    result: AnalysisResult, grid: AnalysisGrid, box: Box, codes: NDArray[np.uint8], automaticCodes: NDArray[np.uint8]
+) -> int | None:
+    """Well-aerated voxels of corrected lungs.
 
     Parameters
     ----------
-    volumeNode : vtkMRMLScalarVolumeNode of the CT, or None.
-    grid : of the analysis.
-    percent : automatic well-aerated part of the lungs, as the report tells it.
+    result : AnalysisResult
+        Its CT is read.
+    grid : AnalysisGrid
+        Of the analysis.
+    box : Box
+        Part of the CT that holds all masks.
+    codes, automaticCodes : (K, J, I) ndarray of uint8
+        Corrected and automatic masks in ``box``.
+
+    Returns
+    -------
+    int or None
+        None where the CT has left the scene, or the automatic lungs have another share of well-aerated voxels in it
+        than in the report.
     """
+    stored = _storedValues(result.volumeNode, grid)
+    if stored is None:
+        return None
+    values = grid.order.to_canonical(stored)[box]
+    hu = np.empty(values.shape, dtype=np.int16)
+    round_into(hu, values, **result.report["input"]["hounsfield_change"])
+    automaticLungs = sides_of(automaticCodes) > 0
+    automatic, total = well_aerated_voxels(hu, automaticLungs), int(np.count_nonzero(automaticLungs))
+    if not total or rounded(100.0 * automatic / total, PERCENT_DECIMALS) != result.report["well_aerated_percent"]:
+        return None
+    return well_aerated_voxels(hu, sides_of(codes) > 0)
 
-    def __init__(self, volumeNode: Any, grid: AnalysisGrid, percent: float) -> None:
-        self._volumeNode = volumeNode
-        self._grid = grid
-        self._percent = percent
-        self._change = IDENTITY
-        self._automatic: int | None = None
 
-    def voxels(self, masks: EditedMasks) -> int | None:
-        """Of the lungs as they are now; None where the CT is not there or not the one that was analysed.
-
-        Parameters
-        ----------
-        masks : followed from the automatic ones.
-        """
-        stored = self._stored()
-        if stored is None:
-            return None
-        hu = self._grid.order.to_canonical(stored)
-        if self._automatic is None and not self._findAutomatic(hu, masks):
-            return None
-        voxels, change = masks.lung_changes()
-        added, taken = (self._count(hu[tuple(n[change == sign] for n in voxels)], self._change) for sign in (1, -1))
-        return self._automatic + added - taken
-
-    def _stored(self) -> NDArray | None:
-        node = self._volumeNode
-        if node is None or node.GetScene() is None or node.GetImageData() is None:
-            return None
-        stored = slicer.util.arrayFromVolume(node)
-        return stored if stored.shape == self._grid.size[::-1] else None
-
-    def _findAutomatic(self, hu: NDArray, masks: EditedMasks) -> bool:
-        """Count the automatic lungs, undoing the change of values under which the automatic number comes out again."""
-        slices, rows, columns = range(masks.box[0].start, masks.box[0].stop), *masks.box[1:]
-        lung = {k: masks.automatic_lung(k) for k in slices}
-        total = sum(int(np.count_nonzero(mask)) for mask in lung.values())
-        for change in (IDENTITY, *CHANGES) if total else ():
-            found = sum(self._count(hu[k, rows, columns][mask], change) for k, mask in lung.items())
-            if rounded(100.0 * found / total, PERCENT_DECIMALS) == self._percent:
-                self._change, self._automatic = change, found
-                return True
-        return False
-
-    @staticmethod
-    def _count(stored: NDArray, change: Change) -> int:
-        """Well-aerated ones of (N,) values of the CT as the scene holds them."""
-        values = np.empty(stored.shape, dtype=np.int16)
-        round_into(values, stored, change.scale, change.offset)
-        return well_aerated_voxels(values, np.ones(values.shape, dtype=bool))
+def _storedValues(volumeNode: Any, grid: AnalysisGrid) -> NDArray | None:
+    if volumeNode is None or volumeNode.GetScene() is None or volumeNode.GetImageData() is None:
+        return None
+    stored = slicer.util.arrayFromVolume(volumeNode)
+    return stored if stored.shape == grid.size[::-1] else None

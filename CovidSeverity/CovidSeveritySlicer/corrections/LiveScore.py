@@ -20,7 +20,7 @@ from .SegmentEditing import openInSegmentEditor
 
 __all__ = ["Corrected", "LiveScore", "openInSegmentEditor"]
 
-DELAY_MS = 250
+DELAY_MS = 200
 """From the last edit to the new score: strokes that follow each other at once are counted once."""
 
 _EDITS = (
