@@ -65,13 +65,9 @@ def gridOf(result: AnalysisResult) -> AnalysisGrid:
     Raises
     ------
     UnusableSegmentation
-        If the report does not say how the CT was stored, or neither the CT nor the segmentation has its size.
+        If neither the CT nor the segmentation has the size of the CT that was analysed.
     """
-    storage, wanted = result.report["input"].get("storage"), result.report["input"]["size"]
-    if storage is None:
-        text = _("An earlier version made this result and did not note how the CT is stored; analyze the CT again.")
-        raise UnusableSegmentation(text)
-    grid = AnalysisGrid(_storedGeometry(result), StorageOrder(tuple(storage["axes"]), tuple(storage["flipped"])))
+    grid, wanted = AnalysisGrid(_storedGeometry(result), result.storageOrder), result.report["input"]["size"]
     if grid.shape[::-1] != tuple(wanted):
         text = _("The segmentation has {found} voxels and the CT that was analysed {wanted}; it cannot be scored.")
         found, analysed = (" x ".join(str(n) for n in numbers) for numbers in (grid.size, wanted))

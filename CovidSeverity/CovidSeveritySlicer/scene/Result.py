@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from CovidSeverityLib.types import StorageOrder
+
 
 @dataclass(frozen=True, eq=False)
 class AnalysisResult:
@@ -33,6 +35,12 @@ class AnalysisResult:
     involvementChart: Any
     histogramChart: Any
     folder: Path | None = None
+
+    @property
+    def storageOrder(self) -> StorageOrder:
+        """From the voxels of the CT as they are stored to the (K, J, I) of the library."""
+        storage = self.report["input"]["storage"]
+        return StorageOrder(tuple(storage["axes"]), tuple(storage["flipped"]))
 
     @property
     def ctss(self) -> int | None:

@@ -10,10 +10,9 @@ import slicer
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.io.orientation import canonical_order
 from CovidSeveritySlicer.nodes.SegmentLabels import labelsOnGridOf
 from CovidSeveritySlicer.nodes.Terminology import opacityIDs
-from CovidSeveritySlicer.nodes.VolumeGeometry import geometryOf, ijkToRas, rasToWorld
+from CovidSeveritySlicer.nodes.VolumeGeometry import ijkToRas, rasToWorld
 
 from .Result import AnalysisResult
 from .Tables import sliceRows
@@ -38,7 +37,7 @@ def worstSlice(result: AnalysisResult, rows: Iterable[Mapping[str, Any]] | None 
     if result.volumeNode is None or not areas or max(areas) <= 0:
         return None
     toWorld = rasToWorld(result.volumeNode)
-    place = None if toWorld is None else _placeIn(result, int(rows[int(np.argmax(areas))]["index"]), toWorld)
+    place = None if toWorld is None else _placeIn(result, int(rows[int(np.argmax(areas))]["index"]))
     if place is None:
         return None
     world = toWorld @ ijkToRas(result.volumeNode) @ [*place, 1.0]
@@ -55,16 +54,15 @@ def jumpTo(position: Position) -> None:
     slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *position, slicer.vtkMRMLSliceNode.OffsetJumpSlice)
 
 
-def _placeIn(result: AnalysisResult, index: int, toWorld: NDArray[np.float64]) -> tuple[float, float, float] | None:
+def _placeIn(result: AnalysisResult, index: int) -> tuple[float, float, float] | None:
     """(i, j, k) in the stored order of the CT; ``index`` counts axial slices from inferior to superior."""
     labels = labelsOnGridOf(
         result.volumeNode, result.segmentationNode, {1: opacityIDs(result.segmentationNode.GetSegmentation())}
     )
     if labels is None:
         return None
-    order = canonical_order(geometryOf(result.volumeNode, toWorld).direction)
-    axis, size = order.axes[0], labels.shape[order.axes[0]]
-    stored = size - 1 - index if order.flipped[0] else index
+    axis = result.storageOrder.axes[0]
+    stored = labels.shape[axis] - 1 - index if result.storageOrder.flipped[0] else index
     centre = _centre(np.take(labels, stored, axis=axis) > 0)
     if centre is None:
         return None
