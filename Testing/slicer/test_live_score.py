@@ -313,6 +313,15 @@ def test_result_is_followed_after_its_ct_has_left(case, healthy):
     case.assert_corrected(infection=np.where(healthy, np.uint8(Opacity.GROUND_GLASS), case.analysis.infection))
 
 
+def test_aeration_is_not_known_when_the_ct_was_replaced_by_one_of_another_size(case):
+    lower = case.analysis.lobes == Lobe.RLL
+    case.paint(RIGHT, lower, erase=True)
+    values = case.slicer.util.arrayFromVolume(case.volume)
+    case.slicer.util.updateVolumeFromArray(case.volume, np.concatenate([values, values[:1]]))
+    case.timer.expire()
+    assert case.live.corrected.fields["well_aerated_percent"] is None
+
+
 def test_aeration_stays_the_automatic_one_when_only_opacity_changes(case, healthy):
     case.slicer.mrmlScene.RemoveNode(case.volume)
     editor = case.editor()

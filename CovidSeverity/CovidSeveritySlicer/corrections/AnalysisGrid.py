@@ -1,4 +1,4 @@
-"""The grid of an analysis: where the (K, J, I) of the library lie in what the scene stores."""
+"""The grid of an analysis: from the stored voxels of the CT to the (K, J, I) arrays of the library."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from CovidSeveritySlicer.scene.Result import AnalysisResult
 
 
 class UnusableSegmentation(ValueError):  # noqa: N818 (it says what the segmentation is)
-    """A segmentation that cannot be scored, with the reason. For the user."""
+    """A segmentation that cannot be scored. The message, for the user, says why."""
 
 
 @dataclass(frozen=True, eq=False)
 class AnalysisGrid:
-    """Voxels of the CT, and the order in which the library takes them.
+    """The stored voxels of the CT, and their order in the library.
 
     Parameters
     ----------
     image : vtkOrientedImageData
-        The CT as it is stored, in its own coordinates, without values.
+        Geometry of the stored CT, in its own coordinates. It has no values.
     order : StorageOrder
         From stored arrays to (K, J, I).
     """
@@ -39,12 +39,12 @@ class AnalysisGrid:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of the library's arrays, (K, J, I)."""
+        """Shape of the library's arrays, (K, J, I)."""
         stored = self.size[::-1]
         return tuple(stored[axis] for axis in self.order.axes)
 
     def box(self, extent: tuple[int, ...]) -> tuple[slice, slice, slice]:
-        """Where a part of the stored CT lies in the library's arrays.
+        """The part of the library's arrays that a part of the stored CT becomes.
 
         Parameters
         ----------
@@ -60,7 +60,7 @@ class AnalysisGrid:
 
 
 def gridOf(result: AnalysisResult) -> AnalysisGrid:
-    """The grid that a result was found on.
+    """The grid of the analysis of a result.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def gridOf(result: AnalysisResult) -> AnalysisGrid:
 
 
 def _storedGeometry(result: AnalysisResult) -> Any:
-    """A vtkOrientedImageData on the grid of the CT, or without it on the one that the segmentation was given."""
+    """The grid of the CT, or without the CT the reference geometry of the segmentation."""
     image, volumeNode = slicer.vtkOrientedImageData(), result.volumeNode
     if volumeNode is not None and volumeNode.GetScene() is not None and volumeNode.GetImageData() is not None:
         image.SetExtent(volumeNode.GetImageData().GetExtent())

@@ -1,4 +1,4 @@
-"""What an analysis left in the scene."""
+"""The result of an analysis in the scene."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ class AnalysisResult:
 
     Parameters
     ----------
-    report : content of ``report.json`` (schema in ``CovidSeverityLib/reporting/report.schema.json``), as the analysis
-        gave it: corrections by hand do not change it.
-    volumeNode : the CT; None once it has left the scene.
-    segmentationNode : lungs, lobes, ground-glass opacity and consolidation.
-    lobeTable, sliceTable, measurementTable, histogramTable : vtkMRMLTableNode.
-    involvementChart, histogramChart : vtkMRMLPlotChartNode.
-    folder : the files that the analysis wrote; None in a scene that was loaded from disk.
+    report : Mapping
+        Content of ``report.json`` (schema in ``CovidSeverityLib/reporting/report.schema.json``). Manual corrections do
+        not change it.
+    volumeNode : vtkMRMLScalarVolumeNode or None
+        The CT; None after it has left the scene.
+    segmentationNode : vtkMRMLSegmentationNode
+        Lungs, lobes, ground-glass opacity and consolidation.
+    lobeTable, sliceTable, measurementTable, histogramTable : vtkMRMLTableNode
+    involvementChart, histogramChart : vtkMRMLPlotChartNode
+    folder : Path or None
+        Files of the analysis; None in a scene that was loaded from disk.
     """
 
     report: Mapping[str, Any]
@@ -38,7 +42,7 @@ class AnalysisResult:
 
     @property
     def storageOrder(self) -> StorageOrder:
-        """From the voxels of the CT as they are stored to the (K, J, I) of the library."""
+        """Order of the stored axes of the CT, from the report."""
         storage = self.report["input"]["storage"]
         return StorageOrder(tuple(storage["axes"]), tuple(storage["flipped"]))
 
@@ -49,17 +53,17 @@ class AnalysisResult:
 
     @property
     def ctssRange(self) -> tuple[int, int] | None:
-        """Its lowest and highest value within the uncertainty; None where the profile knows none."""
+        """Lowest and highest CTSS within its uncertainty; None if the profile has none."""
         ends = self.report["ctss"]["range"]
         return None if ends is None else (ends[0], ends[1])
 
     @property
     def severity(self) -> str:
-        """The word for the score."""
+        """Severity in words."""
         return self.report["severity"]["label"]
 
     @property
     def diagnosis(self) -> str | None:
-        """The classifier's label; None without one."""
+        """Label of the classifier; None without a classifier."""
         found = self.report["classification"]
         return None if found is None else found["label"]

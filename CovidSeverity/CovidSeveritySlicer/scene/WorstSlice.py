@@ -1,4 +1,4 @@
-"""The slice with most opacity, and the way to it in the slice views."""
+"""The slice with the largest area of opacity, and showing it in the slice views."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ def worstSlice(result: AnalysisResult, rows: Iterable[Mapping[str, Any]] | None 
 
     Parameters
     ----------
-    result : of an analysis.
-    rows : by column of ``slices.csv``; None for those of the slice table, which follow corrections.
+    result : AnalysisResult
+        Result of an analysis.
+    rows : iterable of Mapping or None
+        Values by column of ``slices.csv``. None takes the slice table, which has corrected numbers.
 
     Returns
     -------
-    RAS position in world coordinates, mm; None where no slice shows an opacity, or the CT has left the scene.
+    Position or None
+        RAS in world coordinates, mm. None if no slice has an opacity, or the CT has left the scene.
     """
     rows = list(sliceRows(result) if rows is None else rows)
     areas = [(row["lung_ml"] or 0.0) * (row["infection_percent"] or 0.0) for row in rows]
@@ -49,13 +52,14 @@ def jumpTo(position: Position) -> None:
 
     Parameters
     ----------
-    position : RAS, world coordinates, mm.
+    position : Position
+        RAS in world coordinates, mm.
     """
     slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *position, slicer.vtkMRMLSliceNode.OffsetJumpSlice)
 
 
 def _placeIn(result: AnalysisResult, index: int) -> tuple[float, float, float] | None:
-    """(i, j, k) in the stored order of the CT; ``index`` counts axial slices from inferior to superior."""
+    """Stored (i, j, k) of the opacity in axial slice ``index``, counted from inferior to superior."""
     labels = labelsOnGridOf(
         result.volumeNode, result.segmentationNode, {1: opacityIDs(result.segmentationNode.GetSegmentation())}
     )
@@ -71,7 +75,7 @@ def _placeIn(result: AnalysisResult, index: int) -> tuple[float, float, float] |
 
 
 def _centre(opacity: NDArray[np.bool_]) -> tuple[int, int] | None:
-    """The pixel of the largest object that is nearest to its centre of gravity: in the opacity, also of a bent one."""
+    """The pixel of the largest object that is nearest to its centre of gravity. It always lies in the object."""
     labels, count = ndimage.label(opacity, np.ones((3, 3), dtype=bool))
     if count == 0:
         return None
