@@ -11,9 +11,9 @@ from .features.low_attenuation import LowAttenuationConfig
 from .features.published_score import SliceScoreConfig
 from .features.scoring import Scoring, SliceScoring, VolumeScoring
 from .segmentation.opacity.marking import OpacityMarking, PublishedMarking, VolumetricMarking
-from .segmentation.opacity.published.config import PUBLISHED_CTSS, PUBLISHED_SEGMENTATION, InfectionConfig
+from .segmentation.opacity.published.config import PUBLISHED_CTSS, PUBLISHED_SEGMENTATION, PublishedOpacityConfig
 from .segmentation.opacity.published.mixture import MixtureConfig
-from .segmentation.opacity.volumetric.config import LesionConfig
+from .segmentation.opacity.volumetric.config import OpacityConfig
 
 PROFILES = ("default", "reference")
 
@@ -38,8 +38,8 @@ class AnalysisConfig:
     """
 
     profile: str = "default"
-    lesions: LesionConfig | None = LesionConfig()
-    infection: InfectionConfig | None = None
+    lesions: OpacityConfig | None = OpacityConfig()
+    infection: PublishedOpacityConfig | None = None
     mixture: MixtureConfig = MixtureConfig()
     low_attenuation: LowAttenuationConfig = LowAttenuationConfig()
     slice_scores: SliceScoreConfig | None = None

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from CovidSeverityLib.segmentation.opacity.published.config import InfectionConfig
+from CovidSeverityLib.segmentation.opacity.published.config import PublishedOpacityConfig
 
 
 @pytest.fixture(scope="session")
@@ -27,10 +27,10 @@ def golden() -> dict[str, dict[str, NDArray]]:
 
 
 @pytest.fixture(scope="session")
-def from_their_start() -> Callable[[InfectionConfig, NDArray], InfectionConfig]:
+def from_their_start() -> Callable[[PublishedOpacityConfig, NDArray], PublishedOpacityConfig]:
     """A function that gives a configuration the published stop and the means that their random draw began with."""
 
-    def configured(config: InfectionConfig, start: NDArray) -> InfectionConfig:
+    def configured(config: PublishedOpacityConfig, start: NDArray) -> PublishedOpacityConfig:
         mixture = replace(config.mixture, start_means_hu=tuple(start.ravel()), tolerance=1e-6, max_iterations=100)
         return replace(config, mixture=mixture)
 

@@ -22,7 +22,7 @@ from .figures import (
     volume_is_right,
 )
 from .measurement import is_single, of_part
-from .plots import dice_by_burden, implanted_scores, robustness
+from .plots import dice_by_burden, robustness, simulated_scores
 
 MISSED = "missed"
 """Stands behind a figure that is not as asked."""
@@ -58,10 +58,10 @@ def accuracy_outputs(
     values = list(records.values())
     found = figures(values, profiles, resampling=resampling, healthy=healthy)
     text = facts.text if pixels is None else f"{facts.text}, CTs reduced to {pixels} x {pixels} pixels"
-    laid_in, varied = of_part(values, implants=True), _change_rows(values, profiles)
+    laid_in, varied = of_part(values, simulated=True), _change_rows(values, profiles)
     plots = {}
     if laid_in:
-        plots["ctss.png"] = implanted_scores(laid_in, profiles)
+        plots["ctss.png"] = simulated_scores(laid_in, profiles)
     if many := [record for record in laid_in if not is_single(record)]:
         plots["dice.png"] = dice_by_burden(many, profiles)
     if varied:
@@ -93,7 +93,7 @@ def _result_row(record: Record) -> Row:
 
 def _change_rows(records: Sequence[Record], profiles: Sequence[str]) -> list[Row]:
     """A row for every variation of every CT, by every profile."""
-    cts = of_part(records, implants=False)
+    cts = of_part(records, simulated=False)
     rows: list[Row] = []
     for chest in dict.fromkeys(record["chest"] for record in cts):
         for profile in profiles:

@@ -20,7 +20,7 @@ COMPONENTS = 3
 
 
 @dataclass(frozen=True)
-class InfectionConfig:
+class PublishedOpacityConfig:
     """The published method's constants; where its two programs differ, the defaults are those of the segmentation.
 
     Parameters
@@ -59,18 +59,20 @@ class InfectionConfig:
     def __post_init__(self) -> None:
         check_fields(self)
         if self.clip_hu is not None and not self.clip_hu[0] < self.clip_hu[1]:
-            raise ConfigurationError(f"InfectionConfig: clip_hu is {self.clip_hu}; expected two numbers that rise")
+            raise ConfigurationError(
+                f"PublishedOpacityConfig: clip_hu is {self.clip_hu}; expected two numbers that rise"
+            )
         components = len(self.mixture.start_means_hu)
         if components != COMPONENTS:
             raise ConfigurationError(
-                f"InfectionConfig: mixture has {components} components; expected {COMPONENTS}, for two windows"
+                f"PublishedOpacityConfig: mixture has {components} components; expected {COMPONENTS}, for two windows"
             )
 
 
-PUBLISHED_SEGMENTATION = InfectionConfig()
+PUBLISHED_SEGMENTATION = PublishedOpacityConfig()
 """Infection masks of the paper's segmentation tables."""
 
-PUBLISHED_CTSS = InfectionConfig(
+PUBLISHED_CTSS = PublishedOpacityConfig(
     clip_hu=None,
     window_ceiling_hu=30.0,
     window_caps_hu=(10.0, 30.0),

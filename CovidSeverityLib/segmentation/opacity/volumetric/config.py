@@ -16,7 +16,7 @@ Probability = Annotated[float, Range(0, 1, without_ends=True)]
 
 
 @dataclass(frozen=True)
-class LesionConfig:
+class OpacityConfig:
     """Constants of the default profile's infection mask.
 
     Parameters
@@ -44,7 +44,7 @@ class LesionConfig:
         check_fields(self)
         levels = self.more_lenient, self.probability, self.stricter
         if not levels[0] <= levels[1] <= levels[2]:
-            raise ConfigurationError(f"LesionConfig: probabilities are {levels}; expected them to rise")
+            raise ConfigurationError(f"OpacityConfig: probabilities are {levels}; expected them to rise")
 
     @property
     def levels(self) -> tuple[float, float, float]:
