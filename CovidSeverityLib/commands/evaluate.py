@@ -146,7 +146,7 @@ def _add_chest_options(parser: argparse.ArgumentParser) -> None:
     """What is done to CTs and to healthy chests before they are analysed."""
     parser.add_argument(
         "--simulated",
-        "--implants",  # its name until 0.9
+        "--implants",  # its old name
         metavar="N",
         type=int,
         default=0,

@@ -28,7 +28,7 @@ MISSED = "missed"
 """Stands behind a figure that is not as asked."""
 
 HEAD = ("chest", "what", "profile", "ctss", "infection_percent", "infection_ml", "lung_ml", "seconds")
-IMPLANT_COLUMNS = (
+SIMULATED_COLUMNS = (
     *("kind", "position", "lesions", "true_percent", "true_ml", "volume_error_percent", "volume_right", "dice"),
     *("true_ctss", "ctss_low", "ctss_high", "lungs_dice_right", "lungs_dice_left"),
     *("ground_glass_recall", "consolidation_recall"),
@@ -67,7 +67,7 @@ def accuracy_outputs(
     if varied:
         plots["robustness.png"] = robustness([dict(zip(CHANGE_COLUMNS, row, strict=True)) for row in varied], profiles)
     return Outputs(
-        results=Table((*HEAD, *IMPLANT_COLUMNS), tuple(_result_row(record) for record in values)),
+        results=Table((*HEAD, *SIMULATED_COLUMNS), tuple(_result_row(record) for record in values)),
         summary=summary_head("accuracy", facts) | {"pixels": pixels} | _summary(found, profiles),
         table=_table(found, profiles, text),
         headline=f"{text}\n{_plain_table(found, profiles)}",
@@ -79,7 +79,7 @@ def accuracy_outputs(
 def _result_row(record: Record) -> Row:
     head = [record[name] for name in HEAD]
     if "spec" not in record:
-        return (*head, *(None for _ in IMPLANT_COLUMNS))
+        return (*head, *(None for _ in SIMULATED_COLUMNS))
     spec, opacities = record["spec"], record["opacities_ml"]
     return (
         *head,
