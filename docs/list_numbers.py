@@ -30,24 +30,21 @@ page is written by `docs/list_numbers.py` from the code.
 
 NUMERICAL = frozenset(
     {
-        "lungs.NOTED_AIRLESS_SHARE",
-        "slice_lungs.COPIES",
-        "slice_lungs.COPY_MM",
+        "lung_segmentation.NOTED_AIRLESS_SHARE",
+        "single_slices.COPIES",
+        "single_slices.COPY_MM",
         "rib_cage.ANGLES",
-        "expected_shape.MODEL_STEP_MM",
-        "expected_shape.MODEL_SIZE",
-        "expected_shape.MODEL_ORIGIN_MM",
         "expected_shape.SAMPLES",
         "expected_shape.AFFINE_ROUNDS",
         "hidden_lung.MARGIN_MM",
         "hidden_lung.NEAR_SURFACE_MM",
-        "lesion_config.WIDEST_SMOOTHING_MM",
+        "config.WIDEST_SMOOTHING_MM",
         "parenchyma.BIN_HU",
         "lung_features.MARGIN_BLOCKS",
         "lung_features.LEAST_WEIGHT",
         "lung_features.TRUNCATE",
         "opacity_classifier.CHUNK",
-        "lobes.MARGIN",
+        "lobe_segmentation.MARGIN",
     }
 )
 """Steps, margins and limits of the computation, and what only makes a note: no result hangs on their exact value."""

@@ -142,7 +142,7 @@ def test_report_holds_the_numbers_of_lungs_opacities_and_lobes(coarse_analysis):
     numbers = build_report(coarse_analysis)["provenance"]["configuration"]["numbers"]
     assert json.loads(json.dumps(numbers)) == deciding_numbers()
     assert numbers["thorax"]["LUNG_TISSUE_HU"] == -400
-    assert numbers["lungs"]["SMALLEST_LUNGS_ML"] == 300.0
+    assert numbers["lung_segmentation"]["SMALLEST_LUNGS_ML"] == 300.0
     assert numbers["parenchyma"]["AERATED_HU"] == [-1000, -600]
     assert numbers["fissures"]["REACH_MM"] == {"right oblique": 48.0, "right horizontal": 36.0, "left oblique": 48.0}
     assert numbers["quantification"]["LEAST_PERCENT"] == 0.3

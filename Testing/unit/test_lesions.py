@@ -150,8 +150,8 @@ def test_steps_can_be_left_out(chest):
 def test_progress_runs_to_its_end(chest):
     calls = []
     found(chest.volume, chest.lungs, progress=lambda *call: calls.append(call))
-    assert calls[0] == ("infection", 0, 2)
-    assert calls[-1] == ("infection", 2, 2)
+    assert calls[0] == ("infection", 0, 3)
+    assert calls[-1] == ("infection", 3, 3)
 
 
 def slices_of(volume, chosen):
