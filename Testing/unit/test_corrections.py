@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from CovidSeverityLib.correction.corrections import EVERY_PART, EditedMasks
+from CovidSeverityLib.correction.edited_masks import EditedMasks
 from CovidSeverityLib.correction.parts import (
     LOBE_PARTS,
     LUNG_PARTS,
@@ -24,6 +24,7 @@ from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
 NOTHING = Part(0)
+EVERY_PART = LUNG_PARTS | LOBE_PARTS | OPACITY_PARTS
 LUNG_AND_LOBE = Part.RIGHT_LUNG | Part.RUL
 
 
@@ -135,9 +136,7 @@ def test_lung_that_is_gone_is_gone_where_it_was_overwritten_too(analysis, segmen
         before[spot] = 0
     assert not (sides_of(segments.full()) == Side.RIGHT).any()
     assert segments.masks.lungs_changed
-    voxels, change = segments.masks.lung_changes()
-    np.testing.assert_array_equal(np.transpose(voxels), np.argwhere(right))
-    assert set(change.tolist()) == {-1}
+    np.testing.assert_array_equal(sides_of(segments.full()), np.where(right, np.uint8(0), analysis.lungs))
     found = segments.masks.masks()
     np.testing.assert_array_equal(found.table[:, 1:], tally(segments.full())[:, 1:])
     segments.parts[...] = before
@@ -160,10 +159,10 @@ def test_erased_lung_with_opacity_in_it_is_told_as_opacity_outside(analysis, seg
     assert not sides_of(segments.full())[sick].any()
 
 
-def test_changes_of_the_lungs_are_told_voxel_by_voxel(analysis, segments, spot):
+def test_lungs_are_known_voxel_by_voxel(analysis, segments, spot):
     segments.overwrite(spot, Part.GROUND_GLASS)
     assert not segments.masks.lungs_changed
-    assert segments.masks.lung_changes()[1].size == 0
+    np.testing.assert_array_equal(sides_of(segments.full()), analysis.lungs)
     base = (analysis.lobes == Lobe.LLL) & (analysis.infection > 0)
     beside = np.zeros_like(base)
     beside[5:7, :2, 3:9] = True
@@ -171,10 +170,8 @@ def test_changes_of_the_lungs_are_told_voxel_by_voxel(analysis, segments, spot):
     segments.edit(base, take=Part.LEFT_LUNG)
     segments.edit(beside, add=Part.RIGHT_LUNG)
     assert segments.masks.lungs_changed
-    voxels, change = segments.masks.lung_changes()
-    for where, sign in ((base, -1), (beside, 1)):
-        told = np.transpose(voxels)[change == sign]
-        np.testing.assert_array_equal(told[np.lexsort(told.T[::-1])], np.argwhere(where))
+    lungs = np.where(base, np.uint8(0), np.where(beside, np.uint8(Side.RIGHT), analysis.lungs))
+    np.testing.assert_array_equal(sides_of(segments.full()), lungs)
 
 
 def test_erased_lobe_is_told_and_painted_lobe_is_known_as_changed(segments, spot):
@@ -218,18 +215,6 @@ def test_no_segment_left_has_nothing_in_it(segments):
     found = segments.masks.masks()
     assert not found.codes.any()
     assert found.table[:, 1:].sum() == 0
-
-
-def test_segments_that_are_not_told_are_as_they_were(analysis, segments, spot):
-    """A source that reads only what changed: the opacities."""
-    segments.edit(spot, add=Part.CONSOLIDATION)
-    opacities = segments.parts & np.uint16(OPACITY_PARTS)
-    opacities[spot] = Part.GROUND_GLASS
-    segments.masks.follow(segments.masks.box, lambda k, rows, columns: opacities[k, rows, columns], OPACITY_PARTS)
-    full = segments.full()
-    np.testing.assert_array_equal(sides_of(full), analysis.lungs)
-    np.testing.assert_array_equal(lobes_of(full), analysis.lobes)
-    assert (opacities_of(full)[spot] == Opacity.GROUND_GLASS).all()
 
 
 # Undo
@@ -284,9 +269,9 @@ def test_difference_outside_of_what_is_left_makes_the_box_grow(analysis, segment
     segments.edit(analysis.lungs == Side.LEFT, take=LUNG_PARTS | LOBE_PARTS | OPACITY_PARTS)
     loaded = Segments(segments.parts)
     loaded.masks.restore(segments.masks.difference())
-    assert loaded.masks.masks(automatic=True).table.sum() == loaded.masks.masks().table.sum()
+    assert loaded.masks.tally_automatic().sum() == loaded.masks.masks().table.sum()
     before = combine(analysis.lungs, analysis.lobes, analysis.infection)
-    np.testing.assert_array_equal(loaded.masks.masks(automatic=True).codes, before[loaded.masks.box])
+    np.testing.assert_array_equal(loaded.masks.automatic, before[loaded.masks.box])
 
 
 def test_differences_are_as_many_as_the_voxels_that_differ(segments, spot):

@@ -10,6 +10,7 @@ from CovidSeverityLib.errors import InputError, NoLungsError
 from CovidSeverityLib.io import read_ct, volume_from_array
 from CovidSeverityLib.preprocessing.hounsfield import check_hounsfield, settle_hounsfield
 from CovidSeverityLib.preprocessing.numbers import PADDING
+from CovidSeverityLib.types import HounsfieldChange
 
 RNG = np.random.default_rng(3)
 SIZE = 200_000
@@ -49,7 +50,8 @@ CHESTS = {
 def test_hounsfield_units_are_left_alone(name):
     values = mixture(CHESTS[name])
     expected = np.maximum(values, -1024)
-    hu, notes = settle_hounsfield(values)
+    hu, notes, change = settle_hounsfield(values)
+    assert change == HounsfieldChange()
     assert notes == ()
     np.testing.assert_array_equal(hu, expected)
 
@@ -59,7 +61,8 @@ def test_hounsfield_units_are_left_alone(name):
 def test_offset_of_1024_is_repaired_with_a_note(name, shift):
     truth = np.clip(mixture(CHESTS[name]), -1024, 31000)
     values = truth + np.int16(shift)
-    hu, notes = settle_hounsfield(values)
+    hu, notes, change = settle_hounsfield(values)
+    assert change == HounsfieldChange(1.0, shift)
     np.testing.assert_array_equal(hu, truth)
     assert [n.code for n in notes] == ["hu_offset_repaired"]
     assert f"1024 too {'high' if shift > 0 else 'low'}" in notes[0].message
@@ -68,7 +71,7 @@ def test_offset_of_1024_is_repaired_with_a_note(name, shift):
 def test_padding_is_no_evidence_and_ends_as_air():
     values = mixture([(0.21, PADDING, 0), (0.4, 24, 12), (0.15, 174, 60), (0.2, 924, 20), (0.2, 1069, 20)])
     padding = values == PADDING
-    hu, notes = settle_hounsfield(values)
+    hu, notes, _ = settle_hounsfield(values)
     assert [n.code for n in notes] == ["hu_offset_repaired"]
     assert (hu[padding] == -1024).all()
     assert hu.min() == -1024
@@ -77,7 +80,7 @@ def test_padding_is_no_evidence_and_ends_as_air():
 def test_highest_values_saturate_when_shifted_up():
     values = mixture(CHESTS["normal"]) - np.int16(1024)
     values[0, 0] = 32767
-    hu, _ = settle_hounsfield(values)
+    hu, _, _ = settle_hounsfield(values)
     assert hu[0, 0] == 32767
 
 
@@ -119,20 +122,23 @@ def test_check_returns_the_same_volume_or_a_repaired_copy():
     repaired = check_hounsfield(raw)
     np.testing.assert_array_equal(repaired.hu, truth)
     assert [n.code for n in repaired.notes] == ["hu_offset_repaired"]
-    assert raw.notes == ()
+    assert (raw.notes, raw.hounsfield_change) == ((), HounsfieldChange())
+    assert repaired.hounsfield_change == HounsfieldChange(1.0, 1024)
 
 
 def test_array_is_checked_before_it_is_clipped_when_asked_to():
     truth = np.clip(mixture(CHESTS["normal"]), -1024, 3071)
     volume = volume_from_array(truth - np.int16(1024), (1, 1, 1), (0, 0, 0), np.eye(3), check=True)
     np.testing.assert_array_equal(volume.hu, truth)
+    assert volume.hounsfield_change == HounsfieldChange(1.0, -1024)
 
 
 @pytest.mark.parametrize("offset", [1000, -1000, 1024, 8192, 31744, 32768])
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
 def test_usual_offset_is_repaired_in_the_numbers_of_the_file(coarse_phantom, offset, dtype):
     truth = coarse_phantom.volume.hu
-    hu, (note,) = settle_hounsfield(truth.astype(dtype) + dtype(offset))
+    hu, (note,), change = settle_hounsfield(truth.astype(dtype) + dtype(offset))
+    assert change == HounsfieldChange(1.0, offset)
     np.testing.assert_array_equal(hu, truth)
     assert note.code == "hu_offset_repaired"
     assert f"{abs(offset)} too {'high' if offset > 0 else 'low'}" in note.message
@@ -140,7 +146,7 @@ def test_usual_offset_is_repaired_in_the_numbers_of_the_file(coarse_phantom, off
 
 def test_half_the_range_of_unsigned_numbers_is_no_padding(coarse_phantom):
     truth = coarse_phantom.volume.hu
-    hu, notes = settle_hounsfield((truth.astype(np.int32) + 32768).astype(np.uint16))
+    hu, notes, _ = settle_hounsfield((truth.astype(np.int32) + 32768).astype(np.uint16))
     np.testing.assert_array_equal(hu, truth)
     assert [n.code for n in notes] == ["hu_offset_repaired"]
 
@@ -160,7 +166,8 @@ def test_half_the_range_of_unsigned_numbers_is_no_padding(coarse_phantom):
 )
 def test_scale_is_repaired_with_a_note(coarse_phantom, scale, offset, words):
     truth = coarse_phantom.volume.hu
-    hu, (note,) = settle_hounsfield((truth * scale + offset).astype(np.float32))
+    hu, (note,), change = settle_hounsfield((truth * scale + offset).astype(np.float32))
+    assert change == HounsfieldChange(scale, offset)
     np.testing.assert_array_equal(hu, truth)
     assert note.code == "hu_scale_repaired"
     assert words in note.message
@@ -207,7 +214,7 @@ def test_stretched_window_is_refused_with_its_peaks(coarse_phantom, window, ends
 @pytest.mark.parametrize("window", [(-1350, 150), (-1000, 400), (-1000, 1000), (-1200, 600), (-1024, 300)])
 def test_window_that_is_only_cut_off_is_left_alone(coarse_phantom, window):
     values = np.clip(coarse_phantom.volume.hu, *window)
-    hu, notes = settle_hounsfield(values)
+    hu, notes, _ = settle_hounsfield(values)
     assert notes == ()
     np.testing.assert_array_equal(hu, np.maximum(values, -1024))
 
@@ -220,7 +227,7 @@ def inside(phantom):
 @pytest.mark.parametrize("value", [0, 40, -500, 3071])
 def test_background_that_is_no_air_becomes_air(coarse_phantom, value):
     body, truth = inside(coarse_phantom), coarse_phantom.volume.hu
-    hu, (note,) = settle_hounsfield(np.where(body, truth, np.int16(value)))
+    hu, (note,), _ = settle_hounsfield(np.where(body, truth, np.int16(value)))
     touching = body & (hu != truth)
     assert (truth[touching] == value).all(), "only skin of that very value, side by side with the background"
     assert touching.sum() < 0.0005 * body.sum()
@@ -243,7 +250,7 @@ def test_padding_outside_the_circle_tells_nothing(coarse_phantom, padding):
     j, i = np.ogrid[-1 : 1 : truth.shape[1] * 1j, -1 : 1 : truth.shape[2] * 1j]
     outside = np.broadcast_to(j**2 + i**2 > 1, truth.shape)
     for offset in (0, 1024):
-        hu, notes = settle_hounsfield(np.where(outside, np.int16(padding), truth + np.int16(offset)))
+        hu, notes, _ = settle_hounsfield(np.where(outside, np.int16(padding), truth + np.int16(offset)))
         np.testing.assert_array_equal(hu, np.where(outside, np.int16(-1024), truth))
         assert len(notes) == (offset != 0)
 
@@ -253,7 +260,7 @@ def test_values_of_the_caller_are_not_written_to(coarse_phantom):
     values[0, 0, 0] = -2000
     assert settle_hounsfield(values)[0] is not values
     assert values[0, 0, 0] == -2000
-    own, _ = settle_hounsfield(values, own=True)
+    own, _, _ = settle_hounsfield(values, own=True)
     assert own is values
     assert values[0, 0, 0] == -1024
 
@@ -274,7 +281,7 @@ def test_real_ct_is_left_alone_and_its_offsets_are_repaired(real_ct_root, patien
         assert settle_hounsfield(values)[1] == (), crop
         for shift in (1024, -1024):
             shifted = thin[crop] + np.int16(shift)
-            hu, notes = settle_hounsfield(shifted)
+            hu, notes, _ = settle_hounsfield(shifted)
             assert [n.code for n in notes] == ["hu_offset_repaired"], (crop, shift)
             np.testing.assert_array_equal(hu, thin[crop])
 
@@ -292,7 +299,7 @@ def test_padding_right_below_air_that_a_resampling_has_blurred_is_no_evidence(co
     rows, columns = np.ogrid[-1 : 1 : hu.shape[1] * 1j, -1 : 1 : hu.shape[2] * 1j]
     hu[:, rows**2 + columns**2 > 0.95] = -1350
     hu = np.rint(ndimage.gaussian_filter(hu, (0, 1.5, 1.5))).astype(np.int16)
-    settled, notes = settle_hounsfield(hu)
+    settled, notes, _ = settle_hounsfield(hu)
     assert notes == ()
     np.testing.assert_array_equal(settled, np.maximum(hu, -1024))
 
@@ -321,7 +328,7 @@ def test_whole_numbers_of_100_hu_are_refused_though_their_means_have_the_peaks(r
 
 def test_air_that_was_cut_off_is_still_air_on_another_scale(coarse_phantom):
     hu = np.maximum(coarse_phantom.volume.hu[::3], -1000)
-    settled, notes = settle_hounsfield(hu.astype(np.float32) / 1000)
+    settled, notes, _ = settle_hounsfield(hu.astype(np.float32) / 1000)
     np.testing.assert_allclose(settled, hu, atol=1)
     assert [note.code for note in notes] == ["hu_scale_repaired"]
 
@@ -329,6 +336,6 @@ def test_air_that_was_cut_off_is_still_air_on_another_scale(coarse_phantom):
 def test_padding_of_inverted_values_is_no_bone(coarse_phantom):
     values = -coarse_phantom.volume.hu
     values[:, :3] = PADDING
-    settled, _ = settle_hounsfield(values)
+    settled, _, _ = settle_hounsfield(values)
     assert (settled[:, :3] == -1024).all()
     np.testing.assert_array_equal(settled[:, 3:], coarse_phantom.volume.hu[:, 3:])

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import math
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from CovidSeverityLib.reporting import build_report, report_schema
 from CovidSeverityLib.reporting.report import write_report
 from CovidSeverityLib.segmentation.opacity.values import UncountedDensity
-from CovidSeverityLib.types import Lobe, Side
+from CovidSeverityLib.types import HounsfieldChange, Lobe, Side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +135,20 @@ def test_no_mixture_is_null(factory):
 
 @pytest.mark.parametrize("way", ["superior first", "flipped", "permuted"])
 def test_storage_order_does_not_change_the_report(factory, way):
-    assert build_report(factory.make_stored(way)) == build_report(factory.make_stored("as it is"))
+    analysis = factory.make_stored(way)
+    found, expected = build_report(analysis), build_report(factory.make_stored("as it is"))
+    storage = found["input"].pop("storage")
+    assert storage == {"axes": list(analysis.volume.storage.axes), "flipped": list(analysis.volume.storage.flipped)}
+    assert storage != expected["input"].pop("storage") == {"axes": [0, 1, 2], "flipped": [False, False, False]}
+    assert found == expected
+
+
+def test_report_tells_what_was_undone_to_get_hounsfield_units(factory):
+    volume = factory.make_volume(factory.make_chest().hu)
+    assert build_report(factory.make_analysis(volume=volume))["input"]["hounsfield_change"] == {"scale": 1, "offset": 0}
+    shifted = replace(volume, hounsfield_change=HounsfieldChange(-1.0, 1024))
+    found = build_report(factory.make_analysis(volume=shifted))["input"]["hounsfield_change"]
+    assert found == {"scale": -1, "offset": 1024}
 
 
 def test_no_folder_reaches_the_report(factory):

@@ -13,6 +13,9 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from CovidSeveritySlicer.nodes.Terminology import registerTerminology
+from CovidSeveritySlicer.nodes.VolumeGeometry import ijkToRas, rasToWorld, sameGrid
+
 from . import Tables
 from .Hierarchy import placeWithCt, studyForExport
 from .Plots import chartOf, showHistogram, showInvolvement
@@ -20,8 +23,6 @@ from .Result import AnalysisResult
 from .ResultFiles import ResultFiles, UnusableResult, checkedReport, readResultFiles
 from .SceneChange import SceneChange
 from .SegmentDisplay import setShownIn3d, showAsResult
-from .Terminology import registerTerminology
-from .VolumeGeometry import ijkToRas, rasToWorld, sameGrid
 from .WorstSlice import jumpTo, worstSlice
 
 __all__ = [

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
+from CovidSeveritySlicer.events.Signal import Signal
+from CovidSeveritySlicer.events.Timers import TimerFactory, qtTimer
+
 from .ChildOutput import BoundedLog, ChildOutput, Line, Stream, parseProgress
 from .ChildPython import childEnvironment, libraryCommand, libraryRoot, pythonCommand
 from .JobOutcome import JobOutcome, JobStatus, judge
 from .ProcessTree import ProcessTree
-from .Signal import Signal
-from .Timers import TimerFactory, qtTimer
 
 __all__ = [
     "Job",

@@ -42,7 +42,7 @@ def libraryRoot() -> Path:
     FileNotFoundError
         The library is in neither.
     """
-    module = Path(__file__).resolve().parents[1]
+    module = Path(__file__).resolve().parents[2]
     for folder in (module, module.parent):
         if (folder / LIBRARY / "__main__.py").is_file():
             return folder

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.io.orientation import canonical_order
+from CovidSeveritySlicer.nodes.SegmentLabels import labelsOnGridOf
+from CovidSeveritySlicer.nodes.Terminology import opacityIDs
+from CovidSeveritySlicer.nodes.VolumeGeometry import geometryOf, ijkToRas, rasToWorld
 
 from .Result import AnalysisResult
-from .SegmentLabels import labelsOnGridOf
 from .Tables import sliceRows
-from .Terminology import opacityIDs
-from .VolumeGeometry import geometryOf, ijkToRas, rasToWorld
 
 Position = tuple[float, float, float]
 

@@ -11,14 +11,15 @@ from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import SlicerParameterNamePropertyName
 from slicer.util import VTKObservationMixin
 
-from .AnalysisLogic import AnalysisError, AnalysisSettings
-from .Classifiers import NO_CLASSIFIER, installedClassifiers
-from .Install import InstallDeclined
-from .Masks import findMasks
-from .Result import AnalysisResult
+from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError, AnalysisSettings
+from CovidSeveritySlicer.analysis.Classifiers import NO_CLASSIFIER, installedClassifiers
+from CovidSeveritySlicer.analysis.Install import InstallDeclined
+from CovidSeveritySlicer.nodes.Masks import findMasks
+from CovidSeveritySlicer.scene.Result import AnalysisResult
+from CovidSeveritySlicer.scene.SceneBridge import Outputs, resultOf
+
 from .ResultCard import cardHtml
 from .ResultViews import ResultViews
-from .SceneBridge import Outputs, resultOf
 from .Stages import overallPercent, stageTitle
 
 OUTPUT_PARAMETERS = {

@@ -19,7 +19,7 @@ from .OfflineInstall import offlineAdvice
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-RESOURCES = Path(__file__).resolve().parents[1] / "Resources"
+RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
 
 REQUIREMENTS = "requirements.txt"
 CLASSIFIER_REQUIREMENTS = "requirements-classify.txt"

@@ -15,11 +15,10 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.orientation import check_geometry
 from CovidSeverityLib.segmentation.lobes.external_lobes import LOBE_SCHEMES
 from CovidSeverityLib.types import Geometry, Side
-
-from .Masks import FoundMasks, findMasks
-from .ResultFiles import NEUTRAL_NAME
-from .SegmentLabels import labelsOnGridOf
-from .VolumeGeometry import geometryOf, isRigid, rasToWorld
+from CovidSeveritySlicer.nodes.Masks import FoundMasks, findMasks
+from CovidSeveritySlicer.nodes.SegmentLabels import labelsOnGridOf
+from CovidSeveritySlicer.nodes.VolumeGeometry import geometryOf, isRigid, rasToWorld
+from CovidSeveritySlicer.scene.ResultFiles import NEUTRAL_NAME
 
 LUNGS_NAME, LOBES_NAME = "lungs.nrrd", "lobes.nrrd"
 """Neutral, as the CT's: a report tells the names of its masks."""

@@ -7,19 +7,20 @@ from typing import Any
 
 import slicer
 
-from . import Tables
+from CovidSeveritySlicer.events.Signal import Signal
+from CovidSeveritySlicer.events.Timers import TimerFactory, qtTimer
+from CovidSeveritySlicer.scene import Tables
+from CovidSeveritySlicer.scene.Result import AnalysisResult
+from CovidSeveritySlicer.scene.SceneBridge import CORRECTED_ATTRIBUTE, REPORT_ATTRIBUTE
+
 from .AnalysisGrid import UnusableSegmentation
 from .Corrected import DIFFERENCE_ATTRIBUTE, Corrected, differenceAsText
 from .FollowedResult import FollowedResult
-from .Result import AnalysisResult
-from .SceneBridge import CORRECTED_ATTRIBUTE, REPORT_ATTRIBUTE
 from .SegmentEditing import openInSegmentEditor
-from .Signal import Signal
-from .Timers import TimerFactory, qtTimer
 
 __all__ = ["Corrected", "LiveScore", "openInSegmentEditor"]
 
-DELAY_MS = 250
+DELAY_MS = 200
 """From the last edit to the new score: strokes that follow each other at once are counted once."""
 
 _EDITS = (

@@ -15,14 +15,15 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from CovidSeveritySlicer.events.Signal import Signal
+from CovidSeveritySlicer.events.Timers import TimerFactory, qtTimer
+from CovidSeveritySlicer.scene.Result import AnalysisResult
+from CovidSeveritySlicer.scene.SceneBridge import Outputs, UnusableResult, importResult
+
 from .Classifiers import NO_CLASSIFIER, installedClassifiers
 from .InputFiles import UnusableInput, writeInputs
 from .Install import InstallDeclined, InstallFailed, ensurePackages
 from .Job import Job, JobOutcome, JobStatus, libraryJob
-from .Result import AnalysisResult
-from .SceneBridge import Outputs, UnusableResult, importResult
-from .Signal import Signal
-from .Timers import TimerFactory, qtTimer
 
 RESULTS_FOLDER = "results"
 

@@ -11,7 +11,7 @@ import vtk
 
 from CovidSeverityLib.reporting.segmentation import OPACITY_CONTEXT, OPACITY_TYPES
 
-TERMINOLOGY_FILE = Path(__file__).parents[1] / "Resources" / "Terminologies" / "CovidSeverity.term.json"
+TERMINOLOGY_FILE = Path(__file__).parents[2] / "Resources" / "Terminologies" / "CovidSeverity.term.json"
 """Ground glass and consolidation, which none of Slicer's own lists holds."""
 
 Code = tuple[str, str]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import slicer
 
 from CovidSeverityLib.correction.parts import Part
-
-from .Result import AnalysisResult
-from .SegmentParts import segmentParts
+from CovidSeveritySlicer.nodes.SegmentParts import segmentParts
+from CovidSeveritySlicer.scene.Result import AnalysisResult
 
 
 def openInSegmentEditor(result: AnalysisResult) -> None:

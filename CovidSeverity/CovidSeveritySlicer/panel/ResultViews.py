@@ -9,11 +9,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .LiveScore import openInSegmentEditor
-from .ReportFiles import saveReport
-from .Result import AnalysisResult
-from .ResultFiles import REPORT_FILE
-from .SceneBridge import jumpTo, setShownIn3d, studyForExport, worstSlice
+from CovidSeveritySlicer.corrections.LiveScore import openInSegmentEditor
+from CovidSeveritySlicer.scene.ReportFiles import saveReport
+from CovidSeveritySlicer.scene.Result import AnalysisResult
+from CovidSeveritySlicer.scene.ResultFiles import REPORT_FILE
+from CovidSeveritySlicer.scene.SceneBridge import jumpTo, setShownIn3d, studyForExport, worstSlice
 
 
 class ResultViews:

@@ -8,11 +8,12 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from CovidSeveritySlicer.events.Signal import Signal
+from CovidSeveritySlicer.events.Timers import TimerFactory, qtTimer
+from CovidSeveritySlicer.scene.Result import AnalysisResult
+from CovidSeveritySlicer.scene.SceneBridge import resultOf
+
 from .LiveScore import Corrected, LiveScore
-from .Result import AnalysisResult
-from .SceneBridge import resultOf
-from .Signal import Signal
-from .Timers import TimerFactory, qtTimer
 
 
 class LiveScores:

@@ -6,9 +6,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
-from CovidSeverityLib.correction.corrections import EditedMasks
+from CovidSeverityLib.correction.edited_masks import EditedMasks
 from CovidSeverityLib.correction.masks import MaskDifference
 from CovidSeverityLib.correction.rescoring import Rescored, ScoringRules, rescore_tally
 from CovidSeverityLib.reporting.corrected import (
@@ -19,13 +21,13 @@ from CovidSeverityLib.reporting.corrected import (
 )
 from CovidSeverityLib.reporting.tables import ML_DECIMALS, SLICE_COLUMNS, rounded
 from CovidSeverityLib.types import Lobe
+from CovidSeveritySlicer.scene.Result import AnalysisResult
+from CovidSeveritySlicer.scene.Tables import automaticSliceRows
 
-from .Aeration import Aeration
-from .AnalysisGrid import AnalysisGrid, UnusableSegmentation, possibleGrids
+from .Aeration import wellAeratedVoxels
+from .AnalysisGrid import UnusableSegmentation, gridOf
 from .Corrected import DIFFERENCE_ATTRIBUTE, Corrected, differenceFromText
 from .LabelLayers import LabelLayers
-from .Result import AnalysisResult
-from .Tables import automaticSliceRows
 
 ROW_TOLERANCE = 1e-6
 """Largest difference of numbers of a slice that are the same: a table that was saved holds them as text."""
@@ -54,28 +56,20 @@ class FollowedResult:
         self.result = result
         self.automaticRows = _wholeRows(automaticSliceRows(result))
         self._rules = ScoringRules.of_report(result.report, self.automaticRows)
-        self._automaticKnown = False
+        self._grid = gridOf(result)
         stored = _storedDifference(result.segmentationNode)
-        grids = possibleGrids(result)
-        attempts = [(grid, difference) for difference in dict.fromkeys((stored, None)) for grid in grids]
-        for grid, difference in attempts:
-            if self._begin(grid, difference):
-                self._automaticKnown = True
-                break
-        else:
-            self._begin(grids[0], None)
-        self._aeration = Aeration(result.volumeNode, self._grid, result.report["well_aerated_percent"])
+        self._automaticKnown = any(self._begin(difference) for difference in dict.fromkeys((stored, None)))
 
     def follow(self) -> bool:
-        """Read what was edited and say whether anything changed.
+        """Read the segmentation and say whether anything changed.
 
         Raises
         ------
         UnusableSegmentation
             If there are no label maps to read.
         """
-        change = self._layers.read()
-        return change is not None and self._masks.follow(change.box, change.plane, change.told)
+        layers = LabelLayers(self.result.segmentationNode, self._grid)
+        return self._masks.follow(layers.box, layers.plane)
 
     def difference(self) -> MaskDifference | None:
         """From the automatic masks, for the scene to keep; None where those are not known."""
@@ -93,7 +87,7 @@ class FollowedResult:
             return None
         masks = self._masks.masks()
         lungsChanged = not self._automaticKnown or self._masks.lungs_changed
-        aerated = self._aeration.voxels(self._masks) if lungsChanged else None
+        aerated = self._wellAeratedVoxels(masks.codes) if lungsChanged else None
         unsure = masks.lobes if self._automaticKnown else tuple(Lobe)
         rescored = rescore_tally(masks.table, masks.codes, self._rules, aerated, unsure)
         if not rescored.lung_voxels:
@@ -108,21 +102,22 @@ class FollowedResult:
         low = corrected_low_attenuation(self.result.report, unsure, lungsChanged)
         return Corrected(fields, rows, *volumes, low)
 
-    def _begin(self, grid: AnalysisGrid, difference: MaskDifference | None) -> bool:
+    def _begin(self, difference: MaskDifference | None) -> bool:
         """Read the segmentation; whether its automatic masks have the automatic numbers."""
-        self._grid, self._layers = grid, LabelLayers(self.result.segmentationNode, grid)
-        self._masks = EditedMasks(grid.shape)
-        change = self._layers.read()
-        if change is not None:
-            self._masks.begin(change.box, change.plane)
+        layers = LabelLayers(self.result.segmentationNode, self._grid)
+        self._masks = EditedMasks(self._grid.shape)
+        self._masks.begin(layers.box, layers.plane)
         if difference is not None:
             try:
                 self._masks.restore(difference)
             except ValueError as error:
                 _log.warning("Earlier corrections are not known: %s.", error)
                 return False
-        masks = self._masks.masks(automatic=True)
-        return self._areAutomatic(*self._numbers(rescore_tally(masks.table, masks.codes, self._rules)))
+        automatic = rescore_tally(self._masks.tally_automatic(), self._masks.automatic, self._rules)
+        return self._areAutomatic(*self._numbers(automatic))
+
+    def _wellAeratedVoxels(self, codes: NDArray[np.uint8]) -> int | None:
+        return wellAeratedVoxels(self.result, self._grid, self._masks.box, codes, self._masks.automatic)
 
     def _numbers(self, rescored: Rescored) -> tuple[dict[str, Any], tuple[Mapping[str, Any], ...]]:
         return corrected_fields(rescored), corrected_rows(rescored, self.automaticRows)
