@@ -1,17 +1,15 @@
 """The page of the numbers that decide, against the code."""
 
 import importlib
-from pathlib import Path
+from pathlib import PurePath
 
 import pytest
 
-DOCS = Path(__file__).parents[2] / "docs"
-
 
 @pytest.fixture(scope="module")
-def lister():
+def lister(repository):
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(DOCS)
+        patch.syspath_prepend(repository / "docs")
         yield importlib.import_module("list_numbers")
 
 
@@ -32,7 +30,7 @@ def test_every_number_has_a_reason(lister):
 
 def test_numbers_of_the_computation_exist(lister):
     found = {
-        f"{DOCS.joinpath(module).stem}.{number.name}"
+        f"{PurePath(module).stem}.{number.name}"
         for modules in lister.CHAPTERS.values()
         for module in modules
         for number in lister.numbers_of(lister.LIBRARY / module)
