@@ -145,7 +145,8 @@ def _add_accuracy(kinds: argparse._SubParsersAction) -> None:
 def _add_chest_options(parser: argparse.ArgumentParser) -> None:
     """What is done to CTs and to healthy chests before they are analysed."""
     parser.add_argument(
-        "--implants",
+        "--simulated",
+        "--implants",  # its old name
         metavar="N",
         type=int,
         default=0,

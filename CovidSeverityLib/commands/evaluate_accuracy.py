@@ -37,7 +37,7 @@ def accuracy(arguments: argparse.Namespace) -> None:
     labels = _folder(arguments, "slice_labels")
     chests, remarks = _chests(arguments, images, labels)
     variations = VARIATIONS if arguments.resampling else ()
-    work = Work(variations, arguments.implants, arguments.single_lesions, arguments.healthy, arguments.seed)
+    work = Work(variations, arguments.simulated, arguments.single_lesions, arguments.healthy, arguments.seed)
     cases = {case.name: case for case in accuracy_cases(chests, profiles, work)}
     bench = Workbench(configs, arguments.seed)
     run_plan(
@@ -73,7 +73,7 @@ def _made_with(
         "images": None if images is None else path_mark(images[0] / images[1]),
         "slice-labels": path_mark(labels),
         "normal": list(_names(arguments.normal, "--normal")) if arguments.normal else [],
-        "implants": arguments.implants,
+        "simulated": arguments.simulated,
         "single-lesions": arguments.single_lesions,
         "synthetic": arguments.synthetic,
         "pixels": arguments.pixels,
@@ -82,7 +82,7 @@ def _made_with(
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    for name in ("seed", "implants", "single_lesions"):
+    for name in ("seed", "simulated", "single_lesions"):
         if getattr(arguments, name) < 0:
             raise InputError(f"--{_option(name)} {getattr(arguments, name)} is negative; 0 or more is needed")
     if not 0 <= arguments.synthetic <= len(CHEST_SEEDS):
@@ -91,7 +91,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise InputError(f"--pixels {arguments.pixels} is too few; at least {FEWEST_PIXELS} are needed")
     on_healthy = tuple(name for name in ON_HEALTHY if getattr(arguments, name))
     if arguments.images is None and not on_healthy:
-        raise InputError("there is nothing to measure; --images DIR, --implants N or --healthy is needed")
+        raise InputError("there is nothing to measure; --images DIR, --simulated N or --healthy is needed")
     if on_healthy and not (arguments.synthetic or arguments.normal):
         raise InputError(f"--{_option(on_healthy[0])} needs healthy chests: --normal NAMES or --synthetic M")
     for name in ("slice_labels", "normal", "resampling"):
@@ -99,7 +99,7 @@ def _check(arguments: argparse.Namespace) -> None:
             raise InputError(f"--{_option(name)} needs CTs: --images DIR")
 
 
-ON_HEALTHY = ("implants", "single_lesions", "healthy")
+ON_HEALTHY = ("simulated", "single_lesions", "healthy")
 """Options whose work is done with healthy chests."""
 
 

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from CovidSeverityLib.checked import check_fields
 from CovidSeverityLib.parallel import map_in_order
-from CovidSeverityLib.segmentation.opacity.published.config import PUBLISHED_CTSS, InfectionConfig
+from CovidSeverityLib.segmentation.opacity.published.config import PUBLISHED_CTSS, PublishedOpacityConfig
 from CovidSeverityLib.segmentation.opacity.published.opacities import candidate_mask, open_area
 from CovidSeverityLib.segmentation.opacity.published.windows import masked_slice, slice_mixtures
 from CovidSeverityLib.types import AIR_HU
@@ -48,7 +48,7 @@ class ClassificationImageConfig:
         If a value is of the wrong type or out of its range.
     """
 
-    infection: InfectionConfig
+    infection: PublishedOpacityConfig
     fill_holes: bool = True
     outline: bool = True
     remove_vessels: bool = False

@@ -21,7 +21,7 @@ WELL_AERATED_HU = (-950, -700)
 
 SPILL_PERCENT = 0.5
 """Up to here a lobe that others' opacities only spill into is not scored. Where lesions end at fissures (eight
-synthetic chests) 0.05 to 0.5 % of a lobe were spilled, one time 1.6 %; lesions that do cross fissures (24 implanted
+synthetic chests) 0.05 to 0.5 % of a lobe were spilled, one time 1.6 %; lesions that do cross fissures (24 simulated
 cases) put more into the next lobe."""
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from CovidSeverityLib.segmentation.opacity.published.config import InfectionConfig
+from CovidSeverityLib.segmentation.opacity.published.config import PublishedOpacityConfig
 
 
 @pytest.fixture(scope="session")
-def golden() -> dict[str, dict[str, NDArray]]:
+def golden(repository) -> dict[str, dict[str, NDArray]]:
     """The stored arrays by file name without its ending."""
-    root = Path(__file__).parents[2].parent / "shared" / "golden"
+    root = repository.parent / "shared" / "golden"
     if not root.is_dir():
         pytest.skip("the authors' results (../shared/golden) are not on this machine")
     result = {}
@@ -27,10 +26,10 @@ def golden() -> dict[str, dict[str, NDArray]]:
 
 
 @pytest.fixture(scope="session")
-def from_their_start() -> Callable[[InfectionConfig, NDArray], InfectionConfig]:
+def from_their_start() -> Callable[[PublishedOpacityConfig, NDArray], PublishedOpacityConfig]:
     """A function that gives a configuration the published stop and the means that their random draw began with."""
 
-    def configured(config: InfectionConfig, start: NDArray) -> InfectionConfig:
+    def configured(config: PublishedOpacityConfig, start: NDArray) -> PublishedOpacityConfig:
         mixture = replace(config.mixture, start_means_hu=tuple(start.ravel()), tolerance=1e-6, max_iterations=100)
         return replace(config, mixture=mixture)
 

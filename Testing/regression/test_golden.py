@@ -12,7 +12,7 @@ from CovidSeverityLib.segmentation.opacity.published.config import PUBLISHED_CTS
 from CovidSeverityLib.segmentation.opacity.published.opacities import (
     candidate_mask,
     open_area,
-    segment_infection,
+    segment_published_opacities,
     vessel_image,
 )
 from CovidSeverityLib.segmentation.opacity.published.vesselness import vessel_mask
@@ -28,7 +28,7 @@ LOBE_ORDER = (Lobe.LLL, Lobe.LUL, Lobe.RLL, Lobe.RUL, Lobe.RML)
 def run(golden, config, slices):
     """Our mask and mixture of some slices, each for itself."""
     hu, lung = golden["inputs"]["hu"][slices], golden["inputs"]["lung"][slices] > 0
-    return segment_infection(hu, lung, config)
+    return segment_published_opacities(hu, lung, config)
 
 
 @pytest.fixture(scope="session", params=VARIANTS)

@@ -10,8 +10,8 @@ from pydicom import dcmread
 from scipy import ndimage, stats
 
 from CovidSeverityLib import analyze, read_ct
-from CovidSeverityLib.evaluation.synthetic.lesions.plan import plan_implants
-from CovidSeverityLib.evaluation.synthetic.lesions.simulated_lesions import Position, SingleLesionSpec, implant
+from CovidSeverityLib.evaluation.synthetic.lesions.plan import plan_simulated_lesions
+from CovidSeverityLib.evaluation.synthetic.lesions.simulated_lesions import Position, SingleLesionSpec, simulate_lesions
 from CovidSeverityLib.evaluation.synthetic.phantom.model import LesionKind
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 from CovidSeverityLib.types import Side
@@ -155,7 +155,7 @@ def test_files_renamed_at_random_give_identical_masks_and_numbers(analysed, real
 def test_consolidation_that_touches_the_liver_takes_no_liver_along(analysed):
     """One case of the plan that ``evaluate accuracy`` makes of it: a layer of 32 ml was taken for lung."""
     healthy = analysed("normal001")
-    laid_in = implant(healthy.volume, healthy.lungs, plan_implants(12, 1)[5])
+    laid_in = simulate_lesions(healthy.volume, healthy.lungs, plan_simulated_lesions(12, 1)[5])
     found = segment_lungs(laid_in.volume).labels
     beyond = (found > 0) & (healthy.lungs == 0)
     assert np.count_nonzero(beyond) * healthy.volume.geometry.voxel_ml < 15
@@ -165,7 +165,7 @@ def test_small_consolidation_half_sunk_in_the_diaphragm_is_lung_and_the_liver_is
     """A single lesion of a plan: the layer of liver that the expected lung takes along hid that lung is around it."""
     healthy = analysed("normal001")
     spec = SingleLesionSpec(LesionKind.CONSOLIDATION, Position.DIAPHRAGM, volume_ml=2.242, seed=1736978853)
-    laid_in = implant(healthy.volume, healthy.lungs, spec)
+    laid_in = simulate_lesions(healthy.volume, healthy.lungs, spec)
     found = segment_lungs(laid_in.volume).labels > 0
     assert found[laid_in.truth].mean() > 0.85
     assert np.count_nonzero(found & (healthy.lungs == 0)) * healthy.volume.geometry.voxel_ml < 3

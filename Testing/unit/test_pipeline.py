@@ -12,10 +12,10 @@ from CovidSeverityLib import AnalysisConfig, InputError, analyze, parallel
 from CovidSeverityLib.analysis import Analysis
 from CovidSeverityLib.io import volume_from_array
 from CovidSeverityLib.pipeline import STAGES
-from CovidSeverityLib.segmentation.opacity.published.config import PUBLISHED_CTSS, InfectionConfig
+from CovidSeverityLib.segmentation.opacity.published.config import PUBLISHED_CTSS, PublishedOpacityConfig
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig
 from CovidSeverityLib.segmentation.opacity.volumetric.consolidation import opacity_regions
-from CovidSeverityLib.segmentation.opacity.volumetric.opacities import LesionConfig
+from CovidSeverityLib.segmentation.opacity.volumetric.opacities import OpacityConfig
 from CovidSeverityLib.types import Lobe, Side
 
 MASKS = ("lungs", "lobes", "infection")
@@ -187,7 +187,7 @@ def test_reference_profile_scores_slices_and_has_a_max_variant(coarse_phantom, c
 def test_profiles_are_values_of_the_configuration():
     default, reference = (AnalysisConfig.for_profile(profile) for profile in ("default", "reference"))
     assert default == AnalysisConfig()
-    assert (default.lesions, default.infection) == (LesionConfig(), None)
+    assert (default.lesions, default.infection) == (OpacityConfig(), None)
     assert (reference.lesions, reference.infection) == (None, PUBLISHED_CTSS)
 
 
@@ -232,12 +232,12 @@ def test_configuration_survives_the_way_through_a_report(coarse_analysis):
     assert rebuilt(AnalysisConfig, plain) == AnalysisConfig()
     reference = AnalysisConfig.for_profile("reference")
     plain = json.loads(json.dumps(reference.as_dict()))
-    assert rebuilt(InfectionConfig, plain["infection"]) == reference.infection
+    assert rebuilt(PublishedOpacityConfig, plain["infection"]) == reference.infection
     assert plain["slice_scores"] == {"smallest_lung_share": 0.06, "skip_first": 6, "skip_last": 5}
 
 
 def test_configuration_is_used(coarse_phantom, coarse_analysis):
-    config = AnalysisConfig(lesions=LesionConfig(smallest_ml=1e6))
+    config = AnalysisConfig(lesions=OpacityConfig(smallest_ml=1e6))
     analysis = analyze(coarse_phantom.volume, config)
     assert analysis.infection_percent == 0
     assert analysis.ctss == 0

@@ -36,7 +36,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 """Where a download need not be encrypted: it does not leave the machine."""
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parents[2]
 
 _SOURCE_TREE_FILE = "pyproject.toml"
 """Where this lies beside the package, ``models/`` does too; elsewhere a folder of that name is somebody else's: in 3D

@@ -28,7 +28,7 @@ CTSS_ERROR = 1
 ALL_CTS = "all CTs"
 ALL_CHESTS = "all chests"
 LABELS, NORMAL, HEALTHY, ROBUSTNESS = "labelled slices", "whole CTs", "healthy chests", "other scanners"
-IMPLANTS, SINGLE, SIMULATED = "implanted lesions", "single lesions", "all simulated lesions"
+SEVERAL, SINGLE, SIMULATED = "several lesions", "single lesions", "all simulated lesions"
 """Parts of the table."""
 
 RESAMPLED = frozenset(variation.name for variation in VARIATIONS)
@@ -68,7 +68,7 @@ def figures(
     InputError
         If a library of the extra ``evaluate`` is missing.
     """
-    cts, laid_in = of_part(records, implants=False), of_part(records, implants=True)
+    cts, laid_in = of_part(records, simulated=False), of_part(records, simulated=True)
     table = _Table(profiles)
     plain = [record for record in cts if record["what"] == AS_IT_IS and not record["synthetic"]]
     _add_labels(table, [record for record in plain if record["slices"] is not None])
@@ -134,9 +134,9 @@ def _add_healthy(table: _Table, records: Sequence[Record]) -> None:
 def _add_all_simulated(table: _Table, laid_in: Sequence[Record]) -> None:
     many, single = ([r for r in laid_in if is_single(r) is one] for one in (False, True))
     for name in _names(many):
-        _add_lesions(table, IMPLANTS, name, _of(many, name))
+        _add_lesions(table, SEVERAL, name, _of(many, name))
     if len(_names(many)) > 1:
-        _add_lesions(table, IMPLANTS, ALL_CHESTS, many)
+        _add_lesions(table, SEVERAL, ALL_CHESTS, many)
     _add_lesions(table, SINGLE, ALL_CHESTS, single)
     for key in ("kind", "position"):
         for value in dict.fromkeys(record["spec"][key] for record in single):

@@ -21,12 +21,12 @@ from CovidSeverityLib.analysis import Analysis
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.ctss import score_for_percent
 from CovidSeverityLib.evaluation.journal import Record
-from CovidSeverityLib.evaluation.synthetic.lesions.plan import plan_implants, plan_single_lesions
+from CovidSeverityLib.evaluation.synthetic.lesions.plan import plan_simulated_lesions, plan_single_lesions
 from CovidSeverityLib.evaluation.synthetic.lesions.simulated_lesions import (
-    Implanted,
-    ImplantSpec,
+    SimulatedCt,
+    SimulatedLesionsSpec,
     SingleLesionSpec,
-    implant,
+    simulate_lesions,
 )
 from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.io import read_ct
@@ -95,7 +95,7 @@ class AccuracyCase:
     chest: Chest
     profile: str
     variation: Variation | None = None
-    spec: ImplantSpec | SingleLesionSpec | None = None
+    spec: SimulatedLesionsSpec | SingleLesionSpec | None = None
     number: int = 0
 
     @property
@@ -105,7 +105,7 @@ class AccuracyCase:
             return self.variation.name
         if self.spec is None:
             return AS_IT_IS
-        return f"{'single' if isinstance(self.spec, SingleLesionSpec) else 'implants'} {self.number:03d}"
+        return f"{'single' if isinstance(self.spec, SingleLesionSpec) else 'simulated'} {self.number:03d}"
 
     @property
     def name(self) -> str:
@@ -120,14 +120,14 @@ class Work:
     Parameters
     ----------
     variations : of the read CTs.
-    implants : cases of lesions that fill 1 to 60 per cent, over all normal chests together.
+    simulated : cases of lesions that fill 1 to 60 per cent, over all normal chests together.
     single_lesions : cases of one lesion, likewise.
     healthy : every normal chest as it is, and with every one of :data:`~.variations.HEALTHY_VARIATIONS`.
     seed : of the plans.
     """
 
     variations: Sequence[Variation] = ()
-    implants: int = 0
+    simulated: int = 0
     single_lesions: int = 0
     healthy: bool = False
     seed: int = 0
@@ -148,7 +148,7 @@ def accuracy_cases(chests: Sequence[Chest], profiles: Sequence[str], work: Work)
     """
     normal = [chest for chest in chests if chest.normal]
     plans = (
-        plan_implants(work.implants, work.seed) if work.implants else (),
+        plan_simulated_lesions(work.simulated, work.seed) if work.simulated else (),
         plan_single_lesions(work.single_lesions, work.seed) if work.single_lesions else (),
     )
     cases: list[AccuracyCase] = []
@@ -184,7 +184,7 @@ class Workbench:
         self._volume: _Last[CtVolume] = _Last()
         self._varied: _Last[CtVolume] = _Last()
         self._lesion_free: _Last[Analysis] = _Last()
-        self._implanted: _Last[Implanted] = _Last()
+        self._simulated: _Last[SimulatedCt] = _Last()
 
     def measure(self, case: AccuracyCase) -> Record:
         """Analyse a case and measure the result.
@@ -199,7 +199,9 @@ class Workbench:
         if case.spec is None:
             return self._measure_ct(case, volume)
         base = self._lesion_free((chest,), lambda: analyze(volume, AnalysisConfig()))
-        laid_in = self._implanted((chest, case.spec), lambda: implant(volume, base.lungs, case.spec, base.lobes))
+        laid_in = self._simulated(
+            (chest, case.spec), lambda: simulate_lesions(volume, base.lungs, case.spec, base.lobes)
+        )
         began = time.perf_counter()
         found = analyze(laid_in.volume, self.configs[case.profile])
         return _head(case, found, began) | _against_truth(found, base, laid_in) | {"spec": _plain(case.spec)}
@@ -266,7 +268,7 @@ def _labelled_slices(found: Analysis, chest: Chest) -> list[list[Any]] | None:
     ]
 
 
-def _against_truth(found: Analysis, base: Analysis, laid_in: Implanted) -> Record:
+def _against_truth(found: Analysis, base: Analysis, laid_in: SimulatedCt) -> Record:
     """What was found against the lesions that were laid in, and the lungs against those without lesions."""
     marked = found.infection > 0
     agreement = MaskAgreement.of(marked, laid_in.truth)
@@ -296,13 +298,13 @@ def true_ctss(truth: NDArray[np.bool_], lobes: NDArray[np.uint8]) -> int:
     return sum(score_for_percent(100.0 * sick[lobe] / whole[lobe]) for lobe in Lobe if whole[lobe])
 
 
-def _plain(spec: ImplantSpec | SingleLesionSpec) -> Record:
+def _plain(spec: SimulatedLesionsSpec | SingleLesionSpec) -> Record:
     return asdict(spec) | {"kind": spec.kind.value, "position": spec.position.value}
 
 
-def of_part(records: Iterable[Record], *, implants: bool) -> list[Record]:
+def of_part(records: Iterable[Record], *, simulated: bool) -> list[Record]:
     """The records of simulated lesions, or of CTs as they are and with variations."""
-    return [record for record in records if ("spec" in record) is implants]
+    return [record for record in records if ("spec" in record) is simulated]
 
 
 def is_single(record: Record) -> bool:

@@ -55,13 +55,13 @@ def dice_by_burden(laid_in: Sequence[Record], profiles: Sequence[str]) -> FileWr
             axes.xaxis.minorticks_off()
             if axes.collections:
                 axes.legend(loc="lower right", frameon=False, fontsize=8)
-            label_axes(axes, f"{profile}: implanted lesions", "true extent, % of the lungs", "Dice")
+            label_axes(axes, f"{profile}: several lesions", "true extent, % of the lungs", "Dice")
 
     return picture_writer(draw, len(profiles))
 
 
-def implanted_scores(laid_in: Sequence[Record], profiles: Sequence[str]) -> FileWriter:
-    """Found against true CTSS of implanted lesions, a panel a profile; the band is what counts as right."""
+def simulated_scores(laid_in: Sequence[Record], profiles: Sequence[str]) -> FileWriter:
+    """Found against true CTSS of several lesions, a panel a profile; the band is what counts as right."""
 
     def draw(figure: Figure) -> None:
         for axes, profile in zip(panels(figure, len(profiles)), profiles, strict=True):

@@ -22,13 +22,13 @@ from .figures import (
     volume_is_right,
 )
 from .measurement import is_single, of_part
-from .plots import dice_by_burden, implanted_scores, robustness
+from .plots import dice_by_burden, robustness, simulated_scores
 
 MISSED = "missed"
 """Stands behind a figure that is not as asked."""
 
 HEAD = ("chest", "what", "profile", "ctss", "infection_percent", "infection_ml", "lung_ml", "seconds")
-IMPLANT_COLUMNS = (
+SIMULATED_COLUMNS = (
     *("kind", "position", "lesions", "true_percent", "true_ml", "volume_error_percent", "volume_right", "dice"),
     *("true_ctss", "ctss_low", "ctss_high", "lungs_dice_right", "lungs_dice_left"),
     *("ground_glass_recall", "consolidation_recall"),
@@ -58,16 +58,16 @@ def accuracy_outputs(
     values = list(records.values())
     found = figures(values, profiles, resampling=resampling, healthy=healthy)
     text = facts.text if pixels is None else f"{facts.text}, CTs reduced to {pixels} x {pixels} pixels"
-    laid_in, varied = of_part(values, implants=True), _change_rows(values, profiles)
+    laid_in, varied = of_part(values, simulated=True), _change_rows(values, profiles)
     plots = {}
     if laid_in:
-        plots["ctss.png"] = implanted_scores(laid_in, profiles)
+        plots["ctss.png"] = simulated_scores(laid_in, profiles)
     if many := [record for record in laid_in if not is_single(record)]:
         plots["dice.png"] = dice_by_burden(many, profiles)
     if varied:
         plots["robustness.png"] = robustness([dict(zip(CHANGE_COLUMNS, row, strict=True)) for row in varied], profiles)
     return Outputs(
-        results=Table((*HEAD, *IMPLANT_COLUMNS), tuple(_result_row(record) for record in values)),
+        results=Table((*HEAD, *SIMULATED_COLUMNS), tuple(_result_row(record) for record in values)),
         summary=summary_head("accuracy", facts) | {"pixels": pixels} | _summary(found, profiles),
         table=_table(found, profiles, text),
         headline=f"{text}\n{_plain_table(found, profiles)}",
@@ -79,7 +79,7 @@ def accuracy_outputs(
 def _result_row(record: Record) -> Row:
     head = [record[name] for name in HEAD]
     if "spec" not in record:
-        return (*head, *(None for _ in IMPLANT_COLUMNS))
+        return (*head, *(None for _ in SIMULATED_COLUMNS))
     spec, opacities = record["spec"], record["opacities_ml"]
     return (
         *head,
@@ -93,7 +93,7 @@ def _result_row(record: Record) -> Row:
 
 def _change_rows(records: Sequence[Record], profiles: Sequence[str]) -> list[Row]:
     """A row for every variation of every CT, by every profile."""
-    cts = of_part(records, implants=False)
+    cts = of_part(records, simulated=False)
     rows: list[Row] = []
     for chest in dict.fromkeys(record["chest"] for record in cts):
         for profile in profiles:

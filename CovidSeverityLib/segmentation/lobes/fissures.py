@@ -2,7 +2,7 @@
 
 The CT is sampled along the normals of the atlas's plane about the expected surface, so that a fissure becomes a nearly
 level sheet in a small block (axes a, b along the surface and h across it). There the evidence for sheets is found
-(:mod:`.sheets`), then the smoothest path through it for all rows and columns (semi-global matching, Hirschmueller
+(:mod:`.plateness`), then the smoothest path through it for all rows and columns (semi-global matching, Hirschmueller
 2008, doi 10.1109/TPAMI.2007.1166). The modes of the atlas are fitted to that, then a smooth local displacement, twice.
 """
 
@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from .lobe_atlas import Fissure, FissureModel, FissurePlane, surface_on_grid
 from .lung_frame import LungFrame
-from .sheets import patch_evidence, sheet_evidence
+from .plateness import patch_plateness, plateness
 
 CELL_MM = 3.0
 SAMPLE_MM = CELL_MM / 2
@@ -222,8 +222,8 @@ def _evidence(
         inside &= allowed(k, j, i)
     for axis, samples in enumerate(BORDER_SAMPLES):
         inside = ndimage.minimum_filter1d(inside, 2 * samples + 1, axis=axis, mode="constant")
-    sheets = sheet_evidence(hu, inside, (SAMPLE_MM, SAMPLE_MM, HEIGHT_MM))
-    return patch_evidence(_pairs(sheets), _pairs(inside.astype(np.float32)), CELL_MM, HEIGHT_MM)
+    plates = plateness(hu, inside, (SAMPLE_MM, SAMPLE_MM, HEIGHT_MM))
+    return patch_plateness(_pairs(plates), _pairs(inside.astype(np.float32)), CELL_MM, HEIGHT_MM)
 
 
 def _pairs(samples: NDArray[np.float32]) -> NDArray[np.float32]:

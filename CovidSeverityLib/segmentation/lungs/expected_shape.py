@@ -1,8 +1,9 @@
 """Where a lung is to be expected: the usual chest, fitted to what is seen of this one.
 
 The usual lungs are data (:data:`EXPECTED_LUNGS_FILE`). They are brought to the patient's by an affine map, then by a
-displacement that varies smoothly. Both follow what is *seen*: the surface of aerated lung, the less the deeper it lies inside the expected lung (there it may be the face
-of an opacity), and what is known to be none, which must stay outside.
+displacement that varies smoothly. Both follow what is seen. The surface of aerated lung counts the less the deeper it
+lies inside the expected lung, because there it may be the face of an opacity. What is known not to be lung must stay
+outside.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ ORGAN_GAP_MM = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class SurfaceObservations:
     """What is known of one lung, in mm of the patient.
 
     Parameters
@@ -79,7 +80,7 @@ class Seen:
     spacing_mm: Spacing
 
 
-def usual_lung(side: Side, seen: Seen, box_mm: NDArray[np.float64]) -> NDArray[np.float32]:
+def usual_lung(side: Side, seen: SurfaceObservations, box_mm: NDArray[np.float64]) -> NDArray[np.float32]:
     """The usual lung, fitted by an affine map: distance to its surface, negative inside, mm.
 
     Parameters
@@ -120,7 +121,9 @@ def _sample(field: NDArray[np.float32], points_mm: NDArray[np.float64]) -> NDArr
     return ndimage.map_coordinates(field, index.T, order=1, mode="nearest")
 
 
-def _on_patient(field: NDArray[np.float32], matrix: NDArray, shift: NDArray, seen: Seen) -> NDArray[np.float32]:
+def _on_patient(
+    field: NDArray[np.float32], matrix: NDArray, shift: NDArray, seen: SurfaceObservations
+) -> NDArray[np.float32]:
     usual = _usual_lungs()
     scale = matrix * np.array(seen.spacing_mm) / usual.step_mm
     offset = ((matrix * (0.5 * np.array(seen.spacing_mm))).sum(axis=1) + shift - usual.origin_mm) / usual.step_mm
@@ -134,7 +137,7 @@ def _points(mask: NDArray[np.bool_], spacing_mm: Spacing) -> tuple[NDArray[np.fl
     return (found[::every] + 0.5) * np.array(spacing_mm), every
 
 
-def _affine(field: NDArray, seen: Seen, matrix: NDArray, shift: NDArray) -> tuple[NDArray, NDArray]:
+def _affine(field: NDArray, seen: SurfaceObservations, matrix: NDArray, shift: NDArray) -> tuple[NDArray, NDArray]:
     """The affine map from patient to usual chest, by weighted Gauss-Newton steps from a first guess."""
     slopes = [slope / np.float32(_usual_lungs().step_mm) for slope in np.gradient(field)]
     surface, every = _points(seen.surface, seen.spacing_mm)
@@ -176,7 +179,7 @@ def _surface_weight(distance: NDArray, trust: NDArray, tau: float) -> NDArray:
     return np.where(distance > 0, outside, trust / (1.0 + (distance / tau) ** 2) ** 2)
 
 
-def moved_onto(seen: Seen, distance: NDArray[np.float32]) -> NDArray[np.float32]:
+def register_nonrigid(seen: SurfaceObservations, distance: NDArray[np.float32]) -> NDArray[np.float32]:
     """``distance`` after its surface has been moved onto the seen one by smooth displacements, coarse to fine.
 
     Every displacement is a normalised convolution of what is still missing (Knutsson and Westin 1993,

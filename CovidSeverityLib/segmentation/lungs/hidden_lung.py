@@ -19,7 +19,7 @@ from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box, distance
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Side
 
-from .expected_shape import Seen, moved_onto, usual_lung
+from .expected_shape import SurfaceObservations, register_nonrigid, usual_lung
 from .rib_cage import Spacing, bridged_wall, rib_cage
 
 SHAPE_SPACING_MM = 4.6
@@ -164,7 +164,7 @@ def _shapes(
     def barred(side: Side, organs: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return (fixed | organs | (both & ~lungs[side])) & near
 
-    def first(side: Side) -> tuple[Seen, NDArray[np.float32]]:
+    def first(side: Side) -> tuple[SurfaceObservations, NDArray[np.float32]]:
         seen = _seen(lungs[side], walls[side], barred(side, organs), spacing_mm)
         return seen, usual_lung(side, seen, box_mm)
 
@@ -175,7 +175,9 @@ def _shapes(
 
     def second(side: Side) -> NDArray[np.float32]:
         seen, distance = fitted[side]
-        return moved_onto(replace(seen, organs=_rind(barred(side, true_organs)) & ~seen.surface), distance)
+        return register_nonrigid(
+            replace(seen, organs=_inner_boundary(barred(side, true_organs)) & ~seen.surface), distance
+        )
 
     shapes = dict(zip(lungs, map_in_order(second, lungs, "shapes", None), strict=True))
     return shapes, walls, np.maximum(beyond_share, never | true_organs)
@@ -199,12 +201,14 @@ def _around(centres: NDArray[np.bool_], spacing_mm: Spacing) -> NDArray[np.bool_
     return distance_to(centres, spacing_mm) <= ORGAN_RADIUS_MM
 
 
-def _seen(lung: NDArray[np.bool_], wall: NDArray[np.bool_], barred: NDArray[np.bool_], spacing_mm: Spacing) -> Seen:
+def _seen(
+    lung: NDArray[np.bool_], wall: NDArray[np.bool_], barred: NDArray[np.bool_], spacing_mm: Spacing
+) -> SurfaceObservations:
     known = fill_holes(_close(lung, VESSEL_CLOSING_MM, spacing_mm) | wall)
-    surface = _rind(known)
+    surface = _inner_boundary(known)
     rolled = _close(known, FACE_RADIUS_MM, spacing_mm) & ~(barred & ~known)
     depth = np.maximum(distance_to(~rolled, spacing_mm)[surface] - spacing_mm[0], 0.0)
-    return Seen(surface, np.exp(-depth / FACE_DEPTH_MM), _rind(barred) & ~known, spacing_mm)
+    return SurfaceObservations(surface, np.exp(-depth / FACE_DEPTH_MM), _inner_boundary(barred) & ~known, spacing_mm)
 
 
 def _close(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -> NDArray[np.bool_]:
@@ -227,7 +231,7 @@ def rolled_over(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) 
     return distance[tuple(slice(low, -high) for low, high in margin)]
 
 
-def _rind(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _inner_boundary(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask & ~ndimage.binary_erosion(mask)
 
 

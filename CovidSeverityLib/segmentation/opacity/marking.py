@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from CovidSeverityLib.types import CtVolume, Progress
 
 from .kinds import opacity_labels
-from .published.config import InfectionConfig
-from .published.opacities import segment_infection
+from .published.config import PublishedOpacityConfig
+from .published.opacities import segment_published_opacities
 from .values import MarkedOpacities
-from .volumetric.config import LesionConfig
+from .volumetric.config import OpacityConfig
 from .volumetric.consolidation import opacity_regions
-from .volumetric.opacities import segment_lesions
-from .volumetric.single_slices import segment_slice_lesions, slice_opacity_regions
+from .volumetric.opacities import segment_opacities
+from .volumetric.single_slices import segment_slice_opacities, slice_opacity_regions
 
 
 class OpacityMarking(Protocol):
@@ -60,7 +60,7 @@ class OpacityMarking(Protocol):
 class VolumetricMarking:
     """Opacities of the whole volume: regions, with how sure their extent is."""
 
-    config: LesionConfig
+    config: OpacityConfig
     published: ClassVar[bool] = False
 
     def mark(
@@ -72,7 +72,7 @@ class VolumetricMarking:
         independent_slices: bool = False,
     ) -> MarkedOpacities:
         """As :meth:`OpacityMarking.mark`."""
-        segment = segment_slice_lesions if independent_slices else segment_lesions
+        segment = segment_slice_opacities if independent_slices else segment_opacities
         return segment(volume.hu, lung, volume.geometry, self.config, progress)
 
     def kinds(
@@ -87,7 +87,7 @@ class VolumetricMarking:
 class PublishedMarking:
     """Opacities as published: every slice for itself, whether or not slices belong together."""
 
-    config: InfectionConfig
+    config: PublishedOpacityConfig
     published: ClassVar[bool] = True
 
     def mark(
@@ -99,7 +99,7 @@ class PublishedMarking:
         independent_slices: bool = False,
     ) -> MarkedOpacities:
         """As :meth:`OpacityMarking.mark`."""
-        return MarkedOpacities(segment_infection(volume.hu, lung, self.config, progress).mask)
+        return MarkedOpacities(segment_published_opacities(volume.hu, lung, self.config, progress).mask)
 
     def kinds(
         self,

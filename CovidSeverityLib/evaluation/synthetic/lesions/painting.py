@@ -61,7 +61,7 @@ SHORTEST_MM = 1.5
 
 
 @dataclass(frozen=True)
-class ImplantedLesion:
+class SimulatedLesion:
     """A lesion as it was laid in.
 
     Parameters
@@ -98,7 +98,7 @@ class Canvas:
         self.opacity = np.zeros(lungs.shape, dtype=np.float32)
         self.labels = np.zeros(lungs.shape, dtype=np.uint8)
 
-    def paint(self, lesion: ImplantedLesion, centre_kji: NDArray[np.intp], rng: np.random.Generator) -> int:
+    def paint(self, lesion: SimulatedLesion, centre_kji: NDArray[np.intp], rng: np.random.Generator) -> int:
         """Paint ``lesion`` into the lung that holds its centre; returns how many voxels it added to the truth."""
         side = int(self.lungs[tuple(centre_kji)])
         box = _box_around(lesion, centre_kji, self.geometry)
@@ -118,7 +118,7 @@ class Canvas:
         np.maximum(self.opacity[box], opacity * (own | seam), out=self.opacity[box])
 
     def _add_truth(
-        self, box: tuple[slice, ...], side: int, lesion: ImplantedLesion, radius: NDArray[np.float32]
+        self, box: tuple[slice, ...], side: int, lesion: SimulatedLesion, radius: NDArray[np.float32]
     ) -> int:
         """Label where at least half of the lesion's cover is; consolidation hides ground glass."""
         own, labels = self.lungs[box] == side, self.labels[box]
@@ -159,7 +159,7 @@ def composed(
 
 
 def _opacity(
-    lesion: ImplantedLesion,
+    lesion: SimulatedLesion,
     radius: NDArray[np.float32],
     background_hu: NDArray[np.float32],
     axes: Sequence[NDArray[np.float32]],
@@ -177,7 +177,7 @@ def _opacity(
     return opacity
 
 
-def _box_around(lesion: ImplantedLesion, centre_kji: NDArray[np.intp], geometry: Geometry) -> tuple[slice, ...]:
+def _box_around(lesion: SimulatedLesion, centre_kji: NDArray[np.intp], geometry: Geometry) -> tuple[slice, ...]:
     """The voxels that the lesion, with its rough outline and its blur, can reach."""
     reach = [REACH_PART * mm + REACH_MM for mm in lesion.radii_mm[::-1]]
     steps = [int(np.ceil(r / mm)) for r, mm in zip(reach, geometry.spacing_kji, strict=True)]
@@ -188,7 +188,7 @@ def _box_around(lesion: ImplantedLesion, centre_kji: NDArray[np.intp], geometry:
 
 
 def _rough_radius(
-    lesion: ImplantedLesion, axes: Sequence[NDArray[np.float32]], rng: np.random.Generator
+    lesion: SimulatedLesion, axes: Sequence[NDArray[np.float32]], rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Distance from the centre relative to the outline (1 on it) of an ellipsoid roughened by coarse and fine noise."""
     radius = 0.5 * lesion.diameter_mm

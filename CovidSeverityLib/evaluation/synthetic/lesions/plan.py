@@ -8,7 +8,7 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.evaluation.synthetic.phantom.model import LesionKind
 
 from .places import Position
-from .simulated_lesions import ImplantSpec, SingleLesionSpec
+from .simulated_lesions import SimulatedLesionsSpec, SingleLesionSpec
 
 PLANNED_BURDENS_PERCENT = (1.0, 60.0)
 """From the first lesion that a reader reports to lungs that are mostly diseased (asked for)."""
@@ -30,7 +30,7 @@ COUNTS = (1, 3, 8, 20)
 MOST_CASES = 1000
 
 
-def plan_implants(count: int, seed: int) -> tuple[ImplantSpec, ...]:
+def plan_simulated_lesions(count: int, seed: int) -> tuple[SimulatedLesionsSpec, ...]:
     """Plan cases whose burdens spread evenly over the logarithm of 1 to 60 per cent.
 
     Parameters
@@ -56,7 +56,7 @@ def plan_implants(count: int, seed: int) -> tuple[ImplantSpec, ...]:
     )
     seeds = rng.integers(0, 2**31, count)
     return tuple(
-        ImplantSpec(kind, position, lesions, round(float(burden), 3), int(own))
+        SimulatedLesionsSpec(kind, position, lesions, round(float(burden), 3), int(own))
         for kind, position, lesions, burden, own in zip(kinds, positions, counts, burdens, seeds, strict=True)
     )
 
@@ -91,7 +91,7 @@ def plan_single_lesions(count: int, seed: int) -> tuple[SingleLesionSpec, ...]:
 
 def _generator(count: int, seed: int) -> np.random.Generator:
     if not 1 <= count <= MOST_CASES:
-        raise InputError(f"{count} implanted cases were asked for; 1 to {MOST_CASES} can be made")
+        raise InputError(f"{count} simulated cases were asked for; 1 to {MOST_CASES} can be made")
     if seed < 0:
         raise InputError(f"seed {seed} is negative")
     return np.random.default_rng(seed)

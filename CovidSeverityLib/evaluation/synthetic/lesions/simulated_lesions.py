@@ -1,6 +1,6 @@
 """Lesions of known extent laid into a healthy CT: opacities whose true mask is known to the voxel.
 
-How they look is in :mod:`.implant_painting`, where they can lie in :mod:`.implant_places`.
+How they look is in :mod:`.painting`, where they can lie in :mod:`.places`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.evaluation.synthetic.phantom.model import LesionKind
 from CovidSeverityLib.types import CtVolume, Geometry, Opacity, frozen_array
 
-from .painting import Canvas, ImplantedLesion, composed
+from .painting import Canvas, SimulatedLesion, composed
 from .places import Places, Position
 from .scan_noise import estimate_noise
 
-__all__ = ["ImplantSpec", "Implanted", "Position", "SingleLesionSpec", "implant"]
+__all__ = ["Position", "SimulatedCt", "SimulatedLesionsSpec", "SingleLesionSpec", "simulate_lesions"]
 
 DIAMETER_RANGE_MM = (5.0, 60.0)
 """Diameter of the sphere of a lesion's volume, before the lung's border cuts it (asked for: 5 to 60 mm)."""
@@ -49,7 +49,7 @@ SINGLE_RANGE_ML = (0.5, 100.0)
 
 
 @dataclass(frozen=True)
-class ImplantSpec:
+class SimulatedLesionsSpec:
     """The lesions of one case.
 
     Parameters
@@ -113,7 +113,7 @@ class SingleLesionSpec:
 
 
 @dataclass(frozen=True, eq=False)
-class Implanted:
+class SimulatedCt:
     """A CT with lesions.
 
     Parameters
@@ -126,7 +126,7 @@ class Implanted:
 
     volume: CtVolume
     labels: NDArray[np.uint8]
-    lesions: tuple[ImplantedLesion, ...]
+    lesions: tuple[SimulatedLesion, ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", frozen_array(self.labels))
@@ -146,12 +146,12 @@ class Implanted:
         return float(np.count_nonzero(self.labels == opacity)) * self.volume.geometry.voxel_ml
 
 
-def implant(
+def simulate_lesions(
     volume: CtVolume,
     lungs: NDArray[np.uint8],
-    spec: ImplantSpec | SingleLesionSpec,
+    spec: SimulatedLesionsSpec | SingleLesionSpec,
     lobes: NDArray[np.uint8] | None = None,
-) -> Implanted:
+) -> SimulatedCt:
     """Lay lesions into a healthy CT.
 
     Parameters
@@ -170,7 +170,7 @@ def implant(
     --------
     >>> found = analyze(volume)
     >>> spec = SingleLesionSpec(LesionKind.GROUND_GLASS, Position.CHEST_WALL, volume_ml=8.0, seed=100)
-    >>> implant(volume, found.lungs, spec).truth_ml
+    >>> simulate_lesions(volume, found.lungs, spec).truth_ml
     8.3
     """
     for name, labels in (("lungs", lungs), ("lobes", lobes)):
@@ -185,7 +185,7 @@ def implant(
     else:
         lesions = _lay_in(canvas, places, spec, place_rng, paint_rng)
     hu = composed(volume.hu, canvas.opacity, estimate_noise(volume), noise_rng)
-    return Implanted(replace(volume, hu=hu, name=f"{volume.name}-implanted"), canvas.labels, lesions)
+    return SimulatedCt(replace(volume, hu=hu, name=f"{volume.name}-simulated"), canvas.labels, lesions)
 
 
 def _lay_in_one(
@@ -194,7 +194,7 @@ def _lay_in_one(
     spec: SingleLesionSpec,
     place_rng: np.random.Generator,
     paint_rng: np.random.Generator,
-) -> ImplantedLesion:
+) -> SimulatedLesion:
     """Paint one lesion, as large as the lung's border around its place makes necessary."""
     fits = places.at(spec.position, 0.5 * _diameter_mm(spec.volume_ml))
     if not fits.any():
@@ -209,15 +209,15 @@ def _lay_in_one(
 def _lay_in(
     canvas: Canvas,
     places: Places,
-    spec: ImplantSpec,
+    spec: SimulatedLesionsSpec,
     place_rng: np.random.Generator,
     paint_rng: np.random.Generator,
-) -> tuple[ImplantedLesion, ...]:
+) -> tuple[SimulatedLesion, ...]:
     """Paint the lesions asked for, the largest first, and more until the burden is reached."""
     voxel_ml = canvas.geometry.voxel_ml
     target_ml = spec.burden_percent / 100.0 * np.count_nonzero(canvas.lungs) * voxel_ml
     shares = np.sort(place_rng.dirichlet(np.ones(spec.count)))[::-1]
-    lesions: list[ImplantedLesion] = []
+    lesions: list[SimulatedLesion] = []
     taken: list[int] = []
     missing_ml = target_ml
     while len(lesions) < spec.count or (missing_ml > MISSED_PART * target_ml and len(lesions) < MOST_LESIONS):
@@ -241,11 +241,11 @@ def _diameter_mm(volume_ml: float) -> float:
 
 def _drawn(
     kind: LesionKind, voxel: NDArray[np.intp], diameter_mm: float, geometry: Geometry, rng: np.random.Generator
-) -> ImplantedLesion:
+) -> SimulatedLesion:
     shape = rng.uniform(*AXES_RANGE, 3)
     radii = 0.5 * diameter_mm * shape / np.prod(shape) ** (1.0 / 3.0)
     glass, solid = float(rng.uniform(*GROUND_GLASS_HU)), float(rng.uniform(*CONSOLIDATION_HU))
-    return ImplantedLesion(
+    return SimulatedLesion(
         kind=kind,
         centre_mm=tuple((geometry.ijk_to_lps @ [*voxel[::-1], 1.0])[:3].tolist()),
         radii_mm=tuple(radii.tolist()),

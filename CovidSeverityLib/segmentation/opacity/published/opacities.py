@@ -11,7 +11,7 @@ from scipy import ndimage
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Progress, frozen_array
 
-from .config import InfectionConfig
+from .config import PublishedOpacityConfig
 from .mixture import MixtureFit
 from .vesselness import vessel_mask
 from .windows import masked_slice, slice_mixtures, window_mask
@@ -21,7 +21,7 @@ IN_PLANE_8[1] = True
 
 
 @dataclass(frozen=True, eq=False)
-class InfectionSegmentation:
+class PublishedOpacities:
     """``mask`` is (K, J, I) bool; ``mixtures`` holds every slice's fit, None where a slice holds too few values."""
 
     mask: NDArray[np.bool_]
@@ -31,12 +31,12 @@ class InfectionSegmentation:
         object.__setattr__(self, "mask", frozen_array(self.mask))
 
 
-def segment_infection(
+def segment_published_opacities(
     hu: NDArray[np.int16],
     lung: NDArray[np.bool_],
-    config: InfectionConfig = InfectionConfig(),
+    config: PublishedOpacityConfig = PublishedOpacityConfig(),
     progress: Progress | None = None,
-) -> InfectionSegmentation:
+) -> PublishedOpacities:
     """Mark the infection in every axial slice.
 
     Parameters
@@ -66,7 +66,7 @@ def segment_infection(
         part = (k, *_in_plane_box(candidates[k : k + 1], config.dilation_px))
         candidates[part] = _finish(candidates[part], inner[part], config)
     mask[box] = candidates
-    return InfectionSegmentation(mask, tuple(mixtures))
+    return PublishedOpacities(mask, tuple(mixtures))
 
 
 def _in_plane_box(lung: NDArray[np.bool_], margin: int) -> tuple[slice, slice]:
@@ -77,12 +77,12 @@ def _in_plane_box(lung: NDArray[np.bool_], margin: int) -> tuple[slice, slice]:
     return tuple(slice(max(0, int(n[0]) - margin), int(n[-1]) + 1 + margin) for n in (rows, columns))
 
 
-def vessel_image(masked: NDArray[np.int16], config: InfectionConfig) -> NDArray[np.float32]:
+def vessel_image(masked: NDArray[np.int16], config: PublishedOpacityConfig) -> NDArray[np.float32]:
     """float32 of the same shape: a masked slice as the vessel filter sees it, its 0 HU replaced by the background."""
     return np.where(masked == 0, config.background_hu, masked).astype(np.float32)
 
 
-def candidate_mask(masked: NDArray[np.int16], fit: MixtureFit, config: InfectionConfig) -> NDArray[np.bool_]:
+def candidate_mask(masked: NDArray[np.int16], fit: MixtureFit, config: PublishedOpacityConfig) -> NDArray[np.bool_]:
     """One slice's pixels inside the windows that are no vessels.
 
     Parameters
@@ -111,7 +111,7 @@ def open_area(mask: NDArray[np.bool_], smallest_px: int) -> NDArray[np.bool_]:
     return kept[labels]
 
 
-def _finish(mask: NDArray[np.bool_], masked: NDArray[np.int16], config: InfectionConfig) -> NDArray[np.bool_]:
+def _finish(mask: NDArray[np.bool_], masked: NDArray[np.int16], config: PublishedOpacityConfig) -> NDArray[np.bool_]:
     """Fill holes (4-connected background), take out what is exactly 0 HU, dilate."""
     if config.fill_holes:
         mask = ndimage.binary_fill_holes(mask)

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.parallel import map_in_order
 
-from .config import InfectionConfig
+from .config import PublishedOpacityConfig
 from .mixture import MixtureFit, fit_mixtures
 
 MIXTURE_BATCH = 16
 """Slices whose mixtures are fitted side by side: enough to keep out of Python, few enough for a processor's cache."""
 
 
-def masked_slice(hu: NDArray[np.int16], lung: NDArray[np.bool_], config: InfectionConfig) -> NDArray[np.int16]:
+def masked_slice(hu: NDArray[np.int16], lung: NDArray[np.bool_], config: PublishedOpacityConfig) -> NDArray[np.int16]:
     """Hounsfield units inside the lung, 0 outside (and, as published, what is exactly 0 HU is lost to it).
 
     Parameters
@@ -29,7 +29,7 @@ def masked_slice(hu: NDArray[np.int16], lung: NDArray[np.bool_], config: Infecti
     return np.where(lung, hu if config.clip_hu is None else np.clip(hu, *config.clip_hu), np.int16(0))
 
 
-def slice_mixtures(masked: NDArray[np.int16], config: InfectionConfig) -> list[MixtureFit | None]:
+def slice_mixtures(masked: NDArray[np.int16], config: PublishedOpacityConfig) -> list[MixtureFit | None]:
     """Every slice's mixture; None where it holds too few values.
 
     Parameters
@@ -46,7 +46,7 @@ def slice_mixtures(masked: NDArray[np.int16], config: InfectionConfig) -> list[M
     return [fit for batch in fits for fit in batch]
 
 
-def windows(fit: MixtureFit, config: InfectionConfig) -> tuple[tuple[float, float], tuple[float, float]]:
+def windows(fit: MixtureFit, config: PublishedOpacityConfig) -> tuple[tuple[float, float], tuple[float, float]]:
     """(lower, upper) HU of the 2nd and of the 3rd component; both bounds are outside the window."""
     result = []
     for mean, sd, cap in zip(fit.means_hu[1:], fit.sds_hu[1:], config.window_caps_hu, strict=True):
@@ -55,7 +55,7 @@ def windows(fit: MixtureFit, config: InfectionConfig) -> tuple[tuple[float, floa
     return result[0], result[1]
 
 
-def window_mask(masked: NDArray[np.int16], fit: MixtureFit, config: InfectionConfig) -> NDArray[np.bool_]:
+def window_mask(masked: NDArray[np.int16], fit: MixtureFit, config: PublishedOpacityConfig) -> NDArray[np.bool_]:
     """What lies inside the windows; a voxel without a value (0) never does.
 
     Parameters

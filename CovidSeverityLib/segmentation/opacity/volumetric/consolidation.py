@@ -11,13 +11,13 @@ from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box
 from CovidSeverityLib.segmentation.opacity.kinds import CONSOLIDATION_HU
 from CovidSeverityLib.types import Geometry, Opacity
 
-from .config import LesionConfig
+from .config import OpacityConfig
 
 SMOOTHING_MM = 1.5
 """Standard deviation of the Gaussian over the density, inside the opacity: noise and vessels of 4 mm in ground glass
 stay under the limit, a consolidated lobule (10-25 mm; Fleischner glossary, doi 10.1148/radiol.2462070712) does not."""
 
-SMALLEST_ML = LesionConfig().smallest_ml
+SMALLEST_ML = OpacityConfig().smallest_ml
 """Smaller consolidation, and smaller ground glass inside consolidation, is not told apart: a ball of 8 mm, as the
 smallest opacity."""
 

@@ -20,7 +20,7 @@ from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.segmentation.opacity.values import MarkedOpacities
 from CovidSeverityLib.types import Geometry, Progress
 
-from .config import LesionConfig
+from .config import OpacityConfig
 from .lung_features import LungFeatures, gather_features
 from .opacity_classifier import OpacityClassifier, load_classifier
 from .uncounted import uncounted_density
@@ -32,11 +32,11 @@ UNLIKELY = np.float32(-20.0)
 """Log-odds outside the lungs."""
 
 
-def segment_lesions(
+def segment_opacities(
     hu: NDArray[np.int16],
     lung: NDArray[np.bool_],
     geometry: Geometry,
-    config: LesionConfig = LesionConfig(),
+    config: OpacityConfig = OpacityConfig(),
     progress: Progress | None = None,
     *,
     classifier: OpacityClassifier | None = None,
@@ -51,7 +51,7 @@ def segment_lesions(
         Both lungs, at least one voxel.
     geometry : Geometry
         Of both.
-    config : LesionConfig
+    config : OpacityConfig
         Thresholds.
     progress : callable, optional
         Called with the stage "infection" as steps are done.
@@ -82,7 +82,7 @@ def _silent(_done: int, _total: int) -> None:
 
 
 def opacity_odds(
-    features: LungFeatures, config: LesionConfig, classifier: OpacityClassifier | None = None
+    features: LungFeatures, config: OpacityConfig, classifier: OpacityClassifier | None = None
 ) -> NDArray[np.float32]:
     """(K, J, I) float32: log-odds of opacity of every block, smoothed inside the lungs."""
     inside = features.density.lung
@@ -96,7 +96,7 @@ def opacity_odds(
 
 
 def _regions(
-    odds: NDArray[np.float32], features: LungFeatures, level: float, config: LesionConfig
+    odds: NDArray[np.float32], features: LungFeatures, level: float, config: OpacityConfig
 ) -> NDArray[np.bool_]:
     """(K, J, I) bool: blocks over a level of the log-odds, without specks, and without specks of lung inside them."""
     inside = features.density.lung

@@ -11,28 +11,28 @@ from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.segmentation.opacity.values import MarkedOpacities, UncountedDensity
 from CovidSeverityLib.types import Geometry, Progress
 
-from .config import LesionConfig
+from .config import OpacityConfig
 from .consolidation import opacity_regions
-from .opacities import STAGE, segment_lesions
+from .opacities import STAGE, segment_opacities
 
 
-def segment_slice_lesions(
+def segment_slice_opacities(
     hu: NDArray[np.int16],
     lung: NDArray[np.bool_],
     geometry: Geometry,
-    config: LesionConfig = LesionConfig(),
+    config: OpacityConfig = OpacityConfig(),
     progress: Progress | None = None,
 ) -> MarkedOpacities:
     """Mark the opacities of every slice alone; slices without lung stay empty.
 
-    Parameters are those of :func:`~.lesions.segment_lesions`.
+    Parameters are those of :func:`~.lesions.segment_opacities`.
     """
     masks = np.zeros((3, *hu.shape), dtype=bool)
     slices = np.flatnonzero(lung.any(axis=(1, 2)))
 
     def mark(k: int) -> UncountedDensity:
         one = slice(k, k + 1)
-        found = segment_lesions(hu[one], lung[one], geometry.of_one_slice, config)
+        found = segment_opacities(hu[one], lung[one], geometry.of_one_slice, config)
         masks[:, one] = found.mask, found.stricter, found.more_lenient
         return found.uncounted
 

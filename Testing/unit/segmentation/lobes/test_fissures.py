@@ -6,7 +6,7 @@ import pytest
 from CovidSeverityLib.segmentation.lobes.fissures import LungImage, find_fissures
 from CovidSeverityLib.segmentation.lobes.lobe_atlas import Fissure, load_atlas, surface_on_grid
 from CovidSeverityLib.segmentation.lobes.lung_frame import LungFrame
-from CovidSeverityLib.segmentation.lobes.sheets import patch_evidence, sheet_evidence
+from CovidSeverityLib.segmentation.lobes.plateness import patch_plateness, plateness
 
 STEP = (1.5, 1.5, 1.0)
 SPACING = (2.0, 1.6, 1.6)
@@ -32,9 +32,9 @@ def block_with(kind):
 
 def mean_evidence(kind):
     inside = np.ones((40, 40, 31), dtype=bool)
-    evidence = sheet_evidence(block_with(kind), inside, STEP)
+    evidence = plateness(block_with(kind), inside, STEP)
     cells = evidence.reshape(20, 2, 20, 2, 31).mean(axis=(1, 3))
-    return evidence, patch_evidence(cells, np.ones(cells.shape, dtype=np.float32), 3.0, 1.0)
+    return evidence, patch_plateness(cells, np.ones(cells.shape, dtype=np.float32), 3.0, 1.0)
 
 
 def test_sheet_gives_evidence_where_it_lies():
@@ -52,14 +52,14 @@ def test_what_is_no_level_sheet_gives_little_evidence(kind, most):
 
 def test_outside_the_lung_there_is_no_evidence():
     inside = np.zeros((40, 40, 31), dtype=bool)
-    assert not sheet_evidence(block_with("sheet"), inside, STEP).any()
+    assert not plateness(block_with("sheet"), inside, STEP).any()
     inside[:20] = True
-    assert not sheet_evidence(block_with("sheet"), inside, STEP)[20:].any()
+    assert not plateness(block_with("sheet"), inside, STEP)[20:].any()
 
 
 def test_constant_block_gives_no_evidence():
     hu = np.full((12, 12, 12), -850.0, dtype=np.float32)
-    assert not sheet_evidence(hu, np.ones(hu.shape, dtype=bool), STEP).any()
+    assert not plateness(hu, np.ones(hu.shape, dtype=bool), STEP).any()
 
 
 def true_height(a, b, offset_mm):

@@ -11,7 +11,7 @@ from CovidSeverityLib.morphology.grid import WorkingGrid, distance_to
 from CovidSeverityLib.preprocessing.thorax import body_mask
 from CovidSeverityLib.segmentation.lungs.airless_pieces import airless_pieces
 from CovidSeverityLib.segmentation.lungs.airways import airway_mask, main_bronchi
-from CovidSeverityLib.segmentation.lungs.expected_shape import Seen, moved_onto, usual_lung
+from CovidSeverityLib.segmentation.lungs.expected_shape import SurfaceObservations, register_nonrigid, usual_lung
 from CovidSeverityLib.segmentation.lungs.hidden_lung import DENT_MM, FACE_RADIUS_MM, rolled_over
 from CovidSeverityLib.segmentation.lungs.islands import resting_islands
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
@@ -310,11 +310,11 @@ def test_expected_lung_is_the_seen_one_where_all_is_seen(chest):
     both = np.argwhere(chest.lungs[::2, ::2, ::2] > 0)
     spacing = tuple(2 * mm for mm in KJI_MM)
     surface = lung & ~ndimage.binary_erosion(lung)
-    seen = Seen(surface, np.ones(surface.sum(), dtype=np.float32), np.zeros_like(lung), spacing)
+    seen = SurfaceObservations(surface, np.ones(surface.sum(), dtype=np.float32), np.zeros_like(lung), spacing)
     box_mm = np.array([both.min(axis=0), both.max(axis=0) + 1]) * np.array(spacing)
     first = usual_lung(Side.RIGHT, seen, box_mm)
     assert dice(first < 0, lung) > 0.9
-    assert dice(moved_onto(seen, first) < 0, lung) > 0.95
+    assert dice(register_nonrigid(seen, first) < 0, lung) > 0.95
 
 
 def block_of_tissue(hu_inside, around):

@@ -51,12 +51,12 @@ def ct_record(chest, what=AS_IT_IS, profile="default", **fields):
     )
 
 
-def implant_record(n, profile="default", **fields):
+def simulated_record(n, profile="default", **fields):
     spec = {"kind": "mixed", "position": "any", "count": 1, "burden_percent": 2.0, "seed": 1}
     lesions = {"dice": 0.9, "true_ml": 100.0, "true_percent": 2.0, "true_ctss": 5, "lungs_dice": [0.99, 0.98]}
     opacities = {"ground_glass": [54.0, 60.0], "consolidation": [36.0, 40.0]}
     return (
-        ct_record("n1", f"implants {n:03d}", profile)
+        ct_record("n1", f"simulated {n:03d}", profile)
         | lesions
         | {"lesions": 3, "spec": spec, "opacities_ml": opacities}
         | fields
@@ -65,7 +65,7 @@ def implant_record(n, profile="default", **fields):
 
 def single_record(n, kind="mixed", position="apex", **fields):
     spec = {"kind": kind, "position": position, "volume_ml": 5.0, "seed": 1}
-    return implant_record(n, what=f"single {n:03d}", spec=spec) | fields
+    return simulated_record(n, what=f"single {n:03d}", spec=spec) | fields
 
 
 def slices(labels, shares):
@@ -109,10 +109,10 @@ def test_normal_ct_has_no_roc_area_of_its_own_but_counts_in_that_of_all():
     assert by_title(found, "a")["CTSS"].target is None
 
 
-def test_implanted_lesions_are_summed_up_by_profile():
+def test_simulated_lesions_are_summed_up_by_profile():
     records = [
-        implant_record(1, dice=0.9, infection_ml=114.0, ctss=6, ctss_range=[4, 6]),
-        implant_record(
+        simulated_record(1, dice=0.9, infection_ml=114.0, ctss=6, ctss_range=[4, 6]),
+        simulated_record(
             2,
             dice=0.6,
             infection_ml=70.0,
@@ -121,7 +121,7 @@ def test_implanted_lesions_are_summed_up_by_profile():
             lungs_dice=[0.99, 0.91],
             opacities_ml={"ground_glass": [20.0, 100.0], "consolidation": [0.0, 0.0]},
         ),
-        implant_record(1, "reference", dice=0.5),
+        simulated_record(1, "reference", dice=0.5),
     ]
     found = by_title(figures(records, ["default", "reference"]))
     values = {title: figure.values["default"].value for title, figure in found.items()}
@@ -145,7 +145,7 @@ def test_implanted_lesions_are_summed_up_by_profile():
 
 def test_single_lesions_are_summed_up_by_themselves_by_kind_and_place_and_with_the_others():
     records = [
-        implant_record(1, dice=0.9),
+        simulated_record(1, dice=0.9),
         single_record(1, dice=0.8, opacities_ml={"ground_glass": [1.0, 4.0], "consolidation": [1.0, 1.0]}),
         single_record(
             2,
@@ -161,7 +161,7 @@ def test_single_lesions_are_summed_up_by_themselves_by_kind_and_place_and_with_t
         (figure,) = [f for f in found if (f.part, f.of, f.title) == (part, of, title)]
         return figure.values["default"].value
 
-    assert value("implanted lesions", "n1", "Dice, mean") == 0.9
+    assert value("several lesions", "n1", "Dice, mean") == 0.9
     assert value("single lesions", "all chests", "Dice, mean") == pytest.approx(0.6)
     assert value("single lesions", "all chests", "consolidation, recall by volume") == 0.5
     assert value("single lesions", "hilum", "Dice, mean") == 0.4
@@ -233,7 +233,7 @@ def test_bounds_hold_at_their_edge_but_under_does_not():
 
 def test_profiles_share_every_ct_and_lesion(tmp_path):
     chests = (Chest("p", tmp_path), Chest("n", tmp_path, normal=True), Chest("s", None, normal=True))
-    work = Work(VARIATIONS, implants=5, single_lesions=3, seed=3)
+    work = Work(VARIATIONS, simulated=5, single_lesions=3, seed=3)
     cases = accuracy_cases(chests, ("default", "reference"), work)
     names = [case.name for case in cases]
     assert len(names) == len(set(names)) == 2 * (3 + 3 + 5 + 3)
@@ -242,8 +242,8 @@ def test_profiles_share_every_ct_and_lesion(tmp_path):
     assert len(set(pairs.values())) == 8
     assert all(case.spec == pairs[case.name.rsplit("/", 1)[0]] for case in cases if case.spec)
     laid_in = {chest: [what for c, what in (pair.split("/") for pair in pairs) if c == chest] for chest in "ns"}
-    assert laid_in["n"] == ["implants 001", "implants 003", "implants 005", "single 001", "single 003"]
-    assert laid_in["s"] == ["implants 002", "implants 004", "single 002"]
+    assert laid_in["n"] == ["simulated 001", "simulated 003", "simulated 005", "single 001", "single 003"]
+    assert laid_in["s"] == ["simulated 002", "simulated 004", "single 002"]
 
 
 def test_healthy_chests_are_varied_once_whatever_else_is_asked_for(tmp_path):
@@ -280,7 +280,7 @@ def test_true_ctss_follows_from_the_lobes_shares():
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_pictures_are_drawn_for_any_number_of_cases(tmp_path, count):
-    laid_in = [implant_record(n, dice=n / 4, true_percent=2.0 + n) for n in range(count)]
+    laid_in = [simulated_record(n, dice=n / 4, true_percent=2.0 + n) for n in range(count)]
     rows = [
         {"chest": f"ct {n % 2}", "what": f"change {n}", "profile": "default", "normal": n % 2}
         | {"ctss_change": n, "volume_change_percent": value}
@@ -288,7 +288,7 @@ def test_pictures_are_drawn_for_any_number_of_cases(tmp_path, count):
     ]
     for name, writer in (
         ("dice", accuracy_plots.dice_by_burden(laid_in, ["default", "reference"])),
-        ("ctss", accuracy_plots.implanted_scores(laid_in, ["default", "reference"])),
+        ("ctss", accuracy_plots.simulated_scores(laid_in, ["default", "reference"])),
         ("robustness", accuracy_plots.robustness(rows, ["default", "reference"])),
     ):
         writer(tmp_path / f"{name}.png")
@@ -333,7 +333,7 @@ def run(program, study, tmp_path_factory):
 
 def everything(study):
     folders = ("--images", study / "images", "--slice-labels", study / "labels", "--normal", "well")
-    return *folders, "--implants", 2, "--single-lesions", 1, "--healthy", "--resampling"
+    return *folders, "--simulated", 2, "--single-lesions", 1, "--healthy", "--resampling"
 
 
 def rows(path):
@@ -390,9 +390,9 @@ def test_misses_are_marked_and_counted(run):
     assert done.out.count(" missed\n") + done.out.count(" missed  ") == sum(found["missed"].values())
 
 
-def test_results_hold_the_truth_of_every_implanted_case(run):
+def test_results_hold_the_truth_of_every_simulated_case(run):
     _, out = run
-    laid_in = [row for row in rows(out / "results.csv") if row["what"].startswith(("implants", "single"))]
+    laid_in = [row for row in rows(out / "results.csv") if row["what"].startswith(("simulated", "single"))]
     assert [row["chest"] for row in laid_in] == ["well"] * 4 + ["synthetic 0"] * 2
     for first, second in zip(laid_in[::2], laid_in[1::2], strict=True):
         assert (first["profile"], second["profile"]) == ("default", "reference")
@@ -429,11 +429,11 @@ def test_ct_and_lesions_are_made_once_for_all_profiles(healthy, monkeypatch):
     without_lesions = analyze(healthy.volume)
     monkeypatch.setattr(accuracy, "make_phantom", counted("make_phantom", lambda *_, **__: healthy))
     monkeypatch.setattr(accuracy, "analyze", counted("analyze", lambda *_: without_lesions))
-    monkeypatch.setattr(accuracy, "implant", counted("implant", accuracy.implant))
+    monkeypatch.setattr(accuracy, "simulate_lesions", counted("simulate_lesions", accuracy.simulate_lesions))
     bench = Workbench({name: AnalysisConfig() for name in ("a", "b")})
-    cases = accuracy_cases((Chest("synthetic", None, normal=True, seed=1),), ("a", "b"), Work(implants=1))
+    cases = accuracy_cases((Chest("synthetic", None, normal=True, seed=1),), ("a", "b"), Work(simulated=1))
     first, second = (bench.measure(case) for case in cases)
-    assert made == ["make_phantom", "analyze", "implant", "analyze", "analyze"]
+    assert made == ["make_phantom", "analyze", "simulate_lesions", "analyze", "analyze"]
     assert first["true_ml"] == second["true_ml"] > 0
     assert first["lungs_dice"] == [1.0, 1.0]
 
@@ -442,15 +442,15 @@ def test_ct_and_lesions_are_made_once_for_all_profiles(healthy, monkeypatch):
     ("options", "message"),
     [
         ((), "there is nothing to measure"),
-        (("--implants", "-1"), "--implants -1 is negative"),
-        (("--implants", "1", "--seed", "-1"), "--seed -1 is negative"),
+        (("--simulated", "-1"), "--simulated -1 is negative"),
+        (("--simulated", "1", "--seed", "-1"), "--seed -1 is negative"),
         (("--single-lesions", "-1"), "--single-lesions -1 is negative"),
         (("--healthy", "--synthetic", "0"), "--healthy needs healthy chests"),
         (("--healthy", "--synthetic", "11"), "--synthetic 11 is not between 0 and 10"),
         (("--healthy", "--pixels", "8"), "--pixels 8 is too few"),
-        (("--implants", "1", "--resampling"), "--resampling needs CTs"),
-        (("--implants", "1", "--profiles", "best"), "no profile 'best'"),
-        (("--implants", "1", "--profiles", ","), "--profiles names nothing"),
+        (("--simulated", "1", "--resampling"), "--resampling needs CTs"),
+        (("--simulated", "1", "--profiles", "best"), "no profile 'best'"),
+        (("--simulated", "1", "--profiles", ","), "--profiles names nothing"),
         (("--images", "images", "--normal", "nobody"), "--normal names nobody, which is no CT of --images"),
         (("--images", "images", "--slice-labels", "images"), "has labels of no CT"),
         (("--images", "nowhere"), "no such folder of images"),

@@ -9,7 +9,7 @@ from CovidSeverityLib import parallel
 from CovidSeverityLib.segmentation.opacity.kinds import opacity_labels
 from CovidSeverityLib.segmentation.opacity.published.config import PUBLISHED_CTSS, PUBLISHED_SEGMENTATION
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureFit
-from CovidSeverityLib.segmentation.opacity.published.opacities import segment_infection
+from CovidSeverityLib.segmentation.opacity.published.opacities import segment_published_opacities
 from CovidSeverityLib.segmentation.opacity.published.vesselness import VesselnessConfig
 from CovidSeverityLib.segmentation.opacity.published.windows import windows
 from CovidSeverityLib.types import Opacity
@@ -48,7 +48,7 @@ def with_opacity(hu, where, value=-500.0, seed=1, noise=30.0):
 
 
 def find(hu, lung, config=PUBLISHED_SEGMENTATION):
-    return segment_infection(hu, lung, config).mask
+    return segment_published_opacities(hu, lung, config).mask
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_mask_may_reach_out_of_the_lung():
 
 def test_mask_is_empty_where_there_is_no_lung():
     hu, lung = volume_of(lung_slice(), lung_slice())
-    result = segment_infection(hu, np.zeros_like(lung))
+    result = segment_published_opacities(hu, np.zeros_like(lung))
     assert result.mask.shape == hu.shape
     assert not result.mask.any()
     assert result.mixtures == (None, None)
@@ -98,7 +98,7 @@ def test_slice_of_too_few_values_has_no_mixture_and_no_infection(sick):
     lung[0] = disc(1)
     assert lung[0].any()
     assert len(np.unique(hu[0][lung[0]])) < 3
-    result = segment_infection(hu, lung)
+    result = segment_published_opacities(hu, lung)
     assert result.mixtures[0] is None
     assert not result.mask[0].any()
     assert result.mixtures[1] is not None

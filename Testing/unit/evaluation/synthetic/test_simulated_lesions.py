@@ -7,21 +7,21 @@ import pytest
 from scipy import ndimage
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation.synthetic.lesions.painting import Canvas, ImplantedLesion
+from CovidSeverityLib.evaluation.synthetic.lesions.painting import Canvas, SimulatedLesion
 from CovidSeverityLib.evaluation.synthetic.lesions.places import Places
 from CovidSeverityLib.evaluation.synthetic.lesions.plan import (
     COUNTS,
     PLANNED_POSITIONS,
     SINGLE_POSITIONS,
-    plan_implants,
+    plan_simulated_lesions,
     plan_single_lesions,
 )
 from CovidSeverityLib.evaluation.synthetic.lesions.scan_noise import TYPICAL, ScanNoise, estimate_noise, noise_plane
 from CovidSeverityLib.evaluation.synthetic.lesions.simulated_lesions import (
-    ImplantSpec,
     Position,
+    SimulatedLesionsSpec,
     SingleLesionSpec,
-    implant,
+    simulate_lesions,
 )
 from CovidSeverityLib.evaluation.synthetic.phantom import LesionKind, make_phantom
 from CovidSeverityLib.types import CtVolume, Geometry, Opacity, Side
@@ -56,9 +56,9 @@ def core(mask, steps=3):
 
 
 def test_same_specification_gives_the_same_bits_and_another_seed_others(healthy):
-    spec = ImplantSpec(MIXED, Position.ANY, 3, 5.0, seed=7)
-    first, second = (implant(healthy.volume, healthy.lungs, spec) for _ in range(2))
-    other = implant(healthy.volume, healthy.lungs, replace(spec, seed=8))
+    spec = SimulatedLesionsSpec(MIXED, Position.ANY, 3, 5.0, seed=7)
+    first, second = (simulate_lesions(healthy.volume, healthy.lungs, spec) for _ in range(2))
+    other = simulate_lesions(healthy.volume, healthy.lungs, replace(spec, seed=8))
     assert np.array_equal(first.volume.hu, second.volume.hu)
     assert first.lesions == second.lesions
     assert not np.array_equal(first.truth, other.truth)
@@ -67,8 +67,8 @@ def test_same_specification_gives_the_same_bits_and_another_seed_others(healthy)
 @pytest.mark.parametrize("kind", LesionKind)
 @pytest.mark.parametrize("burden", [1.0, 12.0, 60.0])
 def test_truth_lies_in_the_lungs_and_covers_what_was_asked_for(healthy, kind, burden):
-    spec = ImplantSpec(kind, Position.ANY, 3, burden, seed=1)
-    laid_in = implant(healthy.volume, healthy.lungs, spec)
+    spec = SimulatedLesionsSpec(kind, Position.ANY, 3, burden, seed=1)
+    laid_in = simulate_lesions(healthy.volume, healthy.lungs, spec)
     percent = 100 * np.count_nonzero(laid_in.truth) / np.count_nonzero(healthy.lungs)
     assert percent == pytest.approx(burden, rel=0.2)
     assert not laid_in.truth[healthy.lungs == 0].any()
@@ -78,7 +78,7 @@ def test_truth_lies_in_the_lungs_and_covers_what_was_asked_for(healthy, kind, bu
 
 def test_nothing_changes_farther_than_the_seam_from_the_lungs(block):
     volume, lungs = block
-    laid_in = implant(volume, lungs, ImplantSpec(SOLID, Position.PLEURAL, 6, 25.0, seed=3))
+    laid_in = simulate_lesions(volume, lungs, SimulatedLesionsSpec(SOLID, Position.PLEURAL, 6, 25.0, seed=3))
     near = ndimage.distance_transform_edt(lungs == 0) <= 2.0
     changed = laid_in.volume.hu != volume.hu
     assert changed[lungs > 0].any()
@@ -87,9 +87,13 @@ def test_nothing_changes_farther_than_the_seam_from_the_lungs(block):
 
 def test_number_of_lesions_is_kept_where_they_can_hold_the_burden(healthy):
     for count in (1, 8):
-        laid_in = implant(healthy.volume, healthy.lungs, ImplantSpec(GLASS, Position.ANY, count, 1.0, seed=5))
+        laid_in = simulate_lesions(
+            healthy.volume, healthy.lungs, SimulatedLesionsSpec(GLASS, Position.ANY, count, 1.0, seed=5)
+        )
         assert len(laid_in.lesions) == count
-    laid_in = implant(healthy.volume, healthy.lungs, ImplantSpec(GLASS, Position.ANY, 1, 30.0, seed=5))
+    laid_in = simulate_lesions(
+        healthy.volume, healthy.lungs, SimulatedLesionsSpec(GLASS, Position.ANY, 1, 30.0, seed=5)
+    )
     assert len(laid_in.lesions) > 5
     assert all(4.99 <= lesion.diameter_mm <= 60.01 for lesion in laid_in.lesions)
 
@@ -97,7 +101,7 @@ def test_number_of_lesions_is_kept_where_they_can_hold_the_burden(healthy):
 @pytest.mark.parametrize(("kind", "low", "high"), [(GLASS, -700, -400), (SOLID, -50, 50)])
 def test_inside_of_a_lesion_is_as_dense_as_it_says(block, kind, low, high):
     volume, lungs = block
-    laid_in = implant(volume, lungs, ImplantSpec(kind, Position.CENTRAL, 1, 10.0, seed=4))
+    laid_in = simulate_lesions(volume, lungs, SimulatedLesionsSpec(kind, Position.CENTRAL, 1, 10.0, seed=4))
     (lesion,) = laid_in.lesions
     aim = lesion.ground_glass_hu if kind is GLASS else lesion.consolidation_hu
     inside = core(laid_in.truth, 5) & (volume.hu < -700)
@@ -107,7 +111,7 @@ def test_inside_of_a_lesion_is_as_dense_as_it_says(block, kind, low, high):
 
 def test_mixed_lesion_has_a_dense_core_in_ground_glass(block):
     volume, lungs = block
-    laid_in = implant(volume, lungs, ImplantSpec(MIXED, Position.CENTRAL, 1, 15.0, seed=2))
+    laid_in = simulate_lesions(volume, lungs, SimulatedLesionsSpec(MIXED, Position.CENTRAL, 1, 15.0, seed=2))
     changed = laid_in.volume.hu[laid_in.truth & (volume.hu < -700)]
     assert (changed > -150).mean() > 0.1
     assert ((changed > -750) & (changed < -350)).mean() > 0.3
@@ -118,7 +122,7 @@ def test_mixed_lesion_has_a_dense_core_in_ground_glass(block):
 
 def test_vessels_stay_visible_in_ground_glass(block):
     volume, lungs = block
-    laid_in = implant(volume, lungs, ImplantSpec(GLASS, Position.ANY, 6, 30.0, seed=6))
+    laid_in = simulate_lesions(volume, lungs, SimulatedLesionsSpec(GLASS, Position.ANY, 6, 30.0, seed=6))
     vessel = laid_in.truth & (volume.hu > 50)
     assert vessel.sum() > 100
     assert np.array_equal(laid_in.volume.hu[vessel], volume.hu[vessel])
@@ -126,7 +130,7 @@ def test_vessels_stay_visible_in_ground_glass(block):
 
 def test_edge_of_a_lesion_is_not_hard(block):
     volume, lungs = block
-    laid_in = implant(volume, lungs, ImplantSpec(SOLID, Position.CENTRAL, 1, 8.0, seed=9))
+    laid_in = simulate_lesions(volume, lungs, SimulatedLesionsSpec(SOLID, Position.CENTRAL, 1, 8.0, seed=9))
     added = ndimage.gaussian_filter1d(laid_in.volume.hu - volume.hu.astype(float), 0.6, axis=0)
     inside = added[core(laid_in.truth, 4)].mean()
     border = laid_in.truth & ~core(laid_in.truth, 1) & (volume.hu < -700) & core(lungs > 0, 4)
@@ -137,7 +141,7 @@ def test_edge_of_a_lesion_is_not_hard(block):
 
 def test_consolidation_has_the_noise_of_the_scan(block):
     volume, lungs = block
-    laid_in = implant(volume, lungs, ImplantSpec(SOLID, Position.CENTRAL, 1, 12.0, seed=4))
+    laid_in = simulate_lesions(volume, lungs, SimulatedLesionsSpec(SOLID, Position.CENTRAL, 1, 12.0, seed=4))
     inside = core(laid_in.truth, 5) & ~ndimage.binary_dilation(volume.hu > 50, iterations=7)
     rest = laid_in.volume.hu - ndimage.gaussian_filter(laid_in.volume.hu.astype(float), (0, 2, 2))
     tissue = volume.hu - ndimage.gaussian_filter(volume.hu.astype(float), (0, 2, 2))
@@ -153,7 +157,7 @@ def test_lesions_lie_where_they_are_asked_for(healthy):
     ]
 
     def depths_and_radii(position):
-        laid_in = implant(healthy.volume, healthy.lungs, ImplantSpec(GLASS, position, 8, 2.0, seed=3))
+        laid_in = simulate_lesions(healthy.volume, healthy.lungs, SimulatedLesionsSpec(GLASS, position, 8, 2.0, seed=3))
         to_ijk = np.linalg.inv(geometry.ijk_to_lps)
         for lesion in laid_in.lesions:
             i, j, k, _ = np.rint(to_ijk @ [*lesion.centre_mm, 1]).astype(int)
@@ -166,14 +170,14 @@ def test_lesions_lie_where_they_are_asked_for(healthy):
 def test_lesion_does_not_reach_into_the_other_lung(block):
     volume, lungs = block
     for seed in range(8):
-        laid_in = implant(volume, lungs, ImplantSpec(SOLID, Position.ANY, 1, 8.0, seed=seed))
+        laid_in = simulate_lesions(volume, lungs, SimulatedLesionsSpec(SOLID, Position.ANY, 1, 8.0, seed=seed))
         if len(laid_in.lesions) == 1:
             assert len(np.unique(lungs[laid_in.truth])) == 1
 
 
 def test_centre_is_told_in_world_coordinates(block):
     volume, lungs = block
-    laid_in = implant(volume, lungs, ImplantSpec(SOLID, Position.CENTRAL, 1, 6.0, seed=1))
+    laid_in = simulate_lesions(volume, lungs, SimulatedLesionsSpec(SOLID, Position.CENTRAL, 1, 6.0, seed=1))
     middle = np.argwhere(laid_in.truth).mean(axis=0)[::-1] + volume.geometry.origin_mm
     assert laid_in.lesions[0].centre_mm == pytest.approx(middle, abs=4)
 
@@ -190,28 +194,28 @@ def test_centre_is_told_in_world_coordinates(block):
 def test_specification_that_cannot_be_laid_in_is_refused(change, message):
     fields = {"kind": GLASS, "position": Position.ANY, "count": 1, "burden_percent": 5.0, "seed": 0} | change
     with pytest.raises(InputError, match=message):
-        ImplantSpec(**fields)
+        SimulatedLesionsSpec(**fields)
 
 
 def test_lungs_that_do_not_fit_are_refused(block):
     volume, lungs = block
-    spec = ImplantSpec(GLASS, Position.ANY, 1, 5.0, 0)
+    spec = SimulatedLesionsSpec(GLASS, Position.ANY, 1, 5.0, 0)
     with pytest.raises(InputError, match="do not match"):
-        implant(volume, lungs[1:], spec)
+        simulate_lesions(volume, lungs[1:], spec)
     with pytest.raises(InputError, match="empty"):
-        implant(volume, np.zeros_like(lungs), spec)
+        simulate_lesions(volume, np.zeros_like(lungs), spec)
 
 
 def test_plan_spreads_burdens_kinds_positions_and_numbers():
-    specs = plan_implants(36, seed=4)
+    specs = plan_simulated_lesions(36, seed=4)
     burdens = np.array([spec.burden_percent for spec in specs])
     edges = np.geomspace(1, 60, 37)
     assert ((burdens >= edges[:-1] - 1e-3) & (burdens <= edges[1:] + 1e-3)).all()
     for values, of in ((LesionKind, "kind"), (PLANNED_POSITIONS, "position"), (COUNTS, "count")):
         found = [getattr(spec, of) for spec in specs]
         assert {value: found.count(value) for value in found} == dict.fromkeys(values, 36 // len(tuple(values)))
-    assert plan_implants(36, seed=4) == specs
-    assert plan_implants(36, seed=5) != specs
+    assert plan_simulated_lesions(36, seed=4) == specs
+    assert plan_simulated_lesions(36, seed=5) != specs
     assert len({spec.seed for spec in specs}) == 36
 
 
@@ -226,7 +230,7 @@ def test_plan_of_single_lesions_spreads_volumes_kinds_and_positions():
     assert plan_single_lesions(42, seed=4) == specs != plan_single_lesions(42, seed=5)
 
 
-@pytest.mark.parametrize("plan", [plan_implants, plan_single_lesions])
+@pytest.mark.parametrize("plan", [plan_simulated_lesions, plan_single_lesions])
 @pytest.mark.parametrize(("count", "seed"), [(0, 0), (1001, 0), (3, -1)])
 def test_plan_that_makes_no_sense_is_refused(plan, count, seed):
     with pytest.raises(InputError):
@@ -236,7 +240,7 @@ def test_plan_that_makes_no_sense_is_refused(plan, count, seed):
 def test_truth_tells_consolidation_from_ground_glass(block):
     volume, lungs = block
     for kind, opacities in ((GLASS, {1}), (SOLID, {2}), (MIXED, {1, 2})):
-        laid_in = implant(volume, lungs, ImplantSpec(kind, Position.CENTRAL, 1, 15.0, seed=2))
+        laid_in = simulate_lesions(volume, lungs, SimulatedLesionsSpec(kind, Position.CENTRAL, 1, 15.0, seed=2))
         assert set(np.unique(laid_in.labels[laid_in.truth]).tolist()) == opacities
         air = volume.hu < -700
         for opacity, (low, high) in ((Opacity.GROUND_GLASS, (-720, -300)), (Opacity.CONSOLIDATION, (-200, 80))):
@@ -251,7 +255,7 @@ def test_consolidation_hides_the_ground_glass_of_an_earlier_lesion(block):
     centre = np.array([28, 35, 30])
     rng = np.random.default_rng(0)
     for kind, glass, solid in ((GLASS, -600.0, None), (SOLID, None, 0.0)):
-        lesion = ImplantedLesion(kind, (0.0, 0.0, 0.0), (9.0, 9.0, 9.0), glass, solid)
+        lesion = SimulatedLesion(kind, (0.0, 0.0, 0.0), (9.0, 9.0, 9.0), glass, solid)
         added = canvas.paint(lesion, centre, rng)
     assert canvas.labels[tuple(centre)] == Opacity.CONSOLIDATION
     assert added < np.count_nonzero(canvas.labels == Opacity.CONSOLIDATION)
@@ -261,7 +265,9 @@ def test_consolidation_hides_the_ground_glass_of_an_earlier_lesion(block):
 def test_single_lesion_has_its_size_wherever_it_lies(healthy, position):
     found = []
     for seed in range(3):
-        laid_in = implant(healthy.volume, healthy.lungs, SingleLesionSpec(SOLID, position, 12.0, seed), healthy.lobes)
+        laid_in = simulate_lesions(
+            healthy.volume, healthy.lungs, SingleLesionSpec(SOLID, position, 12.0, seed), healthy.lobes
+        )
         assert len(laid_in.lesions) == 1
         found.append(laid_in.truth_ml)
     assert np.mean(found) == pytest.approx(12.0, rel=0.25)
@@ -309,11 +315,11 @@ def test_single_lesions_lie_against_what_they_are_asked_to(healthy):
 def test_place_that_these_lungs_do_not_have_is_refused(healthy, block):
     spec = SingleLesionSpec(GLASS, Position.FISSURE, 5.0, 0)
     with pytest.raises(InputError, match="no lobes were given"):
-        implant(healthy.volume, healthy.lungs, spec)
+        simulate_lesions(healthy.volume, healthy.lungs, spec)
     with pytest.raises(InputError, match="have no place for a lesion at: fissure"):
-        implant(healthy.volume, healthy.lungs, spec, np.zeros_like(healthy.lungs))
+        simulate_lesions(healthy.volume, healthy.lungs, spec, np.zeros_like(healthy.lungs))
     with pytest.raises(InputError, match="lobes"):
-        implant(healthy.volume, healthy.lungs, spec, healthy.lobes[1:])
+        simulate_lesions(healthy.volume, healthy.lungs, spec, healthy.lobes[1:])
 
 
 @pytest.mark.parametrize(

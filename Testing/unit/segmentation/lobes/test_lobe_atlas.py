@@ -50,7 +50,7 @@ def test_fissures_of_a_lung_share_their_modes():
 
 
 def test_atlas_and_its_licence_are_small_and_shipped():
-    folder = resources.files("CovidSeverityLib.features")
+    folder = resources.files("CovidSeverityLib.segmentation.lobes")
     assert len(folder.joinpath(ATLAS_FILE).read_bytes()) < 100_000
     notice = folder.joinpath("lobe_atlas_LICENSE.txt").read_text(encoding="utf-8")
     assert "Brigham" in notice
@@ -58,7 +58,9 @@ def test_atlas_and_its_licence_are_small_and_shipped():
 
 
 def test_atlas_file_names_its_source():
-    content = json.loads(resources.files("CovidSeverityLib.features").joinpath(ATLAS_FILE).read_text(encoding="utf-8"))
+    content = json.loads(
+        resources.files("CovidSeverityLib.segmentation.lobes").joinpath(ATLAS_FILE).read_text(encoding="utf-8")
+    )
     assert "Chest Imaging Platform" in content["source"]
     assert content["cases"] >= 90
 

@@ -9,9 +9,9 @@ from scipy.ndimage import gaussian_filter
 from CovidSeverityLib import parallel
 from CovidSeverityLib.evaluation.accuracy.variations import Variation, vary
 from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
-from CovidSeverityLib.segmentation.opacity.volumetric.config import LesionConfig
-from CovidSeverityLib.segmentation.opacity.volumetric.opacities import segment_lesions
-from CovidSeverityLib.segmentation.opacity.volumetric.single_slices import segment_slice_lesions
+from CovidSeverityLib.segmentation.opacity.volumetric.config import OpacityConfig
+from CovidSeverityLib.segmentation.opacity.volumetric.opacities import segment_opacities
+from CovidSeverityLib.segmentation.opacity.volumetric.single_slices import segment_slice_opacities
 from CovidSeverityLib.types import CtVolume
 
 SEED = 3
@@ -56,8 +56,8 @@ def chest():
     return Chest()
 
 
-def found(volume, lungs, config=LesionConfig(), **options):
-    return segment_lesions(volume.hu, lungs > 0, volume.geometry, config, **options).mask
+def found(volume, lungs, config=OpacityConfig(), **options):
+    return segment_opacities(volume.hu, lungs > 0, volume.geometry, config, **options).mask
 
 
 def dice(a, b):
@@ -120,7 +120,7 @@ def test_noise_is_no_opacity_and_hides_none(chest):
 
 def test_range_of_masks_is_nested_and_holds_the_one_that_is_marked(chest):
     volume = chest.with_lesion(chest.ball(chest.place(deep=True), 12), -620)
-    marked = segment_lesions(volume.hu, chest.lungs > 0, volume.geometry)
+    marked = segment_opacities(volume.hu, chest.lungs > 0, volume.geometry)
     np.testing.assert_array_equal(marked.mask, found(volume, chest.lungs))
     sizes = [np.count_nonzero(mask) for mask in (marked.stricter, marked.mask, marked.more_lenient)]
     assert 0 < sizes[0] < sizes[1] < sizes[2]
@@ -142,16 +142,16 @@ def test_threads_do_not_change_the_bits(chest, monkeypatch):
 def test_steps_can_be_left_out(chest):
     volume = chest.with_lesion(chest.ball(chest.place(deep=True), 12), -620)
     mask = found(volume, chest.lungs)
-    assert (found(volume, chest.lungs, LesionConfig(smoothing_mm=0)) != mask).any()
-    assert np.count_nonzero(found(volume, chest.lungs, LesionConfig(smallest_ml=0))) > np.count_nonzero(mask)
-    assert not found(volume, chest.lungs, LesionConfig(smallest_ml=100)).any()
+    assert (found(volume, chest.lungs, OpacityConfig(smoothing_mm=0)) != mask).any()
+    assert np.count_nonzero(found(volume, chest.lungs, OpacityConfig(smallest_ml=0))) > np.count_nonzero(mask)
+    assert not found(volume, chest.lungs, OpacityConfig(smallest_ml=100)).any()
 
 
 def test_progress_runs_to_its_end(chest):
     calls = []
     found(chest.volume, chest.lungs, progress=lambda *call: calls.append(call))
-    assert calls[0] == ("infection", 0, 2)
-    assert calls[-1] == ("infection", 2, 2)
+    assert calls[0] == ("infection", 0, 3)
+    assert calls[-1] == ("infection", 3, 3)
 
 
 def slices_of(volume, chosen):
@@ -167,7 +167,7 @@ def test_order_of_unrelated_slices_does_not_matter(chest):
     chosen = np.array([centre[0] + n for n in (-30, -15, 0, 12, 24, 40)])
     order = np.array([3, 0, 5, 2, 4, 1])
     straight, mixed = (
-        segment_slice_lesions(ct.hu, chest.lungs[which] > 0, ct.geometry).mask
+        segment_slice_opacities(ct.hu, chest.lungs[which] > 0, ct.geometry).mask
         for ct, which in ((slices_of(volume, which), which) for which in (chosen, chosen[order]))
     )
     np.testing.assert_array_equal(straight[order], mixed)
@@ -190,4 +190,4 @@ def test_single_slice_shows_its_lesion(chest, hu):
 )
 def test_configuration_checks_itself(wrong):
     with pytest.raises(ValueError, match="expected"):
-        LesionConfig(**wrong)
+        OpacityConfig(**wrong)

@@ -33,7 +33,9 @@ LARGEST_BYTES = 50_000
 
 @pytest.fixture(scope="module")
 def shipped():
-    return files("CovidSeverityLib.segmentation").joinpath(CLASSIFIER_FILE).read_text(encoding="utf-8")
+    return (
+        files("CovidSeverityLib.segmentation.opacity.volumetric").joinpath(CLASSIFIER_FILE).read_text(encoding="utf-8")
+    )
 
 
 @pytest.fixture(scope="module")

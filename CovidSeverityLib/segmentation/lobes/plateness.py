@@ -41,7 +41,7 @@ SMALLEST_FILL = 0.3
 """A patch that leaves the lung is judged by its part inside, down to this share."""
 
 
-def sheet_evidence(
+def plateness(
     hu: NDArray[np.float32], inside: NDArray[np.bool_], step_mm: tuple[float, float, float]
 ) -> NDArray[np.float32]:
     """How much every sample looks like a part of a thin bright sheet across the last axis.
@@ -72,7 +72,7 @@ def sheet_evidence(
     return evidence
 
 
-def patch_evidence(
+def patch_plateness(
     evidence: NDArray[np.float32], inside: NDArray[np.float32], cell_mm: float, height_mm: float
 ) -> NDArray[np.float32]:
     """The mean evidence over a flat patch about every sample, for the tilt that has most of it.

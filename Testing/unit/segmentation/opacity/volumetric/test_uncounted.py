@@ -9,8 +9,8 @@ from scipy.ndimage import gaussian_filter
 from CovidSeverityLib.features.quality import uncertainty_notes
 from CovidSeverityLib.features.quantification import LobeScore
 from CovidSeverityLib.segmentation.opacity.values import UncountedDensity
-from CovidSeverityLib.segmentation.opacity.volumetric.config import LesionConfig
-from CovidSeverityLib.segmentation.opacity.volumetric.opacities import segment_lesions
+from CovidSeverityLib.segmentation.opacity.volumetric.config import OpacityConfig
+from CovidSeverityLib.segmentation.opacity.volumetric.opacities import segment_opacities
 from CovidSeverityLib.types import Geometry, Lobe
 
 SPACING = (2.0, 1.5, 1.5)
@@ -30,8 +30,8 @@ def ball(centre_mm, radius_mm):
     return sum(offset**2 for offset in offsets) < radius_mm**2
 
 
-def marked(hu, config=LesionConfig()):
-    return segment_lesions(np.rint(hu).astype(np.int16), LUNG, GEOMETRY, config)
+def marked(hu, config=OpacityConfig()):
+    return segment_opacities(np.rint(hu).astype(np.int16), LUNG, GEOMETRY, config)
 
 
 def ml(mask):

@@ -21,29 +21,45 @@ from CovidSeverityLib.reporting import build_report
 from CovidSeverityLib.segmentation.opacity.published.config import (
     PUBLISHED_CTSS,
     PUBLISHED_SEGMENTATION,
-    InfectionConfig,
+    PublishedOpacityConfig,
 )
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig
 from CovidSeverityLib.segmentation.opacity.published.vesselness import VesselnessConfig
-from CovidSeverityLib.segmentation.opacity.volumetric.config import LesionConfig
+from CovidSeverityLib.segmentation.opacity.volumetric.config import OpacityConfig
 
 WRONG = [
-    (LesionConfig, {"smoothing_mm": -1}, "smoothing_mm is -1; expected a number from 0 to 50.0"),
-    (LesionConfig, {"smoothing_mm": 1e9}, "smoothing_mm is 1000000000.0; expected a number from 0 to 50.0"),
-    (LesionConfig, {"smallest_ml": math.nan}, "smallest_ml is nan; expected a number from 0 on"),
-    (LesionConfig, {"smallest_ml": math.inf}, "smallest_ml is inf; expected a number from 0 on"),
-    (LesionConfig, {"smallest_ml": "0.3"}, "smallest_ml is '0.3'; expected a number from 0 on"),
-    (LesionConfig, {"probability": True}, "probability is True; expected a number between 0 and 1"),
-    (LesionConfig, {"fill_holes": 1}, "fill_holes is 1; expected True or False"),
-    (LesionConfig, {"stricter": 0.4}, "expected them to rise"),
-    (InfectionConfig, {"dilation_px": 4}, "dilation_px is 4; expected a whole number from 1 to 99 in steps of 2"),
-    (InfectionConfig, {"smallest_px": 1.5}, "smallest_px is 1.5; expected a whole number from 0 on"),
-    (InfectionConfig, {"clip_hu": (300, -1024)}, "clip_hu is (300, -1024); expected two numbers that rise"),
-    (InfectionConfig, {"clip_hu": [-1024, 300]}, "clip_hu is [-1024, 300]; expected a tuple, 2 times a whole number"),
-    (InfectionConfig, {"window_caps_hu": (50.0,)}, "window_caps_hu is (50.0,); expected a tuple, 2 times a number"),
-    (InfectionConfig, {"window_sds": 0}, "window_sds is 0; expected a number above 0"),
-    (InfectionConfig, {"mixture": None}, "mixture is None; expected MixtureConfig"),
-    (InfectionConfig, {"mixture": MixtureConfig(start_means_hu=(-900.0, 0.0))}, "mixture has 2 components; expected 3"),
+    (OpacityConfig, {"smoothing_mm": -1}, "smoothing_mm is -1; expected a number from 0 to 50.0"),
+    (OpacityConfig, {"smoothing_mm": 1e9}, "smoothing_mm is 1000000000.0; expected a number from 0 to 50.0"),
+    (OpacityConfig, {"smallest_ml": math.nan}, "smallest_ml is nan; expected a number from 0 on"),
+    (OpacityConfig, {"smallest_ml": math.inf}, "smallest_ml is inf; expected a number from 0 on"),
+    (OpacityConfig, {"smallest_ml": "0.3"}, "smallest_ml is '0.3'; expected a number from 0 on"),
+    (OpacityConfig, {"probability": True}, "probability is True; expected a number between 0 and 1"),
+    (OpacityConfig, {"fill_holes": 1}, "fill_holes is 1; expected True or False"),
+    (OpacityConfig, {"stricter": 0.4}, "expected them to rise"),
+    (
+        PublishedOpacityConfig,
+        {"dilation_px": 4},
+        "dilation_px is 4; expected a whole number from 1 to 99 in steps of 2",
+    ),
+    (PublishedOpacityConfig, {"smallest_px": 1.5}, "smallest_px is 1.5; expected a whole number from 0 on"),
+    (PublishedOpacityConfig, {"clip_hu": (300, -1024)}, "clip_hu is (300, -1024); expected two numbers that rise"),
+    (
+        PublishedOpacityConfig,
+        {"clip_hu": [-1024, 300]},
+        "clip_hu is [-1024, 300]; expected a tuple, 2 times a whole number",
+    ),
+    (
+        PublishedOpacityConfig,
+        {"window_caps_hu": (50.0,)},
+        "window_caps_hu is (50.0,); expected a tuple, 2 times a number",
+    ),
+    (PublishedOpacityConfig, {"window_sds": 0}, "window_sds is 0; expected a number above 0"),
+    (PublishedOpacityConfig, {"mixture": None}, "mixture is None; expected MixtureConfig"),
+    (
+        PublishedOpacityConfig,
+        {"mixture": MixtureConfig(start_means_hu=(-900.0, 0.0))},
+        "mixture has 2 components; expected 3",
+    ),
     (MixtureConfig, {"start_means_hu": ()}, "start_means_hu is (); expected a tuple, one or more times a number"),
     (MixtureConfig, {"start_means_hu": (-9000.0,)}, "expected a tuple, one or more times a number from -1024 to 3071"),
     (MixtureConfig, {"variance_floor_hu2": -0.1}, "variance_floor_hu2 is -0.1"),
@@ -58,7 +74,7 @@ WRONG = [
         "thin_threshold_hu is -951; expected a whole number from -1022",
     ),
     (OrientationConfig, {"decisive_odds": math.inf}, "decisive_odds is inf; expected a number"),
-    (AnalysisConfig, {"lesions": "default"}, "lesions is 'default'; expected LesionConfig or None"),
+    (AnalysisConfig, {"lesions": "default"}, "lesions is 'default'; expected OpacityConfig or None"),
     (AnalysisConfig, {"mixture": None}, "mixture is None; expected MixtureConfig"),
     (AnalysisConfig, {"profile": "refrence"}, "no profile 'refrence'; there are default and reference"),
     (AnalysisConfig, {"profile": None}, "profile is None; expected a text"),
@@ -75,21 +91,21 @@ def test_wrong_value_is_refused_with_its_name_and_what_is_allowed(kind, wrong, s
 def test_images_of_a_classifier_check_themselves():
     with pytest.raises(ConfigurationError, match="outline is 'yes'; expected True or False"):
         ClassificationImageConfig(infection=PUBLISHED_CTSS, outline="yes")
-    with pytest.raises(ConfigurationError, match="infection is None; expected InfectionConfig"):
+    with pytest.raises(ConfigurationError, match="infection is None; expected PublishedOpacityConfig"):
         ClassificationImageConfig(infection=None)
 
 
 def test_a_programmer_catches_a_value_error_and_the_command_line_an_input_error():
     with pytest.raises(InputError):
-        LesionConfig(smoothing_mm=-1)
+        OpacityConfig(smoothing_mm=-1)
     with pytest.raises(ValueError, match="expected"):
-        LesionConfig(smoothing_mm=-1)
+        OpacityConfig(smoothing_mm=-1)
 
 
 def test_numbers_of_numpy_are_numbers():
-    assert LesionConfig(smoothing_mm=np.float32(2)).smoothing_mm == 2
+    assert OpacityConfig(smoothing_mm=np.float32(2)).smoothing_mm == 2
     assert SliceScoreConfig(skip_first=np.int64(3)).skip_first == 3
-    assert LesionConfig(smoothing_mm=0).smoothing_mm == 0
+    assert OpacityConfig(smoothing_mm=0).smoothing_mm == 0
 
 
 @pytest.mark.parametrize(
@@ -107,15 +123,15 @@ def test_a_profile_is_what_its_name_says(values, said):
 def test_a_changed_profile_says_so():
     default, reference = (AnalysisConfig.for_profile(profile) for profile in ("default", "reference"))
     assert (default.name, reference.name) == ("default", "reference")
-    assert replace(default, lesions=LesionConfig(smallest_ml=1.0)).name == "custom (from default)"
+    assert replace(default, lesions=OpacityConfig(smallest_ml=1.0)).name == "custom (from default)"
     assert replace(reference, slice_scores=None).name == "custom (from reference)"
     assert replace(reference, infection=PUBLISHED_SEGMENTATION) == mask_config("reference")
     assert mask_config("reference").name == "custom (from reference)"
-    assert replace(default, lesions=LesionConfig()).name == "default"
+    assert replace(default, lesions=OpacityConfig()).name == "default"
 
 
 def test_report_says_custom_where_a_number_was_changed(tiny_chest):
-    config = AnalysisConfig(lesions=LesionConfig(smallest_ml=1.0))
+    config = AnalysisConfig(lesions=OpacityConfig(smallest_ml=1.0))
     provenance = build_report(analyze(tiny_chest.volume, config))["provenance"]
     assert provenance["profile"] == "custom (from default)"
     assert provenance["configuration"]["profile"] == "default"
@@ -126,7 +142,7 @@ def test_report_holds_the_numbers_of_lungs_opacities_and_lobes(coarse_analysis):
     numbers = build_report(coarse_analysis)["provenance"]["configuration"]["numbers"]
     assert json.loads(json.dumps(numbers)) == deciding_numbers()
     assert numbers["thorax"]["LUNG_TISSUE_HU"] == -400
-    assert numbers["lungs"]["SMALLEST_LUNGS_ML"] == 300.0
+    assert numbers["lung_segmentation"]["SMALLEST_LUNGS_ML"] == 300.0
     assert numbers["parenchyma"]["AERATED_HU"] == [-1000, -600]
     assert numbers["fissures"]["REACH_MM"] == {"right oblique": 48.0, "right horizontal": 36.0, "left oblique": 48.0}
     assert numbers["quantification"]["LEAST_PERCENT"] == 0.3
