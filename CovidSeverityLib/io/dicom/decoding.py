@@ -56,7 +56,7 @@ class _SaturatedError(Exception):
 
 
 def decode(stack: Stack, progress: Progress | None) -> tuple[NDArray[np.integer], int]:
-    """Return (N, rows, columns) values of the slices, and the number of duplicates with another image than the kept one.
+    """Return (N, rows, columns) values of the slices, and the number of duplicates with an image unlike the kept one.
 
     The type is int16, or int32 if int16 is too small. Padding is :data:`PADDING`.
 
