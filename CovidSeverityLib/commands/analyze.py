@@ -39,21 +39,18 @@ OUTPUT_SUFFIX = "-covid-severity"
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img", ".dcm")
 
 
-def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add this command to the command line; returns its parser."""
-    parser = commands.add_parser(
-        "analyze",
-        help="analyse a chest CT and write the results to a folder",
-        description="Find lungs, lobes and infection in a chest CT, score its severity and write "
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe this command, and add its options."""
+    parser.description = (
+        "Find lungs, lobes and infection in a chest CT, score its severity and write "
         "segmentation.seg.nrrd, report.json, lobes.csv, slices.csv, histogram.csv and overview.png; with a classifier "
-        "also tell COVID-19, community-acquired pneumonia and normal apart (classification.png).",
+        "also tell COVID-19, community-acquired pneumonia and normal apart (classification.png)."
     )
     add_input(parser)
     _add_input_options(parser)
     add_engine_options(parser)
     _add_output_options(parser)
     parser.set_defaults(run=run)
-    return parser
 
 
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
