@@ -25,11 +25,11 @@ EXIT_BAD_INPUT = 2
 
 COMMANDS = {
     "analyze": "analyse a chest CT and write the results to a folder",
-    "classify": "tell COVID-19, community-acquired pneumonia and normal apart",
-    "evaluate": "measure the results against radiologists' masks, scores or diagnoses",
-    "models": "list, add, download and remove the weights that classify",
+    "classify": "diagnose COVID-19, community-acquired pneumonia or normal",
+    "evaluate": "compare the results with radiologists' masks, scores or diagnoses",
+    "models": "list, add, download and remove weights of classifiers",
     "phantom": "make a synthetic chest CT and its true masks",
-    "train": "train a classifier on CTs of known diagnosis",
+    "train": "train a classifier on CTs with known diagnoses",
 }
 """What each command does; its module in ``commands`` has its options."""
 
@@ -62,8 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="covid-severity",
-        description="Lungs, lobes, infection and CT severity score from a chest CT. Research use, no medical device.",
-        epilog="Exit status: 0 done, 2 bad input, 1 anything else. COMMAND --help tells more.",
+        description="Lungs, lobes, opacities and CT severity score from a chest CT. Research use only, not a medical "
+        "device.",
+        epilog="Exit status: 0 success, 2 bad input, 1 any other error. COMMAND --help explains a command.",
     )
     parser.add_argument("--version", action="version", version=f"covid-severity {__version__}")
     add_debug(parser, default=False)

@@ -56,7 +56,7 @@ def load_analysis(folder: Path, ct: CtVolume | None = None) -> Analysis:
     if not path.is_file():
         raise InputError(f"{folder} holds no {ANALYSIS_NAME}; Analysis.save writes one")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         content = json.loads(arrays.pop(CONTENT).item())
         if content["format"] != FORMAT:
