@@ -27,6 +27,19 @@ os.environ.setdefault(*ONE_KERNEL)  # as the library does: some tests start Tens
 REPOSITORY = Path(__file__).parents[1]
 COARSE = {"shape": (72, 128, 128), "spacing_mm": (3.0, 3.0, 4.4)}
 
+MARKED = {"tensorflow": {"keras", "h5py"}, "data": {"real_data"}}
+"""A marker of every test that depends on one of these fixtures."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        markers = [marker for marker, fixtures in MARKED.items() if fixtures & {*getattr(item, "fixturenames", ())}]
+        if item.path.is_relative_to(REPOSITORY / "Testing" / "slicer"):
+            markers.append("slicer")
+        for marker in markers:
+            item.add_marker(marker)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def no_models(tmp_path_factory):
@@ -57,12 +70,22 @@ def factory():
 
 
 @pytest.fixture(scope="session")
-def real_ct_root() -> Path:
-    """The folder of the three real CTs; a test that asks for it is skipped where it is absent."""
-    root = REPOSITORY.parent / "shared" / "data" / "covid-ct-md"
-    if not root.is_dir():
-        pytest.skip("real CTs (../shared/data/covid-ct-md) are not on this machine")
-    return root
+def real_data() -> Callable[[str], Path]:
+    """``real_data(name)``: a folder of ``../shared``; a test that needs one is marked ``data``, and skipped without."""
+
+    def folder(name: str) -> Path:
+        path = REPOSITORY.parent / "shared" / name
+        if not path.is_dir():
+            pytest.skip(f"../shared/{name} is not on this machine")
+        return path
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_ct_root(real_data) -> Path:
+    """The folder of the three real CTs."""
+    return real_data("data/covid-ct-md")
 
 
 @pytest.fixture(scope="session")
