@@ -37,7 +37,6 @@ CHAPTERS = {
         "segmentation/lungs/boundary.py",
     ),
     "Opacity": (
-        "segmentation/opacity/volumetric/config.py",
         "segmentation/opacity/volumetric/parenchyma.py",
         "segmentation/opacity/volumetric/lung_features.py",
         "segmentation/opacity/volumetric/opacity_classifier.py",
