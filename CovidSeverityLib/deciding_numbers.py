@@ -36,12 +36,6 @@ CHAPTERS = {
         "segmentation/lungs/airless_pieces.py",
         "segmentation/lungs/boundary.py",
     ),
-    "Opacity": (
-        "segmentation/opacity/volumetric/parenchyma.py",
-        "segmentation/opacity/volumetric/lung_features.py",
-        "segmentation/opacity/volumetric/opacity_classifier.py",
-        "segmentation/opacity/volumetric/consolidation.py",
-    ),
     "Lobes and score": (
         "segmentation/lobes/lung_frame.py",
         "segmentation/lobes/fissures.py",
