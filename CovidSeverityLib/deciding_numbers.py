@@ -37,9 +37,6 @@ CHAPTERS = {
         "segmentation/lungs/boundary.py",
     ),
     "Lobes and score": (
-        "segmentation/lobes/lung_frame.py",
-        "segmentation/lobes/fissures.py",
-        "segmentation/lobes/lobe_segmentation.py",
         "features/quantification.py",
         "features/score_range.py",
     ),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.ctss import CTSS_DEFINITION, CTSS_REFERENCE_DEFINITION
+from CovidSeverityLib.segmentation.lobes.config import LobeConfig
 from CovidSeverityLib.segmentation.lobes.external_lobes import fit_to_lungs
 from CovidSeverityLib.segmentation.lobes.lobe_segmentation import anatomical_lobes
 from CovidSeverityLib.segmentation.lobes.published import published_regions
@@ -88,8 +89,15 @@ class Scoring(Protocol):
 
 @dataclass(frozen=True)
 class VolumeScoring:
-    """Lobes, scored by the share of their volume."""
+    """Lobes, scored by the share of their volume.
 
+    Parameters
+    ----------
+    lobes : LobeConfig
+        How the lungs are divided.
+    """
+
+    lobes: LobeConfig = LobeConfig()
     own_regions: ClassVar[bool] = False
 
     def regions(
@@ -100,7 +108,7 @@ class VolumeScoring:
             return fit_to_lungs(lobes, lungs)
         if independent_slices:
             return LobeSegmentation(np.zeros_like(lungs), "none: slices alone do not show which lobe is where", False)
-        return anatomical_lobes(volume, lungs)
+        return anatomical_lobes(volume, lungs, self.lobes)
 
     def score(
         self, counts: Counts, opacities: MarkedOpacities, regions: LobeSegmentation, geometry: Geometry

@@ -33,8 +33,8 @@ class AeratedLungConfig(Checked):
     bin_hu : int, HU
         Width of the bins of the histogram: within the noise of a block (5 to 15 HU).
     peak_smoothing_bins, peak_share : float, bins and share
-        The histogram is smoothed with this standard deviation. The darkest peak of at least this share of the highest is
-        aerated lung: ground glass can fill most of the lungs.
+        The histogram is smoothed with this standard deviation. The darkest peak of at least this share of the highest
+        is aerated lung: ground glass can fill most of the lungs.
     bands : int, bands
         From front to back. Each holds enough blocks for a histogram, and the gradient is close to a line.
     fewest_blocks : int, blocks
@@ -62,13 +62,13 @@ class FeatureConfig(Checked):
     block_lung_share : float, share
         A block that holds less lung is left out.
     smoothing_mm : float, mm
-        Standard deviation of the first Gaussian, in the axial plane. With the blocks it reduces a noise of 40 HU a pixel
-        to about a third.
+        Standard deviation of the first Gaussian, in the axial plane. With the blocks it reduces a noise of 40 HU a
+        pixel to about a third.
     clipped_hu : (float, float), HU
         Range of the excess density that features are taken of. Calcium and metal count as soft tissue.
     fine_mm, middle_mm, wide_mm, region_mm, lung_mm : float, mm
-        Standard deviations of the Gaussians: from the radius of a small vessel to a large part of a lobe, each twice the
-        one before.
+        Standard deviations of the Gaussians: from the radius of a small vessel to a large part of a lobe, each twice
+        the one before.
     opening_mm : (float, float, float), mm
         Half the edges of the squares of the grey openings: about the radii of a subsegmental, a segmental and the
         interlobar artery.
