@@ -36,10 +36,6 @@ CHAPTERS = {
         "segmentation/lungs/airless_pieces.py",
         "segmentation/lungs/boundary.py",
     ),
-    "Lobes and score": (
-        "features/quantification.py",
-        "features/score_range.py",
-    ),
 }
 """Modules, by what they find."""
 

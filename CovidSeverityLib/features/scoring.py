@@ -17,8 +17,9 @@ from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
 from CovidSeverityLib.segmentation.opacity.values import MarkedOpacities
 from CovidSeverityLib.types import CtVolume, Geometry
 
+from .config import MeasureConfig
 from .published_score import SliceScoreConfig, published_score
-from .quantification import LEAST_PERCENT, Counts, LobeScore, lobe_scores, spilled_lobes
+from .quantification import Counts, LobeScore, lobe_scores, spilled_lobes
 from .score_range import with_ranges
 
 
@@ -95,9 +96,12 @@ class VolumeScoring:
     ----------
     lobes : LobeConfig
         How the lungs are divided.
+    measures : MeasureConfig
+        What counts.
     """
 
     lobes: LobeConfig = LobeConfig()
+    measures: MeasureConfig = MeasureConfig()
     own_regions: ClassVar[bool] = False
 
     def regions(
@@ -115,10 +119,11 @@ class VolumeScoring:
     ) -> Scores:
         """As :meth:`Scoring.score`."""
         spilled = spilled_lobes(opacities.mask, regions.labels) if regions.approximate else ()
-        scores = lobe_scores(counts, geometry.voxel_ml, None, regions.confidence, spilled, LEAST_PERCENT)
+        least, spill = self.measures.least_percent, self.measures.spill_percent
+        scores = lobe_scores(counts, geometry.voxel_ml, None, regions.confidence, spilled, least, spill)
         if not opacities.others or not regions.labels.any():
             return Scores(scores, CTSS_DEFINITION)
-        ranged = with_ranges(scores, (opacities.mask, *opacities.others), regions, geometry)
+        ranged = with_ranges(scores, (opacities.mask, *opacities.others), regions, geometry, self.measures)
         return Scores(ranged.lobes, CTSS_DEFINITION, ranged.ctss)
 
 
