@@ -51,8 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="covid-severity",
-        description="Lungs, lobes, infection and CT severity score from a chest CT. Research use, no medical device.",
-        epilog="Exit status: 0 done, 2 bad input, 1 anything else. COMMAND --help tells more.",
+        description="Lungs, lobes, opacities and CT severity score from a chest CT. Research use only, not a medical "
+        "device.",
+        epilog="Exit status: 0 success, 2 bad input, 1 any other error. COMMAND --help explains a command.",
     )
     parser.add_argument("--version", action="version", version=f"covid-severity {__version__}")
     add_debug(parser, default=False)

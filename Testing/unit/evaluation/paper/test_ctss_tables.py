@@ -17,9 +17,9 @@ from CovidSeverityLib.evaluation.paper.ctss_tables import (
 
 
 @pytest.fixture(scope="session")
-def reference_scores() -> Path:
+def reference_scores(repository) -> Path:
     """The folder of the published scores; a test that asks for it is skipped where it is absent."""
-    folder = Path(__file__).parents[2].parent / "shared" / "data" / "reference"
+    folder = repository.parent / "shared" / "data" / "reference"
     if not folder.is_dir():
         pytest.skip("published scores (../shared/data/reference) are not on this machine")
     return folder

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ import SimpleITK as sitk
 from CovidSeverityLib.segmentation.lobes.lobe_atlas import Fissure, atlas_from
 from CovidSeverityLib.types import Side
 
-ROOT = Path(__file__).parents[2]
 ORIGIN_LPS, SPACING_MM = (-120.0, -80.0, -300.0), 2.0
 SIZE_MM = (240.0, 160.0, 240.0)
 """Of the mask along I, J, K."""
@@ -83,13 +81,17 @@ def source(tmp_path_factory):
     return root
 
 
-def run(*arguments):
-    command = [sys.executable, "-W", "error", "-m", "models.lobe_atlas", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def run(repository):
+    def in_process_of_its_own(*arguments):
+        command = [sys.executable, "-W", "error", "-m", "models.lobe_atlas", *map(str, arguments)]
+        return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+
+    return in_process_of_its_own
 
 
 @pytest.fixture(scope="module")
-def fitted(source, tmp_path_factory):
+def fitted(run, source, tmp_path_factory):
     """What is printed, and the folder of what is written."""
     out = tmp_path_factory.mktemp("fitted") / "new"
     result = run(source, "-o", out)
@@ -155,7 +157,7 @@ def test_licence_of_the_source_is_kept(fitted):
     assert "modified form" in notice
 
 
-def test_same_points_give_the_same_bytes(source, fitted, tmp_path):
+def test_same_points_give_the_same_bytes(run, source, fitted, tmp_path):
     assert run(source / "LungLobeAtlasData", "-o", tmp_path).returncode == 0
     assert (tmp_path / "lobe_atlas.json").read_bytes() == (fitted[1] / "lobe_atlas.json").read_bytes()
 
@@ -168,7 +170,7 @@ def test_same_points_give_the_same_bytes(source, fitted, tmp_path):
         ("*.csv", "holds no files *_region"),
     ],
 )
-def test_folder_that_lacks_something_is_refused(source, tmp_path, removed, said):
+def test_folder_that_lacks_something_is_refused(run, source, tmp_path, removed, said):
     folder = tmp_path / "part"
     folder.mkdir()
     for path in source.rglob("*"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import jsonschema
 import pytest
@@ -263,9 +262,9 @@ def test_folder_beside_an_installed_package_is_somebody_elses(tmp_path, monkeypa
         shipped_manifest()
 
 
-def test_wheel_holds_every_package_and_the_models_but_not_the_atlas(monkeypatch):
+def test_wheel_holds_every_package_and_the_models_but_not_the_atlas(monkeypatch, repository):
     setuptools = pytest.importorskip("setuptools")
-    root = Path(__file__).parents[2]
+    root = repository
     told = {}
     monkeypatch.chdir(root)
     monkeypatch.setattr(setuptools, "setup", lambda **values: told.update(values))

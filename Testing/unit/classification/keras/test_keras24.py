@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from CovidSeverityLib.classification.description import NetworkDescription
 from CovidSeverityLib.classification.keras.network import build_network, describe_weights, load_classifier, save_weights
 from CovidSeverityLib.errors import InputError
 
-KERAS24 = Path(__file__).parents[1] / "keras24"
 OLD_PYTHON = "COVID_SEVERITY_TF24_PYTHON"
 IMAGES, SIZE = 6, 64
 PUBLISHED, SMALL = (2048, 1024), (64, 32)
@@ -37,19 +35,26 @@ def h5py():
 
 
 @pytest.fixture(scope="module")
-def old_files(tmp_path_factory):
+def run_old(repository):
+    """A function that runs ``write_networks.py`` in a Python that has TensorFlow 2.4.3."""
+
+    def run(*arguments):
+        python = os.environ.get(OLD_PYTHON)
+        if not python:
+            pytest.skip(f"no Python with TensorFlow 2.4.3 ({OLD_PYTHON})")
+        paths = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        script = repository / "Testing" / "keras24" / "write_networks.py"
+        subprocess.run([python, script, *arguments], check=True, env=paths)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def old_files(run_old, tmp_path_factory):
     """A folder of files that TensorFlow 2.4.3 has just written."""
     folder = tmp_path_factory.mktemp("old")
     run_old(folder, "weights", "frozen")
     return folder
-
-
-def run_old(*arguments):
-    python = os.environ.get(OLD_PYTHON)
-    if not python:
-        pytest.skip(f"no Python with TensorFlow 2.4.3 ({OLD_PYTHON})")
-    paths = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    subprocess.run([python, KERAS24 / "write_networks.py", *arguments], check=True, env=paths)
 
 
 def found_in(keras24, path):
