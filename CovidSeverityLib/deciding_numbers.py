@@ -36,19 +36,6 @@ CHAPTERS = {
         "segmentation/lungs/airless_pieces.py",
         "segmentation/lungs/boundary.py",
     ),
-    "Opacity": (
-        "segmentation/opacity/volumetric/parenchyma.py",
-        "segmentation/opacity/volumetric/lung_features.py",
-        "segmentation/opacity/volumetric/opacity_classifier.py",
-        "segmentation/opacity/volumetric/consolidation.py",
-    ),
-    "Lobes and score": (
-        "segmentation/lobes/lung_frame.py",
-        "segmentation/lobes/fissures.py",
-        "segmentation/lobes/lobe_segmentation.py",
-        "features/quantification.py",
-        "features/score_range.py",
-    ),
 }
 """Modules, by what they find."""
 

@@ -180,8 +180,8 @@ def _with_diagnosis(
         reason = NO_CLASSIFIER if classifier is None else f"{missing[0].upper()}{missing[1:]}."
         return replace(analysis, classification_reason=reason)
     notes = (
-        *contradiction_notes(diagnosis, analysis.infection_percent, config.marking.published),
-        *classification_notes(diagnosis),
+        *contradiction_notes(diagnosis, analysis.infection_percent, config.marking.published, config.notes),
+        *classification_notes(diagnosis, config.notes),
     )
     return replace(analysis, classification=diagnosis, quality=(*analysis.quality, *notes))
 
@@ -229,10 +229,10 @@ def _assemble(
     low = low_attenuation(volume, lungs.labels, lobes.labels, config.low_attenuation)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
     notes = (
-        *resolution_notes(volume.geometry),
-        *result_notes(lobes, {} if alone else {side: n * ml for side, n in sides.items()}, percent),
-        *uncertainty_notes(scores.lobes, scores.ctss_range, opacities.uncounted),
-        *low_attenuation_notes(low, volume.kernel),
+        *resolution_notes(volume.geometry, config.notes),
+        *result_notes(lobes, {} if alone else {side: n * ml for side, n in sides.items()}, percent, config.notes),
+        *uncertainty_notes(scores.lobes, scores.ctss_range, opacities.uncounted, config.notes),
+        *low_attenuation_notes(low, volume.kernel, config.notes),
     )
     return Analysis(
         volume=volume,
@@ -245,7 +245,7 @@ def _assemble(
         slices=slice_rows(counts, volume),
         severity=severity_for(ctss_of(scores.lobes)),
         ctss_definition=scores.definition,
-        densitometry=densitometry(volume.hu, lungs.labels, config.mixture),
+        densitometry=densitometry(volume.hu, lungs.labels, config.mixture, config.measures.well_aerated_hu),
         low_attenuation=low,
         provenance=_provenance(config, lungs, lobes),
         quality=(*volume.notes, *lungs.notes, *notes),
