@@ -51,6 +51,13 @@ HOUNSFIELD = Range(-1024, 3071)
 """What scanners store in 12 bits."""
 
 
+class Checked:
+    """Base of configurations that have no more to check than the annotations of their fields."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
 def check_fields(config: Any) -> None:  # noqa: ANN401 (any dataclass)
     """Compare every field of a configuration with its annotation.
 
@@ -96,7 +103,7 @@ def _number_lacking(value: Any, kind: type, allowed: Range) -> str:  # noqa: ANN
 def _tuple_lacking(value: Any, arguments: tuple[Any, ...]) -> str:  # noqa: ANN401
     """As :func:`_lacking`, for a tuple of given length, or for one or more values of a kind."""
     any_length = arguments[-1] is Ellipsis
-    kinds = arguments[:1] * max(1, len(value)) if any_length and isinstance(value, tuple) else arguments[:2]
+    kinds = arguments[:1] * max(1, len(value)) if any_length and isinstance(value, tuple) else arguments
     if isinstance(value, tuple) and len(value) == len(kinds) and not any(map(_lacking, value, kinds)):
         return ""
     each = _lacking(None, arguments[0])

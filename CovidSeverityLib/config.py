@@ -10,6 +10,7 @@ from .errors import ConfigurationError
 from .features.low_attenuation import LowAttenuationConfig
 from .features.published_score import SliceScoreConfig
 from .features.scoring import Scoring, SliceScoring, VolumeScoring
+from .segmentation.lungs.config import LungConfig
 from .segmentation.opacity.marking import OpacityMarking, PublishedMarking, VolumetricMarking
 from .segmentation.opacity.published.config import PUBLISHED_CTSS, PUBLISHED_SEGMENTATION, PublishedOpacityConfig
 from .segmentation.opacity.published.mixture import MixtureConfig
@@ -25,6 +26,8 @@ class AnalysisConfig:
     Parameters
     ----------
     profile : name of the profile that this configuration began as; :attr:`name` says whether it is still that one.
+    lungs : LungConfig
+        How the lungs are found.
     lesions : the infection mask of the default profile; None marks it as published, by ``infection``.
     infection : the published infection mask; None where ``lesions`` marks it.
     mixture : fitted to the histogram of both lungs, to describe it in the report; no mask depends on it.
@@ -38,6 +41,7 @@ class AnalysisConfig:
     """
 
     profile: str = "default"
+    lungs: LungConfig = LungConfig()
     lesions: OpacityConfig | None = OpacityConfig()
     infection: PublishedOpacityConfig | None = None
     mixture: MixtureConfig = MixtureConfig()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from CovidSeverityLib.ctss import severity_for
 from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
+from CovidSeverityLib.segmentation.lungs.config import LungNoteConfig
 from CovidSeverityLib.segmentation.lungs.notes import volume_notes
 from CovidSeverityLib.segmentation.opacity.values import UncountedDensity
 from CovidSeverityLib.types import LOBE_NAMES, CtVolume, Geometry, NoteSeverity, QualityNote, Side
@@ -58,7 +59,10 @@ def slices_alone_note(volume: CtVolume) -> QualityNote:
 
 
 def result_notes(
-    lobes: LobeSegmentation, sides_ml: Mapping[Side, float], infection_percent: float
+    lobes: LobeSegmentation,
+    sides_ml: Mapping[Side, float],
+    infection_percent: float,
+    config: LungNoteConfig = LungNoteConfig(),
 ) -> tuple[QualityNote, ...]:
     """Notes on lobes, lung volumes and a small involvement.
 
@@ -67,8 +71,9 @@ def result_notes(
     lobes : the lobes that were scored.
     sides_ml : volume of each lung, ml; empty where the CT does not show whole lungs.
     infection_percent : infected part of both lungs.
+    config : which volumes of lungs are usual.
     """
-    return (*_lobe_notes(lobes), *volume_notes(sides_ml), *_involvement_notes(infection_percent))
+    return (*_lobe_notes(lobes), *volume_notes(sides_ml, config), *_involvement_notes(infection_percent))
 
 
 def resolution_notes(geometry: Geometry) -> tuple[QualityNote, ...]:
