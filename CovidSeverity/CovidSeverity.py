@@ -59,8 +59,8 @@ class CovidSeverityWidget(ScriptedLoadableModuleWidget):
     def setup(self) -> None:
         """Build the panel; nothing is installed or computed."""
         from CovidSeveritySlicer.ModuleLogic import CovidSeverityLogic
-        from CovidSeveritySlicer.Terminology import registerTerminology
-        from CovidSeveritySlicer.Widget import Panel
+        from CovidSeveritySlicer.nodes.Terminology import registerTerminology
+        from CovidSeveritySlicer.panel.Widget import Panel
 
         registerTerminology()
         ScriptedLoadableModuleWidget.setup(self)

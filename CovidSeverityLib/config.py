@@ -25,14 +25,20 @@ class AnalysisConfig:
 
     Parameters
     ----------
-    profile : name of the profile that this configuration began as; :attr:`name` says whether it is still that one.
+    profile : str
+        Name of the profile that this configuration began as. :attr:`name` says whether it is still that one.
     lungs : LungConfig
         How the lungs are found.
-    lesions : the infection mask of the default profile; None marks it as published, by ``infection``.
-    infection : the published infection mask; None where ``lesions`` marks it.
-    mixture : fitted to the histogram of both lungs, to describe it in the report; no mask depends on it.
-    low_attenuation : which density is that of emphysema; no score depends on it.
-    slice_scores : None scores lobes by their volume; otherwise the published slice-wise score over rows of slices.
+    lesions : OpacityConfig or None
+        How the default profile marks opacities. None marks them as published, by ``infection``.
+    infection : PublishedOpacityConfig or None
+        How the published method marks opacities. None where ``lesions`` marks them.
+    mixture : MixtureConfig
+        Describes the histogram of both lungs in the report. No mask depends on it.
+    low_attenuation : LowAttenuationConfig
+        Which density is that of emphysema. No score depends on it.
+    slice_scores : SliceScoreConfig or None
+        The published score of rows of slices. None scores lobes by their volume.
 
     Raises
     ------

@@ -176,6 +176,20 @@ class StorageOrder:
         return tuple(slice(None, None, -1 if f else 1) for f in self.flipped)
 
 
+@dataclass(frozen=True)
+class HounsfieldChange:
+    """How the values of an input differ from Hounsfield units: value = ``scale`` x HU + ``offset``."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def undone(self, values: NDArray) -> NDArray:
+        """Hounsfield units of ``values``."""
+        if self == HounsfieldChange():
+            return values
+        return (values - np.float32(self.offset)) / np.float32(self.scale)
+
+
 @dataclass(frozen=True, eq=False)
 class CtVolume:
     """A chest CT in Hounsfield units.
@@ -190,6 +204,7 @@ class CtVolume:
     acquired : (K,) bool; False for a slice that was missing and has been interpolated.
     notes : what was noticed while reading.
     kernel : name of the reconstruction kernel in the DICOM header; empty where it is not known.
+    hounsfield_change : what was undone to get ``hu`` from the values of the input.
     """
 
     hu: NDArray[np.int16]
@@ -200,6 +215,7 @@ class CtVolume:
     acquired: tuple[bool, ...] = ()
     notes: tuple[QualityNote, ...] = ()
     kernel: str = ""
+    hounsfield_change: HounsfieldChange = HounsfieldChange()
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3 or self.hu.shape != self.geometry.shape:

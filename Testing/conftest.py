@@ -22,7 +22,7 @@ from CovidSeverityLib.evaluation.synthetic.phantom import Phantom, make_phantom,
 
 os.environ.setdefault(*ONE_KERNEL)  # as the library does: some tests start TensorFlow before it
 
-UNIT_TESTS = Path(__file__).parent / "unit"
+REPOSITORY = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,10 +35,16 @@ def no_models(tmp_path_factory):
 
 def _unit_module(name: str):
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, UNIT_TESTS / f"{name}.py")
+        spec = importlib.util.spec_from_file_location(name, REPOSITORY / "Testing" / "unit" / f"{name}.py")
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
     return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder that holds README.md."""
+    return REPOSITORY
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +56,7 @@ def factory():
 @pytest.fixture(scope="session")
 def real_ct_root() -> Path:
     """The folder of the three real CTs; a test that asks for it is skipped where it is absent."""
-    root = Path(__file__).parents[1].parent / "shared" / "data" / "covid-ct-md"
+    root = REPOSITORY.parent / "shared" / "data" / "covid-ct-md"
     if not root.is_dir():
         pytest.skip("real CTs (../shared/data/covid-ct-md) are not on this machine")
     return root

@@ -1,76 +1,161 @@
-"""Write ``numbers.md``: every number that decides where lungs, lobes and opacities are, as the code has it.
+"""Write ``numbers.md``: every number that decides a result, as the configurations have it.
 
 Run from the root of the repository, whose library has to be installed::
 
     python docs/list_numbers.py
 
-The page is made of the code alone (:mod:`CovidSeverityLib.deciding_numbers`): names and values of constants and
-configuration fields, and the text under them, which says the unit and where a number comes from. A test holds the page
-against the code.
+The page is made of the code alone. It walks the fields of :class:`~CovidSeverityLib.config.AnalysisConfig`, and of the
+configurations that act before an analysis. Names and values are those of the fields. Units and reasons stand in the
+docstrings of the classes, as ``name : type, unit`` with the reason below. A test compares the page with the code.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from CovidSeverityLib.deciding_numbers import CHAPTERS, LIBRARY, numbers_of
+from CovidSeverityLib.config import AnalysisConfig
+from CovidSeverityLib.deciding_numbers import CHAPTERS as ROOMS
+from CovidSeverityLib.deciding_numbers import LIBRARY
+from CovidSeverityLib.deciding_numbers import numbers_of as constants_of
 
 PAGE = Path(__file__).with_name("numbers.md")
 
 HEAD = """# Numbers that decide
 
-Every number by which the default profile tells what is lung, lobe and opacity and scores them, with its unit (`_MM`,
-`_HU`, `_ML`; a `_SHARE` is a part of 1) and where it comes from. Every `report.json` has their values, under
-`provenance`, `configuration`, `numbers`. Not here: the weights of the opacity classifier, which are fitted
-(`opacity_classifier.json`, with its data sheet), and numbers that only say when a reader is warned. This
-page is written by `docs/list_numbers.py` from the code.
+This page lists every number that decides a result, with its unit and its source or the measurement behind it. Each
+number is a field of a configuration. The name says where it stands: `lobes.fissures.cell_mm` is
+`AnalysisConfig().lobes.fissures.cell_mm`. Every `report.json` has the values of its own analysis, under `provenance`,
+`configuration`, by the same names. Only the numbers of `hounsfield` act earlier, when the CT is read.
+
+The page does not list the weights of the opacity classifier, which are fitted (`opacity_classifier.json`, with its data
+sheet). It does not list steps of the computation on which no result depends either.
+
+`docs/list_numbers.py` writes this page from the code.
 """
 
+CHAPTERS = {
+    "hounsfield": "Are the values Hounsfield units?",
+    "body_width": "Is the voxel spacing in millimetres?",
+    "orientation": "Is the header right?",
+    "lungs": "Lungs",
+    "lobes": "Lobes",
+    "lesions": "Opacities",
+    "scores": "Scores",
+    "mixture": "Density of the lungs",
+    "low_attenuation": "Low attenuation",
+    "infection": "Opacities, published method",
+    "slice_scores": "Scores, published method",
+    "classification": "Diagnosis",
+    "notes": "Notes to the reader",
+}
+"""Titles by the field of the configuration."""
 
-NUMERICAL = frozenset(
-    {
-        "lung_segmentation.NOTED_AIRLESS_SHARE",
-        "single_slices.COPIES",
-        "single_slices.COPY_MM",
-        "rib_cage.ANGLES",
-        "expected_shape.SAMPLES",
-        "expected_shape.AFFINE_ROUNDS",
-        "hidden_lung.MARGIN_MM",
-        "hidden_lung.NEAR_SURFACE_MM",
-        "config.WIDEST_SMOOTHING_MM",
-        "parenchyma.BIN_HU",
-        "lung_features.MARGIN_BLOCKS",
-        "lung_features.LEAST_WEIGHT",
-        "lung_features.TRUNCATE",
-        "opacity_classifier.CHUNK",
-        "lobe_segmentation.MARGIN",
-    }
-)
-"""Steps, margins and limits of the computation, and what only makes a note: no result hangs on their exact value."""
+
+@dataclass(frozen=True)
+class Number:
+    """A field of a configuration that holds a number, with the text of its class's docstring."""
+
+    name: str
+    value: str
+    unit: str
+    reason: str
+
+
+def configurations() -> dict[str, Any]:
+    """The configurations by name: the default profile's and, where that has none, the published method's."""
+    default, published = AnalysisConfig(), AnalysisConfig.for_profile("reference")
+    found: dict[str, Any] = {}
+    for field in fields(AnalysisConfig):
+        value = getattr(default, field.name)
+        found[field.name] = getattr(published, field.name) if value is None else value
+    return {name: value for name, value in found.items() if is_dataclass(value)}
+
+
+def numbers_of(config: Any, name: str) -> Iterator[Number]:
+    """The numbers of a configuration and of those in it."""
+    for field in fields(config):
+        value, path = getattr(config, field.name), f"{name}.{field.name}"
+        if is_dataclass(value):
+            yield from numbers_of(value, path)
+        elif isinstance(value, tuple) and value and is_dataclass(value[0]):
+            for part in value:
+                yield from numbers_of(part, f"{path}.{part.name}")
+        elif has_number(value):
+            yield Number(path, shown(value), *texts_of(type(config)).get(field.name, ("", "")))
+
+
+def has_number(value: Any) -> bool:
+    """Whether a value is a number or holds one; truth values and members of enumerations are none."""
+    if isinstance(value, tuple):
+        return any(map(has_number, value))
+    return isinstance(value, int | float) and not isinstance(value, bool | Enum)
+
+
+def shown(value: Any) -> str:
+    """A value as the page has it."""
+    text = repr(value)
+    return text if len(text) <= 90 else text[:87] + "..."
+
+
+@cache
+def texts_of(kind: type) -> dict[str, tuple[str, str]]:
+    """Unit and reason of every parameter in the numpydoc text of a class."""
+    texts: dict[str, tuple[str, str]] = {}
+    names: list[str] = []
+    for line in inspect.getdoc(kind).partition("Parameters\n----------\n")[2].splitlines():
+        if " : " in line and not line.startswith(" "):
+            listed, _, described = line.partition(" : ")
+            names = listed.split(", ")
+            texts |= dict.fromkeys(names, (unit_of(described), ""))
+        elif line.startswith(" "):
+            texts |= {name: (texts[name][0], f"{texts[name][1]} {line.strip()}".strip()) for name in names}
+        else:
+            names = []
+    return texts
+
+
+def unit_of(described: str) -> str:
+    """The unit in ``type, unit``; empty where there is none, as in ``(float, float)``."""
+    _, _, unit = described.rpartition(", ")
+    return unit if unit != described and ")" not in unit and unit != "optional" else ""
 
 
 def page() -> str:
     """The whole page."""
-    chapters: dict[str, list[str]] = {chapter: [] for chapter in (*CHAPTERS, "Of the computation")}
-    for chapter, modules in CHAPTERS.items():
+    found = {name: list(numbers_of(config, name)) for name, config in configurations().items()}
+    lines = [HEAD.rstrip(), "", f"There are {sum(map(len, found.values()))}."]
+    for name in sorted(found, key=list(CHAPTERS).index):
+        lines += [
+            "",
+            f"## {CHAPTERS[name]}",
+            "",
+            "| number | value | unit | what it is, and why |",
+            "|---|---|---|---|",
+        ]
+        last = ""
+        for number in found[name]:
+            reason = "likewise" if number.reason == last else number.reason
+            last = number.reason
+            lines.append(f"| `{number.name}` | {number.value} | {number.unit} | {_cell(reason)} |")
+    return "\n".join(lines + constants()) + "\n"
+
+
+def constants() -> list[str]:
+    """Numbers that are still constants of modules."""
+    lines = []
+    for chapter, modules in ROOMS.items():
+        lines += ["", f"## {chapter}", "", "| number | value | what it is, and why |", "|---|---|---|"]
         for module in modules:
-            last = ""
-            for number in numbers_of(LIBRARY / module):
-                name = f"{Path(module).stem}.{number.name}"
-                reason = "likewise" if number.reason == last else number.reason
-                last = number.reason
-                row = f"| `{name}` | {_short(number.value)} | {_cell(reason)} |"
-                chapters["Of the computation" if name in NUMERICAL else chapter].append(row)
-    deciding = sum(len(rows) for rows in chapters.values()) - len(NUMERICAL)
-    lines = [HEAD.rstrip(), "", f"There are {deciding}, and {len(NUMERICAL)} of the computation, at the end."]
-    for chapter, rows in chapters.items():
-        lines += ["", f"## {chapter}", "", "| number | value | what it is, and why |", "|---|---|---|", *rows]
-    return "\n".join(lines) + "\n"
-
-
-def _short(value: str) -> str:
-    return _cell(value if len(value) <= 60 else value[:57] + "...")
+            for number in constants_of(LIBRARY / module):
+                lines.append(f"| `{Path(module).stem}.{number.name}` | {number.value[:90]} | {_cell(number.reason)} |")
+    return lines
 
 
 def _cell(text: str) -> str:

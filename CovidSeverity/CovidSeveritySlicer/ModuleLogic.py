@@ -6,10 +6,10 @@ from typing import Any
 
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
-from .AnalysisLogic import AnalysisLogic
-from .LiveScores import LiveScores
+from .analysis.AnalysisLogic import AnalysisLogic
+from .corrections.LiveScores import LiveScores
+from .events.Timers import qtTimer
 from .Parameters import CovidSeverityParameters
-from .Timers import qtTimer
 
 
 class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):

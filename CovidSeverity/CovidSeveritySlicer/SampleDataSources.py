@@ -82,7 +82,7 @@ def makeSyntheticChest(
     from CovidSeverityLib.commands.phantom import EXTENT_MM, PIXEL_MM, SLICE_MM
     from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 
-    from .VolumeGeometry import RAS_FROM_LPS
+    from .nodes.VolumeGeometry import RAS_FROM_LPS
 
     spacing = tuple(spacingMm or (PIXEL_MM, PIXEL_MM, SLICE_MM))
     i, j, k = (round(extent / length) for extent, length in zip(EXTENT_MM, spacing, strict=True))

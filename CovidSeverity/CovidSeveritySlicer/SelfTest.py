@@ -14,7 +14,7 @@ import slicer
 import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
-from .Install import missingPackages
+from .analysis.Install import missingPackages
 from .SampleDataSources import makeSyntheticChest
 
 MODULE = "CovidSeverity"
@@ -103,7 +103,7 @@ class CovidSeverityTest(ScriptedLoadableModuleTest):
 
     def test_volumeWithoutVoxelsIsRefusedInOneSentence(self) -> None:
         """Bad input is told, not tried."""
-        from .AnalysisLogic import AnalysisError
+        from .analysis.AnalysisLogic import AnalysisError
 
         empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
         with self.assertRaises(AnalysisError) as raised:
@@ -115,12 +115,12 @@ class CovidSeverityTest(ScriptedLoadableModuleTest):
 
     @staticmethod
     def _settings() -> Any:
-        from .AnalysisLogic import AnalysisSettings
+        from .analysis.AnalysisLogic import AnalysisSettings
 
         return AnalysisSettings(classifier="none")
 
     def _saveAndOpen(self) -> Any:
-        from .SceneBridge import resultOf
+        from .scene.SceneBridge import resultOf
 
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / "scene.mrb")

@@ -16,9 +16,12 @@ class MaskDifference:
 
     Parameters
     ----------
-    voxels : (N,) int64, ascending flat indices into the CT's (K, J, I).
-    parts : (N,) uint16, bits of :class:`~.parts.Part`: the segments that they lie in.
-    automatic, codes : (N,) uint8 codes of the automatic masks and of the corrected ones.
+    voxels : (N,) ndarray of int64
+        Ascending flat indices into the CT's (K, J, I).
+    parts : (N,) ndarray of uint16
+        Bits of :class:`~.parts.Part`: the segments that the voxels lie in.
+    automatic, codes : (N,) ndarray of uint8
+        Codes of the automatic masks and of the corrected ones.
     """
 
     voxels: NDArray[np.int64]
@@ -33,11 +36,16 @@ class CorrectedMasks:
 
     Parameters
     ----------
-    codes : (K, J, I) codes of a box of the CT outside which there is nothing.
-    table : of :func:`~.rescoring.tally`, a row for every slice of the CT.
-    lobes : that were changed.
-    opacity_outside_voxels : opacity outside the lungs that is not there automatically: it is not counted.
-    lung_without_lobe_voxels : lung in no lobe that has one automatically: it is in no lobe's score.
+    codes : (K, J, I) ndarray of uint8
+        Codes of a box of the CT. There is nothing outside it.
+    table : (K, CODES) ndarray of int64
+        Of :func:`~.rescoring.tally`, a row for every slice of the CT.
+    lobes : frozenset of Lobe
+        Lobes that were changed.
+    opacity_outside_voxels : int
+        Opacity outside the lungs that is not there automatically. It is not counted.
+    lung_without_lobe_voxels : int
+        Lung in no lobe that has one automatically. No lobe's score counts it.
     """
 
     codes: NDArray[np.uint8]

@@ -7,11 +7,14 @@ made from do neither: a voxel has at most one lung, one lobe and one opacity.
 from __future__ import annotations
 
 from enum import IntFlag
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.types import Lobe, Opacity, Side
+
+Number = TypeVar("Number", np.uint8, np.uint16)
 
 LOBE_SHIFT, OPACITY_SHIFT = 2, 5
 """First bit of the lobe and of the opacity in a code; the side of the lung stands in the two lowest bits."""
@@ -105,12 +108,30 @@ def codes_of(parts: NDArray[np.uint16]) -> NDArray[np.uint8]:
     ----------
     parts : bits of :class:`Part`, any shape.
     """
-    return _CODE_OF_PARTS.take(parts, mode="clip")  # twice as fast as an index
+    return look_up(_CODE_OF_PARTS, parts)
 
 
 def parts_of(codes: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """Bits of :class:`Part` of the segments that ``codes`` are written as, of the same shape."""
-    return _PARTS_OF_CODE.take(codes, mode="clip")
+    return look_up(_PARTS_OF_CODE, codes)
+
+
+def look_up(table: NDArray[Number], indices: NDArray[np.integer]) -> NDArray[Number]:
+    """``table[indices]`` of indices that are in the table: twice as fast, and with less memory.
+
+    Parameters
+    ----------
+    table : (N,) ndarray
+        Of any type.
+    indices : ndarray of integers
+        Of any shape. (K, J, I) indices are looked up slice by slice, because NumPy makes int64 of them first.
+    """
+    if indices.ndim < 3:
+        return table.take(indices, mode="clip")
+    result = np.empty(indices.shape, dtype=table.dtype)
+    for target, plane in zip(result, indices, strict=True):
+        target[...] = table.take(plane, mode="clip")
+    return result
 
 
 def follow_edit(

@@ -1,4 +1,4 @@
-"""What all evaluations' reports share: the head of the summary, the foot of the table, published figures."""
+"""What all evaluations' reports share: the head of the summary, the tables of estimates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from CovidSeverityLib.version import __version__
 
 from .estimates import INTERVAL_METHOD, Estimate
 from .outputs import markdown_table
-from .paper.published import PublishedFigures
 
 MEASURE_TITLES = {
     "dice": "Dice",
@@ -79,20 +78,6 @@ def estimate_table(
     header = [first, *(MEASURE_TITLES.get(name, name) for name in measures)]
     body = [[title, *(values[name].text() for name in measures)] for title, values in rows.items()]
     return markdown_table(header, [*body, *published])
-
-
-def published_rows(figures: Sequence[PublishedFigures], measures: Sequence[str]) -> list[list[str]]:
-    """Rows for published figures, numbered so that :func:`published_notes` can name their sources."""
-    rows = []
-    for n, figure in enumerate(figures, start=1):
-        values = [f"{figure.values[m]:.3f}".replace("-", "−") if m in figure.values else "" for m in measures]
-        rows.append([f"*published [{n}]: {figure.what}*", *values])
-    return rows
-
-
-def published_notes(figures: Sequence[PublishedFigures]) -> str:
-    """The sources of published figures, as Markdown."""
-    return "".join(f"[{n}] {f.source}; measured on {f.data}.\n\n" for n, f in enumerate(figures, start=1))
 
 
 def counted(number: int, what: str) -> str:

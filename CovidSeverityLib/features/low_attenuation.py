@@ -46,19 +46,19 @@ class LowAttenuationConfig:
 
     Parameters
     ----------
-    thin_threshold_hu : int
+    thin_threshold_hu : int, HU
         Lung under it is of low attenuation, HU: in thin slices -950 agrees with pathology (Gevenois 1996,
         doi 10.1164/ajrccm.154.1.8680679).
-    thick_threshold_hu : int
+    thick_threshold_hu : int, HU
         The same in thick slices, which mix holes with the lung around them: -910 (Mueller 1988,
         doi 10.1378/chest.94.4.782, in slices of 10 mm).
-    thick_slice_mm : float
+    thick_slice_mm : float, mm
         Slices further apart than this are thick. Shares fall as slices get thicker (Gierada 2010,
         doi 10.1016/j.acra.2009.08.007).
-    percentile : float
-        Of the lung's density, per cent: the 15th follows the course of emphysema best (Parr 2006,
+    percentile : float, %
+        Of the lung's density: the 15th follows the course of emphysema best (Parr 2006,
         doi 10.1136/thx.2005.054890).
-    iterations : int
+    iterations : int, iterations
         Of the deconvolution. With 10 to 40 HU of noise the share hardly moves from 100 to 1000.
 
     Raises

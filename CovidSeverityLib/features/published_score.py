@@ -21,8 +21,10 @@ class SliceScoreConfig:
 
     Parameters
     ----------
-    smallest_lung_share : slices whose lungs cover less of the image are left out.
-    skip_first, skip_last : slices left out at the inferior and at the superior end, as published.
+    smallest_lung_share : float, share
+        Slices whose lungs cover a smaller share of the image are left out, as published.
+    skip_first, skip_last : int, slices
+        Slices that are left out at the inferior and at the superior end, as published.
 
     Raises
     ------

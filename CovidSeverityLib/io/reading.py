@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.preprocessing.hounsfield import settle_hounsfield
 from CovidSeverityLib.preprocessing.numbers import to_int16
-from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, Progress, QualityNote
+from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, HounsfieldChange, Progress, QualityNote
 
 from .cost import check_cost
 from .dicom.decoding import STAGE
@@ -149,10 +149,13 @@ def _volume(
     """Bring ``values`` (stored order, as decoded; changed and kept if ``own``) to HU and to canonical axes."""
     order = canonical_order(stored.direction)
     geometry = canonical_geometry(stored, order)
-    hu, found = settle_hounsfield(values, own=own) if check else to_int16(values)
-    if not check:
+    if check:
+        hu, found, change = settle_hounsfield(values, own=own)
+    else:
+        (hu, found), change = to_int16(values), HounsfieldChange()
         np.maximum(hu, np.int16(AIR_HU), out=hu)
-    return CtVolume(order.to_canonical(hu), geometry, stored, order, name=name, notes=(*notes, *found))
+    hu, notes = order.to_canonical(hu), (*notes, *found)
+    return CtVolume(hu, geometry, stored, order, name=name, notes=notes, hounsfield_change=change)
 
 
 def _with_axial_slices(volume: CtVolume) -> CtVolume:

@@ -85,18 +85,22 @@ class GasConfig(Checked):
         Slices thicker than the rim blur gas into the next slices, up to the density of lung. There, an island of air in
         a slice is gas if known gas covers more than this share of it, in the slice or straight above or below. Bowel
         continues so. The section of a lung is far wider than the gas below it.
-    lung_around_hu, lung_around_share : float, HU and share
-        Gas is a bulla or emphysema if this share of the second block around it is darker than this density. Walls blur
-        to more, even when thin. In slices thicker than the rim the third block counts, because sloping walls blur over
-        the second one (0.62 of it around a colon in 10 mm slices, 0.38 of the third).
+    lung_around_hu : float, HU
+        Density below which a block around gas may be lung: walls blur to more, even when thin.
+    lung_around_share : float
+        Gas with this share of lung in the second block around it is a bulla or emphysema. In slices thicker than the
+        rim the third block counts, because sloping walls blur over the second one (0.62 of it around a colon in 10 mm
+        slices, 0.38 of the third).
     bulla_ml : float, ml
         Larger gas spaces may be bullae. A large bulla lies at the chest wall or the mediastinum, with lung on its other
         sides only.
-    bulla_ring_mm, bulla_share : float, mm and share
-        A bulla has this share of lung at this distance, which is beyond its own wall but not beyond that of stomach or
-        bowel and the diaphragm. It was 0.31 to 0.87 around six bullae of 12 to 40 mm radius, drawn into a normal scan,
-        and 0.18 at most around stomach and bowel (three scans, three synthetic chests). Slices thicker than the
-        distance blur sloping walls over it: there, bullae are not looked for.
+    bulla_ring_mm : float, mm
+        Distance from a bulla at which lung is looked for. It is beyond the bulla's own wall, but not beyond that of
+        stomach or bowel and the diaphragm. Thicker slices blur sloping walls over this distance: there, bullae are not
+        looked for.
+    bulla_share : float
+        Least share of lung at that distance. It was 0.31 to 0.87 around six bullae of 12 to 40 mm radius, drawn into a
+        normal scan, and 0.18 at most around stomach and bowel (three scans, three synthetic chests).
     bulla_lung_hu : float, HU
         Blocks of that ring below this density are no lung. Noise breaks pieces off a gas space, which have gas around
         them; with noise that gas may exceed ``highest_hu``, but not this.

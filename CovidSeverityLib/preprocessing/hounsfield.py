@@ -14,14 +14,14 @@ The check needs the values before anything is clipped: the readers give it those
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.errors import InputError, NoLungsError
-from CovidSeverityLib.types import AIR_HU, CtVolume, NoteSeverity, QualityNote
+from CovidSeverityLib.types import AIR_HU, CtVolume, HounsfieldChange, NoteSeverity, QualityNote
 
 from .block_peaks import Blocks, describe, take_blocks
 from .chest_peaks import AIR_HU as AIR_ZONE_HU
@@ -54,28 +54,18 @@ CLEARLY = 1.25
 NEEDED = "a chest CT in Hounsfield units is needed, with air near -1000, fat near -100 and muscle near 50"
 
 
-@dataclass(frozen=True)
-class Change:
-    """What was done to Hounsfield units: value = ``scale`` x HU + ``offset``."""
-
-    scale: float = 1.0
-    offset: float = 0.0
-
-    def undone(self, values: NDArray) -> NDArray:
-        """Hounsfield units of ``values``."""
-        return values if self == IDENTITY else (values - np.float32(self.offset)) / np.float32(self.scale)
-
-
-IDENTITY = Change()
+IDENTITY = HounsfieldChange()
 CHANGES = (
-    *(Change(1.0, sign * offset) for offset in OFFSETS for sign in (1, -1)),
-    *(Change(-1.0, offset) for offset in (0, *OFFSETS, *COMPLEMENTS)),
-    *(Change(sign * scale) for scale in SCALES for sign in (1, -1)),
+    *(HounsfieldChange(1.0, sign * offset) for offset in OFFSETS for sign in (1, -1)),
+    *(HounsfieldChange(-1.0, offset) for offset in (0, *OFFSETS, *COMPLEMENTS)),
+    *(HounsfieldChange(sign * scale) for scale in SCALES for sign in (1, -1)),
 )
 
 
-def settle_hounsfield(values: NDArray, *, own: bool = False) -> tuple[NDArray[np.int16], tuple[QualityNote, ...]]:
-    """Return Hounsfield units no lower than -1024, and what was repaired.
+def settle_hounsfield(
+    values: NDArray, *, own: bool = False
+) -> tuple[NDArray[np.int16], tuple[QualityNote, ...], HounsfieldChange]:
+    """Return Hounsfield units no lower than -1024, what was repaired, and the change that was undone for it.
 
     Parameters
     ----------
@@ -102,7 +92,7 @@ def settle_hounsfield(values: NDArray, *, own: bool = False) -> tuple[NDArray[np
         notes = (*notes, _change_note(change))
     if blocks.background is not None and change.undone(np.float64(blocks.background)) > AIR_ZONE_HU[1]:
         notes = (*notes, _clear_background(values, blocks.background, hu))
-    return hu, notes
+    return hu, notes, change
 
 
 def check_hounsfield(volume: CtVolume) -> CtVolume:
@@ -115,11 +105,13 @@ def check_hounsfield(volume: CtVolume) -> CtVolume:
     InputError, NoLungsError
         As :func:`settle_hounsfield`.
     """
-    hu, notes = settle_hounsfield(volume.hu)
-    return replace(volume, hu=hu, notes=(*volume.notes, *notes)) if notes else volume
+    hu, notes, change = settle_hounsfield(volume.hu)
+    if not notes:
+        return volume
+    return replace(volume, hu=hu, notes=(*volume.notes, *notes), hounsfield_change=change)
 
 
-def _change_of(blocks: Blocks, values: NDArray) -> Change:
+def _change_of(blocks: Blocks, values: NDArray) -> HounsfieldChange:
     if not blocks.measured.size:
         _refuse_empty(blocks, values)
     peaks = _peaks(blocks, IDENTITY)
@@ -133,7 +125,7 @@ def _change_of(blocks: Blocks, values: NDArray) -> Change:
     return CHANGES[found[0][1]]
 
 
-def _fit(blocks: Blocks, change: Change) -> float | None:
+def _fit(blocks: Blocks, change: HounsfieldChange) -> float | None:
     """How far air, fat and muscle are from their places once ``change`` is undone, HU; None where it is not clear."""
     if blocks.whole_numbers and abs(change.scale) * MAX_STEP_HU < 1.0:
         return None
@@ -144,7 +136,7 @@ def _fit(blocks: Blocks, change: Change) -> float | None:
     return float(np.sqrt(np.mean(distances**2))) if abs(distances.mean()) <= MAX_OFFSET_HU else None
 
 
-def _peaks(blocks: Blocks, change: Change) -> ChestPeaks:
+def _peaks(blocks: Blocks, change: HounsfieldChange) -> ChestPeaks:
     background = None if blocks.background is None else float(change.undone(np.float64(blocks.background)))
     return ChestPeaks(blocks, change.undone(blocks.measured), float(change.undone(np.float64(blocks.top))), background)
 
@@ -180,7 +172,7 @@ def _clear_background(values: NDArray, background: float, hu: NDArray[np.int16])
     return QualityNote("background_set_to_air", NoteSeverity.WARNING, message)
 
 
-def _change_note(change: Change) -> QualityNote:
+def _change_note(change: HounsfieldChange) -> QualityNote:
     scale, offset = change.scale, change.offset
     if scale == 1.0:
         too, why = ("high", "not applied") if offset > 0 else ("low", "applied twice")

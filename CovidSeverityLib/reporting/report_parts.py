@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import PurePath
 from typing import Any
 
@@ -17,7 +18,7 @@ SPACING_DECIMALS = 6
 
 
 def input_fields(volume: CtVolume) -> dict[str, Any]:
-    """The CT; sizes and spacings in (I, J, K) order."""
+    """The CT. Sizes and spacings are in (I, J, K) order, the stored axes in (K, J, I) order."""
     return {
         "name": PurePath(volume.name).name,
         "size": list(volume.geometry.size),
@@ -25,6 +26,8 @@ def input_fields(volume: CtVolume) -> dict[str, Any]:
         "slices": len(volume.acquired),
         "interpolated_slices": volume.acquired.count(False),
         "hu_range": [int(volume.hu.min()), int(volume.hu.max())],
+        "storage": {"axes": list(volume.storage.axes), "flipped": list(volume.storage.flipped)},
+        "hounsfield_change": dataclasses.asdict(volume.hounsfield_change),
     }
 
 

@@ -1,7 +1,8 @@
-"""Seconds from an edit in the Segment Editor to the new score and tables, on a CT of 512 x 512 x 400 voxels.
+"""Seconds from an edit in the Segment Editor to the new score and tables, on a CT of 512 x 512 x SLICES voxels.
 
-Run as ``python Testing/benchmarks/live_score.py [CORES]`` from the repository, with slicer-core installed; on two cores
-otherwise. Edits are made by Slicer's own Segment Editor logic. A benchmark, not a test: nothing is asserted.
+Run as ``python Testing/benchmarks/live_score.py [SLICES]`` from the repository, with slicer-core installed; SLICES is
+even, by default 148. It takes two cores. Edits are made by Slicer's own Segment Editor logic. A benchmark, not
+a test: nothing is asserted.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-os.sched_setaffinity(0, list(os.sched_getaffinity(0))[: int(sys.argv[1]) if len(sys.argv) > 1 else 2])
+os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:2])
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "Testing" / "slicer"), str(ROOT / "CovidSeverity")]
 
@@ -40,8 +41,11 @@ from CovidSeverityLib.features.quantification import (
 from CovidSeverityLib.reporting import write_results
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig
 
-COARSE_SHAPE, COARSE_MM, FACTOR = (100, 128, 128), (3.2, 2.8, 2.8), 4
-"""A synthetic chest is analysed on a coarse grid, and every voxel of it becomes 4 x 4 x 4."""
+FACTORS = (2, 4, 4)
+COARSE_SHAPE = (int(sys.argv[1]) // 2 if len(sys.argv) > 1 else 74, 128, 128)
+COARSE_MM = (320.0 / COARSE_SHAPE[0], 2.8, 2.8)
+FINE_MM = tuple(mm / factor for mm, factor in zip(COARSE_MM, FACTORS, strict=True))
+"""A synthetic chest is analysed on a coarse grid, and every voxel of it becomes 2 x 4 x 4."""
 
 
 def main() -> None:
@@ -51,7 +55,7 @@ def main() -> None:
     slicer.app = conftest.Application(slicer)
     slicer.mrmlScene = slicer.app.scene
     slicer.modules = conftest._register_logics(slicer, slicer.app)
-    from CovidSeveritySlicer.LiveScore import DELAY_MS, LiveScore
+    from CovidSeveritySlicer.corrections.LiveScore import DELAY_MS, LiveScore
 
     user = User(analysis)
     before = memory_mb()
@@ -82,7 +86,7 @@ class User:
     """A result in the scene and the hands on it."""
 
     def __init__(self, analysis: Analysis) -> None:
-        from CovidSeveritySlicer.SceneBridge import importResult
+        from CovidSeveritySlicer.scene.SceneBridge import importResult
 
         self.analysis = analysis
         geometry = analysis.volume.stored_geometry
@@ -109,7 +113,7 @@ class User:
         yield from self.edit("scattered through both lungs, ground glass", "ground_glass_opacity", scattered(lungs))
         yield from self.edit("all opacity erased", "ground_glass_opacity", infection > 0, erase=True)
         yield from self.edit("a lobe's border moved by 6 mm", "RUL", border(lobes))
-        base = (lungs == Side.RIGHT) & (np.arange(len(lungs)) < lowest(lungs) + 40)[:, None, None]
+        base = (lungs == Side.RIGHT) & (np.arange(len(lungs)) < lowest(lungs) + voxels(32.0, 0))[:, None, None]
         yield from self.edit("the base of a lung erased", "right_lung", base, erase=True)
         added = grown(lungs == Side.RIGHT) & (lungs == 0)
         yield from self.edit("a lung made larger by 3 mm, everywhere", "right_lung", added)
@@ -130,13 +134,12 @@ class User:
 
 
 def fine(coarse: Analysis) -> Analysis:
-    """The same chest with 4 x 4 x 4 voxels for each, counted anew."""
+    """The same chest with 2 x 4 x 4 voxels for each, counted anew."""
     hu, lungs, lobes, infection = (
         enlarged(array) for array in (coarse.volume.hu, coarse.lungs, coarse.lobes, coarse.infection)
     )
     old = coarse.volume.geometry
-    spacing = tuple(mm / FACTOR for mm in old.spacing_mm)
-    geometry = Geometry(hu.shape[::-1], spacing, old.origin_mm, old.direction)
+    geometry = Geometry(hu.shape[::-1], FINE_MM[::-1], old.origin_mm, old.direction)
     volume = CtVolume(hu, geometry, geometry, name="chest")
     counts = count_voxels(lungs, lobes, infection > 0)
     scores = lobe_scores(counts, geometry.voxel_ml, spilled=spilled_lobes(infection > 0, lobes))
@@ -155,17 +158,16 @@ def fine(coarse: Analysis) -> Analysis:
 
 
 def enlarged(array: np.ndarray) -> np.ndarray:
-    for axis in range(3):
-        array = np.repeat(array, FACTOR, axis=axis)
+    for axis, factor in enumerate(FACTORS):
+        array = np.repeat(array, factor, axis=axis)
     return array
 
 
 def ball(mask: np.ndarray, radius_mm: float) -> np.ndarray:
     """Around the middle of a mask, cut to it."""
     middle = np.argwhere(mask)[np.count_nonzero(mask) // 2]
-    spacing = np.array(COARSE_MM) / FACTOR
     axes = np.ogrid[tuple(slice(0, n) for n in mask.shape)]
-    squares = (((n - m) * mm) ** 2 for n, m, mm in zip(axes, middle, spacing, strict=True))
+    squares = (((n - m) * mm) ** 2 for n, m, mm in zip(axes, middle, FINE_MM, strict=True))
     return (sum(squares) < radius_mm**2) & mask
 
 
@@ -178,14 +180,19 @@ def scattered(lungs: np.ndarray) -> np.ndarray:
 def border(lobes: np.ndarray) -> np.ndarray:
     """What of the right lower lobe lies within 6 mm above or below the upper."""
     upper = lobes == Lobe.RUL
-    return ndimage.binary_dilation(upper, np.ones((3, 1, 1), bool), iterations=8) & (lobes == Lobe.RLL)
+    return ndimage.binary_dilation(upper, np.ones((3, 1, 1), bool), iterations=voxels(6.0, 0)) & (lobes == Lobe.RLL)
 
 
 def grown(mask: np.ndarray) -> np.ndarray:
-    for _ in range(4):
-        for axis in range(3):
+    """By 3 mm along every axis."""
+    for axis in range(3):
+        for _ in range(voxels(3.0, axis)):
             mask = mask | np.roll(mask, 1, axis) | np.roll(mask, -1, axis)
     return mask
+
+
+def voxels(mm: float, axis: int) -> int:
+    return round(mm / FINE_MM[axis])
 
 
 def lowest(lungs: np.ndarray) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +13,9 @@ from CovidSeverityLib.segmentation.opacity.published.config import PublishedOpac
 
 
 @pytest.fixture(scope="session")
-def golden() -> dict[str, dict[str, NDArray]]:
+def golden(repository) -> dict[str, dict[str, NDArray]]:
     """The stored arrays by file name without its ending."""
-    root = Path(__file__).parents[2].parent / "shared" / "golden"
+    root = repository.parent / "shared" / "golden"
     if not root.is_dir():
         pytest.skip("the authors' results (../shared/golden) are not on this machine")
     result = {}

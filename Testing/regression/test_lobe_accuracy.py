@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from CovidSeverityLib.segmentation.lobes import lobe_atlas
 from CovidSeverityLib.segmentation.lobes.lobe_atlas import ATLAS_FILE, Fissure, load_atlas
 from CovidSeverityLib.types import Lobe
 
-ROOT = Path(__file__).parents[2]
-SHIPPED = ROOT / "CovidSeverityLib" / "segmentation" / "lobes"
+SHIPPED = Path(lobe_atlas.__file__).parent
 
 LEFT_OUT_MM = {
     "right oblique": (8.3, 6.6, 22.3),
@@ -27,14 +27,14 @@ LEFT_OUT_MM = {
 
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory):
+def fitted(repository, tmp_path_factory):
     """The content of an atlas file that is fitted anew, and what is printed."""
-    source = ROOT.parent / "shared" / "data" / "cip-lobe-atlas"
+    source = repository.parent / "shared" / "data" / "cip-lobe-atlas"
     if not source.is_dir():
         pytest.skip("the lobe atlas (../shared/data/cip-lobe-atlas) is not on this machine")
     out = tmp_path_factory.mktemp("atlas")
     command = [sys.executable, "-m", "models.lobe_atlas", str(source), "-o", str(out)]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True).stdout
     return out, told
 
 

@@ -1,7 +1,6 @@
 """The published severity scores: the figures of the authors' own table, and the reference profile on a real CT."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -25,9 +24,9 @@ PUBLISHED_CTSS_OF_P001 = 5
 
 
 @pytest.fixture(scope="module")
-def tables():
+def tables(repository):
     """The folder of the radiologists' scores and the authors'."""
-    root = Path(__file__).parents[2].parent / "shared" / "data" / "reference"
+    root = repository.parent / "shared" / "data" / "reference"
     if not root.is_dir():
         pytest.skip("the published scores (../shared/data/reference) are not on this machine")
     return root

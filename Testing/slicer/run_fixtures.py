@@ -22,7 +22,7 @@ def a_small_chest():
 @pytest.fixture(scope="session")
 def a_written_result(a_small_chest, tmp_path_factory):
     """The folder that the program writes for the small chest."""
-    from CovidSeveritySlicer.Job import childEnvironment, libraryCommand
+    from CovidSeveritySlicer.analysis.Job import childEnvironment, libraryCommand
 
     from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
 
@@ -42,7 +42,7 @@ def a_volume_node(ct_node, a_small_chest):
 @pytest.fixture
 def python_job():
     """``python_job(code)`` makes jobs that run ``code`` with the arguments of the library's command."""
-    from CovidSeveritySlicer.Job import Job
+    from CovidSeveritySlicer.analysis.Job import Job
 
     def make(code):
         return lambda arguments, **parts: Job([sys.executable, "-c", code, *arguments], **parts)

@@ -13,9 +13,9 @@ import pytest
 
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
-from CovidSeveritySlicer.AnalysisLogic import AnalysisError, AnalysisLogic, AnalysisSettings
-from CovidSeveritySlicer.Install import InstallDeclined, InstallFailed
-from CovidSeveritySlicer.SceneBridge import Outputs
+from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError, AnalysisLogic, AnalysisSettings
+from CovidSeveritySlicer.analysis.Install import InstallDeclined, InstallFailed
+from CovidSeveritySlicer.scene.SceneBridge import Outputs
 
 SECONDS = 120.0
 """More than any run here takes."""
@@ -330,7 +330,7 @@ def test_tensorflow_is_asked_for_where_there_is_something_to_classify_with(
     python_job, new_logic, clock, monkeypatch, a_small_volume_node, classifier, installed, asked
 ):
     asks = []
-    monkeypatch.setattr("CovidSeveritySlicer.AnalysisLogic.installedClassifiers", lambda: installed)
+    monkeypatch.setattr("CovidSeveritySlicer.analysis.AnalysisLogic.installedClassifiers", lambda: installed)
     logic = new_logic(ensure=lambda classifier=False: asks.append(classifier), makeJob=python_job(""))
     logic.start(a_small_volume_node, AnalysisSettings(classifier=classifier))
     finish(logic, clock)
@@ -345,7 +345,7 @@ def test_missing_tensorflow_leaves_the_diagnosis_open_only_where_it_was_not_aske
         if classifier:
             raise answer("declined.")
 
-    monkeypatch.setattr("CovidSeveritySlicer.AnalysisLogic.installedClassifiers", lambda: ("b5",))
+    monkeypatch.setattr("CovidSeveritySlicer.analysis.AnalysisLogic.installedClassifiers", lambda: ("b5",))
     logic = new_logic(ensure=ensure, makeJob=python_job(""))
     with pytest.raises(AnalysisError, match="declined"):
         logic.start(a_small_volume_node, AnalysisSettings(classifier="b5"))

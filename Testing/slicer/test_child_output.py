@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
-from CovidSeveritySlicer.ChildOutput import LINE_BYTES, BoundedLog, Line, Stream, parseProgress, splitLines
+from CovidSeveritySlicer.analysis.ChildOutput import LINE_BYTES, BoundedLog, Line, Stream, parseProgress, splitLines
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ import pytest
 
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
-from CovidSeveritySlicer import ChildPython
-from CovidSeveritySlicer import Job as jobs
-from CovidSeveritySlicer.Job import Job, JobStatus, childEnvironment, libraryJob, libraryRoot, pythonCommand
+from CovidSeveritySlicer.analysis import ChildPython
+from CovidSeveritySlicer.analysis import Job as jobs
+from CovidSeveritySlicer.analysis.Job import Job, JobStatus, childEnvironment, libraryJob, libraryRoot, pythonCommand
 
 from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
 
@@ -81,7 +81,7 @@ def test_the_interpreter_is_that_of_the_application(monkeypatch, tmp_path, slice
 @pytest.mark.parametrize("layout", ["source", "installed"])
 def test_the_library_is_found_beside_the_module_or_above_it(monkeypatch, tmp_path, layout):
     module = tmp_path / "CovidSeverity" if layout == "source" else tmp_path
-    package = module / "CovidSeveritySlicer"
+    package = module / "CovidSeveritySlicer" / "analysis"
     package.mkdir(parents=True)
     monkeypatch.setattr(ChildPython, "__file__", str(package / "ChildPython.py"))
     with pytest.raises(FileNotFoundError, match="CovidSeverityLib is neither in"):
@@ -193,7 +193,7 @@ sys.path.insert(0, sys.argv[1])
 sys.path.insert(0, sys.argv[2])
 import slicer, types
 slicer.i18n = sys.modules["slicer.i18n"] = types.SimpleNamespace(tr=str)
-from CovidSeveritySlicer.Job import libraryJob
+from CovidSeveritySlicer.analysis.Job import libraryJob
 class NoTimer:
     def __init__(self, *_, **__): pass
     def start(self): pass
@@ -226,7 +226,7 @@ def test_an_application_that_ends_takes_a_running_child_with_it(tmp_path):
     code = (
         CRASHING_SLICER.partition("job = libraryJob")[0]
         + """
-from CovidSeveritySlicer.Job import Job
+from CovidSeveritySlicer.analysis.Job import Job
 stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
 job = Job([sys.executable, "-c", stubborn], timerFactory=NoTimer)
 job.start()

@@ -10,9 +10,9 @@ from CovidSeverityLib.types import Side
 
 pytest.importorskip("slicer")
 
-from CovidSeveritySlicer.InputFiles import writeInputs
-from CovidSeveritySlicer.SceneBridge import UnusableResult, importResult, worstSlice
-from CovidSeveritySlicer.Tables import sliceRows
+from CovidSeveritySlicer.analysis.InputFiles import writeInputs
+from CovidSeveritySlicer.scene.SceneBridge import UnusableResult, importResult, worstSlice
+from CovidSeveritySlicer.scene.Tables import sliceRows
 
 pytestmark = pytest.mark.usefixtures("no_vtk_errors")
 

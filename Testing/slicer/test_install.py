@@ -18,8 +18,8 @@ import pytest
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
 import slicer.util
-from CovidSeveritySlicer import Install, OfflineInstall
-from CovidSeveritySlicer.Install import InstallDeclined, InstallFailed, ensurePackages, missingPackages
+from CovidSeveritySlicer.analysis import Install, OfflineInstall
+from CovidSeveritySlicer.analysis.Install import InstallDeclined, InstallFailed, ensurePackages, missingPackages
 from packaging.requirements import Requirement
 
 REPOSITORY = Path(__file__).parents[2]

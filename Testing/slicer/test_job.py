@@ -18,9 +18,9 @@ import SimpleITK as sitk
 
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
-from CovidSeveritySlicer import ChildOutput, JobOutcome, ProcessTree
-from CovidSeveritySlicer import Job as jobs
-from CovidSeveritySlicer.Job import Job, JobStatus, childEnvironment
+from CovidSeveritySlicer.analysis import ChildOutput, JobOutcome, ProcessTree
+from CovidSeveritySlicer.analysis import Job as jobs
+from CovidSeveritySlicer.analysis.Job import Job, JobStatus, childEnvironment
 
 from CovidSeverityLib import InputError
 from CovidSeverityLib.commands import analyze

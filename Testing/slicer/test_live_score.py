@@ -10,11 +10,11 @@ import pytest
 
 slicer_module = pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
-from CovidSeveritySlicer.AnalysisGrid import possibleGrids  # noqa: E402
-from CovidSeveritySlicer.Corrected import DIFFERENCE_ATTRIBUTE  # noqa: E402
-from CovidSeveritySlicer.LiveScore import LiveScore  # noqa: E402
-from CovidSeveritySlicer.SceneBridge import CORRECTED_ATTRIBUTE, Outputs, importResult, resultOf  # noqa: E402
-from CovidSeveritySlicer.Tables import automaticSliceRows, sliceRows  # noqa: E402
+from CovidSeveritySlicer.corrections.AnalysisGrid import gridOf  # noqa: E402
+from CovidSeveritySlicer.corrections.Corrected import DIFFERENCE_ATTRIBUTE  # noqa: E402
+from CovidSeveritySlicer.corrections.LiveScore import LiveScore  # noqa: E402
+from CovidSeveritySlicer.scene.SceneBridge import CORRECTED_ATTRIBUTE, Outputs, importResult, resultOf  # noqa: E402
+from CovidSeveritySlicer.scene.Tables import automaticSliceRows, sliceRows  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 from CovidSeverityLib import AnalysisConfig, analyze  # noqa: E402
@@ -25,7 +25,7 @@ from CovidSeverityLib.reporting.corrected import CORRECTED_KEYS, corrected_field
 from CovidSeverityLib.reporting.report import write_report  # noqa: E402
 from CovidSeverityLib.reporting.segmentation import write_segmentation  # noqa: E402
 from CovidSeverityLib.reporting.tables import write_histogram, write_lobes, write_slices  # noqa: E402
-from CovidSeverityLib.types import Lobe, Opacity, Side  # noqa: E402
+from CovidSeverityLib.types import HounsfieldChange, Lobe, Opacity, Side  # noqa: E402
 
 WAYS = ("as it is", "superior first", "flipped", "permuted", "oblique and flipped")
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -284,7 +284,8 @@ def test_aeration_is_that_of_hounsfield_units_whatever_the_scene_holds(slicer, f
     """Also where it holds fractions, which the library rounds: -950.6 is -951 and not well aerated."""
     chest = factory.make_chest((10, 24, 32))
     chest.hu[:, ::2][chest.lungs[:, ::2] > 0] = -951
-    analysis = factory.make_analysis(chest)
+    volume = replace(factory.make_volume(chest.hu), hounsfield_change=HounsfieldChange(1.0, shift))
+    analysis = factory.make_analysis(chest, volume)
     stored = analysis.volume.hu.astype(np.float32) + shift + np.float32(0.4)
     case = Case(slicer, analysis, tmp_path / "results", stored_hu=stored)
     lower = analysis.lobes == Lobe.RLL
@@ -530,9 +531,8 @@ def turned(slicer, turn):
 @pytest.mark.parametrize("later", ["stays", "removed"])
 def test_ct_that_was_turned_in_the_scene_is_scored_in_its_slices_of_the_world(make_case, slicer, turn, later):
     case = make_case(transform=turned(slicer, turn))
-    if later == "stays":
-        assert possibleGrids(case.result)[0].order == case.analysis.volume.storage
-    else:
+    assert gridOf(case.result).order == case.analysis.volume.storage
+    if later == "removed":
         for node in (case.volume, case.node):
             node.SetAndObserveTransformNodeID(None)
         case.live.follow(case.result)
@@ -634,6 +634,15 @@ def test_segmentation_of_another_size_cannot_be_scored(case, healthy):
     assert case.live.corrected is None
     assert case.failures == [
         "The segmentation has 32 x 24 x 10 voxels and the CT that was analysed 32 x 24 x 11; it cannot be scored."
+    ]
+
+
+def test_result_that_does_not_say_how_its_ct_is_stored_cannot_be_scored(case):
+    known = {key: value for key, value in case.result.report["input"].items() if key != "storage"}
+    case.live.follow(replace(case.result, report={**case.result.report, "input": known}))
+    assert case.live.corrected is None
+    assert case.failures == [
+        "An earlier version made this result and did not note how the CT is stored; analyze the CT again."
     ]
 
 

@@ -11,9 +11,9 @@ from CovidSeverityLib.types import Lobe, Side
 
 pytest.importorskip("slicer")
 
-from CovidSeveritySlicer.InputFiles import UnusableInput, writeInputs
-from CovidSeveritySlicer.Masks import findMasks
-from CovidSeveritySlicer.SceneBridge import importResult
+from CovidSeveritySlicer.analysis.InputFiles import UnusableInput, writeInputs
+from CovidSeveritySlicer.nodes.Masks import findMasks
+from CovidSeveritySlicer.scene.SceneBridge import importResult
 
 pytestmark = pytest.mark.usefixtures("no_vtk_errors")
 

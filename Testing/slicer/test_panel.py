@@ -53,7 +53,7 @@ def analyse(panel, wait_until):
 
 
 def test_opening_the_panel_installs_and_computes_nothing(slicer_with_qt, module_file, monkeypatch):
-    monkeypatch.setattr("CovidSeveritySlicer.Install._requirements", lambda *_a, **_k: pytest.fail("asked"))
+    monkeypatch.setattr("CovidSeveritySlicer.analysis.Install._requirements", lambda *_a, **_k: pytest.fail("asked"))
     slicer_with_qt.app.moduleManager().load(module_file)
     slicer_with_qt.util.getModuleWidget("CovidSeverity").enter()
     assert slicer_with_qt.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
@@ -159,7 +159,7 @@ def test_crash_is_told_in_panel_and_dialog_with_the_log(
 
 
 def test_declined_installation_is_told_without_a_dialog(a_panel, a_volume_node, dialogs):
-    from CovidSeveritySlicer.Install import InstallDeclined
+    from CovidSeveritySlicer.analysis.Install import InstallDeclined
 
     def decline(classifier=False):
         raise InstallDeclined("The packages were not installed.")

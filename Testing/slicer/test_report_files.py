@@ -15,10 +15,10 @@ from CovidSeverityLib.errors import OutputError
 
 pytest.importorskip("slicer")
 
-from CovidSeveritySlicer import ReportFiles
-from CovidSeveritySlicer.ReportFiles import saveReport
-from CovidSeveritySlicer.SceneBridge import importResult, resultOf
-from CovidSeveritySlicer.Tables import fillSliceTable, sliceRows
+from CovidSeveritySlicer.scene import ReportFiles
+from CovidSeveritySlicer.scene.ReportFiles import saveReport
+from CovidSeveritySlicer.scene.SceneBridge import importResult, resultOf
+from CovidSeveritySlicer.scene.Tables import fillSliceTable, sliceRows
 
 pytestmark = pytest.mark.usefixtures("no_vtk_errors")
 

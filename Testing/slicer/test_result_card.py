@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
-from CovidSeveritySlicer.ResultCard import cardHtml
-from CovidSeveritySlicer.Stages import CLASSIFIER_STAGES, STAGE_SECONDS, overallPercent, stageTitle
+from CovidSeveritySlicer.panel.ResultCard import cardHtml
+from CovidSeveritySlicer.panel.Stages import CLASSIFIER_STAGES, STAGE_SECONDS, overallPercent, stageTitle
 
 from CovidSeverityLib.commands.classifiers import LEFT_OUT, NONE_INSTALLED
 

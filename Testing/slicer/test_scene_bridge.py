@@ -14,9 +14,9 @@ from CovidSeverityLib.types import LOBE_NAMES, Lobe, Opacity
 
 pytest.importorskip("slicer")
 
-from CovidSeveritySlicer import Hierarchy, Plots, SceneBridge
-from CovidSeveritySlicer.ResultFiles import SEGMENT_LAYERS
-from CovidSeveritySlicer.SceneBridge import (
+from CovidSeveritySlicer.scene import Hierarchy, Plots, SceneBridge
+from CovidSeveritySlicer.scene.ResultFiles import SEGMENT_LAYERS
+from CovidSeveritySlicer.scene.SceneBridge import (
     TABLE_ROLES,
     Outputs,
     UnusableResult,
@@ -25,7 +25,7 @@ from CovidSeveritySlicer.SceneBridge import (
     setShownIn3d,
     studyForExport,
 )
-from CovidSeveritySlicer.Tables import sliceRows
+from CovidSeveritySlicer.scene.Tables import sliceRows
 
 pytestmark = pytest.mark.usefixtures("no_vtk_errors")
 

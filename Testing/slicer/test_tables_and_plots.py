@@ -20,9 +20,9 @@ from CovidSeverityLib.types import Lobe
 
 pytest.importorskip("slicer")
 
-from CovidSeveritySlicer.Plots import seriesOf, showHistogram, showInvolvement
-from CovidSeveritySlicer.SceneChange import SceneChange
-from CovidSeveritySlicer.Tables import (
+from CovidSeveritySlicer.scene.Plots import seriesOf, showHistogram, showInvolvement
+from CovidSeveritySlicer.scene.SceneChange import SceneChange
+from CovidSeveritySlicer.scene.Tables import (
     automaticSliceRows,
     fillHistogramTable,
     fillLobeTable,
@@ -198,7 +198,7 @@ def test_slice_rows_come_back_as_they_were(table, factory):
 
 
 def test_votes_come_back_and_are_none_where_a_slice_did_not_vote(slicer, factory, result_folder, ct_node):
-    from CovidSeveritySlicer.SceneBridge import importResult
+    from CovidSeveritySlicer.scene.SceneBridge import importResult
 
     analysis = factory.make_diagnosed()
     folder = result_folder(analysis)

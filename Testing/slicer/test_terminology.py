@@ -12,8 +12,14 @@ from CovidSeverityLib.types import Opacity
 
 pytest.importorskip("slicer")
 
-from CovidSeveritySlicer.SceneBridge import importResult
-from CovidSeveritySlicer.Terminology import TERMINOLOGY_FILE, SegmentCodes, codesOf, opacityIDs, registerTerminology
+from CovidSeveritySlicer.nodes.Terminology import (
+    TERMINOLOGY_FILE,
+    SegmentCodes,
+    codesOf,
+    opacityIDs,
+    registerTerminology,
+)
+from CovidSeveritySlicer.scene.SceneBridge import importResult
 
 pytestmark = pytest.mark.usefixtures("no_vtk_errors")
 

@@ -12,17 +12,16 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-KERAS24 = Path(__file__).parents[1] / "keras24"
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 PATIENT = "Doe^Jane"
 
 
 @pytest.fixture(scope="session")
-def keras24():
+def keras24(repository):
     """The module ``keras24/layouts.py``: files of TensorFlow 2.4.3, and weights by a formula."""
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
     pytest.importorskip("h5py", reason="TensorFlow is not installed")
-    spec = importlib.util.spec_from_file_location("layouts", KERAS24 / "layouts.py")
+    spec = importlib.util.spec_from_file_location("layouts", repository / "Testing" / "keras24" / "layouts.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-
-UNIT = Path(__file__).parent
-PAGE = UNIT.parents[1] / "docs" / "inputs.md"
 
 
-def test_every_promise_names_tests_that_exist():
-    known = {name for path in UNIT.glob("test_*.py") for name in re.findall(r"def test_(\w+)", path.read_text("utf-8"))}
-    rows = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| ") and "---" not in line]
+def test_every_promise_names_tests_that_exist(repository):
+    unit, page = repository / "Testing" / "unit", repository / "docs" / "inputs.md"
+    known = {
+        name for path in unit.rglob("test_*.py") for name in re.findall(r"def test_(\w+)", path.read_text("utf-8"))
+    }
+    rows = [line for line in page.read_text("utf-8").splitlines() if line.startswith("| ") and "---" not in line]
     promises = [row.strip("| ").split(" | ") for row in rows if not row.startswith("| input |")]
     assert len(promises) > 50
     for *_, tests in promises:
@@ -19,6 +18,6 @@ def test_every_promise_names_tests_that_exist():
         assert named, tests
         for name in named:
             if name.endswith(".py"):
-                assert (UNIT / name).is_file(), name
+                assert (unit / name).is_file(), name
             else:
                 assert any(name.strip("…_") in test for test in known), name

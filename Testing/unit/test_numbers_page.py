@@ -1,9 +1,12 @@
 """The page of the numbers that decide, against the code."""
 
 import importlib
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
+
+from CovidSeverityLib import AnalysisConfig
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -15,44 +18,74 @@ def lister():
         yield importlib.import_module("list_numbers")
 
 
+@dataclass(frozen=True)
+class InnerConfig:
+    """Inner.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    a, b : (float, float), mm
+        Both
+        of them.
+    """
+
+    name: str = "one"
+    a: tuple[float, float] = (1.0, 2.0)
+    b: tuple[float, float] = (3.0, 4.0)
+
+
+@dataclass(frozen=True)
+class OuterConfig:
+    """Outer.
+
+    Parameters
+    ----------
+    inner : InnerConfig
+        One.
+    parts : tuple of InnerConfig
+        More.
+    factor : (float, float)
+        Without a unit.
+    enabled : bool
+        No number.
+
+    Raises
+    ------
+    ValueError : never
+        Never.
+    """
+
+    inner: InnerConfig = InnerConfig()
+    parts: tuple[InnerConfig, ...] = (InnerConfig(name="two"),)
+    factor: float = 1.5
+    bare: int = 1
+    enabled: bool = True
+
+
 def test_page_is_as_the_code_says(lister):
     assert lister.PAGE.read_text(encoding="utf-8") == lister.page(), "run python docs/list_numbers.py"
 
 
 def test_every_number_has_a_reason(lister):
-    bare = [
-        f"{module}: {number.name}"
-        for modules in lister.CHAPTERS.values()
-        for module in modules
-        for number in lister.numbers_of(lister.LIBRARY / module)
-        if not number.reason
-    ]
-    assert not bare
+    found = [number for name, config in lister.configurations().items() for number in lister.numbers_of(config, name)]
+    assert len(found) > 20
+    assert not [number.name for number in found if not number.reason]
 
 
-def test_numbers_of_the_computation_exist(lister):
-    found = {
-        f"{DOCS.joinpath(module).stem}.{number.name}"
-        for modules in lister.CHAPTERS.values()
-        for module in modules
-        for number in lister.numbers_of(lister.LIBRARY / module)
-    }
-    assert found >= lister.NUMERICAL
+def test_page_holds_every_configuration(lister):
+    numbers = {field.name for field in fields(AnalysisConfig)} - {"profile"}
+    assert numbers <= lister.configurations().keys() <= lister.CHAPTERS.keys()
 
 
-def test_numbers_are_found_wherever_they_stand(lister, tmp_path):
-    source = tmp_path / "module.py"
-    source.write_text(
-        'ONE_MM = 1.5\nTWO, THREE = 2, (3.0, 4.0)\n"""Why."""\nNAMES = ("a",)\n\n\nclass XConfig:\n'
-        '    """Text.\n\n    Parameters\n    ----------\n    a, b : both\n        of them.\n    """\n\n'
-        "    a: int = 1\n    b: float = 2.5\n    c: bool = True\n",
-        encoding="utf-8",
-    )
-    found = [(n.name, n.value, n.reason) for n in lister.numbers_of(source)]
+def test_numbers_are_found_wherever_they_stand(lister):
+    found = [(n.name, n.value, n.unit, n.reason) for n in lister.numbers_of(OuterConfig(), "x")]
     assert found == [
-        ("ONE_MM", "1.5", "Why."),
-        ("TWO", "2", "Why."),
-        ("THREE", "(3.0, 4.0)", "Why."),
-        ("a", "1", "both of them."),
-        ("b", "2.5", "both of them."),
+        ("x.inner.a", "(1.0, 2.0)", "mm", "Both of them."),
+        ("x.inner.b", "(3.0, 4.0)", "mm", "Both of them."),
+        ("x.parts.two.a", "(1.0, 2.0)", "mm", "Both of them."),
+        ("x.parts.two.b", "(3.0, 4.0)", "mm", "Both of them."),
+        ("x.factor", "1.5", "", "Without a unit."),
+        ("x.bare", "1", "", ""),
     ]

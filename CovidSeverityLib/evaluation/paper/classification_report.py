@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from CovidSeverityLib.evaluation.outputs import Outputs, Table, markdown_table
 from CovidSeverityLib.evaluation.plots import confusion, roc_curves
-from CovidSeverityLib.evaluation.reports import MEASURE_TITLES, RunFacts, estimates_dict, published_notes, summary_head
+from CovidSeverityLib.evaluation.reports import MEASURE_TITLES, RunFacts, estimates_dict, summary_head
 from CovidSeverityLib.types import DIAGNOSIS_NAMES, Diagnosis
 
 from .classification import MEASURES, ClassificationSummary, ClassifiedCases, summarise_classification
-from .published import CLASSIFICATION_FIGURES
+from .published import CLASSIFICATION_FIGURES, published_notes
 
 SHORT_NAMES = {Diagnosis.NORMAL: "normal", Diagnosis.CAP: "CAP", Diagnosis.COVID19: "COVID-19"}
 """Headings where the full name is too long."""

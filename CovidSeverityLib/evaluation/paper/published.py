@@ -6,7 +6,7 @@ figures says something about the method only where the data are the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -72,3 +72,17 @@ CLASSIFICATION_FIGURES = (
         values=MappingProxyType({"accuracy": 0.90}),
     ),
 )
+
+
+def published_rows(figures: Sequence[PublishedFigures], measures: Sequence[str]) -> list[list[str]]:
+    """Rows for published figures, numbered so that :func:`published_notes` can name their sources."""
+    rows = []
+    for n, figure in enumerate(figures, start=1):
+        values = [f"{figure.values[m]:.3f}".replace("-", "−") if m in figure.values else "" for m in measures]
+        rows.append([f"*published [{n}]: {figure.what}*", *values])
+    return rows
+
+
+def published_notes(figures: Sequence[PublishedFigures]) -> str:
+    """The sources of published figures, as Markdown."""
+    return "".join(f"[{n}] {f.source}; measured on {f.data}.\n\n" for n, f in enumerate(figures, start=1))

@@ -7,18 +7,11 @@ from collections.abc import Mapping, Sequence
 from CovidSeverityLib.evaluation.estimates import Estimate
 from CovidSeverityLib.evaluation.outputs import Outputs, Table, markdown_table
 from CovidSeverityLib.evaluation.plots import bland_altman, scatter
-from CovidSeverityLib.evaluation.reports import (
-    RunFacts,
-    estimate_table,
-    estimates_dict,
-    published_notes,
-    published_rows,
-    summary_head,
-)
+from CovidSeverityLib.evaluation.reports import RunFacts, estimate_table, estimates_dict, summary_head
 
 from .agreement import MEASURES, SEVERITY_CLASSES, severity_class, severity_table
 from .ctss_tables import CtssPairs
-from .published import CTSS_FIGURES
+from .published import CTSS_FIGURES, published_notes, published_rows
 from .severity import summarise_severity
 
 HEADLINE = ("pearson", "icc_2_1", "mae", "bias")

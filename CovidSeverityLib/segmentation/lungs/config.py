@@ -211,13 +211,16 @@ class HiddenLungConfig(Checked):
     ----------
     block_mm : float, mm
         Edge of a block, about. The expected surface is off by more.
-    bone_hu, bone_share : float, HU and share
-        A block is bone if this share of it is denser than soft tissue, enhanced vessels and cartilage. Ribs measure 12
-        x 8 mm.
+    bone_hu : float, HU
+        Bone is denser than this; soft tissue, enhanced vessels and cartilage are not.
+    bone_share : float
+        Least share of bone in a block of bone: ribs measure 12 x 8 mm.
     densest_hu : float, HU
         A block with a higher mean is cartilage, bone or enhanced blood. Consolidation has less than 60 HU.
-    fat_hu, fat_share : tuple of float, HU, and float
-        A block is fat if this share of it has the density of fat (about -100 HU). Ground glass only crosses this range.
+    fat_hu : tuple of float, HU
+        Range of the density of fat, about -100 HU.
+    fat_share : float
+        Least share of fat in a block of fat: ground glass only crosses this range.
     organ_radius_mm : float, mm
         Heart, liver, stomach and spleen hold a ball of this radius without air. Single opacities, 6 cm across at most,
         hold none.

@@ -25,17 +25,28 @@ class PublishedOpacityConfig:
 
     Parameters
     ----------
-    clip_hu : range the slice is clipped to before anything else; None leaves it.
-    window_sds : half-width of a component's window, standard deviations.
-    window_floor_hu : no window begins below this.
-    window_ceiling_hu : a window that ends above this is capped.
-    window_caps_hu : where the capped windows of the 2nd and the 3rd component end.
-    background_hu : what the vessel filter sees outside the lung.
-    smallest_px : 8-connected objects under this many pixels are dropped.
-    fill_holes, open_area : False leaves the step out (for ablation).
-    dilation_px : edge of the square that dilates the mask; 1 leaves it as it is (for ablation).
-    mixture : gives the windows, by its second and third component.
-    vesselness : takes vessels out.
+    clip_hu : (int, int) or None, HU
+        The slice is clipped to this range before anything else. None leaves it (both as published).
+    window_sds : float, standard deviations
+        Half the width of the window around a component, as published.
+    window_floor_hu : float, HU
+        No window begins below this, as published.
+    window_ceiling_hu : float, HU
+        A window that ends above this is capped, as published.
+    window_caps_hu : (float, float), HU
+        Ends of the capped windows of the second and the third component, as published.
+    background_hu : int, HU
+        The vessel filter sees this outside the lung, as published.
+    smallest_px : int, px
+        8-connected objects of fewer pixels are dropped, as published.
+    fill_holes, open_area : bool
+        False leaves the step out (for ablation).
+    dilation_px : int, px
+        Edge of the square that dilates the mask, as published. 1 leaves the mask as it is (for ablation).
+    mixture : MixtureConfig
+        Gives the windows, by its second and third component.
+    vesselness : VesselnessConfig
+        Takes vessels out.
 
     Raises
     ------

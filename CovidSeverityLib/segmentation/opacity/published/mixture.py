@@ -36,12 +36,16 @@ class MixtureConfig:
 
     Parameters
     ----------
-    start_means_hu : initial means: aerated lung, ground glass, soft tissue. From this start EM reached the best known
-        optimum on every slice that was compared with random starts.
-    variance_floor_hu2 : added to every variance in every step, HU^2 (0.1 in the published method's segmentation).
-    tolerance : EM ends at this relative change of the log-likelihood. The published 1e-6 stops early: means then depend
-        on the start by hundreds of HU.
-    max_iterations : EM ends here in any case.
+    start_means_hu : tuple of float, HU
+        First means: aerated lung, ground glass, soft tissue. From this start, expectation maximisation reached the best
+        known optimum on every slice that was compared with random starts.
+    variance_floor_hu2 : float, HU^2
+        Added to every variance in every step (0.1 in the segmentation of the published method).
+    tolerance : float, relative
+        The iteration ends at this relative change of the log-likelihood. The published 1e-6 ends it early: means then
+        depend on the start by hundreds of HU.
+    max_iterations : int, iterations
+        The iteration ends here in any case.
 
     Raises
     ------

@@ -26,10 +26,13 @@ class VesselnessConfig:
 
     Parameters
     ----------
-    sigmas_px : Gaussian scales, pixels (the published method's).
-    threshold : vesselness, 0-1, from which a pixel is a vessel. With tau = 1, as published, the enhancement grows with
-        the curvature alone, so that this is a threshold on curvature relative to the slice's largest.
-    enabled : False keeps the vessels (for ablation).
+    sigmas_px : tuple of float, px
+        Standard deviations of the Gaussians, as published.
+    threshold : float, vesselness
+        A pixel of at least this vesselness, 0 to 1, is a vessel. With tau = 1, as published, vesselness grows with the
+        curvature alone, so that this is a threshold on the curvature relative to the largest of the slice.
+    enabled : bool
+        False keeps the vessels (for ablation).
 
     Raises
     ------

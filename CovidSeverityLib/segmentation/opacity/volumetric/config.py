@@ -21,11 +21,16 @@ class OpacityConfig:
 
     Parameters
     ----------
-    probability : from which on a place is opacity.
-    stricter, more_lenient : the same for the ends of the score's range.
-    smoothing_mm : standard deviation of the Gaussian over the log-odds, inside the lungs: readers outline regions.
-    smallest_ml : volume of the smallest opacity.
-    fill_holes : False leaves the filling of enclosed vessels and bronchi out (for ablation).
+    probability : float, probability
+        A place of at least this probability is opacity: the more probable of the two.
+    stricter, more_lenient : float, probability
+        The same for the ends of the score's range: odds of about 2 to 1 either way.
+    smoothing_mm : float, mm
+        Standard deviation of the Gaussian over the log-odds, inside the lungs: readers outline regions.
+    smallest_ml : float, ml
+        Volume of the smallest opacity: a ball of 8 mm.
+    fill_holes : bool
+        False does not fill enclosed vessels and bronchi (for ablation).
 
     Raises
     ------

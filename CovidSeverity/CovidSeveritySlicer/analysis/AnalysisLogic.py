@@ -1,0 +1,255 @@
+"""One analysis at a time: from a volume in the scene through a child process to nodes in the scene. Knows no GUI."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import tempfile
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from CovidSeveritySlicer.events.Signal import Signal
+from CovidSeveritySlicer.events.Timers import TimerFactory, qtTimer
+from CovidSeveritySlicer.scene.Result import AnalysisResult
+from CovidSeveritySlicer.scene.SceneBridge import Outputs, UnusableResult, importResult
+
+from .Classifiers import NO_CLASSIFIER, installedClassifiers
+from .InputFiles import UnusableInput, writeInputs
+from .Install import InstallDeclined, InstallFailed, ensurePackages
+from .Job import Job, JobOutcome, JobStatus, libraryJob
+
+RESULTS_FOLDER = "results"
+
+
+class AnalysisError(RuntimeError):
+    """An analysis that did not come to its end: one sentence, and what the program had said until then."""
+
+    def __init__(self, message: str, log: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.log = log
+
+
+@dataclass(frozen=True)
+class AnalysisSettings:
+    """Options of an analysis.
+
+    Parameters
+    ----------
+    profile : "default" or "reference".
+    classifier : None takes what is installed, "none" leaves the diagnosis out; else a model or a file of weights.
+    independent_slices : analyse every slice by itself.
+    force : analyse a CT that lies upside down.
+    """
+
+    profile: str = "default"
+    classifier: str | None = None
+    independent_slices: bool = False
+    force: bool = False
+
+    def arguments(self) -> list[str]:
+        """For the command line."""
+        chosen = [] if self.classifier is None else ["--classifier", self.classifier]
+        switches = {"--independent-slices": self.independent_slices, "--force": self.force}
+        return ["--profile", self.profile, *chosen, *(switch for switch, on in switches.items() if on)]
+
+
+DEFAULT_SETTINGS = AnalysisSettings()
+NEW_OUTPUTS = Outputs()
+
+
+@dataclass
+class _Run:
+    job: Job
+    folder: Path
+    volumeNode: Any
+    outputs: Outputs
+    scene: Any
+    observation: int = 0
+    result: AnalysisResult | None = None
+    error: AnalysisError | None = None
+
+
+class AnalysisLogic:
+    """Runs the library in a child process and brings its result into the scene.
+
+    Signals
+    -------
+    started() : an analysis runs.
+    progressed(stage: str, done: int, total: int) : as the library reports it.
+    finished(result: AnalysisResult), failed(message: str, log: str), cancelled() : exactly one of them ends a run.
+
+    Parameters
+    ----------
+    timerFactory : of the timers that look after the child process.
+    makeJob : makes the job that runs the library's command with these arguments.
+    ensure : makes sure that the packages are there, with the user's consent.
+    """
+
+    def __init__(
+        self,
+        timerFactory: TimerFactory = qtTimer,
+        makeJob: Callable[..., Job] = libraryJob,
+        ensure: Callable[..., None] = ensurePackages,
+    ) -> None:
+        self.started = Signal()
+        self.progressed = Signal()
+        self.finished = Signal()
+        self.failed = Signal()
+        self.cancelled = Signal()
+        self._timerFactory = timerFactory
+        self._makeJob = makeJob
+        self._ensure = ensure
+        self._run: _Run | None = None
+        self._session: tempfile.TemporaryDirectory | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether an analysis is under way."""
+        return self._run is not None
+
+    def start(
+        self,
+        volumeNode: Any,
+        settings: AnalysisSettings = DEFAULT_SETTINGS,
+        outputs: Outputs = NEW_OUTPUTS,
+        segmentationNode: Any = None,
+    ) -> None:
+        """Begin an analysis and return; a signal tells how it ended.
+
+        Parameters
+        ----------
+        volumeNode : vtkMRMLScalarVolumeNode, a chest CT in Hounsfield units.
+        settings : profile and classifier.
+        outputs : nodes to fill; None of them makes new ones.
+        segmentationNode : vtkMRMLSegmentationNode with lungs or lobes to take instead of finding them.
+
+        Raises
+        ------
+        AnalysisError
+            If one runs already, packages are missing, or the input cannot be used.
+        """
+        if self.running:
+            raise AnalysisError(_("An analysis is running already; wait for its end or cancel it."))
+        if volumeNode is None:
+            raise AnalysisError(_("No CT is chosen; load a chest CT and choose it as input."))
+        self._ensurePackages(settings)
+        folder = self._newFolder()
+        try:
+            inputs = writeInputs(volumeNode, folder, segmentationNode)
+            output = ["-o", str(folder / RESULTS_FOLDER), "--progress", "json"]
+            job = self._makeJob(["analyze", *inputs, *settings.arguments(), *output], timerFactory=self._timerFactory)
+        except (UnusableInput, OSError) as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise AnalysisError(_beginning(error)) from error
+        self._launch(_Run(job, folder, volumeNode, outputs, slicer.mrmlScene))
+
+    def analyze(
+        self,
+        volumeNode: Any,
+        settings: AnalysisSettings = DEFAULT_SETTINGS,
+        outputs: Outputs = NEW_OUTPUTS,
+        segmentationNode: Any = None,
+    ) -> AnalysisResult:
+        """As :meth:`start`, and wait for the result; the application goes on handling its events meanwhile.
+
+        Raises
+        ------
+        AnalysisError
+            As :meth:`start`, and if the analysis fails or is cancelled; ``log`` holds what the program said.
+        """
+        self.start(volumeNode, settings, outputs, segmentationNode)
+        run = self._run
+        run.job.wait(slicer.app.processEvents)
+        if run.result is None:
+            raise run.error or AnalysisError(_("The analysis ended without a result."))
+        return run.result
+
+    def cancel(self) -> None:
+        """End the analysis that runs, if any, with every process that it started."""
+        if self._run is not None:
+            self._run.job.cancel()
+
+    def cleanup(self) -> None:
+        """Cancel, and delete the files of this session."""
+        self.cancel()
+        if self._session is not None:
+            self._session.cleanup()
+            self._session = None
+
+    def _launch(self, run: _Run) -> None:
+        run.job.progressed.connect(self.progressed.emit)
+        run.job.finished.connect(lambda outcome: self._end(run, outcome))
+        run.observation = run.scene.AddObserver(run.scene.StartCloseEvent, lambda *_caller: self.cancel())
+        self._run = run
+        self.started.emit()
+        run.job.start()
+
+    def _ensurePackages(self, settings: AnalysisSettings) -> None:
+        """Ask for what is missing; TensorFlow only where there is something to classify with."""
+        try:
+            self._ensure()
+            if settings.classifier == NO_CLASSIFIER:
+                return
+            if settings.classifier is not None:
+                self._ensure(classifier=True)
+            elif installedClassifiers():
+                with contextlib.suppress(InstallDeclined, InstallFailed):  # the report says why the diagnosis is open
+                    self._ensure(classifier=True)
+        except (InstallDeclined, InstallFailed) as error:
+            raise AnalysisError(str(error)) from error
+
+    def _newFolder(self) -> Path:
+        if self._session is None:
+            parent = slicer.app.temporaryPath
+            self._session = tempfile.TemporaryDirectory(prefix="CovidSeverity-", dir=parent, ignore_cleanup_errors=True)
+        return Path(tempfile.mkdtemp(dir=self._session.name))
+
+    def _end(self, run: _Run, outcome: JobOutcome) -> None:
+        run.scene.RemoveObserver(run.observation)
+        self._run = None
+        if outcome.status is JobStatus.SUCCEEDED:
+            self._import(run, outcome)
+        else:
+            said = "" if outcome.status is JobStatus.REFUSED else outcome.log  # the message is all of it
+            run.error = AnalysisError(outcome.message, said)
+        if run.result is not None:
+            self._keepResults(run)
+            self.finished.emit(run.result)
+            return
+        shutil.rmtree(run.folder, ignore_errors=True)
+        if outcome.status is JobStatus.CANCELLED:
+            self.cancelled.emit()
+        else:
+            self.failed.emit(run.error.message, run.error.log)
+
+    def _import(self, run: _Run, outcome: JobOutcome) -> None:
+        try:
+            run.result = importResult(run.folder / RESULTS_FOLDER, run.volumeNode, run.outputs)
+        except UnusableResult as error:
+            run.error = AnalysisError(str(error), outcome.log)
+        except Exception as error:  # whatever it is, the run has ended and the panel must know
+            logging.getLogger(__name__).exception("the result could not be brought into the scene")
+            message = _("The result could not be brought into the scene: {reason}").format(reason=error)
+            run.error = AnalysisError(message, traceback.format_exc())
+
+    @staticmethod
+    def _keepResults(run: _Run) -> None:
+        """Delete the copy of the CT; the result's files stay until the end of the session, to be saved."""
+        for entry in run.folder.iterdir():
+            if entry.name != RESULTS_FOLDER:
+                entry.unlink(missing_ok=True)
+
+
+def _beginning(error: Exception) -> str:
+    """Why an analysis could not begin."""
+    if isinstance(error, OSError) and error.strerror:
+        return _("The CT cannot be written to disk: {reason}.").format(reason=error.strerror)
+    return str(error)

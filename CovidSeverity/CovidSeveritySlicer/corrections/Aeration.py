@@ -1,0 +1,60 @@
+"""Well-aerated lung of corrected lungs, counted in the CT of the scene."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+from numpy.typing import NDArray
+
+from CovidSeverityLib.correction.edited_masks import Box
+from CovidSeverityLib.correction.parts import sides_of
+from CovidSeverityLib.features.quantification import well_aerated_voxels
+from CovidSeverityLib.preprocessing.numbers import round_into
+from CovidSeverityLib.reporting.tables import PERCENT_DECIMALS, rounded
+from CovidSeveritySlicer.scene.Result import AnalysisResult
+
+from .AnalysisGrid import AnalysisGrid
+
+
+def wellAeratedVoxels(
+    result: AnalysisResult, grid: AnalysisGrid, box: Box, codes: NDArray[np.uint8], automaticCodes: NDArray[np.uint8]
+) -> int | None:
+    """Well-aerated voxels of corrected lungs.
+
+    Parameters
+    ----------
+    result : AnalysisResult
+        Its CT is read.
+    grid : AnalysisGrid
+        Of the analysis.
+    box : Box
+        Part of the CT that holds all masks.
+    codes, automaticCodes : (K, J, I) ndarray of uint8
+        Corrected and automatic masks in ``box``.
+
+    Returns
+    -------
+    int or None
+        None where the CT has left the scene, or the automatic lungs have another share of well-aerated voxels in it
+        than in the report.
+    """
+    stored = _storedValues(result.volumeNode, grid)
+    if stored is None:
+        return None
+    values = grid.order.to_canonical(stored)[box]
+    hu = np.empty(values.shape, dtype=np.int16)
+    round_into(hu, values, **result.report["input"]["hounsfield_change"])
+    automaticLungs = sides_of(automaticCodes) > 0
+    automatic, total = well_aerated_voxels(hu, automaticLungs), int(np.count_nonzero(automaticLungs))
+    if not total or rounded(100.0 * automatic / total, PERCENT_DECIMALS) != result.report["well_aerated_percent"]:
+        return None
+    return well_aerated_voxels(hu, sides_of(codes) > 0)
+
+
+def _storedValues(volumeNode: Any, grid: AnalysisGrid) -> NDArray | None:
+    if volumeNode is None or volumeNode.GetScene() is None or volumeNode.GetImageData() is None:
+        return None
+    stored = slicer.util.arrayFromVolume(volumeNode)
+    return stored if stored.shape == grid.size[::-1] else None

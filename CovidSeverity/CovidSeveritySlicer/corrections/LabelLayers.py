@@ -1,0 +1,131 @@
+"""The label maps of a segmentation, read where they lie: several segments a layer, each layer with its own extent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import slicer
+from numpy.typing import NDArray
+from slicer.i18n import tr as _
+from vtk.util.numpy_support import vtk_to_numpy
+
+from CovidSeverityLib.correction.edited_masks import EMPTY_BOX, Box
+from CovidSeverityLib.correction.parts import look_up
+from CovidSeveritySlicer.nodes.SegmentParts import segmentParts
+
+from .AnalysisGrid import AnalysisGrid, UnusableSegmentation
+
+BINARY_LABELMAP = "Binary labelmap"
+
+_SMALLEST_TABLE = 256
+"""Every value of an unsigned char has its place in a table of labels."""
+
+
+class LabelLayers:
+    """What the segments of a segmentation hold now.
+
+    Attributes
+    ----------
+    box : Box
+        Of the CT's (K, J, I). It holds everything that is labelled.
+
+    Parameters
+    ----------
+    segmentationNode : vtkMRMLSegmentationNode
+        Read at once.
+    grid : AnalysisGrid
+        Of the analysis.
+
+    Raises
+    ------
+    UnusableSegmentation
+        If there are segments, and no label maps of them.
+    """
+
+    def __init__(self, segmentationNode: Any, grid: AnalysisGrid) -> None:
+        segmentation = segmentationNode.GetSegmentation()
+        if segmentation.GetNumberOfSegments() and not segmentation.ContainsRepresentation(BINARY_LABELMAP):
+            raise UnusableSegmentation(
+                _("The segmentation holds no binary label maps; its scores cannot be made from surfaces.")
+            )
+        self._layers = list(_layers(segmentationNode, grid))
+        axes = zip(*(layer.box for layer in self._layers), strict=True)
+        boxes = [slice(min(part.start for part in own), max(part.stop for part in own)) for own in axes]
+        self.box: Box = tuple(boxes) or EMPTY_BOX
+
+    def plane(self, k: int, rows: slice, columns: slice) -> NDArray[np.uint16]:
+        """Bits of :class:`~CovidSeverityLib.correction.parts.Part` in slice k of the CT, (J, I).
+
+        Parameters
+        ----------
+        k : int
+            Index of the slice.
+        rows, columns : slice
+            Of the CT. They hold those of the box.
+        """
+        bits = np.zeros((rows.stop - rows.start, columns.stop - columns.start), dtype=np.uint16)
+        for layer in self._layers:
+            n = k - layer.box[0].start
+            if 0 <= n < len(layer.labels):
+                there = tuple(
+                    slice(own.start - asked.start, own.stop - asked.start)
+                    for own, asked in zip(layer.box[1:], (rows, columns), strict=True)
+                )
+                bits[there] |= look_up(layer.table, layer.labels[n])
+        return bits
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """A label map.
+
+    Parameters
+    ----------
+    image : vtkOrientedImageData
+        Held, because ``labels`` is a view of it.
+    table : ndarray of uint16
+        Bits of Part by label. Its last entry is 0.
+    labels : (K, J, I) ndarray of integers
+        In ``box``.
+    box : Box
+        Of the CT's (K, J, I).
+    """
+
+    image: Any
+    table: NDArray[np.uint16]
+    labels: NDArray[np.integer]
+    box: Box
+
+
+def _layers(segmentationNode: Any, grid: AnalysisGrid) -> Iterator[_Layer]:
+    """Every layer that holds labels of parts."""
+    segmentation, parts = segmentationNode.GetSegmentation(), segmentParts(segmentationNode)
+    for n in range(segmentation.GetNumberOfLayers(BINARY_LABELMAP)):
+        names = [name for name in segmentation.GetSegmentIDsForLayer(n, BINARY_LABELMAP) if name in parts]
+        image = _onGrid(segmentation.GetLayerDataObject(n, BINARY_LABELMAP), grid.image)
+        extent = [0] * 6
+        if not names or not slicer.vtkOrientedImageDataResample.CalculateEffectiveExtent(image, extent):
+            continue
+        labels = {name: int(segmentation.GetSegment(name).GetLabelValue()) for name in names}
+        table = np.zeros(max(_SMALLEST_TABLE, max(labels.values()) + 2), dtype=np.uint16)
+        for name, label in labels.items():
+            table[label] |= np.uint16(parts[name])
+        stored = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+        first = image.GetExtent()[::2]
+        here = tuple(slice(extent[2 * i] - first[i], extent[2 * i + 1] + 1 - first[i]) for i in (2, 1, 0))
+        yield _Layer(image, table, grid.order.to_canonical(stored[here]), grid.box(tuple(extent)))
+
+
+def _onGrid(image: Any, ct: Any) -> Any:
+    """The label map on the voxels of the CT and cut to it: the very one where it lies there."""
+    resampling = slicer.vtkOrientedImageDataResample
+    ends = zip(image.GetExtent(), ct.GetExtent(), (1, -1) * 3, strict=True)
+    inside = all(sign * own >= sign * outer for own, outer, sign in ends)
+    if image.IsEmpty() or (inside and resampling.DoGeometriesMatch(image, ct)):
+        return image
+    resampled = slicer.vtkOrientedImageData()
+    resampling.ResampleOrientedImageToReferenceOrientedImage(image, ct, resampled)
+    return resampled

@@ -1,0 +1,111 @@
+"""The score of every result in the scene follows its segmentation, whether the panel shows it or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from CovidSeveritySlicer.events.Signal import Signal
+from CovidSeveritySlicer.events.Timers import TimerFactory, qtTimer
+from CovidSeveritySlicer.scene.Result import AnalysisResult
+from CovidSeveritySlicer.scene.SceneBridge import resultOf
+
+from .LiveScore import Corrected, LiveScore
+
+
+class LiveScores:
+    """One :class:`~.LiveScore.LiveScore` for every result.
+
+    Signals
+    -------
+    changed(segmentationNode) : a result was corrected, is automatic again, or cannot be scored as it is.
+    """
+
+    def __init__(self, timerFactory: TimerFactory = qtTimer) -> None:
+        self.changed = Signal()
+        self._timerFactory = timerFactory
+        self._scores: dict[str, LiveScore] = {}
+        self._problems: dict[str, str] = {}
+        self._observations: list[tuple[Any, int]] = []
+
+    def followScene(self) -> None:
+        """Follow every result in the scene, now and when another scene is loaded."""
+        scene = slicer.mrmlScene
+        if not self._observations:
+            for event, slot in (
+                (scene.EndImportEvent, lambda *_caller: self._followAll()),
+                (scene.StartCloseEvent, lambda *_caller: self._forgetAll()),
+            ):
+                self._observations.append((scene, scene.AddObserver(event, slot)))
+        self._followAll()
+
+    def follow(self, result: AnalysisResult) -> None:
+        """Follow one result; what it was before, in the same segmentation, is forgotten."""
+        nodeID = result.segmentationNode.GetID()
+        self._forget(nodeID)
+        score = LiveScore(self._timerFactory)
+        score.changed.connect(lambda _corrected: self._tell(result, ""))
+        score.failed.connect(lambda message: self._tell(result, message))
+        self._scores[nodeID] = score
+        score.follow(result)
+
+    def corrected(self, segmentationNode: Any) -> Corrected | None:
+        """The corrected numbers of a result; None where nothing was corrected.
+
+        Parameters
+        ----------
+        segmentationNode : vtkMRMLSegmentationNode of the result.
+        """
+        score = self._scores.get(segmentationNode.GetID())
+        return None if score is None else score.corrected
+
+    def warnings(self, segmentationNode: Any) -> tuple[str, ...]:
+        """What a reader of the corrected numbers has to know.
+
+        Parameters
+        ----------
+        segmentationNode : vtkMRMLSegmentationNode of the result.
+        """
+        problem, corrected = self._problems.get(segmentationNode.GetID()), self.corrected(segmentationNode)
+        if problem:
+            return (_("These are the automatic numbers, not those of the segmentation as it is now. ") + problem,)
+        return () if corrected is None else tuple(_warningsOf(corrected))
+
+    def stop(self) -> None:
+        """Follow nothing any more."""
+        self._forgetAll()
+        for scene, tag in self._observations:
+            scene.RemoveObserver(tag)
+        self._observations.clear()
+
+    def _followAll(self) -> None:
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+            result = None if node.GetID() in self._scores else resultOf(node)
+            if result is not None:
+                self.follow(result)
+
+    def _forgetAll(self) -> None:
+        for nodeID in tuple(self._scores):
+            self._forget(nodeID)
+
+    def _tell(self, result: AnalysisResult, problem: str) -> None:
+        self._problems[result.segmentationNode.GetID()] = problem
+        self.changed.emit(result.segmentationNode)
+
+    def _forget(self, nodeID: str) -> None:
+        self._problems.pop(nodeID, None)
+        score = self._scores.pop(nodeID, None)
+        if score is not None:
+            score.stop()
+
+
+def _warningsOf(corrected: Corrected) -> Iterator[str]:
+    if corrected.opacityOutsideLungsMl > 0:
+        text = _("{volume} ml of opacity lie outside the lungs since the corrections; they are not counted.")
+        yield text.format(volume=f"{corrected.opacityOutsideLungsMl:.1f}")
+    if corrected.lungWithoutLobeMl > 0:
+        text = _("{volume} ml of lung are in no lobe since the corrections; no lobe's score counts them.")
+        yield text.format(volume=f"{corrected.lungWithoutLobeMl:.1f}")

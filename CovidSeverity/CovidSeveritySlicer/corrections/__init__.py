@@ -1,0 +1,1 @@
+"""The live score: the result rescored while its segments are edited."""

@@ -1,0 +1,1 @@
+"""Signals and timers: who is told what, and when."""

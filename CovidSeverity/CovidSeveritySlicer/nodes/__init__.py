@@ -1,0 +1,1 @@
+"""What is read from nodes of the scene: geometry, labels, terminology codes."""

@@ -1,0 +1,1 @@
+"""The panel: its parameters, buttons, result card and views."""

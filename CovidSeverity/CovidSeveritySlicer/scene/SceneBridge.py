@@ -1,0 +1,241 @@
+"""From the files of an analysis to nodes of the scene, and from a scene that was loaded back to a result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from CovidSeveritySlicer.nodes.Terminology import registerTerminology
+from CovidSeveritySlicer.nodes.VolumeGeometry import ijkToRas, rasToWorld, sameGrid
+
+from . import Tables
+from .Hierarchy import placeWithCt, studyForExport
+from .Plots import chartOf, showHistogram, showInvolvement
+from .Result import AnalysisResult
+from .ResultFiles import ResultFiles, UnusableResult, checkedReport, readResultFiles
+from .SceneChange import SceneChange
+from .SegmentDisplay import setShownIn3d, showAsResult
+from .WorstSlice import jumpTo, worstSlice
+
+__all__ = [
+    "Outputs",
+    "UnusableResult",
+    "importResult",
+    "jumpTo",
+    "resultOf",
+    "setShownIn3d",
+    "studyForExport",
+    "worstSlice",
+]
+
+LOBE_TABLE_ROLE = "CovidSeverity.LobeTable"
+SLICE_TABLE_ROLE = "CovidSeverity.SliceTable"
+MEASUREMENT_TABLE_ROLE = "CovidSeverity.MeasurementTable"
+HISTOGRAM_TABLE_ROLE = "CovidSeverity.HistogramTable"
+TABLE_ROLES = (LOBE_TABLE_ROLE, SLICE_TABLE_ROLE, MEASUREMENT_TABLE_ROLE, HISTOGRAM_TABLE_ROLE)
+"""References from the segmentation to the tables of the same result."""
+
+ATTRIBUTE_PREFIX = "CovidSeverity."
+REPORT_ATTRIBUTE = ATTRIBUTE_PREFIX + "Report"
+"""Of the segmentation: the whole report as JSON. Other attributes repeat what a reader of the scene looks for first."""
+
+CORRECTED_ATTRIBUTE = ATTRIBUTE_PREFIX + "Corrected"
+"""Of the segmentation: numbers after corrections by hand, as JSON; absent while there are none."""
+
+_folders: dict[str, tuple[str, Path]] = {}
+"""Report and folder of every segmentation that this session imported, by node ID."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Nodes to fill; None makes a new one.
+
+    Parameters
+    ----------
+    segmentation : vtkMRMLSegmentationNode.
+    lobeTable, sliceTable, measurementTable : vtkMRMLTableNode.
+    """
+
+    segmentation: Any = None
+    lobeTable: Any = None
+    sliceTable: Any = None
+    measurementTable: Any = None
+
+
+def importResult(folder: Path, volumeNode: Any, outputs: Outputs = Outputs()) -> AnalysisResult:
+    """Bring the result of an analysis into the scene: all of it, or nothing and given nodes as they were.
+
+    Parameters
+    ----------
+    folder : that the analysis wrote.
+    volumeNode : vtkMRMLScalarVolumeNode of the CT that was analysed.
+    outputs : nodes to fill. One that has left the scene counts as None; a table that is given twice is filled once, and
+        new ones are made for its other uses.
+
+    Raises
+    ------
+    UnusableResult
+        A file is missing or damaged, or belongs to another CT; the CT has left the scene or was moved since.
+    """
+    if not _inScene(volumeNode):
+        raise UnusableResult(_("The CT of this analysis is no longer in the scene, so its result cannot be shown."))
+    files = readResultFiles(Path(folder))
+    _putOnGridOf(volumeNode, files.segmentation)
+    registerTerminology()
+    with SceneChange() as change:
+        segmentationNode = _segmentationNode(change, volumeNode, files, outputs.segmentation)
+        tables = _tables(change, segmentationNode, files, outputs)
+        charts = (
+            showInvolvement(change, tables[SLICE_TABLE_ROLE]),
+            showHistogram(change, tables[HISTOGRAM_TABLE_ROLE]),
+        )
+        for role, table in tables.items():
+            _takeFromOthers(change, segmentationNode, role, table)
+            segmentationNode.SetNodeReferenceID(role, table.GetID())
+        _setAttributes(segmentationNode, files.report)
+        placeWithCt(change, volumeNode, (segmentationNode, *tables.values()), charts)
+    _folders[segmentationNode.GetID()] = (segmentationNode.GetAttribute(REPORT_ATTRIBUTE), Path(folder))
+    return resultOf(segmentationNode)
+
+
+def resultOf(segmentationNode: Any) -> AnalysisResult | None:
+    """The result that a segmentation belongs to, also in a scene that was loaded; None where it belongs to none.
+
+    Parameters
+    ----------
+    segmentationNode : vtkMRMLSegmentationNode, or None.
+    """
+    text = None if segmentationNode is None else segmentationNode.GetAttribute(REPORT_ATTRIBUTE)
+    report = None if text is None else checkedReport(text)
+    if report is None:
+        return None
+    tables = {role: segmentationNode.GetNodeReference(role) for role in TABLE_ROLES}
+    known, folder = _folders.get(segmentationNode.GetID(), (None, None))
+    return AnalysisResult(
+        report=report,
+        volumeNode=segmentationNode.GetNodeReference(_volumeRole()),
+        segmentationNode=segmentationNode,
+        lobeTable=tables[LOBE_TABLE_ROLE],
+        sliceTable=tables[SLICE_TABLE_ROLE],
+        measurementTable=tables[MEASUREMENT_TABLE_ROLE],
+        histogramTable=tables[HISTOGRAM_TABLE_ROLE],
+        involvementChart=chartOf(tables[SLICE_TABLE_ROLE]),
+        histogramChart=chartOf(tables[HISTOGRAM_TABLE_ROLE]),
+        folder=folder if known == text and folder.is_dir() else None,
+    )
+
+
+def _inScene(node: Any) -> bool:
+    return node is not None and node.GetScene() is not None
+
+
+def _volumeRole() -> str:
+    return slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+
+
+def _putOnGridOf(volumeNode: Any, segmentation: Any) -> None:
+    """Give the label maps the very grid of the CT, in its own coordinates.
+
+    The file tells where they lie to a few digits, and in world coordinates where the CT is under a transform.
+    """
+    size = volumeNode.GetImageData().GetDimensions()
+    own, toWorld = ijkToRas(volumeNode), rasToWorld(volumeNode)
+    places = [own] if toWorld is None else [own, toWorld @ own]
+    matrix = slicer.util.vtkMatrixFromArray(own)
+    text = segmentation.GetConversionParameter("Reference image geometry")
+    stored, extent = _referenceGeometry(text)
+    if extent != [bound for n in size for bound in (0, n - 1)] or not any(sameGrid(stored, p, size) for p in places):
+        raise UnusableResult(
+            _("The result does not lie where the CT is now: the CT was moved, or it is not the one that was analysed.")
+        )
+    for n in range(segmentation.GetNumberOfLayers()):
+        segmentation.GetLayerDataObject(n, "Binary labelmap").SetImageToWorldMatrix(matrix)
+
+
+def _referenceGeometry(text: str) -> tuple[np.ndarray, list[int]]:
+    """4 x 4 matrix from voxel indices to RAS mm, and the extent."""
+    image, matrix = slicer.vtkOrientedImageData(), vtk.vtkMatrix4x4()
+    if not slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, image, False):
+        return np.zeros((4, 4)), []
+    image.GetImageToWorldMatrix(matrix)
+    return np.array(slicer.util.arrayFromVTKMatrix(matrix)), list(image.GetExtent())
+
+
+def _segmentationNode(change: SceneChange, volumeNode: Any, files: ResultFiles, given: Any) -> Any:
+    if not _inScene(given):
+        node = change.add("vtkMRMLSegmentationNode", _("CovidSeverity segmentation"))
+    else:
+        node = given
+        change.keep(node)
+        if node.GetDisplayNode() is not None:
+            change.keep(node.GetDisplayNode())
+    node.SetAndObserveSegmentation(files.segmentation)
+    node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+        change.adopt(node.GetDisplayNode())
+    showAsResult(node)
+    return node
+
+
+def _tables(change: SceneChange, segmentationNode: Any, files: ResultFiles, outputs: Outputs) -> dict[str, Any]:
+    given = {
+        LOBE_TABLE_ROLE: (_("CovidSeverity lobes"), outputs.lobeTable),
+        SLICE_TABLE_ROLE: (_("CovidSeverity slices"), outputs.sliceTable),
+        MEASUREMENT_TABLE_ROLE: (_("CovidSeverity measurements"), outputs.measurementTable),
+        HISTOGRAM_TABLE_ROLE: (_("CovidSeverity histogram"), segmentationNode.GetNodeReference(HISTOGRAM_TABLE_ROLE)),
+    }
+    nodes: dict[str, Any] = {}
+    for role, (name, node) in given.items():
+        if not _inScene(node) or node in nodes.values():
+            nodes[role] = change.add("vtkMRMLTableNode", name)
+        else:
+            change.keep(node)
+            nodes[role] = node
+    Tables.fillLobeTable(nodes[LOBE_TABLE_ROLE], files.report)
+    Tables.fillSliceTable(nodes[SLICE_TABLE_ROLE], files.sliceRows)
+    Tables.fillMeasurementTable(nodes[MEASUREMENT_TABLE_ROLE], files.report)
+    Tables.fillHistogramTable(nodes[HISTOGRAM_TABLE_ROLE], files.histogramRows)
+    return nodes
+
+
+def _takeFromOthers(change: SceneChange, segmentationNode: Any, role: str, table: Any) -> None:
+    """A table that is filled anew is no longer that of another result."""
+    for other in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        if other is not segmentationNode and other.GetNodeReferenceID(role) == table.GetID():
+            change.keep(other)
+            other.RemoveNodeReferenceIDs(role)
+
+
+def _setAttributes(segmentationNode: Any, report: Mapping[str, Any]) -> None:
+    """What the scene knows of how it was made. A value that is not known leaves no attribute."""
+    provenance, diagnosis = report["provenance"], report["classification"]
+    total, ends = report["ctss"]["total"], report["ctss"].get("range")
+    classifier = provenance.get("classifier")
+    values = {
+        "Version": provenance["version"],
+        "Profile": provenance["profile"],
+        "CTSS": None if total is None else str(total),
+        "CTSSRange": None if ends is None else f"{ends[0]}-{ends[1]}",
+        "Severity": report["severity"]["label"],
+        "Diagnosis": None if diagnosis is None else diagnosis["label"],
+        "LungsFrom": provenance["lungs_from"],
+        "LobesFrom": provenance["lobes_from"],
+        "Classifier": None if classifier is None else classifier["name"],
+        "Configuration": json.dumps(provenance["configuration"], ensure_ascii=False),
+    }
+    for name in segmentationNode.GetAttributeNames():
+        if name.startswith(ATTRIBUTE_PREFIX):  # of an earlier result, corrections included
+            segmentationNode.RemoveAttribute(name)
+    for name, value in values.items():
+        segmentationNode.SetAttribute(ATTRIBUTE_PREFIX + name, value)
+    segmentationNode.SetAttribute(REPORT_ATTRIBUTE, json.dumps(report, ensure_ascii=False))

@@ -1,0 +1,100 @@
+"""The library's files import each other in one direction only, and ``analyze`` loads no more than it uses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
+from Testing.import_graph import against_order, circles, graph_of_packages, import_graph
+
+ROOT = Path(__file__).parents[2]
+LIBRARY = "CovidSeverityLib"
+
+ORDER = (
+    ("__main__",),
+    ("commands",),
+    ("evaluation",),
+    ("reporting", "pipeline"),
+    ("analysis",),
+    ("classification", "correction", "config"),
+    ("features",),
+    ("segmentation", "io"),
+    ("preprocessing",),
+    ("morphology", "parallel", "stage_clock", "checked", "checksums", "deciding_numbers"),
+    ("types", "errors", "ctss", "metrics", "plain", "version"),
+)
+"""The rooms from the roof to the ground. A room imports rooms below it, never one beside or above it."""
+
+ROOMS_THAT_MAY_EVALUATE = ("evaluation", "commands")
+
+NOT_LOADED_BY_ANALYZE = (
+    f"{LIBRARY}.evaluation.",
+    f"{LIBRARY}.classification.training.",
+    f"{LIBRARY}.commands.",
+    "matplotlib.",
+    "tensorflow.",
+    "keras.",
+    "torch.",
+    "pandas.",
+    "sklearn.",
+    "statsmodels.",
+    "pingouin.",
+)
+"""Beginnings of module names. The phantom and the simulated lesions are part of ``evaluation``."""
+
+ANALYZE_A_CHEST = """
+import sys
+
+from CovidSeverityLib import analyze, read_ct
+
+assert analyze(read_ct(sys.argv[1])).lungs.any()
+print(*sorted(sys.modules), sep="\\n")
+"""
+
+
+@pytest.fixture(scope="module")
+def graph():
+    """All imports: those inside functions and those for type checkers too."""
+    graph = import_graph(ROOT, LIBRARY)
+    assert f"{LIBRARY}.analysis" in graph[f"{LIBRARY}.pipeline"]
+    return graph
+
+
+def test_no_files_import_each_other_in_a_circle(graph):
+    assert circles(graph) == []
+
+
+def test_no_packages_of_any_level_import_each_other_in_a_circle(graph):
+    levels = range(2, 1 + max(name.count(".") + 1 for name in graph))
+    assert len(levels) >= 3
+    assert {level: circles(graph_of_packages(graph, level)) for level in levels} == {level: [] for level in levels}
+
+
+def test_rooms_import_downwards_only(graph):
+    rooms = graph_of_packages(graph)
+    rooms.pop(LIBRARY)  # the public names, which nothing below may import: see the next test
+    assert against_order(rooms, [[f"{LIBRARY}.{name}" for name in names] for names in ORDER]) == []
+
+
+def test_nothing_inside_imports_the_list_of_public_names(graph):
+    assert [name for name, imported in graph.items() if LIBRARY in imported] == []
+
+
+def test_only_evaluation_and_commands_import_evaluation(graph):
+    rooms = graph_of_packages(graph)
+    importers = {name for name, imported in rooms.items() if f"{LIBRARY}.evaluation" in imported}
+    assert importers <= {f"{LIBRARY}.{name}" for name in ROOMS_THAT_MAY_EVALUATE}
+
+
+def test_analyze_loads_nothing_of_evaluation_training_plots_or_networks(tiny_chest, tmp_path):
+    write_phantom(tiny_chest, tmp_path)
+    command = [sys.executable, "-W", "error", "-c", ANALYZE_A_CHEST, str(tmp_path / "ct.nii.gz")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    loaded = done.stdout.split()
+    assert f"{LIBRARY}.segmentation.lungs.lung_segmentation" in loaded
+    assert [name for name in loaded if f"{name}.".startswith(NOT_LOADED_BY_ANALYZE)] == []
