@@ -12,6 +12,7 @@ from .features.low_attenuation import LowAttenuationConfig
 from .features.published_score import SliceScoreConfig
 from .features.scoring import Scoring, SliceScoring, VolumeScoring
 from .segmentation.lobes.config import LobeConfig
+from .segmentation.lungs.config import LungConfig
 from .segmentation.opacity.marking import OpacityMarking, PublishedMarking, VolumetricMarking
 from .segmentation.opacity.published.config import PUBLISHED_CTSS, PUBLISHED_SEGMENTATION, PublishedOpacityConfig
 from .segmentation.opacity.published.mixture import MixtureConfig
@@ -28,6 +29,8 @@ class AnalysisConfig:
     ----------
     profile : str
         Name of the profile that this configuration began as. :attr:`name` says whether it is still that one.
+    lungs : LungConfig
+        How the lungs are found.
     lesions : OpacityConfig or None
         How the default profile marks opacities. None marks them as published, by ``infection``.
     infection : PublishedOpacityConfig or None
@@ -52,6 +55,7 @@ class AnalysisConfig:
     """
 
     profile: str = "default"
+    lungs: LungConfig = LungConfig()
     lesions: OpacityConfig | None = OpacityConfig()
     infection: PublishedOpacityConfig | None = None
     mixture: MixtureConfig = MixtureConfig()
