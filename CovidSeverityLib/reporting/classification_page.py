@@ -16,7 +16,7 @@ from . import overview_panels as panels
 from .classification_panels import attention_colours, draw_attention_scale, draw_slices, draw_vote
 from .overview_text import clean, elided, note_lines, signed
 from .overview_views import attention_on, classified_view, lung_box
-from .page import LEFT, RIGHT, write_page
+from .page import DPI, LEFT, RIGHT, write_page
 from .palette import DIAGNOSIS_COLOURS, LUNG_COLOUR, OPACITY_COLOURS
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ VOTE = (0.672, 0.238, 0.215, 0.085)
 HEADINGS_Y = 0.364
 
 
-def write_classification_page(found: ClassifiedCt, file: BinaryIO) -> None:
+def write_classification_page(found: ClassifiedCt, file: BinaryIO, dpi: int = DPI) -> None:
     """Draw the page and write it to an open binary ``file`` as PNG. The same result gives the same bytes."""
-    write_page(lambda figure: draw_classification_page(figure, found), file)
+    write_page(lambda figure: draw_classification_page(figure, found), file, dpi)
 
 
 def draw_classification_page(figure: Figure, found: ClassifiedCt) -> None:

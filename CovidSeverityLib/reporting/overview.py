@@ -21,7 +21,7 @@ from .overview_views import (
     lung_box,
     most_infected_index,
 )
-from .page import LEFT, RIGHT, write_page
+from .page import DPI, LEFT, RIGHT, write_page
 from .palette import DIAGNOSIS_COLOURS, LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS
 from .tables import with_range
 
@@ -48,9 +48,9 @@ NUMBERS = (0.822, LOWER_BOTTOM + 0.012, RIGHT - 0.822, 0.25)
 HEADINGS_Y = LOWER_TOP - 0.012
 
 
-def write_overview(analysis: Analysis, file: BinaryIO) -> None:
+def write_overview(analysis: Analysis, file: BinaryIO, dpi: int = DPI) -> None:
     """Draw the page and write it to an open binary ``file`` as PNG. The same analysis gives the same bytes."""
-    write_page(lambda figure: _draw_page(figure, analysis), file)
+    write_page(lambda figure: _draw_page(figure, analysis), file, dpi)
 
 
 def _draw_page(figure: Figure, analysis: Analysis) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.analysis import Analysis
 from CovidSeverityLib.ctss import CTSS_EDGES_PERCENT, TSS_MAX
-from CovidSeverityLib.features.quantification import WELL_AERATED_HU, Densitometry, LobeScore
+from CovidSeverityLib.features.quantification import Densitometry, LobeScore
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
 from .overview_text import clean, signed
@@ -201,7 +201,7 @@ def _draw_lobe(axes: Axes, row: int, score: LobeScore) -> None:
 
 def draw_histogram(axes: Axes, densitometry: Densitometry, well_aerated_percent: float) -> None:
     """Lung voxels by Hounsfield unit, the fitted mixture over them, on a logarithmic scale."""
-    axes.axvspan(*WELL_AERATED_HU, color="#D6ECE4", zorder=0, linewidth=0)
+    axes.axvspan(*densitometry.well_aerated_hu, color="#D6ECE4", zorder=0, linewidth=0)
     centres, percent = _binned(densitometry)
     floor = HISTOGRAM_FLOOR_PERCENT
     shown = np.maximum(percent, floor)
@@ -210,7 +210,7 @@ def draw_histogram(axes: Axes, densitometry: Densitometry, well_aerated_percent:
         _draw_mixture(axes, densitometry)
     axes.set(xlim=HISTOGRAM_RANGE_HU, yscale="log", ylim=(floor, max(6.0 * float(shown.max()), 100 * floor)))
     axes.text(
-        np.mean(WELL_AERATED_HU),
+        np.mean(densitometry.well_aerated_hu),
         0.985,
         f"well aerated\n{well_aerated_percent:.1f} %",
         transform=axes.get_xaxis_transform(),
