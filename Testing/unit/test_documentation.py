@@ -20,7 +20,16 @@ PAGES = ("README.md", "CHANGELOG.md", *sorted(p.relative_to(ROOT).as_posix() for
 PAGES += tuple(sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("models/*.md")))
 
 WRITTEN_BY_A_RUN = (
-    *("report.json", "classification.json", "summary.json", "entry.json", "manifest.json", "table.md", "batch.py"),
+    *(
+        "report.json",
+        "classification.json",
+        "summary.json",
+        "entry.json",
+        "manifest.json",
+        "table.md",
+        "batch.py",
+        "analysis.npz",
+    ),
 )
 """Files that a command or a reader writes."""
 
