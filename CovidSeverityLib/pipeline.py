@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +41,7 @@ from .preprocessing.body_width import check_body_width
 from .preprocessing.orientation import check_orientation
 from .segmentation.lobes.external_lobes import lungs_of
 from .segmentation.lobes.values import LobeSegmentation
+from .segmentation.lungs.config import LungConfig
 from .segmentation.lungs.lung_segmentation import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
 from .segmentation.lungs.notes import pleural_gas_notes
 from .segmentation.lungs.pleural_gas import pleural_gas
@@ -105,15 +105,16 @@ def analyze(
     with clock.stage("lungs"):
         alone = independent_slices or volume.is_single_slice
         volume = _admitted(volume, force, alone)
-        found = _lungs(volume, lungs, lobes, alone)
+        found = _lungs(volume, lungs, lobes, alone, config.lungs)
     with clock.stage("lobes"):
         regions = config.scoring.regions(volume, found.labels, lobes, alone)
     with clock.stage("infection", reports_itself=True):
         opacities = config.marking.mark(volume, found.labels > 0, progress, independent_slices=alone)
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     with clock.stage("scores"):
-        analysis = _assemble(volume, config, found, regions, opacities, clock, alone)
-        return _with_diagnosis(analysis, diagnosis, classifier, config)
+        analysis = _assemble(volume, config, found, regions, opacities, alone)
+        analysis = _with_diagnosis(analysis, diagnosis, classifier, config)
+    return replace(analysis, provenance=replace(analysis.provenance, seconds=clock.seconds))
 
 
 def classify(
@@ -142,7 +143,7 @@ def classify(
     with clock.stage("lungs"):
         alone = volume.is_single_slice
         volume = _admitted(volume, force, alone)
-        found = _lungs(volume, lungs, None, alone)
+        found = _lungs(volume, lungs, None, alone, LungConfig())
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     if diagnosis is None:
         raise InputError(no_slice_reason(len(volume.hu)))
@@ -180,8 +181,8 @@ def _with_diagnosis(
         reason = NO_CLASSIFIER if classifier is None else f"{missing[0].upper()}{missing[1:]}."
         return replace(analysis, classification_reason=reason)
     notes = (
-        *contradiction_notes(diagnosis, analysis.infection_percent, config.marking.published),
-        *classification_notes(diagnosis),
+        *contradiction_notes(diagnosis, analysis.infection_percent, config.marking.published, config.notes),
+        *classification_notes(diagnosis, config.notes),
     )
     return replace(analysis, classification=diagnosis, quality=(*analysis.quality, *notes))
 
@@ -194,23 +195,33 @@ def _admitted(volume: CtVolume, force: bool, alone: bool) -> CtVolume:
 
 
 def _lungs(
-    volume: CtVolume, lungs: LungSegmentation | LungSegmenter | None, lobes: LobeSegmentation | None, alone: bool
+    volume: CtVolume,
+    lungs: LungSegmentation | LungSegmenter | None,
+    lobes: LobeSegmentation | None,
+    alone: bool,
+    config: LungConfig,
 ) -> LungSegmentation:
     """The lungs, with notes on gas beside them, which slices alone do not show."""
-    found = _found_lungs(volume, lungs, lobes, alone)
-    notes = () if alone else pleural_gas_notes(pleural_gas(volume.hu, found.labels, volume.geometry))
+    found = _found_lungs(volume, lungs, lobes, alone, config)
+    notes = () if alone else pleural_gas_notes(pleural_gas(volume.hu, found.labels, volume.geometry, config))
     return replace(found, notes=(*found.notes, *notes)) if notes else found
 
 
 def _found_lungs(
-    volume: CtVolume, lungs: LungSegmentation | LungSegmenter | None, lobes: LobeSegmentation | None, alone: bool
+    volume: CtVolume,
+    lungs: LungSegmentation | LungSegmenter | None,
+    lobes: LobeSegmentation | None,
+    alone: bool,
+    config: LungConfig,
 ) -> LungSegmentation:
     if isinstance(lungs, LungSegmentation):
         return lungs
-    if lungs is None and lobes is not None:
+    if lungs is not None:
+        return lungs(volume)
+    if lobes is not None:
         labels = lungs_of(lobes)
-        return LungSegmentation(labels, lobes.source, field_of_view_notes(labels))
-    return (lungs or (segment_slice_lungs if alone else segment_lungs))(volume)
+        return LungSegmentation(labels, lobes.source, field_of_view_notes(labels, config.field_of_view))
+    return segment_slice_lungs(volume, config) if alone else segment_lungs(volume, config)
 
 
 def _assemble(
@@ -219,7 +230,6 @@ def _assemble(
     lungs: LungSegmentation,
     lobes: LobeSegmentation,
     opacities: MarkedOpacities,
-    clock: StageClock,
     alone: bool,
 ) -> Analysis:
     ml = volume.geometry.voxel_ml
@@ -230,25 +240,31 @@ def _assemble(
     low = low_attenuation(volume, lungs.labels, lobes.labels, config.low_attenuation)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
     notes = (
-        *resolution_notes(volume.geometry),
-        *result_notes(lobes, {} if alone else {side: n * ml for side, n in sides.items()}, percent),
-        *uncertainty_notes(scores.lobes, scores.ctss_range, opacities.uncounted),
-        *low_attenuation_notes(low, volume.kernel),
+        *resolution_notes(volume.geometry, config.notes),
+        *result_notes(
+            lobes,
+            {} if alone else {side: n * ml for side, n in sides.items()},
+            percent,
+            config.notes,
+            config.lungs.notes,
+        ),
+        *uncertainty_notes(scores.lobes, scores.ctss_range, opacities.uncounted, config.notes),
+        *low_attenuation_notes(low, volume.kernel, config.notes),
     )
     return Analysis(
         volume=volume,
         lungs=lungs.labels,
         lobes=lobes.labels,
         infection=kinds,
-        side_voxels=MappingProxyType(sides),
-        opacity_voxels=MappingProxyType(opacity_voxels(kinds, lungs.labels)),
+        side_voxels=sides,
+        opacity_voxels=opacity_voxels(kinds, lungs.labels),
         lobe_scores=scores.lobes,
         slices=slice_rows(counts, volume),
         severity=severity_for(ctss_of(scores.lobes)),
         ctss_definition=scores.definition,
-        densitometry=densitometry(volume.hu, lungs.labels, config.mixture),
+        densitometry=densitometry(volume.hu, lungs.labels, config.mixture, config.measures.well_aerated_hu),
         low_attenuation=low,
-        provenance=_provenance(config, lungs, lobes, clock),
+        provenance=_provenance(config, lungs, lobes),
         quality=(*volume.notes, *lungs.notes, *notes),
         ctss_max_variant=scores.ctss_max_variant,
         ctss_range=scores.ctss_range,
@@ -256,14 +272,13 @@ def _assemble(
     )
 
 
-def _provenance(
-    config: AnalysisConfig, lungs: LungSegmentation, lobes: LobeSegmentation, clock: StageClock
-) -> Provenance:
+def _provenance(config: AnalysisConfig, lungs: LungSegmentation, lobes: LobeSegmentation) -> Provenance:
+    """All but the seconds, which are known when every stage has ended."""
     return Provenance(
         version=__version__,
         profile=config.name,
-        configuration=MappingProxyType({**config.as_dict(), "numbers": deciding_numbers()}),
-        seconds=clock.seconds,
+        configuration=config.as_dict() | {"numbers": deciding_numbers()},
+        seconds={},
         lungs_from=lungs.source,
         lobes_from=lobes.source,
         lobes_approximate=lobes.approximate,

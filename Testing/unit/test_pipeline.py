@@ -217,6 +217,10 @@ def test_unknown_profile_is_refused_with_those_there_are():
         AnalysisConfig.for_profile("fast")
 
 
+def without_lists(value):
+    return tuple(map(without_lists, value)) if isinstance(value, list) else value
+
+
 def rebuilt(kind, values):
     """A frozen configuration from plain values."""
     template = kind()
@@ -225,9 +229,7 @@ def rebuilt(kind, values):
         value, default = values[field.name], getattr(template, field.name)
         if dataclasses.is_dataclass(default):
             value = rebuilt(type(default), value)
-        elif isinstance(value, list):
-            value = tuple(value)
-        changes[field.name] = value
+        changes[field.name] = without_lists(value)
     return kind(**changes)
 
 
