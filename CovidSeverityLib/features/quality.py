@@ -128,8 +128,9 @@ def low_attenuation_notes(low: LowAttenuation, kernel: str) -> tuple[QualityNote
 
     Examples
     --------
-    >>> low_attenuation_notes(found, "B70f")[0].code  # doctest: +SKIP
-    'low_attenuation_kernel'
+    >>> from CovidSeverityLib import Analysis
+    >>> [note.code for note in low_attenuation_notes(Analysis.load("results").low_attenuation, "B70f")]
+    ['low_attenuation_noise_unknown', 'low_attenuation_kernel']
     """
     if low.total.measured_percent < LITTLE_LOW_ATTENUATION_PERCENT:
         return ()

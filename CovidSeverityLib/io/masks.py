@@ -21,24 +21,35 @@ DIRECTION_TOLERANCE = 1e-3
 """What a message calls different: relative spacing, and direction cosines."""
 
 
-def read_mask(path: str | os.PathLike, volume: CtVolume) -> NDArray[np.integer]:
+def read_mask(path: str | os.PathLike[str], volume: CtVolume) -> NDArray[np.integer]:
     """Read a label mask and bring it to the axes of ``volume``.
 
     The mask may be stored with other axis order and flips than the CT, as long as its voxels lie in the same places.
 
     Parameters
     ----------
-    path : a .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file of one label a voxel.
-    volume : the CT that the mask was made for.
+    path : str or path-like
+        A .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file of one label a voxel.
+    volume : CtVolume
+        The CT that the mask was made for.
 
     Returns
     -------
-    (K, J, I) ndarray of labels on the grid of ``volume.hu``: uint8 where they fit, else int32. Read-only.
+    (K, J, I) ndarray of uint8 or int32
+        Labels on the grid of ``volume.hu``, read-only; int32 where uint8 is too small.
 
     Raises
     ------
     InputError
         The file is missing or damaged, holds layers or numbers that are no labels, or has another geometry.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from CovidSeverityLib import read_ct, read_mask
+    >>> mask = read_mask("lungs.nii.gz", read_ct("ct.nii.gz"))
+    >>> mask.shape, np.unique(mask).tolist()
+    ((36, 64, 64), [0, 1, 2])
     """
     source = Path(path)
     if not source.exists():

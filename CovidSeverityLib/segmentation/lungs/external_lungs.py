@@ -31,14 +31,29 @@ def lungs_from_labels(labels: NDArray[np.integer], volume: CtVolume, name: str) 
 
     Parameters
     ----------
-    labels : (K, J, I) integers on the grid of ``volume``.
-    volume : the CT, to check the mask against.
-    name : of the mask's file, for messages.
+    labels : (K, J, I) ndarray of int
+        On the grid of ``volume``, as :func:`~CovidSeverityLib.read_mask` returns them.
+    volume : CtVolume
+        The CT, to check the mask against.
+    name : str
+        Of the mask's file, for messages and reports.
+
+    Returns
+    -------
+    LungSegmentation
+        For :func:`~CovidSeverityLib.analyze`.
 
     Raises
     ------
     InputError
         If the labels are others, the sides are swapped, or the mask does not lie on lungs.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import lungs_from_labels, read_ct, read_mask
+    >>> ct = read_ct("ct.nii.gz")
+    >>> lungs_from_labels(read_mask("lungs.nii.gz", ct), ct, "lungs.nii.gz").source
+    'file lungs.nii.gz'
     """
     found = set(np.unique(labels).tolist()) - {0}
     if found == {1, 2}:

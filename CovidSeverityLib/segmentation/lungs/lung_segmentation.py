@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import NoLungsError
+from CovidSeverityLib.immutable import Value
 from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box
 from CovidSeverityLib.preprocessing.cut_out import cut_out_reason, cut_out_value
 from CovidSeverityLib.preprocessing.thorax import body_mask, gas_mask, parenchyma_pieces
 from CovidSeverityLib.preprocessing.window import window_note, window_top, with_bone
-from CovidSeverityLib.types import CtVolume, Geometry, NoteSeverity, QualityNote, Side, frozen_array
+from CovidSeverityLib.types import CtVolume, Geometry, NoteSeverity, QualityNote, Side
 
 from .airways import airway_mask
 from .boundary import refined_lungs
@@ -56,16 +57,29 @@ class LungSegmenter(Protocol):
         """Find the lungs of ``volume``."""
 
 
-@dataclass(frozen=True, eq=False)
-class LungSegmentation:
-    """``labels`` is (K, J, I) uint8 of :class:`Side`; ``source`` names the method or the file."""
+@dataclass(frozen=True, eq=False, repr=False)
+class LungSegmentation(Value):
+    """Lungs and how they were made.
+
+    Parameters
+    ----------
+    labels : (K, J, I) ndarray of uint8
+        Labels of :class:`Side`.
+    source : str
+        The method or the file.
+    notes : tuple of QualityNote
+        What the reader should know.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import LungSegmentation, read_ct, read_mask
+    >>> LungSegmentation(read_mask("lungs.nii.gz", read_ct("ct.nii.gz")), "drawn by hand")
+    LungSegmentation(labels=<36 x 64 x 64 uint8>, source='drawn by hand', notes=())
+    """
 
     labels: NDArray[np.uint8]
     source: str
     notes: tuple[QualityNote, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", frozen_array(self.labels))
 
 
 def segment_lungs(volume: CtVolume) -> LungSegmentation:

@@ -50,8 +50,10 @@ def pleural_gas(hu: NDArray[np.int16], lungs: NDArray[np.uint8], geometry: Geome
 
     Examples
     --------
-    >>> pleural_gas(volume.hu, found.labels, volume.geometry)  # doctest: +SKIP
-    {<Side.RIGHT: 1>: 612.4}
+    >>> from CovidSeverityLib import Analysis
+    >>> result = Analysis.load("results")
+    >>> pleural_gas(result.volume.hu, result.lungs, result.volume.geometry)
+    {}
     """
     grid = WorkingGrid.of(geometry, BLOCK_MM)
     blocks, lung = grid.reduce(hu), grid.reduce(lungs > 0) >= 0.5
