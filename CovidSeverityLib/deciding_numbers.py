@@ -18,38 +18,7 @@ from .plain import plain
 
 LIBRARY = Path(__file__).parent
 
-CHAPTERS = {
-    "Reading of the image": ("morphology/grid.py", "preprocessing/window.py"),
-    "Body, airways, aerated lung": (
-        "preprocessing/thorax.py",
-        "segmentation/lungs/airways.py",
-        "segmentation/lungs/sides.py",
-        "segmentation/lungs/lung_segmentation.py",
-        "segmentation/lungs/single_slices.py",
-    ),
-    "Whole lungs": (
-        "segmentation/lungs/completion.py",
-        "segmentation/lungs/islands.py",
-        "segmentation/lungs/rib_cage.py",
-        "segmentation/lungs/hidden_lung.py",
-        "segmentation/lungs/expected_shape.py",
-        "segmentation/lungs/airless_pieces.py",
-        "segmentation/lungs/boundary.py",
-    ),
-    "Opacity": (
-        "segmentation/opacity/volumetric/parenchyma.py",
-        "segmentation/opacity/volumetric/lung_features.py",
-        "segmentation/opacity/volumetric/opacity_classifier.py",
-        "segmentation/opacity/volumetric/consolidation.py",
-    ),
-    "Lobes and score": (
-        "segmentation/lobes/lung_frame.py",
-        "segmentation/lobes/fissures.py",
-        "segmentation/lobes/lobe_segmentation.py",
-        "features/quantification.py",
-        "features/score_range.py",
-    ),
-}
+CHAPTERS: dict[str, tuple[str, ...]] = {}
 """Modules, by what they find."""
 
 

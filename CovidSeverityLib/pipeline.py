@@ -41,6 +41,7 @@ from .preprocessing.body_width import check_body_width
 from .preprocessing.orientation import check_orientation
 from .segmentation.lobes.external_lobes import lungs_of
 from .segmentation.lobes.values import LobeSegmentation
+from .segmentation.lungs.config import LungConfig
 from .segmentation.lungs.lung_segmentation import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
 from .segmentation.lungs.notes import pleural_gas_notes
 from .segmentation.lungs.pleural_gas import pleural_gas
@@ -68,24 +69,16 @@ def analyze(
     force: bool = False,
     independent_slices: bool = False,
 ) -> Analysis:
-    """Analyse a chest CT: lungs, lobes, infection, CT severity score and, with a classifier, the diagnosis.
-
-    Nothing is printed or written and the network is not used. The same volume and configuration give the same bits,
-    whatever the number of threads.
+    """Analyse a chest CT; :func:`CovidSeverityLib.analyze` is the same for whatever a user has in hand.
 
     Parameters
     ----------
-    volume : chest CT in Hounsfield units, as :func:`~.io.read_ct` returns it.
-    config : None for the default profile.
-    progress : called as ``progress(stage, done, total)``; it may raise to stop the analysis.
-    lungs : masks from elsewhere, or another way to find them; None finds them here.
-    lobes : masks from elsewhere; without ``lungs`` the lungs are their union. None splits the lungs here.
-    classifier : tells COVID-19, community-acquired pneumonia and normal apart, as
-        :func:`~.classification.keras.network.load_classifier` returns it; None leaves the diagnosis open. No other
-        number depends on it.
-    force : analyse a CT that its own anatomy shows upside down, with a warning, instead of refusing it.
-    independent_slices : the slices do not belong together (of several patients, say): each is decided alone, and no
-        lobe is known, so that there is no score. A single slice is always taken so.
+    volume : CtVolume
+        The CT.
+    config : AnalysisConfig or None
+        None is the default profile.
+    progress, lungs, lobes, classifier, force, independent_slices
+        As for :func:`CovidSeverityLib.analyze`, but a classifier has no name here.
 
     Returns
     -------
@@ -93,18 +86,15 @@ def analyze(
 
     Raises
     ------
-    NoLungsError
-        If the volume shows no lungs.
-    InputError
-        If the body is wider or narrower than any, the CT is upside down and ``force`` is False, or the classifier
-        answers what are no probabilities.
+    NoLungsError, InputError
+        As :func:`CovidSeverityLib.analyze`, but for what reading raises.
     """
     config = config or AnalysisConfig()
     clock = StageClock(progress)
     with clock.stage("lungs"):
         alone = independent_slices or volume.is_single_slice
         volume = _admitted(volume, force, alone)
-        found = _lungs(volume, lungs, lobes, alone)
+        found = _lungs(volume, lungs, lobes, alone, config.lungs)
     with clock.stage("lobes"):
         regions = config.scoring.regions(volume, found.labels, lobes, alone)
     with clock.stage("infection", reports_itself=True):
@@ -128,21 +118,23 @@ def classify(
 
     Parameters
     ----------
-    volume, classifier, progress, lungs, force : as for :func:`analyze`.
+    volume, classifier, progress, lungs, force
+        As for :func:`analyze`.
+
+    Returns
+    -------
+    ClassifiedCt
 
     Raises
     ------
-    NoLungsError
-        If the volume shows no lungs.
-    InputError
-        If the body is wider or narrower than any, the CT is upside down and ``force`` is False, no slice around the
-        middle of the scan shows lung, or the classifier answers what are no probabilities.
+    NoLungsError, InputError
+        As :func:`analyze`; or no slice around the middle of the scan shows lung.
     """
     clock = StageClock(progress)
     with clock.stage("lungs"):
         alone = volume.is_single_slice
         volume = _admitted(volume, force, alone)
-        found = _lungs(volume, lungs, None, alone)
+        found = _lungs(volume, lungs, None, alone, LungConfig())
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     if diagnosis is None:
         raise InputError(no_slice_reason(len(volume.hu)))
@@ -180,8 +172,8 @@ def _with_diagnosis(
         reason = NO_CLASSIFIER if classifier is None else f"{missing[0].upper()}{missing[1:]}."
         return replace(analysis, classification_reason=reason)
     notes = (
-        *contradiction_notes(diagnosis, analysis.infection_percent, config.marking.published),
-        *classification_notes(diagnosis),
+        *contradiction_notes(diagnosis, analysis.infection_percent, config.marking.published, config.notes),
+        *classification_notes(diagnosis, config.notes),
     )
     return replace(analysis, classification=diagnosis, quality=(*analysis.quality, *notes))
 
@@ -194,23 +186,33 @@ def _admitted(volume: CtVolume, force: bool, alone: bool) -> CtVolume:
 
 
 def _lungs(
-    volume: CtVolume, lungs: LungSegmentation | LungSegmenter | None, lobes: LobeSegmentation | None, alone: bool
+    volume: CtVolume,
+    lungs: LungSegmentation | LungSegmenter | None,
+    lobes: LobeSegmentation | None,
+    alone: bool,
+    config: LungConfig,
 ) -> LungSegmentation:
     """The lungs, with notes on gas beside them, which slices alone do not show."""
-    found = _found_lungs(volume, lungs, lobes, alone)
-    notes = () if alone else pleural_gas_notes(pleural_gas(volume.hu, found.labels, volume.geometry))
+    found = _found_lungs(volume, lungs, lobes, alone, config)
+    notes = () if alone else pleural_gas_notes(pleural_gas(volume.hu, found.labels, volume.geometry, config))
     return replace(found, notes=(*found.notes, *notes)) if notes else found
 
 
 def _found_lungs(
-    volume: CtVolume, lungs: LungSegmentation | LungSegmenter | None, lobes: LobeSegmentation | None, alone: bool
+    volume: CtVolume,
+    lungs: LungSegmentation | LungSegmenter | None,
+    lobes: LobeSegmentation | None,
+    alone: bool,
+    config: LungConfig,
 ) -> LungSegmentation:
     if isinstance(lungs, LungSegmentation):
         return lungs
-    if lungs is None and lobes is not None:
+    if lungs is not None:
+        return lungs(volume)
+    if lobes is not None:
         labels = lungs_of(lobes)
-        return LungSegmentation(labels, lobes.source, field_of_view_notes(labels))
-    return (lungs or (segment_slice_lungs if alone else segment_lungs))(volume)
+        return LungSegmentation(labels, lobes.source, field_of_view_notes(labels, config.field_of_view))
+    return segment_slice_lungs(volume, config) if alone else segment_lungs(volume, config)
 
 
 def _assemble(
@@ -229,10 +231,16 @@ def _assemble(
     low = low_attenuation(volume, lungs.labels, lobes.labels, config.low_attenuation)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
     notes = (
-        *resolution_notes(volume.geometry),
-        *result_notes(lobes, {} if alone else {side: n * ml for side, n in sides.items()}, percent),
-        *uncertainty_notes(scores.lobes, scores.ctss_range, opacities.uncounted),
-        *low_attenuation_notes(low, volume.kernel),
+        *resolution_notes(volume.geometry, config.notes),
+        *result_notes(
+            lobes,
+            {} if alone else {side: n * ml for side, n in sides.items()},
+            percent,
+            config.notes,
+            config.lungs.notes,
+        ),
+        *uncertainty_notes(scores.lobes, scores.ctss_range, opacities.uncounted, config.notes),
+        *low_attenuation_notes(low, volume.kernel, config.notes),
     )
     return Analysis(
         volume=volume,
@@ -245,7 +253,7 @@ def _assemble(
         slices=slice_rows(counts, volume),
         severity=severity_for(ctss_of(scores.lobes)),
         ctss_definition=scores.definition,
-        densitometry=densitometry(volume.hu, lungs.labels, config.mixture),
+        densitometry=densitometry(volume.hu, lungs.labels, config.mixture, config.measures.well_aerated_hu),
         low_attenuation=low,
         provenance=_provenance(config, lungs, lobes),
         quality=(*volume.notes, *lungs.notes, *notes),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.types import AIR_HU, NoteSeverity, QualityNote
 
-from .thorax import GAS_HU
+from .config import GasConfig
 
 LUNG_HU = (-950, -500)
 """Aerated lung; what else a CT shows has this density at surfaces alone."""
@@ -45,7 +45,7 @@ def cut_out_value(hu: NDArray[np.int16]) -> int | None:
     counts = sum(
         np.bincount(np.clip(plane, AIR_HU, 0).ravel() - np.int16(AIR_HU), minlength=1 - AIR_HU) for plane in hu
     )
-    outside = int(counts[: GAS_HU - AIR_HU].argmax())
+    outside = int(counts[: GasConfig.highest_hu - AIR_HU].argmax())
     rest = hu.size - int(counts[outside])
     lung = int(counts[LUNG_HU[0] - AIR_HU : LUNG_HU[1] - AIR_HU + 1].sum())
     if counts[outside] < CUT_SHARE * hu.size or lung < LUNG_SHARE * rest or not rest:

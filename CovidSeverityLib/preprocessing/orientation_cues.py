@@ -16,7 +16,8 @@ from CovidSeverityLib.morphology.components import IN_PLANE_4, component_sizes
 from CovidSeverityLib.morphology.grid import WorkingGrid
 from CovidSeverityLib.types import Geometry
 
-from .thorax import LUNG_TISSUE_HU, PARENCHYMA_MEDIAN_HU, body_mask
+from .config import ThoraxConfig
+from .thorax import body_mask
 
 BLOCK_MM = (4.0, 3.0, 3.0)
 """Largest block edge (K, J, I), mm: a fifth of what is measured here (trachea 15-20 mm, aorta 25, vertebra 35)."""
@@ -160,10 +161,10 @@ class ChestView:
 
 def _lungs(hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.bool_]:
     """Large pieces of air of the density of lung: no gas of stomach or bowel."""
-    labels, count = ndimage.label(body & (hu < LUNG_TISSUE_HU))
+    labels, count = ndimage.label(body & (hu < ThoraxConfig.lung_tissue_hu))
     keep = np.zeros(count + 1, dtype=bool)
     for index in np.flatnonzero(component_sizes(labels) * grid.voxel_ml >= LUNG_PIECE_ML):
-        low, high = PARENCHYMA_MEDIAN_HU
+        low, high = ThoraxConfig.aerated_hu
         keep[index] = low <= float(np.median(hu[labels == index])) <= high
     return keep[labels]
 

@@ -1,4 +1,4 @@
-"""What the pages have in common: their size, their margins, and how they become the same bytes every time."""
+"""Common parts of the pages: size, margins, and reproducible bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DPI, NOTEBOOK_DPI = 190, 100
 PNG_COMPRESSION = 4
 
 LEFT, RIGHT = 0.012, 0.988
-"""Margins, as parts of the page's width."""
+"""Margins, as fractions of the page's width."""
 
 
 def write_page(draw: Callable[[Figure], None], file: BinaryIO, dpi: int = DPI) -> None:
@@ -31,7 +31,7 @@ def write_page(draw: Callable[[Figure], None], file: BinaryIO, dpi: int = DPI) -
 
     Notes
     -----
-    The settings of the user's matplotlib do not matter, and there is no date in the file.
+    The user's settings of matplotlib have no effect, and the file contains no date.
     """
     import matplotlib.style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
