@@ -38,19 +38,32 @@ class NetworkDescription:
 
     Parameters
     ----------
-    backbone : one of :data:`BACKBONES`.
-    size_px : edge length of the square image.
-    head_units : units of the dense layers between the backbone's mean and the classes.
-    classes : classes of the outputs, in their order.
-    image : kind of image for which it was trained, one of :data:`CLASSIFICATION_IMAGES`.
-    imagenet_rescaling : whether the normalised image is divided once more by the root of ImageNet's standard deviations
-        (for an EfficientNet that started from ``weights="imagenet"`` in Keras 2.9 or newer).
-    input_scaling : one of :data:`INPUT_SCALINGS`.
+    backbone : str
+        One of :data:`BACKBONES`.
+    size_px : int
+        Edge of the square image.
+    head_units : tuple of int
+        Of the dense layers between the backbone's mean and the classes.
+    classes : tuple of Diagnosis
+        Meaning of the outputs, in their order.
+    image : str
+        What it was trained with, one of :data:`CLASSIFICATION_IMAGES`.
+    imagenet_rescaling : bool
+        Whether the normalised image is divided once more by the root of ImageNet's standard deviations (an EfficientNet
+        that began as ``weights="imagenet"`` of Keras 2.9 or newer).
+    input_scaling : str
+        One of :data:`INPUT_SCALINGS`.
 
     Raises
     ------
     InputError
-        If a value is not allowed.
+        If a value is not one of those.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import NetworkDescription
+    >>> NetworkDescription(backbone="ResNet50").head_units
+    (2048, 1024)
     """
 
     backbone: str = "EfficientNetB5"

@@ -35,7 +35,16 @@ class SliceClassifier(Protocol):
 
 
 class ExplainingClassifier(SliceClassifier, Protocol):
-    """A classifier with a description, which shows where it looked."""
+    """A classifier that says what it is and where it looked.
+
+    Any object with these attributes will do: :func:`~CovidSeverityLib.classify` has one in its example.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import ExplainingClassifier
+    >>> [name for name in dir(ExplainingClassifier) if not name.startswith("_")]
+    ['description', 'explain', 'name', 'sha256']
+    """
 
     @property
     def name(self) -> str:
@@ -107,10 +116,24 @@ class PatientDiagnosis(Value):
 
     Parameters
     ----------
-    slices : indices of the slices in the CT, in the order of the vote (superior to inferior).
-    probabilities : (N, 3) float32, a row for each slice, columns in the order of :class:`Diagnosis`.
-    classifier : the weights; None for a classifier without a description.
-    evidence : evidence in the slices that decided, the strongest first.
+    slices : tuple of N int
+        Which slices of the CT, in the order of the vote (superior to inferior).
+    probabilities : (N, 3) ndarray of float32
+        A row for each slice, columns in the order of :class:`Diagnosis`.
+    classifier : ClassifierIdentity or None
+        Which weights said it; None for a classifier that does not say what it is.
+    evidence : tuple of SliceEvidence
+        Of the slices that decided, the strongest first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from CovidSeverityLib import PatientDiagnosis
+    >>> found = PatientDiagnosis((12, 11, 10), np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.2, 0.3, 0.5]]))
+    >>> [label.name for label in found.slice_labels], found.label.name
+    (['NORMAL', 'COVID19', 'COVID19'], 'COVID19')
+    >>> found.vote.weights
+    (0.5, 0.0, 1.7)
     """
 
     slices: tuple[int, ...]

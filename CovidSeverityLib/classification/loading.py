@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,19 +55,33 @@ class KnownClassifier:
         return self.classifier.explain(images, diagnoses)
 
 
-def open_classifier(name_or_file: str | Path) -> KnownClassifier:
-    """Find a classifier and load it. Nothing is downloaded. TensorFlow is imported here.
+def open_classifier(name_or_file: str | os.PathLike[str]) -> KnownClassifier:
+    """Find a classifier and load it. Nothing is downloaded; TensorFlow is imported here and not before.
 
     Parameters
     ----------
-    name_or_file : a model of the store, or a file of weights (:func:`~.store.resolve`).
+    name_or_file : str or path-like
+        A model of the store, or a file of weights (:func:`~.store.resolve`).
+
+    Returns
+    -------
+    KnownClassifier
+        An :class:`ExplainingClassifier` that knows the source and the licence of its weights.
 
     Raises
     ------
     InputError
-        If there is no such model or file, it does not contain a usable network, or TensorFlow is not installed.
+        If there is no such model or file, it holds no network of ours, or TensorFlow is not installed.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import open_classifier
+    >>> open_classifier("resnet")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    CovidSeverityLib.errors.InputError: ...
     """
-    found = resolve(name_or_file)
+    found = resolve(name_or_file if isinstance(name_or_file, str) else Path(name_or_file))
     from .keras.network import load_classifier
 
     entry = found.entry

@@ -29,7 +29,7 @@ from .sources import Source, opened
 
 
 def read_ct(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     *,
     series_uid: str | None = None,
     volume: int | None = None,

@@ -168,10 +168,11 @@ def simulate_lesions(
 
     Examples
     --------
-    >>> found = analyze(volume)
+    >>> from CovidSeverityLib import Analysis
+    >>> result = Analysis.load("results")
     >>> spec = SingleLesionSpec(LesionKind.GROUND_GLASS, Position.CHEST_WALL, volume_ml=8.0, seed=100)
-    >>> simulate_lesions(volume, found.lungs, spec).truth_ml
-    8.3
+    >>> round(simulate_lesions(result.volume, result.lungs, spec).truth_ml, 1)
+    9.2
     """
     for name, labels in (("lungs", lungs), ("lobes", lobes)):
         if labels is not None and labels.shape != volume.hu.shape:
