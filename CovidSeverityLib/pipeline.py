@@ -104,7 +104,7 @@ def analyze(
     clock = StageClock(progress)
     with clock.stage("lungs"):
         alone = independent_slices or volume.is_single_slice
-        volume = _admitted(volume, force, alone)
+        volume = _admitted(volume, force, alone, config)
         found = _lungs(volume, lungs, lobes, alone)
     with clock.stage("lobes"):
         regions = config.scoring.regions(volume, found.labels, lobes, alone)
@@ -141,7 +141,7 @@ def classify(
     clock = StageClock(progress)
     with clock.stage("lungs"):
         alone = volume.is_single_slice
-        volume = _admitted(volume, force, alone)
+        volume = _admitted(volume, force, alone, AnalysisConfig())
         found = _lungs(volume, lungs, None, alone)
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     if diagnosis is None:
@@ -186,10 +186,11 @@ def _with_diagnosis(
     return replace(analysis, classification=diagnosis, quality=(*analysis.quality, *notes))
 
 
-def _admitted(volume: CtVolume, force: bool, alone: bool) -> CtVolume:
+def _admitted(volume: CtVolume, force: bool, alone: bool, config: AnalysisConfig) -> CtVolume:
     """``volume`` with notes on what its anatomy says; a body of impossible width and an upside-down one are refused."""
-    check_body_width(volume)
-    notes = (slices_alone_note(volume),) if alone else check_orientation(volume, force=force)
+    check_body_width(volume, config.body_width)
+    found = () if alone else check_orientation(volume, force=force, config=config.orientation)
+    notes = (slices_alone_note(volume),) if alone else found
     return replace(volume, notes=(*volume.notes, *notes)) if notes else volume
 
 

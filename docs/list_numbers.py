@@ -24,6 +24,7 @@ from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.deciding_numbers import CHAPTERS as ROOMS
 from CovidSeverityLib.deciding_numbers import LIBRARY
 from CovidSeverityLib.deciding_numbers import numbers_of as constants_of
+from CovidSeverityLib.preprocessing.hounsfield_config import HounsfieldConfig
 
 PAGE = Path(__file__).with_name("numbers.md")
 
@@ -71,7 +72,7 @@ class Number:
 def configurations() -> dict[str, Any]:
     """The configurations by name: the default profile's and, where that has none, the published method's."""
     default, published = AnalysisConfig(), AnalysisConfig.for_profile("reference")
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"hounsfield": HounsfieldConfig()}
     for field in fields(AnalysisConfig):
         value = getattr(default, field.name)
         found[field.name] = getattr(published, field.name) if value is None else value

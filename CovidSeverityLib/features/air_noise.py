@@ -78,12 +78,8 @@ def airway_noise(
     True
     """
     box = bounding_box(lungs > 0)
-    planes = zip(hu[box], lungs[box], strict=True)
-    dark = (
-        np.stack([_dark_between(plane, labels, config.lumen_hu) for plane, labels in planes])
-        if lungs.any()
-        else lungs > 0
-    )
+    planes = [_dark_between(*pair, config.lumen_hu) for pair in zip(hu[box], lungs[box], strict=True)]
+    dark = np.stack(planes) if planes else lungs > 0
     part = bounding_box(dark)
     size = (3, *(2 * int(np.ceil(config.margin_mm / mm)) + 1 for mm in spacing_mm[1:]))
     open_air = ndimage.minimum_filter(dark[part].view(np.uint8), size, mode="constant", cval=0) > 0
