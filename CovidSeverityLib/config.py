@@ -14,6 +14,7 @@ from .features.scoring import Scoring, SliceScoring, VolumeScoring
 from .preprocessing.body_width import BodyWidthConfig
 from .preprocessing.orientation import OrientationConfig
 from .segmentation.lobes.config import LobeConfig
+from .segmentation.lungs.config import LungConfig
 from .segmentation.opacity.marking import OpacityMarking, PublishedMarking, VolumetricMarking
 from .segmentation.opacity.published.config import PUBLISHED_CTSS, PUBLISHED_SEGMENTATION, PublishedOpacityConfig
 from .segmentation.opacity.published.mixture import MixtureConfig
@@ -30,6 +31,8 @@ class AnalysisConfig:
     ----------
     profile : str
         Name of the profile that this configuration began as. :attr:`name` says whether it is still that one.
+    lungs : LungConfig
+        How the lungs are found.
     lesions : OpacityConfig or None
         How the default profile marks opacities. None marks them as published, by ``infection``.
     infection : PublishedOpacityConfig or None
@@ -58,6 +61,7 @@ class AnalysisConfig:
     """
 
     profile: str = "default"
+    lungs: LungConfig = LungConfig()
     lesions: OpacityConfig | None = OpacityConfig()
     infection: PublishedOpacityConfig | None = None
     mixture: MixtureConfig = MixtureConfig()

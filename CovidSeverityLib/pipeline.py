@@ -20,7 +20,6 @@ from .classification.evidence import EXPLANATION_STAGE, classify_slices, with_ev
 from .classification.notes import classification_notes, contradiction_notes
 from .config import AnalysisConfig
 from .ctss import severity_for
-from .deciding_numbers import deciding_numbers
 from .errors import InputError
 from .features.low_attenuation import low_attenuation
 from .features.quality import (
@@ -42,6 +41,7 @@ from .preprocessing.body_width import check_body_width
 from .preprocessing.orientation import check_orientation
 from .segmentation.lobes.external_lobes import lungs_of
 from .segmentation.lobes.values import LobeSegmentation
+from .segmentation.lungs.config import LungConfig
 from .segmentation.lungs.lung_segmentation import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
 from .segmentation.lungs.notes import pleural_gas_notes
 from .segmentation.lungs.pleural_gas import pleural_gas
@@ -105,7 +105,7 @@ def analyze(
     with clock.stage("lungs"):
         alone = independent_slices or volume.is_single_slice
         volume = _admitted(volume, force, alone, config)
-        found = _lungs(volume, lungs, lobes, alone)
+        found = _lungs(volume, lungs, lobes, alone, config.lungs)
     with clock.stage("lobes"):
         regions = config.scoring.regions(volume, found.labels, lobes, alone)
     with clock.stage("infection", reports_itself=True):
@@ -142,7 +142,7 @@ def classify(
     with clock.stage("lungs"):
         alone = volume.is_single_slice
         volume = _admitted(volume, force, alone, AnalysisConfig())
-        found = _lungs(volume, lungs, None, alone)
+        found = _lungs(volume, lungs, None, alone, LungConfig())
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     if diagnosis is None:
         raise InputError(no_slice_reason(len(volume.hu)))
@@ -189,29 +189,39 @@ def _with_diagnosis(
 def _admitted(volume: CtVolume, force: bool, alone: bool, config: AnalysisConfig) -> CtVolume:
     """``volume`` with notes on what its anatomy says; a body of impossible width and an upside-down one are refused."""
     check_body_width(volume, config.body_width)
-    found = () if alone else check_orientation(volume, force=force, config=config.orientation)
+    found = () if alone else check_orientation(volume, config.orientation, config.lungs.thorax, force=force)
     notes = (slices_alone_note(volume),) if alone else found
     return replace(volume, notes=(*volume.notes, *notes)) if notes else volume
 
 
 def _lungs(
-    volume: CtVolume, lungs: LungSegmentation | LungSegmenter | None, lobes: LobeSegmentation | None, alone: bool
+    volume: CtVolume,
+    lungs: LungSegmentation | LungSegmenter | None,
+    lobes: LobeSegmentation | None,
+    alone: bool,
+    config: LungConfig,
 ) -> LungSegmentation:
     """The lungs, with notes on gas beside them, which slices alone do not show."""
-    found = _found_lungs(volume, lungs, lobes, alone)
-    notes = () if alone else pleural_gas_notes(pleural_gas(volume.hu, found.labels, volume.geometry))
+    found = _found_lungs(volume, lungs, lobes, alone, config)
+    notes = () if alone else pleural_gas_notes(pleural_gas(volume.hu, found.labels, volume.geometry, config))
     return replace(found, notes=(*found.notes, *notes)) if notes else found
 
 
 def _found_lungs(
-    volume: CtVolume, lungs: LungSegmentation | LungSegmenter | None, lobes: LobeSegmentation | None, alone: bool
+    volume: CtVolume,
+    lungs: LungSegmentation | LungSegmenter | None,
+    lobes: LobeSegmentation | None,
+    alone: bool,
+    config: LungConfig,
 ) -> LungSegmentation:
     if isinstance(lungs, LungSegmentation):
         return lungs
-    if lungs is None and lobes is not None:
+    if lungs is not None:
+        return lungs(volume)
+    if lobes is not None:
         labels = lungs_of(lobes)
-        return LungSegmentation(labels, lobes.source, field_of_view_notes(labels))
-    return (lungs or (segment_slice_lungs if alone else segment_lungs))(volume)
+        return LungSegmentation(labels, lobes.source, field_of_view_notes(labels, config.field_of_view))
+    return segment_slice_lungs(volume, config) if alone else segment_lungs(volume, config)
 
 
 def _assemble(
@@ -223,16 +233,16 @@ def _assemble(
     clock: StageClock,
     alone: bool,
 ) -> Analysis:
-    ml = volume.geometry.voxel_ml
     counts = count_voxels(lungs.labels, lobes.labels, opacities.mask)
     scores = config.scoring.score(counts, opacities, lobes, volume.geometry)
     kinds = config.marking.kinds(volume, opacities.mask, independent_slices=alone)
     sides = side_voxels(lungs.labels)
+    sides_ml = {} if alone else {side: n * volume.geometry.voxel_ml for side, n in sides.items()}
     low = low_attenuation(volume, lungs.labels, lobes.labels, config.low_attenuation)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
     notes = (
         *resolution_notes(volume.geometry, config.notes),
-        *result_notes(lobes, {} if alone else {side: n * ml for side, n in sides.items()}, percent, config.notes),
+        *result_notes(lobes, sides_ml, percent, config.notes, config.lungs.notes),
         *uncertainty_notes(scores.lobes, scores.ctss_range, opacities.uncounted, config.notes),
         *low_attenuation_notes(low, volume.kernel, config.notes),
     )
@@ -263,7 +273,7 @@ def _provenance(
     return Provenance(
         version=__version__,
         profile=config.name,
-        configuration=MappingProxyType({**config.as_dict(), "numbers": deciding_numbers()}),
+        configuration=MappingProxyType(config.as_dict()),
         seconds=clock.seconds,
         lungs_from=lungs.source,
         lobes_from=lobes.source,

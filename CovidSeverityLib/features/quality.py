@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from CovidSeverityLib.ctss import severity_for
 from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
+from CovidSeverityLib.segmentation.lungs.config import LungNoteConfig
 from CovidSeverityLib.segmentation.lungs.notes import volume_notes
 from CovidSeverityLib.segmentation.opacity.values import UncountedDensity
 from CovidSeverityLib.types import LOBE_NAMES, CtVolume, Geometry, NoteSeverity, QualityNote, Side
@@ -40,6 +41,7 @@ def result_notes(
     sides_ml: Mapping[Side, float],
     infection_percent: float,
     config: NoteConfig = NoteConfig(),
+    lungs: LungNoteConfig = LungNoteConfig(),
 ) -> tuple[QualityNote, ...]:
     """Notes on lobes, lung volumes and a small involvement.
 
@@ -53,8 +55,10 @@ def result_notes(
         Opacities in per cent of both lungs.
     config : NoteConfig
         When a reader is warned.
+    lungs : LungNoteConfig
+        Which volumes of lungs are usual.
     """
-    return (*_lobe_notes(lobes, config), *volume_notes(sides_ml), *_involvement_notes(infection_percent, config))
+    return (*_lobe_notes(lobes, config), *volume_notes(sides_ml, lungs), *_involvement_notes(infection_percent, config))
 
 
 def resolution_notes(geometry: Geometry, config: NoteConfig = NoteConfig()) -> tuple[QualityNote, ...]:

@@ -12,10 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from CovidSeverityLib.types import Geometry
 
-WORKING_SPACING_MM = (2.0, 1.6, 1.6)
+Edges = tuple[float, float, float]
+"""(K, J, I), mm."""
+
+WORKING_SPACING_MM: Edges = (2.0, 1.6, 1.6)
 """Largest block edge (K, J, I), mm: finer than the thinnest wall that must not be lost (trachea, diaphragm: 2-4 mm)."""
 
 
@@ -28,14 +32,22 @@ class WorkingGrid:
     shape : full grid (K, J, I).
     factors : voxels a block, (K, J, I).
     spacing_mm : block edge, (K, J, I), mm.
+    thin_slice_mm : float
+        Thicker slices count as thick, mm.
     """
 
     shape: tuple[int, int, int]
     factors: tuple[int, int, int]
-    spacing_mm: tuple[float, float, float]
+    spacing_mm: Edges
+    thin_slice_mm: float = WORKING_SPACING_MM[0]
 
     @classmethod
-    def of(cls, geometry: Geometry, largest_mm: tuple[float, float, float] = WORKING_SPACING_MM) -> WorkingGrid:
+    def of(
+        cls,
+        geometry: Geometry,
+        largest_mm: Edges = WORKING_SPACING_MM,
+        thin_slice_mm: float = WORKING_SPACING_MM[0],
+    ) -> WorkingGrid:
         """The coarsest grid of ``geometry`` with edges (K, J, I) up to these, or its voxels if they are larger."""
         spacing = geometry.spacing_kji
         factors = tuple(
@@ -43,7 +55,7 @@ class WorkingGrid:
             for largest, mm, count in zip(largest_mm, spacing, geometry.shape, strict=True)
         )
         edges = tuple(mm * f for mm, f in zip(spacing, factors, strict=True))
-        return cls(geometry.shape, factors, edges)
+        return cls(geometry.shape, factors, edges, thin_slice_mm)
 
     @property
     def voxel_ml(self) -> float:
@@ -59,8 +71,8 @@ class WorkingGrid:
 
     @property
     def excess_slice_mm(self) -> float:
-        """How much thicker the slices are than a block should be, mm: by so much what is oblique is blurred in them."""
-        return max(0.0, self.spacing_mm[0] - WORKING_SPACING_MM[0])
+        """How much thicker than thin the slices are, mm: so far they blur what is oblique."""
+        return max(0.0, self.spacing_mm[0] - self.thin_slice_mm)
 
     def reduce(self, array: NDArray) -> NDArray[np.float32]:
         """Mean of every block, float32; blocks at the upper faces are completed with edge values."""
@@ -97,7 +109,7 @@ def bounding_box(mask: NDArray, margin: tuple[int, int, int] = (0, 0, 0)) -> tup
     return tuple(box)
 
 
-def distance_to(mask: NDArray, spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
+def distance_to(mask: NDArray, spacing_mm: Edges) -> NDArray[np.float32]:
     """Distance of every voxel to the nearest voxel of ``mask``, mm (exact; Maurer 2003,
     doi 10.1109/TPAMI.2003.1177156).
 
@@ -111,7 +123,7 @@ def distance_to(mask: NDArray, spacing_mm: tuple[float, float, float]) -> NDArra
     return np.maximum(sitk.GetArrayViewFromImage(distance), 0.0)
 
 
-def dilate_mm(mask: NDArray, radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+def dilate_mm(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> NDArray[np.bool_]:
     """``mask`` grown by a ball of ``radius_mm``.
 
     The ball is a stack of rows: the mask is widened along I once for every half-width that occurs, and the widened
@@ -135,17 +147,63 @@ def dilate_mm(mask: NDArray, radius_mm: float, spacing_mm: tuple[float, float, f
     return grown
 
 
-def erode_mm(mask: NDArray, radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+def erode_mm(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> NDArray[np.bool_]:
     """``mask`` shrunk by a ball of ``radius_mm``; the array's faces do not count as outside."""
     return ~dilate_mm(~mask, radius_mm, spacing_mm)
 
 
-def close_mm(mask: NDArray, radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+def close_mm(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> NDArray[np.bool_]:
     """Gaps in ``mask`` that a ball of ``radius_mm`` does not enter, filled."""
     return mask | erode_mm(dilate_mm(mask, radius_mm, spacing_mm), radius_mm, spacing_mm)
 
 
-def _rows_of_ball(radius_mm: float, spacing_mm: tuple[float, float, float]) -> Iterator[tuple[int, int, int]]:
+def signed_distance(mask: NDArray, spacing_mm: Edges) -> NDArray[np.float32]:
+    """Distance to the surface of ``mask``, negative inside, mm."""
+    return distance_to(mask, spacing_mm) - distance_to(~mask, spacing_mm)
+
+
+def rolling_ball_distance(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> NDArray[np.float32]:
+    """Distance to the surface of a ball that rolls over ``mask`` from outside, mm: negative in the mask and its dents.
+
+    Parameters
+    ----------
+    mask : (K, J, I) ndarray of bool
+        What the ball rolls over.
+    radius_mm : float
+        Radius of the ball.
+    spacing_mm : tuple of float
+        Edges of a voxel (K, J, I), mm.
+
+    Returns
+    -------
+    (K, J, I) ndarray of float32
+    """
+    margin = [(2 + int(radius_mm / mm),) * 2 for mm in spacing_mm]
+    grown = distance_to(np.pad(mask, margin), spacing_mm) <= radius_mm
+    distance = np.float32(radius_mm) - distance_to(~grown, spacing_mm)
+    return distance[tuple(slice(low, -high) for low, high in margin)]
+
+
+def close_by_ball(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> NDArray[np.bool_]:
+    """Closing by a ball, from distance maps: fast for large balls."""
+    return (rolling_ball_distance(mask, radius_mm, spacing_mm) < 0) | mask
+
+
+def open_by_ball(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> NDArray[np.bool_]:
+    """Opening by a ball, from distance maps: what balls inside ``mask`` cover."""
+    box = bounding_box(mask, margin=(2, 2, 2))
+    core = distance_to(~mask[box], spacing_mm) > radius_mm
+    result = np.zeros_like(mask)
+    result[box] = mask[box] & (distance_to(core, spacing_mm) <= radius_mm)
+    return result
+
+
+def inner_boundary(mask: NDArray) -> NDArray[np.bool_]:
+    """The voxels of ``mask`` with a neighbour outside it, across a face."""
+    return mask & ~ndimage.binary_erosion(mask)
+
+
+def _rows_of_ball(radius_mm: float, spacing_mm: Edges) -> Iterator[tuple[int, int, int]]:
     """(K offset, J offset, half-width along I) of every row of voxels in a ball."""
     k_mm, j_mm, i_mm = spacing_mm
     for k in range(-int(radius_mm / k_mm), int(radius_mm / k_mm) + 1):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 
-from CovidSeverityLib.checked import HOUNSFIELD, Checked, Range
+from CovidSeverityLib.checked import Checked, Positive, Share, WholeHu
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import CtVolume
 
@@ -26,10 +25,10 @@ class BodyWidthConfig(Checked):
         The body fills at least this share of a sagittal plane. Lines of the table and of noise fill less.
     """
 
-    least_m: Annotated[float, Range(0, without_ends=True)] = 0.1
-    largest_m: Annotated[float, Range(0, without_ends=True)] = 0.7
-    body_hu: Annotated[int, HOUNSFIELD] = -900
-    occupied_share: Annotated[float, Range(0, 1)] = 0.02
+    least_m: Positive = 0.1
+    largest_m: Positive = 0.7
+    body_hu: WholeHu = -900
+    occupied_share: Share = 0.02
 
 
 STEP = 4

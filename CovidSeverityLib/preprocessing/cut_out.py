@@ -7,15 +7,14 @@ lung is not known. Such a CT is refused, unless a mask of the lungs comes with i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.checked import HOUNSFIELD, Checked, Range
+from CovidSeverityLib.checked import Checked, Share, WholeHu
 from CovidSeverityLib.types import AIR_HU, NoteSeverity, QualityNote
 
-from .thorax import GAS_HU
+from .config import GasConfig
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,14 @@ class CutOutConfig(Checked):
         the body in them, 0.84 to 0.96 once their lungs were cut out.
     """
 
-    lung_hu: tuple[Annotated[int, HOUNSFIELD], Annotated[int, HOUNSFIELD]] = (-950, -500)
-    cut_share: Annotated[float, Range(0, 1)] = 0.3
-    lung_share: Annotated[float, Range(0, 1)] = 0.5
+    lung_hu: tuple[WholeHu, WholeHu] = (-950, -500)
+    cut_share: Share = 0.3
+    lung_share: Share = 0.5
 
 
-def cut_out_value(hu: NDArray[np.int16], config: CutOutConfig = CutOutConfig()) -> int | None:
+def cut_out_value(
+    hu: NDArray[np.int16], config: CutOutConfig = CutOutConfig(), gas_hu: int = GasConfig.highest_hu
+) -> int | None:
     """The value that everything outside the lungs was set to, HU; None where the body is there.
 
     Parameters
@@ -47,6 +48,8 @@ def cut_out_value(hu: NDArray[np.int16], config: CutOutConfig = CutOutConfig()) 
         Hounsfield units.
     config : CutOutConfig
         How it is seen.
+    gas_hu : int
+        The value is that of gas, below this.
 
     Examples
     --------
@@ -62,7 +65,7 @@ def cut_out_value(hu: NDArray[np.int16], config: CutOutConfig = CutOutConfig()) 
     counts = sum(
         np.bincount(np.clip(plane, AIR_HU, 0).ravel() - np.int16(AIR_HU), minlength=1 - AIR_HU) for plane in hu
     )
-    outside = int(counts[: GAS_HU - AIR_HU].argmax())
+    outside = int(counts[: gas_hu - AIR_HU].argmax())
     rest = hu.size - int(counts[outside])
     lung = int(counts[config.lung_hu[0] - AIR_HU : config.lung_hu[1] - AIR_HU + 1].sum())
     if counts[outside] < config.cut_share * hu.size or lung < config.lung_share * rest or not rest:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from CovidSeverityLib.checked import Checked, Range
+from CovidSeverityLib.checked import Checked, Count, Positive, Range, Share
 from CovidSeverityLib.types import HounsfieldChange
 
-Share = Annotated[float, Range(0, 1)]
-Positive = Annotated[float, Range(0, without_ends=True)]
-Count = Annotated[int, Range(1)]
 Zone = tuple[float, float]
 
 

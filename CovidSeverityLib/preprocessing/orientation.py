@@ -20,6 +20,7 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote
 
 from . import orientation_cues as cues
+from .config import ThoraxConfig
 from .orientation_config import ChestViewConfig
 from .orientation_cues import ChestView
 
@@ -155,15 +156,19 @@ class OrientationFindings:
         return frozenset(axis for axis in Axis if self.contradicted(axis))
 
 
-def judge_orientation(volume: CtVolume, config: OrientationConfig | None = None) -> OrientationFindings:
+def judge_orientation(
+    volume: CtVolume, config: OrientationConfig = OrientationConfig(), thorax: ThoraxConfig = ThoraxConfig()
+) -> OrientationFindings:
     """What the patient's anatomy says of each axis; nothing where no chest is seen.
 
     Parameters
     ----------
     volume : CtVolume
         Chest CT in Hounsfield units.
-    config : OrientationConfig, optional
-        None for the defaults.
+    config : OrientationConfig
+        How it is judged.
+    thorax : ThoraxConfig
+        How body and lungs are found.
 
     Examples
     --------
@@ -172,10 +177,9 @@ def judge_orientation(volume: CtVolume, config: OrientationConfig | None = None)
     >>> judge_orientation(chest).reversed_axes
     frozenset()
     """
-    config = config or OrientationConfig()
     decisive = math.log(config.decisive_odds)
     evidence = [0.0, 0.0, 0.0]
-    view = ChestView.of(volume.hu, volume.geometry, config.view)
+    view = ChestView.of(volume.hu, volume.geometry, config.view, thorax)
     if view.lungs_ml < config.view.lungs_ml:
         return OrientationFindings((0.0, 0.0, 0.0), decisive, prone=False)
     for axis in Axis:
@@ -189,7 +193,11 @@ def judge_orientation(volume: CtVolume, config: OrientationConfig | None = None)
 
 
 def check_orientation(
-    volume: CtVolume, *, force: bool = False, config: OrientationConfig | None = None
+    volume: CtVolume,
+    config: OrientationConfig = OrientationConfig(),
+    thorax: ThoraxConfig = ThoraxConfig(),
+    *,
+    force: bool = False,
 ) -> tuple[QualityNote, ...]:
     """Notes on a CT that contradicts its own header.
 
@@ -197,10 +205,12 @@ def check_orientation(
     ----------
     volume : CtVolume
         Chest CT in Hounsfield units.
+    config : OrientationConfig
+        How it is judged.
+    thorax : ThoraxConfig
+        How body and lungs are found.
     force : bool
         True notes that a CT is upside down instead of refusing it.
-    config : OrientationConfig, optional
-        None for the defaults.
 
     Raises
     ------
@@ -213,7 +223,7 @@ def check_orientation(
     >>> check_orientation(make_phantom(0, shape=(72, 96, 96), spacing_mm=(4.0, 4.0, 4.4)).volume)
     ()
     """
-    found = judge_orientation(volume, config)
+    found = judge_orientation(volume, config, thorax)
     reversed_axes = found.reversed_axes
     if not reversed_axes:
         return (_note(PRONE, NoteSeverity.INFO, PRONE_MESSAGE),) if found.prone else ()

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from CovidSeverityLib.checked import HOUNSFIELD, Checked, Range
+from CovidSeverityLib.checked import Checked, Hu, Positive, Range, Share
 
-Share = Annotated[float, Range(0, 1)]
-Positive = Annotated[float, Range(0, without_ends=True)]
-Hu = Annotated[float, HOUNSFIELD]
+from .config import LARGEST_LUMEN_HU, SMALLEST_LUNGS_ML
 
 
 @dataclass(frozen=True)
@@ -63,9 +61,9 @@ class ChestViewConfig(Checked):
 
     block_mm: tuple[Positive, Positive, Positive] = (4.0, 3.0, 3.0)
     lung_piece_ml: Positive = 100.0
-    lungs_ml: Positive = 300.0
+    lungs_ml: Positive = SMALLEST_LUNGS_ML
     smaller_lung_share: Share = 0.2
-    lumen_hu: Hu = -800
+    lumen_hu: Hu = LARGEST_LUMEN_HU
     trachea_mm2: tuple[Positive, Positive] = (40.0, 700.0)
     trachea_aspect: Annotated[float, Range(1)] = 2.0
     trachea_off_midline_mm: Positive = 30.0

@@ -16,8 +16,9 @@ from CovidSeverityLib.morphology.components import IN_PLANE_4, component_sizes
 from CovidSeverityLib.morphology.grid import WorkingGrid
 from CovidSeverityLib.types import Geometry
 
+from .config import ThoraxConfig
 from .orientation_config import ChestViewConfig
-from .thorax import LUNG_TISSUE_HU, PARENCHYMA_MEDIAN_HU, body_mask
+from .thorax import body_mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +57,20 @@ class ChestView:
     config: ChestViewConfig = ChestViewConfig()
 
     @classmethod
-    def of(cls, hu: NDArray[np.int16], geometry: Geometry, config: ChestViewConfig = ChestViewConfig()) -> ChestView:
+    def of(
+        cls,
+        hu: NDArray[np.int16],
+        geometry: Geometry,
+        config: ChestViewConfig = ChestViewConfig(),
+        thorax: ThoraxConfig = ThoraxConfig(),
+    ) -> ChestView:
         """The view of a full-size volume (K, J, I)."""
         factors = tuple(max(1, int(mm / s)) for mm, s in zip(config.block_mm, geometry.spacing_kji, strict=True))
         edges = tuple(s * f for s, f in zip(geometry.spacing_kji, factors, strict=True))
         grid = WorkingGrid(geometry.shape, factors, edges)
         blocks = grid.reduce(hu)
-        body = body_mask(blocks, grid)
-        lung = _lungs(blocks, body, grid, config.lung_piece_ml)
+        body = body_mask(blocks, grid, thorax)
+        lung = _lungs(blocks, body, grid, config.lung_piece_ml, thorax)
         return cls(blocks, body, lung, _organs(blocks, body, grid, config) & _beside(lung), edges, config)
 
     @property
@@ -106,13 +113,13 @@ class ChestView:
 
 
 def _lungs(
-    hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid, smallest_ml: float
+    hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid, smallest_ml: float, thorax: ThoraxConfig
 ) -> NDArray[np.bool_]:
     """Large pieces of air of the density of lung: no gas of stomach or bowel."""
-    labels, count = ndimage.label(body & (hu < LUNG_TISSUE_HU))
+    labels, count = ndimage.label(body & (hu < thorax.lung_tissue_hu))
     keep = np.zeros(count + 1, dtype=bool)
     for index in np.flatnonzero(component_sizes(labels) * grid.voxel_ml >= smallest_ml):
-        low, high = PARENCHYMA_MEDIAN_HU
+        low, high = thorax.aerated_hu
         keep[index] = low <= float(np.median(hu[labels == index])) <= high
     return keep[labels]
 

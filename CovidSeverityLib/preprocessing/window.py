@@ -1,7 +1,7 @@
-"""CTs whose values a window has cut off: recognised, and bone told by what is left of it.
+"""CTs whose values a display window has cut off.
 
-Many public sets hold values of a display window alone. What is denser than its upper end, bone above all, then has that
-value: a spike at the largest value with nothing above it.
+Many public data sets hold only the values of a display window. Everything denser than its upper end, above all bone,
+then has that value: the histogram ends in a spike.
 """
 
 from __future__ import annotations
@@ -11,28 +11,23 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.types import NoteSeverity, QualityNote
 
-SPIKE_SHARE = 1e-3
-"""Least share of the voxels at the largest value: bone fills a hundredth and more of a chest CT, metal that saturates a
-scanner's 12 bits less than a ten-thousandth."""
-
-SPIKE_CONTRAST = 1.5
-"""How many times as many voxels as in the range of :data:`BELOW_HU` right under the largest value, level by level. A
-histogram that nothing cut off falls towards its end: its last level holds fewer than those before."""
-
-BELOW_HU = 50
-"""Range under the largest value that its spike is held against: several of the steps of a window with 256 levels."""
-
-BONE_HU = 500
-"""What a voxel at the upper end of the window is taken for: the mean of a rib, cortex and marrow."""
+from .config import WindowConfig
 
 
-def window_top(hu: NDArray[np.int16]) -> int | None:
-    """The upper end of the window that the values were cut off at; None where they were not.
+def window_top(hu: NDArray[np.int16], config: WindowConfig = WindowConfig()) -> int | None:
+    """The upper end of the window that cut the values off.
 
     Parameters
     ----------
     hu : (K, J, I) ndarray of int16
         Hounsfield units.
+    config : WindowConfig
+        What a spike is.
+
+    Returns
+    -------
+    int or None
+        Hounsfield units; None where no window cut the values off.
 
     Examples
     --------
@@ -43,31 +38,37 @@ def window_top(hu: NDArray[np.int16]) -> int | None:
     150
     """
     top = int(hu.max())
-    below = hu[hu >= top - BELOW_HU]
+    below = hu[hu >= top - config.below_top_hu]
     spike = int(np.count_nonzero(below == top))
     levels = max(1, len(np.unique(below)) - 1)
-    if spike < SPIKE_SHARE * hu.size or spike < SPIKE_CONTRAST * (below.size - spike) / levels:
+    if spike < config.spike_share * hu.size or spike < config.spike_contrast * (below.size - spike) / levels:
         return None
     return top
 
 
-def with_bone(hu: NDArray[np.int16], top: int | None) -> NDArray[np.int16]:
-    """``hu``, or a copy in which what the window cut off is bone.
+def with_bone(hu: NDArray[np.int16], top: int | None, config: WindowConfig = WindowConfig()) -> NDArray[np.int16]:
+    """``hu``, or a copy in which values that the window cut off have the density of bone.
 
     Parameters
     ----------
     hu : (K, J, I) ndarray of int16
         Hounsfield units.
     top : int or None
-        Of :func:`window_top`.
+        Upper end of the window, from :func:`window_top`.
+    config : WindowConfig
+        How dense bone is.
+
+    Returns
+    -------
+    (K, J, I) ndarray of int16
     """
-    if top is None or top >= BONE_HU:
+    if top is None or top >= config.clipped_bone_hu:
         return hu
-    return np.where(hu >= top, np.int16(BONE_HU), hu)
+    return np.where(hu >= top, np.int16(config.clipped_bone_hu), hu)
 
 
 def window_note(top: int) -> QualityNote:
-    """What the reader should know of values that were cut off at ``top`` HU."""
+    """The note on values that were cut off at ``top`` HU."""
     message = (
         f"The values are cut off at {top} HU (a display window): bone was told by what is left; calcium, metal "
         "and contrast medium cannot be."

@@ -1,8 +1,8 @@
 """Trachea and main bronchi, followed from slice to slice.
 
-Above the carina the trachea is one round island of air in every axial slice, and below it the main bronchi are two,
-until they reach the lungs. The walk goes down from the first such island and drops a branch as soon as it grows like
-lung, so that it needs no threshold between a lumen that is -1000 HU in one scanner and -950 HU in another.
+Above the carina the trachea is one round island of air in every axial slice. Below it there are two, the main bronchi,
+until they reach the lungs. The search goes down from the first such island and leaves a branch as soon as it grows like
+lung. No threshold has to separate lumen from lung: a lumen has -1000 HU in one scanner and -950 HU in another.
 """
 
 from __future__ import annotations
@@ -16,47 +16,12 @@ from scipy import ndimage
 from CovidSeverityLib.morphology.components import IN_PLANE_4, component_sizes
 from CovidSeverityLib.morphology.grid import WorkingGrid, dilate_mm
 
-LUMEN_HU = -800
-"""Air of a large airway after averaging over a block; walls (above -600 HU even when thin) part it from the lung."""
-
-TRACHEA_AREA_MM2 = (40.0, 700.0)
-"""Cross-section of a trachea: 90-400 mm2 in adults (Breatnach 1984, doi 10.2214/ajr.142.5.903), less in narrowing,
-more in tracheomegaly."""
-
-TRACHEA_MAX_ASPECT = 3.0
-"""Longer over shorter side of the trachea's bounding box; a sabre-sheath trachea reaches 2."""
-
-TRACHEA_OFF_MIDLINE_MM = 45.0
-"""The trachea lies within this distance of the middle of the body."""
-
-SHORTEST_TRACHEA_MM = 24.0
-"""An island that cannot be followed this far down is not the trachea (larynx, oesophageal gas, a lung apex)."""
-
-GROWTH_LIMIT = 1.8
-"""A branch that grows faster than this from one slice to the next has met the lung (the carina stays below 1.6)."""
-
-GROWTH_PER_MM = 0.4
-"""Added to that limit, in main bronchi, for every mm that slices are thicker than 2 mm: where one turns level, its
-section grows about as fast as the slices are apart (by a factor of 2.3 in slices of 5 mm of a scan in which it was 1.1
-in 2 mm)."""
-
-BRANCH_SLOPE = 1.0
-"""How far aside a main bronchus is looked for that ends, for every mm that slices are thicker than 2 mm: partial volume
-leaves of a lumen what is open all through the slice, and two slices of an oblique one (45 degrees) do not overlap."""
-
-MAIN_BRONCHUS_MM2 = 50.0
-"""Section of a main bronchus (radius 5-8 mm) where partial volume has taken 1 mm off it."""
-
-GROWTH_ALLOWANCE_MM2 = 40.0
-"""Growth that is never held against a branch: small islands change by a few pixels."""
-
-AIRWAY_WALL_MM = 2.0
-"""Wall of trachea and main bronchi and the partial volume in front of it."""
+from .config import AirwayConfig
 
 
 @dataclass(frozen=True)
 class _Islands:
-    """2-D components of air: labels over the volume, area, centre column and aspect of each."""
+    """Components of air within axial slices: labels over the volume, and what is known of each label."""
 
     labels: NDArray[np.int32]
     area_mm2: NDArray[np.float64]
@@ -64,31 +29,49 @@ class _Islands:
     aspect: NDArray[np.float64]
 
 
-def airway_mask(hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.bool_]:
-    """Trachea and main bronchi with their walls; empty if no trachea is found.
+def airway_mask(
+    hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid, config: AirwayConfig
+) -> NDArray[np.bool_]:
+    """Trachea and main bronchi with their walls.
 
     Parameters
     ----------
-    hu : (K, J, I) float32, Hounsfield units on the working grid.
-    body : (K, J, I) bool, the patient.
+    hu : (K, J, I) ndarray of float32
+        Hounsfield units on the working grid.
+    body : (K, J, I) ndarray of bool
+        The patient.
+    grid : WorkingGrid
+        Grid of both.
+    config : AirwayConfig
+        How airways are followed.
+
+    Returns
+    -------
+    (K, J, I) ndarray of bool
+        Empty where no trachea is found.
     """
-    islands = _find_islands((hu < LUMEN_HU) & body, grid)
+    islands = _find_islands((hu < config.lumen_hu) & body, grid)
     midline = _midlines(body)
-    slices_needed = max(2, round(SHORTEST_TRACHEA_MM / grid.spacing_mm[0]))
+    slices_needed = max(2, round(config.shortest_trachea_mm / grid.spacing_mm[0]))
     for k in range(hu.shape[0] - 1, slices_needed - 1, -1):
-        for island in _trachea_candidates(islands, k, midline[k], grid):
-            chain = _follow_down(islands, k, island, grid)
+        for island in _trachea_candidates(islands, k, midline[k], grid, config):
+            chain = _follow_down(islands, k, island, grid, config)
             if len(chain) >= slices_needed:
-                return _paint(islands, chain, grid)
+                return dilate_mm(_lumen(islands, chain), config.wall_mm, grid.spacing_mm)
     return np.zeros(hu.shape, dtype=bool)
 
 
 def main_bronchi(airway: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The part of the airways from the carina down; all of them where no slice shows two branches.
+    """The airways from the carina down; all of them where no slice shows two branches.
 
     Parameters
     ----------
-    airway : (K, J, I) bool, as :func:`airway_mask` finds them.
+    airway : (K, J, I) ndarray of bool
+        From :func:`airway_mask`.
+
+    Returns
+    -------
+    (K, J, I) ndarray of bool
     """
     branched = [k for k, plane in enumerate(airway) if ndimage.label(plane)[1] > 1]
     bronchi = airway.copy()
@@ -118,54 +101,61 @@ def _midlines(body: NDArray[np.bool_]) -> NDArray[np.float64]:
     return (first + last) / 2
 
 
-def _trachea_candidates(islands: _Islands, k: int, midline: float, grid: WorkingGrid) -> list[int]:
+def _trachea_candidates(
+    islands: _Islands, k: int, midline: float, grid: WorkingGrid, config: AirwayConfig
+) -> list[int]:
+    """Islands of slice ``k`` that may be the trachea, the largest first."""
     found = np.unique(islands.labels[k])
     found = found[found > 0]
-    smallest, largest = TRACHEA_AREA_MM2
+    smallest, largest = config.trachea_area_mm2
     fits = (
         (islands.area_mm2[found] >= smallest)
         & (islands.area_mm2[found] <= largest)
-        & (islands.aspect[found] <= TRACHEA_MAX_ASPECT)
-        & (np.abs(islands.column[found] - midline) * grid.spacing_mm[2] <= TRACHEA_OFF_MIDLINE_MM)
+        & (islands.aspect[found] <= config.largest_aspect)
+        & (np.abs(islands.column[found] - midline) * grid.spacing_mm[2] <= config.off_midline_mm)
     )
     found = found[fits]
     return found[np.argsort(-islands.area_mm2[found], kind="stable")].tolist()
 
 
-def _follow_down(islands: _Islands, k: int, island: int, grid: WorkingGrid) -> list[tuple[int, list[int]]]:
+def _follow_down(
+    islands: _Islands, k: int, island: int, grid: WorkingGrid, config: AirwayConfig
+) -> list[tuple[int, list[int]]]:
     """(slice, islands) from ``k`` down, as far as branches stay airways."""
     chain = [(k, [island])]
     while k > 0:
         k -= 1
         branches: set[int] = set()
         for parent in chain[-1][1]:
-            branches.update(_children(islands, k, parent, grid))
+            branches.update(_continuations(islands, k, parent, grid, config))
         if not branches:
             break
         chain.append((k, sorted(branches)))
     return chain
 
 
-def _children(islands: _Islands, k: int, parent: int, grid: WorkingGrid) -> list[int]:
-    """Islands of slice ``k`` in which ``parent``, in the one above, goes on; none where it has met the lung."""
-    excess_mm = grid.excess_slice_mm if islands.area_mm2[parent] >= MAIN_BRONCHUS_MM2 else 0.0
-    growth = GROWTH_LIMIT + GROWTH_PER_MM * excess_mm
-    limit = min(islands.area_mm2[parent] * growth + GROWTH_ALLOWANCE_MM2, 2 * TRACHEA_AREA_MM2[1])
+def _continuations(islands: _Islands, k: int, parent: int, grid: WorkingGrid, config: AirwayConfig) -> list[int]:
+    """Islands of slice ``k`` that continue ``parent``, of the slice above; none where ``parent`` has met the lung."""
+    area_mm2 = islands.area_mm2[parent]
+    excess_mm = grid.excess_slice_mm if area_mm2 >= config.main_bronchus_mm2 else 0.0
+    growth = config.growth_limit + config.growth_per_mm * excess_mm
+    widest_mm2 = config.widest_branch * config.trachea_area_mm2[1]
+    limit_mm2 = min(area_mm2 * growth + config.growth_allowance_mm2, widest_mm2)
     above, below = islands.labels[k + 1] == parent, islands.labels[k]
-    children = _within(islands, below[above], limit)
-    if not children and excess_mm > 0:
-        near = dilate_mm(above[None], BRANCH_SLOPE * excess_mm, grid.spacing_mm)[0]
-        children = _within(islands, below[near], limit)
-    return children
+    found = _up_to(islands, below[above], limit_mm2)
+    if not found and excess_mm > 0:
+        near = dilate_mm(above[None], config.branch_slope * excess_mm, grid.spacing_mm)[0]
+        found = _up_to(islands, below[near], limit_mm2)
+    return found
 
 
-def _within(islands: _Islands, labels: NDArray[np.int32], limit_mm2: float) -> list[int]:
+def _up_to(islands: _Islands, labels: NDArray[np.int32], limit_mm2: float) -> list[int]:
     """The islands among ``labels`` that are no larger than ``limit_mm2``."""
-    return [c for c in np.unique(labels).tolist() if c and islands.area_mm2[c] <= limit_mm2]
+    return [label for label in np.unique(labels).tolist() if label and islands.area_mm2[label] <= limit_mm2]
 
 
-def _paint(islands: _Islands, chain: list[tuple[int, list[int]]], grid: WorkingGrid) -> NDArray[np.bool_]:
+def _lumen(islands: _Islands, chain: list[tuple[int, list[int]]]) -> NDArray[np.bool_]:
     lumen = np.zeros(islands.labels.shape, dtype=bool)
     for k, branches in chain:
         lumen[k] = np.isin(islands.labels[k], branches)
-    return dilate_mm(lumen, AIRWAY_WALL_MM, grid.spacing_mm)
+    return lumen

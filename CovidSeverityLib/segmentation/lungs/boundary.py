@@ -1,7 +1,7 @@
 """The lungs' boundary, voxel by voxel.
 
-An edge that the scanner has blurred is crossed half-way between the densities on its two sides: that of the lung behind
-it, as it is there, and that of soft tissue. At a blur of 1 mm, 100 HU behind it move it by a quarter of a millimetre.
+The boundary crosses a blurred edge half-way between the densities on its two sides: that of the lung inside it, as it
+is there, and that of soft tissue. At a blur of 1 mm, 100 HU inside it move it by a quarter of a millimetre.
 """
 
 from __future__ import annotations
@@ -13,18 +13,9 @@ from scipy import ndimage
 from CovidSeverityLib.morphology.components import largest_component
 from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box
 from CovidSeverityLib.parallel import map_in_order
-from CovidSeverityLib.preprocessing.thorax import LUNG_TISSUE_HU
 from CovidSeverityLib.types import Side
 
-SOFT_TISSUE_HU = 50.0
-"""Muscle, blood, liver: 40 to 60 HU."""
-
-BEHIND_EDGE_MM = 4.0
-"""Standard deviation of the smoothing that tells the density behind an edge: a few blocks, which averages noise."""
-
-FEWEST_AERATED = 0.05
-"""Share of aerated lung around a place, so weighted, below which nothing is known of what lies behind its edge: it is
-that of inflated lung."""
+from .config import LungConfig
 
 
 def refined_lungs(
@@ -34,34 +25,44 @@ def refined_lungs(
     restored: NDArray[np.bool_],
     allowed: NDArray[np.bool_],
     grid: WorkingGrid,
+    config: LungConfig,
 ) -> NDArray[np.uint8]:
     """Decide the outermost blocks again, voxel by voxel, and keep one component a side.
 
-    Where airless lung was put back there is no edge to look for: its blocks stay as they are.
+    Airless lung has no edge: its blocks stay as they are.
 
     Parameters
     ----------
-    voxels_hu : (K, J, I) int16, Hounsfield units.
-    blocks_hu : (K, J, I) float32, their means over the blocks of ``grid``.
-    lungs : (K, J, I) uint8 of :class:`Side`, blocks.
-    restored : (K, J, I) bool, airless blocks among them.
-    allowed : (K, J, I) bool, blocks that may be lung.
-    grid : of the blocks.
+    voxels_hu : (K, J, I) ndarray of int16
+        Hounsfield units of the voxels.
+    blocks_hu : (K, J, I) ndarray of float32
+        Their means over the blocks of ``grid``.
+    lungs : (K, J, I) ndarray of uint8
+        Blocks of each lung, by :class:`Side`.
+    restored : (K, J, I) ndarray of bool
+        Airless blocks among them.
+    allowed : (K, J, I) ndarray of bool
+        Blocks that may be lung.
+    grid : WorkingGrid
+        Grid of the blocks.
+    config : LungConfig
+        How the edge is found.
 
     Returns
     -------
-    (K, J, I) uint8 of :class:`Side`, voxels.
+    (K, J, I) ndarray of uint8
+        Voxels of each lung, by :class:`Side`.
     """
     labels = np.zeros(voxels_hu.shape, dtype=np.uint8)
     refined = map_in_order(
-        lambda side: _refine_side(voxels_hu, blocks_hu, lungs, restored, allowed, side, grid),
+        lambda side: _refine_side(voxels_hu, blocks_hu, lungs, restored, allowed, side, grid, config),
         tuple(Side),
         "refine",
         None,
     )
     for side, (full, lung) in zip(Side, refined, strict=True):
         free = labels[full] == 0
-        if not free[lung].all():  # what goes to the other lung may have held this one together
+        if not free[lung].all():  # voxels of the other lung may have connected the parts of this one
             lung = largest_component(lung & free)
         labels[full][lung] = side
     return labels
@@ -75,26 +76,30 @@ def _refine_side(
     allowed: NDArray[np.bool_],
     side: Side,
     grid: WorkingGrid,
+    config: LungConfig,
 ) -> tuple[tuple[slice, slice, slice], NDArray[np.bool_]]:
     """One lung's voxels in a box of the full grid (empty where there is none)."""
     box = bounding_box(lungs == side, margin=(1, 1, 1))
     full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
     values, mask = voxels_hu[full], lungs[box] == side
     if not mask.any():
-        return full, values > LUNG_TISSUE_HU
+        return full, np.zeros(values.shape, dtype=bool)
     deep = ndimage.binary_erosion(mask, border_value=1)
     inner = deep | (mask & ndimage.binary_dilation(restored[box]))
     outer = ndimage.binary_dilation(mask) & (mask | (allowed[box] & (lungs[box] == 0)))
     crop = WorkingGrid(values.shape, grid.factors, grid.spacing_mm)
-    edge_hu = _edge_hu(blocks_hu[box], deep, grid)
-    return full, largest_component(crop.expand(inner) | (crop.expand(outer) & (values < crop.expand(edge_hu))))
+    edge = crop.expand(_edge_hu(blocks_hu[box], deep, grid, config))
+    return full, largest_component(crop.expand(inner) | (crop.expand(outer) & (values < edge)))
 
 
-def _edge_hu(hu: NDArray[np.float32], deep: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.int16]:
-    """(K, J, I) density at which the lung's edge lies: half-way from the lung behind it to soft tissue."""
-    aerated = (deep & (hu < LUNG_TISSUE_HU)).astype(np.float32)
-    sigma = [BEHIND_EDGE_MM / mm for mm in grid.spacing_mm]
+def _edge_hu(
+    hu: NDArray[np.float32], deep: NDArray[np.bool_], grid: WorkingGrid, config: LungConfig
+) -> NDArray[np.int16]:
+    """(K, J, I) density at the lung's edge: half-way from the lung inside it to soft tissue."""
+    inflated_hu, boundary = config.thorax.lung_tissue_hu, config.boundary
+    aerated = (deep & (hu < inflated_hu)).astype(np.float32)
+    sigma = [boundary.behind_edge_mm / mm for mm in grid.spacing_mm]
     total, weight = (ndimage.gaussian_filter(x, sigma, truncate=3.0) for x in (aerated * hu, aerated))
-    behind = total / np.maximum(weight, np.float32(FEWEST_AERATED))
-    known = weight > FEWEST_AERATED
-    return np.where(known, (behind + SOFT_TISSUE_HU) / 2, LUNG_TISSUE_HU).astype(np.int16)
+    behind = total / np.maximum(weight, np.float32(boundary.fewest_aerated))
+    known = weight > boundary.fewest_aerated
+    return np.where(known, (behind + boundary.soft_tissue_hu) / 2, inflated_hu).astype(np.int16)

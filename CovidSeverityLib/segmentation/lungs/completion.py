@@ -1,4 +1,4 @@
-"""From aerated lung to whole lungs, on the working grid: gaps are closed and airless parts put back."""
+"""From aerated lung to whole lungs, on the working grid: gaps are closed and airless parts are added."""
 
 from __future__ import annotations
 
@@ -14,15 +14,9 @@ from CovidSeverityLib.types import Side
 
 from .airless_pieces import airless_pieces
 from .airways import main_bronchi
+from .config import LungConfig
 from .hidden_lung import ExpectedLung, expected_lungs
 from .islands import resting_islands
-
-CLOSING_MM = 4.0
-"""Radius of the closing that takes vessels, segmental bronchi and fissures into the lung; larger hilar vessels (8 mm
-and more across) stay outside, as radiologists draw them."""
-
-SMOOTHING_MM = 2.0
-"""Radius of the closing that joins what was put back to the lung around it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +25,12 @@ class CompletedLungs:
 
     Parameters
     ----------
-    lungs : (K, J, I) uint8 of :class:`Side`.
-    restored : (K, J, I) bool, the airless parts among them that were put back.
-    fluid : blocks beside them that were taken for an effusion.
+    lungs : (K, J, I) ndarray of uint8
+        Values of :class:`Side`.
+    restored : (K, J, I) ndarray of bool
+        The airless parts among them that were added.
+    fluid : int
+        Blocks beside them that were taken for an effusion.
     """
 
     lungs: NDArray[np.uint8]
@@ -43,12 +40,25 @@ class CompletedLungs:
 
 @dataclass(frozen=True, eq=False)
 class _Lung:
-    """One lung in a box of the working grid, what was put back, and how many blocks are fluid."""
+    """One lung in a box of the working grid, the airless parts that were added, and the number of blocks of fluid."""
 
     box: tuple[slice, slice, slice]
     mask: NDArray[np.bool_]
     restored: NDArray[np.bool_]
     fluid: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Chest:
+    """The arguments of :func:`complete_lungs`, and the main bronchi."""
+
+    hu: NDArray[np.float32]
+    aerated: NDArray[np.uint8]
+    body: NDArray[np.bool_]
+    airway: NDArray[np.bool_]
+    gas: NDArray[np.bool_]
+    bronchi: NDArray[np.bool_]
+    grid: WorkingGrid
 
 
 def complete_lungs(
@@ -58,28 +68,37 @@ def complete_lungs(
     airway: NDArray[np.bool_],
     gas: NDArray[np.bool_],
     grid: WorkingGrid,
+    config: LungConfig,
     *,
     whole_chest: bool = True,
 ) -> CompletedLungs:
-    """Close and fill each lung and put its airless parts back. What both lungs reach for goes to the right one.
+    """Close and fill each lung and add its airless parts. Voxels of both lungs belong to the right one.
 
     Parameters
     ----------
-    hu : (K, J, I) float32, density on the working grid, HU.
-    aerated : (K, J, I) uint8 of :class:`Side`, aerated lung.
-    body, airway, gas : (K, J, I) bool, the body, large airways, and other air that is no aerated lung.
-    grid : of all of them.
-    whole_chest : whether the shape of the chest is seen; otherwise airless lung is expected at its wall alone.
+    hu : (K, J, I) ndarray of float32
+        Hounsfield units on the working grid.
+    aerated : (K, J, I) ndarray of uint8
+        Aerated lung, by :class:`Side`.
+    body, airway, gas : (K, J, I) ndarrays of bool
+        The body, large airways, and other air that is no aerated lung.
+    grid : WorkingGrid
+        Grid of all of them.
+    config : LungConfig
+        How the lungs are found.
+    whole_chest : bool
+        Whether the shape of the chest is seen. Otherwise airless lung is expected only at its wall.
+
+    Returns
+    -------
+    CompletedLungs
     """
     lungs = np.zeros_like(aerated)
     restored = np.zeros(aerated.shape, dtype=bool)
-    expected = expected_lungs(hu, aerated, grid, whole_chest=whole_chest)
-    bronchi = main_bronchi(airway)
+    expected = expected_lungs(hu, aerated, grid, config, whole_chest=whole_chest)
+    chest = _Chest(hu, aerated, body, airway, gas, main_bronchi(airway), grid)
     completed = map_in_order(
-        lambda side: _complete_side(hu, aerated, body, airway, gas, bronchi, expected[side], side, grid, whole_chest),
-        tuple(expected),
-        "sides",
-        None,
+        lambda side: _complete_side(chest, side, expected[side], config, whole_chest), tuple(expected), "sides", None
     )
     for side, lung in zip(expected, completed, strict=True):
         mask = lung.mask & (lungs[lung.box] == 0)
@@ -88,36 +107,33 @@ def complete_lungs(
     return CompletedLungs(lungs, restored, sum(lung.fluid for lung in completed))
 
 
-def _complete_side(
-    hu: NDArray[np.float32],
-    aerated: NDArray[np.uint8],
-    body: NDArray[np.bool_],
-    airway: NDArray[np.bool_],
-    gas: NDArray[np.bool_],
-    bronchi: NDArray[np.bool_],
-    expected: ExpectedLung,
-    side: Side,
-    grid: WorkingGrid,
-    whole_chest: bool,
-) -> _Lung:
-    """One lung, complete."""
-    margin = tuple(2 + int(CLOSING_MM / mm) for mm in grid.spacing_mm)
-    seen = aerated == side
-    box = bounding_box(seen | expected.inside, margin)
-    mask = aerated[box] == side
-    free = body[box] & (mask | (aerated[box] == 0))
+def _complete_side(chest: _Chest, side: Side, expected: ExpectedLung, config: LungConfig, whole_chest: bool) -> _Lung:
+    grid, radii = chest.grid, config.completion
+    margin = tuple(2 + int(radii.closing_mm / mm) for mm in grid.spacing_mm)
+    box = bounding_box((chest.aerated == side) | expected.inside, margin)
+    mask = chest.aerated[box] == side
+    free = chest.body[box] & (mask | (chest.aerated[box] == 0))
     possible = expected.possible[box] & free
-    room = possible & ~(airway[box] | gas[box])
-    lung = fill_holes(close_mm(mask, CLOSING_MM, grid.spacing_mm) & free)
-    hidden = resting_islands(lung, free, grid)
+    room = possible & ~(chest.airway[box] | chest.gas[box])
+    lung = fill_holes(close_mm(mask, radii.closing_mm, grid.spacing_mm) & free)
+    hidden = resting_islands(lung, free, grid, config.islands)
     wall = expected.wall[box] & possible & ~lung
     tissue = (expected.inside[box] & room & ~lung) | wall
     dents = expected.dents[box] & room & ~lung
     pieces = airless_pieces(
-        hu[box], tissue, dents, wall, lung | hidden, room, bronchi[box], grid, whole_chest=whole_chest
+        chest.hu[box],
+        tissue,
+        dents,
+        wall,
+        lung | hidden,
+        room,
+        chest.bronchi[box],
+        grid,
+        config.airless_pieces,
+        whole_chest=whole_chest,
     )
     hidden = (hidden | pieces.lung) & ~pieces.fluid
     if hidden.any():
-        closed = fill_holes(close_mm(lung | hidden, SMOOTHING_MM, grid.spacing_mm) & free)
+        closed = fill_holes(close_mm(lung | hidden, radii.smoothing_mm, grid.spacing_mm) & free)
         lung |= closed & possible & ~pieces.fluid
     return _Lung(box, largest_component(lung & free), hidden, int(np.count_nonzero(pieces.fluid)))

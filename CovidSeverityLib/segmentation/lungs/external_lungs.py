@@ -1,4 +1,4 @@
-"""Lung masks that were made elsewhere."""
+"""Lung masks from elsewhere."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from CovidSeverityLib.preprocessing.cut_out import cut_out_note, cut_out_value
 from CovidSeverityLib.preprocessing.thorax import body_mask
 from CovidSeverityLib.types import CtVolume, Side
 
-from .lung_segmentation import SMALLEST_LUNGS_ML, LungSegmentation, field_of_view_notes
+from .config import LungConfig
+from .lung_segmentation import LungSegmentation, field_of_view_notes
 from .sides import split_sides
 
-AERATED_HU = (-970, -500)
-AERATED_SHARE = 0.1
-"""A mask of which less than this share is aerated lung (emphysema to ground glass) is on something else: tissue, or the
-air around the patient. Nine tenths consolidated lungs still pass."""
 
-INSIDE_BODY_SHARE = 0.9
-"""A mask of which less lies inside the body is displaced."""
-
-LARGEST_LUNGS_ML = 12000.0
-"""More than the largest lungs (8-9 litres, with emphysema): the mask holds something else as well."""
-
-
-def lungs_from_labels(labels: NDArray[np.integer], volume: CtVolume, name: str) -> LungSegmentation:
+def lungs_from_labels(
+    labels: NDArray[np.integer], volume: CtVolume, name: str, config: LungConfig = LungConfig()
+) -> LungSegmentation:
     """Lungs from a label array: 1 right and 2 left, as lungmask's R231 model writes them, or one label for both.
 
     Parameters
     ----------
-    labels : (K, J, I) integers on the grid of ``volume``.
-    volume : the CT, to check the mask against.
-    name : of the mask's file, for messages.
+    labels : (K, J, I) ndarray of int
+        Labels on the grid of ``volume``.
+    volume : CtVolume
+        The CT, to check the mask against.
+    name : str
+        Name of the mask's file, for messages.
+    config : LungConfig
+        Which masks are accepted.
+
+    Returns
+    -------
+    LungSegmentation
 
     Raises
     ------
@@ -45,44 +46,62 @@ def lungs_from_labels(labels: NDArray[np.integer], volume: CtVolume, name: str) 
         sides = labels.astype(np.uint8)
         _require_right_on_the_right(sides, name)
     elif len(found) == 1:
-        sides = _split(labels > 0, volume)
+        sides = _split(labels > 0, volume, config)
     else:
         raise InputError(
             f"lung mask {name} has the labels {_listed(found)}; expected 1 (right) and 2 (left) as from lungmask, "
             "or a single label for both lungs"
         )
-    require_on_lungs(volume, sides > 0, name)
-    outside = cut_out_value(volume.hu)
+    require_on_lungs(volume, sides > 0, name, config)
+    outside = cut_out_value(volume.hu, config.cut_out, config.thorax.gas.highest_hu)
     cut = () if outside is None else (cut_out_note(outside),)
-    return LungSegmentation(sides, f"file {name}", (*cut, *field_of_view_notes(sides)))
+    return LungSegmentation(sides, f"file {name}", (*cut, *field_of_view_notes(sides, config.field_of_view)))
 
 
-def require_on_lungs(volume: CtVolume, mask: NDArray[np.bool_], name: str) -> None:
-    """Raise :class:`InputError` unless ``mask`` has the size of lungs, is aerated and lies inside the body.
+def require_on_lungs(volume: CtVolume, mask: NDArray[np.bool_], name: str, config: LungConfig = LungConfig()) -> None:
+    """Check that a mask has the size of lungs, is aerated and lies inside the body.
 
-    Where the body was cut away, what is left of the CT counts as its inside.
+    Where the surroundings of the lungs were cut away, the rest of the CT counts as the body.
+
+    Parameters
+    ----------
+    volume : CtVolume
+        The CT.
+    mask : (K, J, I) ndarray of bool
+        Lungs on its grid.
+    name : str
+        Name of the mask's file, for messages.
+    config : LungConfig
+        Which masks are accepted.
+
+    Raises
+    ------
+    InputError
+        If the mask does not lie on lungs.
     """
     mask_ml = float(np.count_nonzero(mask)) * volume.geometry.voxel_ml
-    if not SMALLEST_LUNGS_ML <= mask_ml <= LARGEST_LUNGS_ML:
+    least_ml, most_ml = config.field_of_view.smallest_lungs_ml, config.external.largest_lungs_ml
+    if not least_ml <= mask_ml <= most_ml:
         raise InputError(
-            f"mask {name} holds {mask_ml:.0f} ml; lungs of {SMALLEST_LUNGS_ML:.0f} to {LARGEST_LUNGS_ML:.0f} ml "
-            "are expected"
+            f"mask {name} holds {mask_ml:.0f} ml; lungs of {least_ml:.0f} to {most_ml:.0f} ml are expected"
         )
-    values = volume.hu[mask]
-    aerated = float(np.mean((values >= AERATED_HU[0]) & (values <= AERATED_HU[1])))
-    grid = WorkingGrid.of(volume.geometry)
-    inside = float(np.mean(grid.expand(_inside(volume, grid))[mask]))
-    if aerated < AERATED_SHARE or inside < INSIDE_BODY_SHARE:
+    values, (low, high) = volume.hu[mask], config.thorax.aerated_hu
+    aerated = float(np.mean((values >= low) & (values <= high)))
+    grid = WorkingGrid.of(volume.geometry, config.block_mm)
+    inside = float(np.mean(grid.expand(_inside(volume, grid, config))[mask]))
+    if aerated < config.external.aerated_share or inside < config.external.inside_body_share:
         raise InputError(
             f"mask {name} does not lie on the lungs of this CT: {100 * inside:.0f} % of it is inside the body and "
             f"{100 * aerated:.0f} % is aerated lung"
         )
 
 
-def _inside(volume: CtVolume, grid: WorkingGrid) -> NDArray[np.bool_]:
-    """Bool on the working grid: the body, or what was not cut away."""
-    outside = cut_out_value(volume.hu)
-    return body_mask(grid.reduce(volume.hu), grid) if outside is None else grid.reduce(volume.hu != outside) >= 0.5
+def _inside(volume: CtVolume, grid: WorkingGrid, config: LungConfig) -> NDArray[np.bool_]:
+    """The body on the working grid, or the part of the CT that was not cut away."""
+    outside = cut_out_value(volume.hu, config.cut_out, config.thorax.gas.highest_hu)
+    if outside is None:
+        return body_mask(grid.reduce(volume.hu), grid, config.thorax)
+    return grid.reduce(volume.hu != outside) >= 0.5
 
 
 def _require_right_on_the_right(sides: NDArray[np.uint8], name: str) -> None:
@@ -97,10 +116,10 @@ def _require_right_on_the_right(sides: NDArray[np.uint8], name: str) -> None:
         )
 
 
-def _split(mask: NDArray[np.bool_], volume: CtVolume) -> NDArray[np.uint8]:
-    """Sides of a mask of both lungs, split on the working grid and carried to the nearer side on the full one."""
-    grid = WorkingGrid.of(volume.geometry)
-    coarse = split_sides(grid.reduce(mask) >= 0.5, _inside(volume, grid), grid)
+def _split(mask: NDArray[np.bool_], volume: CtVolume, config: LungConfig) -> NDArray[np.uint8]:
+    """Sides of a mask of both lungs: divided on the working grid, and the nearer side on the full one."""
+    grid = WorkingGrid.of(volume.geometry, config.block_mm)
+    coarse = split_sides(grid.reduce(mask) >= 0.5, _inside(volume, grid, config), grid, config.sides)
     to_right, to_left = (distance_to(coarse == side, grid.spacing_mm) for side in (Side.RIGHT, Side.LEFT))
     nearer = np.where(to_right <= to_left, Side.RIGHT, Side.LEFT).astype(np.uint8)
     return np.where(mask, grid.expand(nearer), np.uint8(0))

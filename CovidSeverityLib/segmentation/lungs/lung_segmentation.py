@@ -1,8 +1,8 @@
 """Both lungs from a chest CT: classical, deterministic, without a model.
 
-On the working grid (:mod:`.grid`): body, airways and gas are found, the aerated rest is split into right and left,
-gaps of vessels, bronchi and fissures are closed, and airless lung is put back (:mod:`.completion`). On the full grid
-only the boundary is decided again, voxel by voxel.
+On the working grid, body, airways and gas are found. The other air is divided into right and left. Gaps of vessels,
+bronchi and fissures are closed, and airless lung is added (:mod:`.completion`). On the full grid, the boundary is
+decided again, voxel by voxel.
 """
 
 from __future__ import annotations
@@ -23,42 +23,32 @@ from CovidSeverityLib.types import CtVolume, Geometry, NoteSeverity, QualityNote
 from .airways import airway_mask
 from .boundary import refined_lungs
 from .completion import CompletedLungs, complete_lungs
+from .config import FieldOfViewConfig, LungConfig
 from .sides import main_lungs, split_sides
-
-SMALLEST_LUNG_ML = 100.0
-"""Aerated volume under which a side has no lung: an adult's lung at full inspiration holds 2-3 litres, a lung that is
-nine tenths consolidated still more than this; the air spaces of a head hold less."""
-
-SMALLEST_LUNGS_ML = 300.0
-"""Both lungs together, likewise."""
-
-CUT_AREA_SHARE = 0.25
-"""Lung area in the first or last slice, as a share of the largest slice's, from which the lungs count as cut off (an
-apex or a costophrenic recess that just ends there is smaller)."""
-
-PART_ONLY_ML = 1500.0
-"""Lungs that are cut where they are about widest and smaller than this are the bases in an abdominal CT, or the apices
-in one of the neck."""
-
-
-NOTED_AIRLESS_SHARE = 0.1
-"""Airless part of the lungs from which the reader is told that its border is an estimate: errors of half a centimetre
-then matter to the volumes."""
-
 
 PART_SEEN = "volumes, infected shares and the score are those of the part that is seen"
 
 
 class LungSegmenter(Protocol):
-    """Anything that finds the lungs: returns a :class:`LungSegmentation`, raises :class:`~..errors.NoLungsError`."""
+    """Any other way to find the lungs."""
 
     def __call__(self, volume: CtVolume) -> LungSegmentation:
-        """Find the lungs of ``volume``."""
+        """Find the lungs of ``volume``, or raise :class:`NoLungsError`."""
 
 
 @dataclass(frozen=True, eq=False)
 class LungSegmentation:
-    """``labels`` is (K, J, I) uint8 of :class:`Side`; ``source`` names the method or the file."""
+    """The lungs of a CT.
+
+    Parameters
+    ----------
+    labels : (K, J, I) ndarray of uint8
+        Values of :class:`Side`; a read-only copy is kept.
+    source : str
+        The method or the file.
+    notes : tuple of QualityNote
+        For the reader.
+    """
 
     labels: NDArray[np.uint8]
     source: str
@@ -68,105 +58,125 @@ class LungSegmentation:
         object.__setattr__(self, "labels", frozen_array(self.labels))
 
 
-def segment_lungs(volume: CtVolume) -> LungSegmentation:
+def segment_lungs(volume: CtVolume, config: LungConfig = LungConfig()) -> LungSegmentation:
     """Find both lungs.
 
     Parameters
     ----------
-    volume : chest CT in Hounsfield units.
+    volume : CtVolume
+        Chest CT in Hounsfield units.
+    config : LungConfig
+        How the lungs are found.
 
     Returns
     -------
     LungSegmentation
-        Each lung one 6-connected component; consolidation inside and at the chest wall included; trachea, main
-        bronchi, mediastinum and everything below the diaphragm left out.
+        Each lung is one 6-connected component. It includes consolidation inside it and at the chest wall, without
+        trachea, main bronchi, mediastinum and everything below the diaphragm.
 
     Raises
     ------
     NoLungsError
         If the volume shows no lungs, or only their bases.
     """
-    top = window_top(volume.hu)
+    top = window_top(volume.hu, config.window)
     name = volume.name or "the volume"
-    labels, notes = lung_labels(with_bone(volume.hu, top), volume.geometry, name)
+    labels, notes = lung_labels(with_bone(volume.hu, top, config.window), volume.geometry, config, name)
     clipped = () if top is None else (window_note(top),)
-    return LungSegmentation(labels, "classical", (*clipped, *field_of_view_notes(labels), *notes))
+    cut = field_of_view_notes(labels, config.field_of_view)
+    return LungSegmentation(labels, "classical", (*clipped, *cut, *notes))
 
 
 def lung_labels(
-    hu: NDArray[np.int16], geometry: Geometry, name: str = "the volume", *, whole_chest: bool = True
+    hu: NDArray[np.int16],
+    geometry: Geometry,
+    config: LungConfig,
+    name: str = "the volume",
+    *,
+    whole_chest: bool = True,
 ) -> tuple[NDArray[np.uint8], tuple[QualityNote, ...]]:
-    """Both lungs, and what the reader should know of them.
+    """Both lungs, and notes for the reader.
 
     Parameters
     ----------
-    hu : (K, J, I) int16, Hounsfield units with bone as dense as it is.
-    geometry : of ``hu``.
-    name : of the CT, for errors.
-    whole_chest : whether the shape of the chest is to be seen: it tells airless lung from organs, and a volume that
-        shows a part of the lungs alone is refused.
+    hu : (K, J, I) ndarray of int16
+        Hounsfield units, bone with its own density.
+    geometry : Geometry
+        Geometry of ``hu``.
+    config : LungConfig
+        How the lungs are found.
+    name : str
+        Name of the CT, for errors.
+    whole_chest : bool
+        Whether the shape of the chest is seen. It separates airless lung from organs, and a volume that shows only a
+        part of the lungs is refused.
 
     Returns
     -------
-    (K, J, I) uint8 of :class:`Side`, and notes.
+    labels : (K, J, I) ndarray of uint8
+        Values of :class:`Side`.
+    notes : tuple of QualityNote
 
     Raises
     ------
     NoLungsError
         As :func:`segment_lungs`.
     """
-    grid = WorkingGrid.of(geometry)
+    grid = WorkingGrid.of(geometry, config.block_mm, config.block_mm[0])
     blocks = grid.reduce(hu)
-    body = body_mask(blocks, grid)
+    body = body_mask(blocks, grid, config.thorax)
     box = bounding_box(body)
     if not body[box].size:
-        raise _no_lungs(name, hu, "it shows no body")
+        raise _no_lungs(name, hu, "it shows no body", config)
     full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
     labels = np.zeros(hu.shape, dtype=np.uint8)
-    aerated, airway, gas = _aerated(blocks[box], body[box], grid)
-    found_ml = float(np.count_nonzero(aerated)) * grid.voxel_ml
-    if found_ml < SMALLEST_LUNGS_ML:
-        least = f"at least {SMALLEST_LUNGS_ML:.0f} ml are expected in a chest CT"
-        raise _no_lungs(name, hu, f"{found_ml:.0f} ml of aerated lung, {least}")
+    blocks, body = blocks[box], body[box]
+    aerated, airway, gas = _aerated(blocks, body, grid, config)
+    found_ml, least_ml = float(np.count_nonzero(aerated)) * grid.voxel_ml, config.field_of_view.smallest_lungs_ml
+    if found_ml < least_ml:
+        least = f"at least {least_ml:.0f} ml are expected in a chest CT"
+        raise _no_lungs(name, hu, f"{found_ml:.0f} ml of aerated lung, {least}", config)
     if whole_chest:
-        _refuse_parts(name, aerated, found_ml)
-    complete = complete_lungs(blocks[box], aerated, body[box], airway, gas, grid, whole_chest=whole_chest)
-    allowed = body[box] & ~((airway | gas) & (complete.lungs == 0))
-    labels[full] = refined_lungs(hu[full], blocks[box], complete.lungs, complete.restored, allowed, grid)
-    return labels, _notes(complete, bool(airway.any()), grid)
+        _refuse_parts(name, aerated, found_ml, config.field_of_view)
+    complete = complete_lungs(blocks, aerated, body, airway, gas, grid, config, whole_chest=whole_chest)
+    allowed = body & ~((airway | gas) & (complete.lungs == 0))
+    labels[full] = refined_lungs(hu[full], blocks, complete.lungs, complete.restored, allowed, grid, config)
+    return labels, _notes(complete, bool(airway.any()), grid, config.notes.airless_share)
 
 
 def _aerated(
-    hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid
+    hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid, config: LungConfig
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
     """Aerated lung by side, large airways (empty where no trachea is found), and other air that is no aerated lung."""
-    airway = airway_mask(hu, body, grid)
-    gas = gas_mask(hu, body, airway, grid)
-    pieces = parenchyma_pieces(hu, body, gas | airway, grid)
-    return main_lungs(split_sides(pieces, body, grid), SMALLEST_LUNG_ML, grid), airway, gas
+    airway = airway_mask(hu, body, grid, config.airways)
+    gas = gas_mask(hu, body, airway, grid, config.thorax)
+    pieces = parenchyma_pieces(hu, body, gas | airway, grid, config.thorax)
+    return main_lungs(split_sides(pieces, body, grid, config.sides), grid, config.sides), airway, gas
 
 
-def _no_lungs(name: str, hu: NDArray[np.int16], reason: str) -> NoLungsError:
-    outside = cut_out_value(hu)
+def _no_lungs(name: str, hu: NDArray[np.int16], reason: str, config: LungConfig) -> NoLungsError:
+    outside = cut_out_value(hu, config.cut_out, config.thorax.gas.highest_hu)
     return NoLungsError(f"no lungs found in {name}: {reason if outside is None else cut_out_reason(outside)}")
 
 
-def _refuse_parts(name: str, aerated: NDArray[np.uint8], found_ml: float) -> None:
+def _refuse_parts(name: str, aerated: NDArray[np.uint8], found_ml: float, config: FieldOfViewConfig) -> None:
     areas = np.count_nonzero(aerated, axis=(1, 2))
     for index, seen, end in ((-1, "lower", "upper"), (0, "upper", "lower")):
-        if areas[index] >= areas.max() * (1 - CUT_AREA_SHARE) and found_ml < PART_ONLY_ML:
+        if areas[index] >= areas.max() * (1 - config.cut_area_share) and found_ml < config.part_only_ml:
             raise NoLungsError(
                 f"{name} shows only the {seen} part of the lungs ({found_ml:.0f} ml), cut off at its {end} end; "
                 "a CT of the whole chest is needed"
             )
 
 
-def _notes(complete: CompletedLungs, airway_found: bool, grid: WorkingGrid) -> tuple[QualityNote, ...]:
+def _notes(
+    complete: CompletedLungs, airway_found: bool, grid: WorkingGrid, airless_share: float
+) -> tuple[QualityNote, ...]:
     notes = []
     if not airway_found:
         notes.append(_warn("airway_not_found", "The trachea was not found; part of it may be counted as lung."))
     share = np.count_nonzero(complete.restored) / max(1, np.count_nonzero(complete.lungs))
-    if share >= NOTED_AIRLESS_SHARE:
+    if share >= airless_share:
         message = (
             f"{100 * share:.0f} % of the lungs is airless; where it lies against heart, liver or chest wall its border "
             "is estimated from the shape of the chest; look at the outlines."
@@ -181,8 +191,22 @@ def _notes(complete: CompletedLungs, airway_found: bool, grid: WorkingGrid) -> t
     return tuple(notes)
 
 
-def field_of_view_notes(labels: NDArray[np.uint8]) -> tuple[QualityNote, ...]:
-    """What the reader should know of lungs that are missing or cut by the field of view."""
+def field_of_view_notes(
+    labels: NDArray[np.uint8], config: FieldOfViewConfig = FieldOfViewConfig()
+) -> tuple[QualityNote, ...]:
+    """Notes on lungs that are missing or cut off by the field of view.
+
+    Parameters
+    ----------
+    labels : (K, J, I) ndarray of uint8
+        Values of :class:`Side`.
+    config : FieldOfViewConfig
+        What counts as cut off.
+
+    Returns
+    -------
+    tuple of QualityNote
+    """
     notes = [
         _warn("lung_missing", f"No {side.name.lower()} lung was found; its lobes have no volume and score 0.")
         for side in Side
@@ -190,7 +214,7 @@ def field_of_view_notes(labels: NDArray[np.uint8]) -> tuple[QualityNote, ...]:
     ]
     areas = np.count_nonzero(labels, axis=(1, 2))
     for index, where in ((0, "lower"), (-1, "upper")):
-        if areas[index] > CUT_AREA_SHARE * areas.max():
+        if areas[index] > config.cut_area_share * areas.max():
             message = f"The {where} end of the volume cuts the lungs; {PART_SEEN}."
             notes.append(_warn(f"lungs_cut_{where}", message))
     edges = {"front": labels[:, 0], "back": labels[:, -1], "right": labels[:, :, 0], "left": labels[:, :, -1]}

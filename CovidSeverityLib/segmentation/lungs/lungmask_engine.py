@@ -23,7 +23,8 @@ from CovidSeverityLib.checksums import sha256_of
 from CovidSeverityLib.errors import InputError, NoLungsError
 from CovidSeverityLib.types import CtVolume, Side
 
-from .lung_segmentation import SMALLEST_LUNGS_ML, LungSegmentation, field_of_view_notes
+from .config import FieldOfViewConfig
+from .lung_segmentation import LungSegmentation, field_of_view_notes
 
 RELEASE = "https://github.com/JoHof/lungmask/releases/download/v0.0"
 """Where the authors publish the weights."""
@@ -39,7 +40,7 @@ SUM_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth?$")
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A network of lungmask: its name, its file and the number of its classes, background included."""
+    """A network of lungmask: its name, its file and the number of its classes with background."""
 
     name: str
     file: str
@@ -60,8 +61,12 @@ class LungmaskEngine:
 
     Parameters
     ----------
-    weights : file of the weights; None for the one that lungmask has downloaded earlier.
-    sha256 : hexadecimal sum of the file, 8 digits of it or more; None for the one in its name, or the published one.
+    weights : path, optional
+        File of the weights; the one that lungmask has downloaded earlier if left out.
+    sha256 : str, optional
+        Hexadecimal sum of the file, 8 digits of it or more; the one in its name, or the published one, if left out.
+    config : FieldOfViewConfig
+        Which lungs are too small or cut off.
 
     Raises
     ------
@@ -69,8 +74,14 @@ class LungmaskEngine:
         If lungmask or the file is missing, or the file's sum is another.
     """
 
-    def __init__(self, weights: Path | str | None = None, sha256: str | None = None) -> None:
+    def __init__(
+        self,
+        weights: Path | str | None = None,
+        sha256: str | None = None,
+        config: FieldOfViewConfig = FieldOfViewConfig(),
+    ) -> None:
         self._weights = checked_weights(R231, weights, sha256)
+        self._config = config
 
     def __call__(self, volume: CtVolume) -> LungSegmentation:
         """Find the lungs of ``volume``.
@@ -84,26 +95,30 @@ class LungmaskEngine:
         """
         labels = _infer(R231, self._weights, volume)
         found_ml = float(np.count_nonzero(labels)) * volume.geometry.voxel_ml
-        if found_ml < SMALLEST_LUNGS_ML:
+        if found_ml < self._config.smallest_lungs_ml:
             raise NoLungsError(
                 f"no lungs found in {volume.name or 'the volume'}: lungmask marks {found_ml:.0f} ml, "
-                f"at least {SMALLEST_LUNGS_ML:.0f} ml are expected in a chest CT"
+                f"at least {self._config.smallest_lungs_ml:.0f} ml are expected in a chest CT"
             )
-        return LungSegmentation(labels, f"lungmask R231 ({self._weights.name})", field_of_view_notes(labels))
+        notes = field_of_view_notes(labels, self._config)
+        return LungSegmentation(labels, f"lungmask R231 ({self._weights.name})", notes)
 
 
 def lungmask_lobes(volume: CtVolume, weights: Path | str | None = None, sha256: str | None = None) -> NDArray[np.uint8]:
-    """Lobes by lungmask's LTRCLobes, in its own labels: what
-    :func:`~CovidSeverityLib.segmentation.lobes.external_lobes.lobes_from_labels` takes.
+    """Lobes by lungmask's LTRCLobes, in its own labels, for
+    :func:`~CovidSeverityLib.segmentation.lobes.external_lobes.lobes_from_labels`.
 
     Parameters
     ----------
-    volume : chest CT in Hounsfield units.
-    weights, sha256 : as for :class:`LungmaskEngine`.
+    volume : CtVolume
+        Chest CT in Hounsfield units.
+    weights, sha256 : path and str, optional
+        As for :class:`LungmaskEngine`.
 
     Returns
     -------
-    (K, J, I) uint8: 1 left upper, 2 left lower, 3 right upper, 4 middle, 5 right lower lobe.
+    (K, J, I) ndarray of uint8
+        1 left upper, 2 left lower, 3 right upper, 4 middle, 5 right lower lobe.
 
     Raises
     ------
@@ -114,12 +129,23 @@ def lungmask_lobes(volume: CtVolume, weights: Path | str | None = None, sha256: 
 
 
 def checked_weights(model: PublishedModel, weights: Path | str | None, sha256: str | None) -> Path:
-    """The weights file of ``model``, after a look at the package, the file and its sum.
+    """The weights file of ``model``, once the package, the file and its sum are checked.
+
+    Parameters
+    ----------
+    model : PublishedModel
+        The network.
+    weights, sha256 : path and str, optional
+        As for :class:`LungmaskEngine`.
+
+    Returns
+    -------
+    Path
 
     Raises
     ------
     InputError
-        As :class:`LungmaskEngine`, with the command that puts it right.
+        As :class:`LungmaskEngine`, with the command that corrects it.
     """
     if find_spec("lungmask") is None or find_spec("torch") is None:
         raise InputError(f"lungmask is not installed; {INSTALL} installs it")
@@ -164,7 +190,7 @@ def _loaded(inferer: Any, model: PublishedModel, weights: Path) -> Any:  # noqa:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """lungmask logs to standard output and changes the warning filters when it is imported: neither is left behind."""
+    """lungmask logs to standard output and changes the warning filters when it is imported. Both are undone here."""
     logger = logging.getLogger("lungmask")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""What the reader of a result should be told about the lungs: their volumes, and gas beside them."""
+"""Notes for the reader: volumes of the lungs, and gas beside them."""
 
 from __future__ import annotations
 
@@ -6,43 +6,42 @@ from collections.abc import Iterator, Mapping
 
 from CovidSeverityLib.types import NoteSeverity, QualityNote, Side
 
-SMALL_LUNGS_ML = 1500.0
-"""Both lungs of an adult at full inspiration hold 4-6 litres; under this the scan was taken in expiration, the lungs
-are collapsed, or part of them was not found."""
-
-LARGE_LUNGS_ML = 9000.0
-"""The largest lungs of adults, with emphysema, hold 8 to 9 litres."""
-
-USUAL_RIGHT_TO_LEFT = (0.65, 1.8)
-"""The right lung is usually 1.05 to 1.2 times as large as the left; outside these limits one of them is ill or lost."""
+from .config import LungNoteConfig
 
 
-def volume_notes(sides_ml: Mapping[Side, float]) -> Iterator[QualityNote]:
-    """Notes on lungs that are too small, too large or too unlike each other.
+def volume_notes(sides_ml: Mapping[Side, float], config: LungNoteConfig = LungNoteConfig()) -> Iterator[QualityNote]:
+    """Notes on lungs that are too small, too large or too different from each other.
 
     Parameters
     ----------
-    sides_ml : volume of each lung, ml; empty where the CT does not show whole lungs.
+    sides_ml : mapping of float
+        Volume of each lung, ml; empty where the CT does not show whole lungs.
+    config : LungNoteConfig
+        Which volumes are usual.
+
+    Yields
+    ------
+    QualityNote
     """
     if not sides_ml:
         return
     right, left = sides_ml[Side.RIGHT], sides_ml[Side.LEFT]
-    if right + left < SMALL_LUNGS_ML:
+    if right + left < config.small_lungs_ml:
         yield QualityNote(
             "lungs_small",
             NoteSeverity.WARNING,
-            f"The lungs hold {right + left:.0f} ml, less than {SMALL_LUNGS_ML:.0f} ml: expiration, collapse, or lung "
-            "that was not found; look at the outlines.",
+            f"The lungs hold {right + left:.0f} ml, less than {config.small_lungs_ml:.0f} ml: expiration, collapse, or "
+            "lung that was not found; look at the outlines.",
         )
-    if right + left > LARGE_LUNGS_ML:
+    if right + left > config.large_lungs_ml:
         yield QualityNote(
             "lungs_large",
             NoteSeverity.WARNING,
-            f"The lungs hold {(right + left) / 1000:.1f} litres, more than {LARGE_LUNGS_ML / 1000:.0f}, the most that "
-            "lungs hold: other air was taken for lung, or the voxel spacing is wrong; volumes, infected shares and the "
-            "score are spoiled.",
+            f"The lungs hold {(right + left) / 1000:.1f} litres, more than {config.large_lungs_ml / 1000:.0f}, the "
+            "most that lungs hold: other air was taken for lung, or the voxel spacing is wrong; volumes, infected "
+            "shares and the score are spoiled.",
         )
-    smallest, largest = USUAL_RIGHT_TO_LEFT
+    smallest, largest = config.right_to_left
     if right and left and not smallest <= right / left <= largest:
         yield QualityNote(
             "lungs_asymmetric",
@@ -57,7 +56,12 @@ def pleural_gas_notes(gas_ml: Mapping[Side, float]) -> tuple[QualityNote, ...]:
 
     Parameters
     ----------
-    gas_ml : as :func:`~.segmentation.lungs.pleural_gas.pleural_gas` gives it.
+    gas_ml : mapping of float
+        From :func:`~.segmentation.lungs.pleural_gas.pleural_gas`.
+
+    Returns
+    -------
+    tuple of QualityNote
     """
     return tuple(
         QualityNote(

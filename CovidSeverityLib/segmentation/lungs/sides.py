@@ -1,4 +1,4 @@
-"""Which aerated lung is right and which is left, from geometry alone."""
+"""Aerated lung divided into right and left by geometry alone."""
 
 from __future__ import annotations
 
@@ -10,36 +10,32 @@ from CovidSeverityLib.morphology.components import component_sizes
 from CovidSeverityLib.morphology.grid import WorkingGrid, dilate_mm, distance_to, erode_mm
 from CovidSeverityLib.types import Side
 
-EROSION_STEPS_MM = (1.0, 2.0, 3.0, 4.5, 6.0, 8.0, 10.0)
-"""Radii tried until right and left come apart: the lungs touch over the anterior and posterior junction lines, 1-4 mm
-of pleura that a scan of thick slices does not show."""
-
-STRAY_SHARE = 0.25
-"""A piece with more than this share on either side of the midline is both lungs in one: an overinflated lung reaches
-across the midline with less."""
-
-FACING_MARGIN_MM = 15.0
-"""Beyond the innermost point of the other lung's core by this much, aerated lung belongs to its own side: more than the
-largest erosion."""
-
-PIECE_SHARE = 0.05
-"""After an erosion, pieces under this share of the whole do not decide whether the lungs have come apart."""
+from .config import SideConfig
 
 
-def split_sides(parenchyma: NDArray[np.bool_], body: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.uint8]:
+def split_sides(
+    parenchyma: NDArray[np.bool_], body: NDArray[np.bool_], grid: WorkingGrid, config: SideConfig
+) -> NDArray[np.uint8]:
     """Label every voxel of ``parenchyma`` as the right (1) or the left (2) lung.
 
-    Pieces go to the side of the body's midline where most of them lies; a piece that spans both is eroded until it
-    comes apart and its voxels go to the nearer part.
+    A piece belongs to the side of the body's midline that holds most of it. A piece on both sides is eroded until it
+    separates, and its voxels belong to the nearer part.
 
     Parameters
     ----------
-    parenchyma : (K, J, I) bool; I from the patient's right to left.
-    body : (K, J, I) bool, the patient.
+    parenchyma : (K, J, I) ndarray of bool
+        Aerated lung, I from the patient's right to left.
+    body : (K, J, I) ndarray of bool
+        The patient.
+    grid : WorkingGrid
+        Grid of both.
+    config : SideConfig
+        How sides are divided.
 
     Returns
     -------
-    (K, J, I) uint8 of :class:`Side`.
+    (K, J, I) ndarray of uint8
+        Values of :class:`Side`.
     """
     midline = _midline(parenchyma, body)
     labels, count = ndimage.label(parenchyma)
@@ -48,9 +44,9 @@ def split_sides(parenchyma: NDArray[np.bool_], body: NDArray[np.bool_], grid: Wo
     sides[0] = 0
     result = sides[labels]
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
-        if STRAY_SHARE < left_share[label] < 1 - STRAY_SHARE:
+        if config.stray_share < left_share[label] < 1 - config.stray_share:
             piece = labels[box] == label
-            result[box][piece] = _part(piece, midline - box[2].start, grid)[piece]
+            result[box][piece] = _separated(piece, midline - box[2].start, grid, config)[piece]
     return result
 
 
@@ -69,26 +65,29 @@ def _left_shares(labels: NDArray, count: int, midline: float) -> NDArray[np.floa
     return left / np.maximum(whole, 1)
 
 
-def _part(piece: NDArray[np.bool_], midline: float, grid: WorkingGrid) -> NDArray[np.uint8]:
-    """Sides of a piece that holds both lungs; parted at the midline itself if no erosion parts it."""
-    for radius in EROSION_STEPS_MM:
+def _separated(piece: NDArray[np.bool_], midline: float, grid: WorkingGrid, config: SideConfig) -> NDArray[np.uint8]:
+    """Sides of a piece that holds both lungs; divided at the midline itself if no erosion separates it."""
+    stray = config.stray_share
+    for radius in config.erosion_steps_mm:
         labels, count = ndimage.label(erode_mm(piece, radius, grid.spacing_mm))
         if count < 2:
             continue
         sizes = component_sizes(labels)
         share = _left_shares(labels, count, midline)
-        large = sizes >= PIECE_SHARE * sizes.sum()
-        mixed = (share > STRAY_SHARE) & (share < 1 - STRAY_SHARE) & large
-        right, left = large & (share <= STRAY_SHARE), large & (share >= 1 - STRAY_SHARE)
+        large = sizes >= config.piece_share * sizes.sum()
+        mixed = (share > stray) & (share < 1 - stray) & large
+        right, left = large & (share <= stray), large & (share >= 1 - stray)
         if not mixed.any() and right.any() and left.any():
-            return _nearest(right[labels], left[labels], grid)
+            return _nearer_side(right[labels], left[labels], grid, config)
     columns = np.arange(piece.shape[2])
     return np.broadcast_to(np.where(columns < midline, Side.RIGHT, Side.LEFT).astype(np.uint8), piece.shape)
 
 
-def _nearest(right: NDArray[np.bool_], left: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.uint8]:
-    """Side of the nearer core. Distances are taken only where the cores face each other: beyond, the side is plain."""
-    margin = int(FACING_MARGIN_MM / grid.spacing_mm[2])
+def _nearer_side(
+    right: NDArray[np.bool_], left: NDArray[np.bool_], grid: WorkingGrid, config: SideConfig
+) -> NDArray[np.uint8]:
+    """Side of the nearer core. Distances are measured only where the cores face each other."""
+    margin = int(config.facing_margin_mm / grid.spacing_mm[2])
     first_left = int(np.flatnonzero(left.any(axis=(0, 1)))[0]) - margin
     last_right = int(np.flatnonzero(right.any(axis=(0, 1)))[-1]) + margin
     begin, end = max(0, min(first_left, last_right)), max(first_left, last_right) + 1
@@ -99,26 +98,32 @@ def _nearest(right: NDArray[np.bool_], left: NDArray[np.bool_], grid: WorkingGri
     return sides
 
 
-def main_lungs(sides: NDArray[np.uint8], smallest_ml: float, grid: WorkingGrid) -> NDArray[np.uint8]:
-    """Drop what is not part of a lung: pieces far from their side's largest one.
+def main_lungs(sides: NDArray[np.uint8], grid: WorkingGrid, config: SideConfig) -> NDArray[np.uint8]:
+    """The largest piece of each side, and the pieces near it that a fissure or a band of consolidation separates.
 
-    A piece stays if it is the largest of its side, or if it lies within :data:`CONTACT_MM` of it (a fissure, a band of
-    consolidation). A side whose largest piece is under ``smallest_ml`` has no lung.
+    Parameters
+    ----------
+    sides : (K, J, I) ndarray of uint8
+        Values of :class:`Side`.
+    grid : WorkingGrid
+        Grid of ``sides``.
+    config : SideConfig
+        What is near, and the smallest lung.
+
+    Returns
+    -------
+    (K, J, I) ndarray of uint8
+        Empty on a side whose largest piece is smaller than a lung.
     """
     result = np.zeros_like(sides)
     for side in Side:
-        mask = sides == side
-        labels, count = ndimage.label(mask)
+        labels, count = ndimage.label(sides == side)
         sizes = component_sizes(labels)
-        if sizes.max(initial=0) * grid.voxel_ml < smallest_ml:
+        if sizes.max(initial=0) * grid.voxel_ml < config.smallest_lung_ml:
             continue
         kept = sizes == sizes.max()
         if count > 1:
-            kept[np.unique(labels[dilate_mm(kept[labels], CONTACT_MM, grid.spacing_mm)])] = True
+            kept[np.unique(labels[dilate_mm(kept[labels], config.contact_mm, grid.spacing_mm)])] = True
             kept[0] = False
         result[kept[labels]] = side
     return result
-
-
-CONTACT_MM = 5.0
-"""Two pieces of one lung lie this near to each other: a thickened fissure or septum is 1-4 mm wide."""

@@ -1,8 +1,7 @@
 """The lungs of slices without neighbours: a single slice, or a stack of slices of different patients.
 
-A slice is repeated to a stack of the height of a chest, and the lungs are looked for in that: what lies above and below
-then says neither yes nor no. The method is that of whole chests, but for one step: a stack of copies has not the shape
-of a chest, and no airless lung is looked for by it. What aerated lung does not surround stays outside.
+A slice is repeated to a stack of the height of a chest, in which the lungs are found as in a whole chest. One step is
+left out: a stack of copies does not have the shape of a chest, so that airless lung against organs is not found.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.preprocessing.window import window_note, window_top, with_bone
 from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote
 
+from .config import LungConfig
 from .lung_segmentation import LungSegmentation, lung_labels
 
-COPIES = 16
-COPY_MM = 10.0
-"""A slice is repeated so often and at this distance: 160 mm, about the height at which both lungs are seen."""
 
-
-def segment_slice_lungs(volume: CtVolume) -> LungSegmentation:
+def segment_slice_lungs(volume: CtVolume, config: LungConfig = LungConfig()) -> LungSegmentation:
     """Find the lungs of every slice on its own.
 
     Parameters
     ----------
-    volume : axial slices in Hounsfield units that need not belong together.
+    volume : CtVolume
+        Axial slices in Hounsfield units that need not belong together.
+    config : LungConfig
+        How the lungs are found.
 
     Returns
     -------
@@ -41,9 +40,9 @@ def segment_slice_lungs(volume: CtVolume) -> LungSegmentation:
     NoLungsError
         If no slice shows lungs.
     """
-    top = window_top(volume.hu)
-    voxels = with_bone(volume.hu, top)
-    found = map_in_order(lambda k: _of_slice(volume, voxels[k]), range(len(voxels)), "lungs", None)
+    top = window_top(volume.hu, config.window)
+    voxels = with_bone(volume.hu, top, config.window)
+    found = map_in_order(lambda k: _lungs_of_slice(volume, voxels[k], config), range(len(voxels)), "lungs", None)
     empty = [n for n, labels in enumerate(found) if labels is None]
     if len(empty) == len(found):
         what = "the slice shows" if len(found) == 1 else f"none of the {len(found)} slices shows"
@@ -57,18 +56,18 @@ def segment_slice_lungs(volume: CtVolume) -> LungSegmentation:
     return LungSegmentation(labels, "classical, slice by slice", tuple(notes))
 
 
-def _of_slice(volume: CtVolume, pixels_hu: NDArray[np.int16]) -> NDArray[np.uint8] | None:
+def _lungs_of_slice(volume: CtVolume, pixels_hu: NDArray[np.int16], config: LungConfig) -> NDArray[np.uint8] | None:
     """(J, I) labels of one slice; None where it shows no lungs."""
-    stack = np.broadcast_to(pixels_hu, (COPIES, *pixels_hu.shape))
+    copies, distance_mm = config.single_slices.copies, config.single_slices.distance_mm
+    stack = np.broadcast_to(pixels_hu, (copies, *pixels_hu.shape))
     columns, rows, _ = volume.geometry.size
-    geometry = replace(
-        volume.geometry, size=(columns, rows, COPIES), spacing_mm=(*volume.geometry.spacing_mm[:2], COPY_MM)
-    )
+    spacing_mm = (*volume.geometry.spacing_mm[:2], distance_mm)
+    geometry = replace(volume.geometry, size=(columns, rows, copies), spacing_mm=spacing_mm)
     try:
-        labels, _ = lung_labels(np.ascontiguousarray(stack), geometry, whole_chest=False)
+        labels, _ = lung_labels(np.ascontiguousarray(stack), geometry, config, whole_chest=False)
     except NoLungsError:
         return None
-    return labels[COPIES // 2]
+    return labels[copies // 2]
 
 
 def _without_lungs(empty: list[int], count: int) -> list[QualityNote]:

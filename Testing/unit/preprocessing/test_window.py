@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
-from CovidSeverityLib.preprocessing.window import BONE_HU, window_top, with_bone
+from CovidSeverityLib.preprocessing.config import WindowConfig
+from CovidSeverityLib.preprocessing.window import window_top, with_bone
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 
 
@@ -57,7 +58,7 @@ def test_metal_that_saturates_the_scanner_is_no_window(chest):
 def test_only_what_was_cut_off_becomes_bone(chest):
     hu = clipped(chest.volume, 150)
     restored = with_bone(hu, 150)
-    assert (restored[hu == 150] == BONE_HU).all()
+    assert (restored[hu == 150] == WindowConfig().clipped_bone_hu).all()
     assert (restored[hu < 150] == hu[hu < 150]).all()
     assert with_bone(hu, None) is hu
 

@@ -7,17 +7,19 @@ from scipy import ndimage
 from CovidSeverityLib import parallel
 from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.io import volume_from_array
-from CovidSeverityLib.morphology.grid import WorkingGrid, distance_to
+from CovidSeverityLib.morphology.grid import WorkingGrid, distance_to, rolling_ball_distance
 from CovidSeverityLib.preprocessing.thorax import body_mask
 from CovidSeverityLib.segmentation.lungs.airless_pieces import airless_pieces
 from CovidSeverityLib.segmentation.lungs.airways import airway_mask, main_bronchi
-from CovidSeverityLib.segmentation.lungs.expected_shape import SurfaceObservations, register_nonrigid, usual_lung
-from CovidSeverityLib.segmentation.lungs.hidden_lung import DENT_MM, FACE_RADIUS_MM, rolled_over
+from CovidSeverityLib.segmentation.lungs.config import LungConfig
+from CovidSeverityLib.segmentation.lungs.expected_shape import SurfaceObservations, fit_usual_lung, register_nonrigid
 from CovidSeverityLib.segmentation.lungs.islands import resting_islands
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
-from CovidSeverityLib.segmentation.lungs.rib_cage import ANGLES, WALL_MM, bridged_wall, rib_cage
+from CovidSeverityLib.segmentation.lungs.rib_cage import bridged_wall, rib_cage
 from CovidSeverityLib.types import Side
 
+CONFIG = LungConfig()
+PIECES = CONFIG.airless_pieces
 SPACING_MM = (2.4, 2.4, 3.0)
 """(I, J, K)"""
 
@@ -157,7 +159,7 @@ def test_consolidation_beside_the_trachea_stays_in(chest):
     """About 5 ml, half sunk in the mediastinum: there is no hilum around the trachea."""
     blocks = WorkingGrid.of(chest.volume.geometry)
     hu = blocks.reduce(chest.volume.hu)
-    airway = airway_mask(hu, body_mask(hu, blocks), blocks)
+    airway = airway_mask(hu, body_mask(hu, blocks), blocks, CONFIG.airways)
     trachea = airway & ~main_bronchi(airway)
     above_carina = np.indices(airway.shape)[0] > np.argwhere(trachea)[:, 0].min() + 12
     surface = distance_to(chest.lungs == 0, KJI_MM) < 4
@@ -172,8 +174,8 @@ def test_opacity_makes_a_dent_and_the_dome_of_an_organ_does_not(radius_mm, is_de
     k, j, i = (axis * 4.0 for axis in np.ogrid[:20, :60, :60])
     lung = (k > 40) & ((k - 52 + radius_mm) ** 2 + (j - 120) ** 2 + (i - 120) ** 2 > radius_mm**2)
     assert not lung[12, 30, 30]
-    distance = rolled_over(lung, FACE_RADIUS_MM, (4.0, 4.0, 4.0))
-    assert (distance[12, 30, 30] < -DENT_MM) == is_dent
+    distance = rolling_ball_distance(lung, CONFIG.hidden.face_radius_mm, (4.0, 4.0, 4.0))
+    assert (distance[12, 30, 30] < -CONFIG.hidden.dent_mm) == is_dent
     assert distance[9, 30, 30] > 0
 
 
@@ -200,7 +202,7 @@ def test_island_is_lung_where_it_rests_on_lung():
     free = np.ones_like(lung)
     lung[20:, 10:20, 8:18] = lung[:30, 10:20, 30:40] = False
     free[25, 15, 12] = False
-    found = resting_islands(lung, free, WorkingGrid(lung.shape, (1, 1, 1), (2.0, 2.0, 2.0)))
+    found = resting_islands(lung, free, WorkingGrid(lung.shape, (1, 1, 1), (2.0, 2.0, 2.0)), CONFIG.islands)
     assert found[20:, 10:20, 8:18].sum() == 20 * 10 * 10 - 1
     assert not found[:30, 10:20, 30:40].any()
 
@@ -287,9 +289,9 @@ def ring():
 def test_wall_lies_inside_the_ribs_also_between_them():
     bone, distance = ring()
     lungs = np.repeat((distance < 50)[None], 20, axis=0)
-    cage = rib_cage(bone, lungs, (3.0, 2.0, 2.0))
-    assert cage.radius_mm.shape == (20, ANGLES)
-    np.testing.assert_allclose(cage.radius_mm, RING_MM - WALL_MM, atol=2.5)
+    cage = rib_cage(bone, lungs, (3.0, 2.0, 2.0), CONFIG.rib_cage)
+    assert cage.radius_mm.shape == (20, CONFIG.rib_cage.sectors)
+    np.testing.assert_allclose(cage.radius_mm, RING_MM - CONFIG.rib_cage.pleura_mm, atol=2.5)
     assert not (cage.outside() & lungs).any()
 
 
@@ -297,12 +299,12 @@ def test_gap_between_lung_and_wall_is_bridged_unless_an_organ_fills_it():
     bone, distance = ring()
     lung = np.repeat((distance < 65)[None], 20, axis=0)
     lung[8:12, 30:50, 60:] = False
-    cage = rib_cage(bone, lung, (3.0, 2.0, 2.0))
+    cage = rib_cage(bone, lung, (3.0, 2.0, 2.0), CONFIG.rib_cage)
     gap = np.zeros_like(lung)
     gap[8:12, 36:44, 66:70] = True
     nothing = np.zeros_like(lung)
-    assert bridged_wall(lung, nothing, cage, (3.0, 2.0, 2.0))[gap].all()
-    assert not bridged_wall(lung, gap, cage, (3.0, 2.0, 2.0))[gap].any()
+    assert bridged_wall(lung, nothing, cage, (3.0, 2.0, 2.0), CONFIG.rib_cage)[gap].all()
+    assert not bridged_wall(lung, gap, cage, (3.0, 2.0, 2.0), CONFIG.rib_cage)[gap].any()
 
 
 def test_expected_lung_is_the_seen_one_where_all_is_seen(chest):
@@ -312,9 +314,9 @@ def test_expected_lung_is_the_seen_one_where_all_is_seen(chest):
     surface = lung & ~ndimage.binary_erosion(lung)
     seen = SurfaceObservations(surface, np.ones(surface.sum(), dtype=np.float32), np.zeros_like(lung), spacing)
     box_mm = np.array([both.min(axis=0), both.max(axis=0) + 1]) * np.array(spacing)
-    first = usual_lung(Side.RIGHT, seen, box_mm)
+    first = fit_usual_lung(Side.RIGHT, seen, box_mm, CONFIG.expected)
     assert dice(first < 0, lung) > 0.9
-    assert dice(register_nonrigid(seen, first) < 0, lung) > 0.95
+    assert dice(register_nonrigid(seen, first, CONFIG.expected) < 0, lung) > 0.95
 
 
 def block_of_tissue(hu_inside, around):
@@ -337,7 +339,7 @@ def block_of_tissue(hu_inside, around):
     ],
 )
 def test_large_piece_is_fluid_if_it_has_its_density_and_no_lung_around(hu_inside, around, expected):
-    pieces = airless_pieces(*block_of_tissue(hu_inside, around), BLOCKS)
+    pieces = airless_pieces(*block_of_tissue(hu_inside, around), BLOCKS, PIECES)
     assert (pieces.lung.any(), pieces.fluid.any()) == expected
 
 
@@ -349,7 +351,7 @@ def test_thin_piece_is_lung_at_the_wall_alone(at_the_wall):
     hu, tissue, dents, wall, lung, room, bronchi = block_of_tissue(45.0, "lung")
     tissue[10:] = False
     wall[:] = tissue & at_the_wall
-    found = airless_pieces(hu, tissue, dents, wall, lung, room, bronchi, BLOCKS).lung
+    found = airless_pieces(hu, tissue, dents, wall, lung, room, bronchi, BLOCKS, PIECES).lung
     assert (found[tissue].mean(), found[~tissue].any()) == (at_the_wall, False)
 
 
@@ -361,14 +363,16 @@ def test_thin_piece_at_the_wall_of_a_slice_needs_less_lung_beside_it(whole_chest
     tissue[16:19, 5:35, 5:35] = True
     lung[19:, 10:, :] = True
     lung &= ~tissue
-    found = airless_pieces(hu, tissue, dents, tissue, lung, ~lung, bronchi, BLOCKS, whole_chest=whole_chest).lung
+    found = airless_pieces(
+        hu, tissue, dents, tissue, lung, ~lung, bronchi, BLOCKS, PIECES, whole_chest=whole_chest
+    ).lung
     assert found.any() != whole_chest
 
 
 def test_thin_piece_at_the_wall_that_is_cut_out_of_tissue_is_no_lung():
     hu, tissue, dents, wall, _, room, bronchi = block_of_tissue(45.0, "tissue")
     tissue[10:] = False
-    assert not airless_pieces(hu, tissue, dents, tissue, wall, room, bronchi, BLOCKS).lung.any()
+    assert not airless_pieces(hu, tissue, dents, tissue, wall, room, bronchi, BLOCKS, PIECES).lung.any()
 
 
 @pytest.mark.parametrize(("slice_mm", "slices", "is_lung"), [(8.0, 1, False), (8.0, 3, True), (5.0, 2, False)])
@@ -377,7 +381,7 @@ def test_piece_as_thin_as_a_slice_is_no_lung_however_thick_slices_are(slice_mm, 
     tissue[5 + slices :] = False
     grid = WorkingGrid(tissue.shape, (1, 1, 1), (slice_mm, 2.0, 2.0))
     for in_dent in (dents, tissue):
-        assert airless_pieces(hu, tissue, in_dent, wall, ~tissue, tissue, bronchi, grid).lung.any() == is_lung
+        assert airless_pieces(hu, tissue, in_dent, wall, ~tissue, tissue, bronchi, grid, PIECES).lung.any() == is_lung
 
 
 def in_healthy_lung(*arrays):
@@ -395,7 +399,7 @@ def test_lens_that_is_cut_out_of_an_organ_is_no_lung(in_a_dent):
     tissue[15:] = False
     dents = tissue & in_a_dent
     above = np.broadcast_to(np.arange(40)[:, None, None] < 5, tissue.shape)
-    assert not airless_pieces(*in_healthy_lung(hu, tissue, dents, wall, above, ~above, bronchi)).lung.any()
+    assert not airless_pieces(*in_healthy_lung(hu, tissue, dents, wall, above, ~above, bronchi), PIECES).lung.any()
 
 
 @pytest.mark.parametrize("hilum", [True, False])
@@ -404,7 +408,9 @@ def test_small_piece_around_a_main_bronchus_is_no_lung(hilum):
     tissue[:] = False
     tissue[12:24, 12:24, 12:24] = True
     bronchi[:, 12:24, 9:12] = hilum
-    assert airless_pieces(*in_healthy_lung(hu, tissue, tissue, wall, ~tissue, tissue, bronchi)).lung.any() != hilum
+    assert (
+        airless_pieces(*in_healthy_lung(hu, tissue, tissue, wall, ~tissue, tissue, bronchi), PIECES).lung.any() != hilum
+    )
 
 
 @pytest.mark.parametrize(
@@ -429,7 +435,7 @@ def test_small_piece_needs_lung_around_it_or_half_of_it_and_a_dent(radius_mm, be
     bronchi[:, 18:22, 12:14] = hilum
     lung = ~tissue & ~mediastinum
     arrays = in_healthy_lung(hu, tissue, tissue & dent, wall, lung, tissue | mediastinum, bronchi)
-    found = airless_pieces(*arrays).lung[400:]
+    found = airless_pieces(*arrays, PIECES).lung[400:]
     assert found.any() == expected
     assert not (found & ~tissue).any()
 
@@ -442,4 +448,4 @@ def test_hilum_reaches_farther_in_thick_slices(slices_away, is_lung):
     tissue[[5, 16], 1, 1] = True  # as between any lung and the expected one
     bronchi[[10 - slices_away, 11 + slices_away], 12:24, 12:24] = True
     arrays = in_healthy_lung(hu, tissue, tissue, wall, ~tissue, tissue, bronchi)[:-1]
-    assert airless_pieces(*arrays, WorkingGrid((440, 40, 40), (1, 1, 1), (8.0, 2.0, 2.0))).lung.any() == is_lung
+    assert airless_pieces(*arrays, WorkingGrid((440, 40, 40), (1, 1, 1), (8.0, 2.0, 2.0)), PIECES).lung.any() == is_lung

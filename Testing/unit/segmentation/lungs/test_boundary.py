@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from CovidSeverityLib.morphology.grid import WorkingGrid
 from CovidSeverityLib.segmentation.lungs.boundary import refined_lungs
+from CovidSeverityLib.segmentation.lungs.config import LungConfig
 from CovidSeverityLib.types import Side
 
 SHAPE = (12, 48, 60)
@@ -29,7 +30,7 @@ def columns(lung_hu, airless_columns=0, restored=False):
     end = np.count_nonzero(blocks[0, 0])
     blocks[..., end : end + airless_columns] = Side.RIGHT
     put_back = (np.cumsum(blocks > 0, axis=2) > end) & (blocks > 0) & restored
-    labels = refined_lungs(hu, grid.reduce(hu), blocks, put_back, np.ones(blocks.shape, dtype=bool), grid)
+    labels = refined_lungs(hu, grid.reduce(hu), blocks, put_back, np.ones(blocks.shape, dtype=bool), grid, LungConfig())
     assert set(np.unique(labels)) == {0, Side.RIGHT}
     counts = np.unique(np.count_nonzero(labels, axis=2))
     assert counts.size == 1

@@ -9,9 +9,12 @@ from CovidSeverityLib.errors import NoLungsError
 from CovidSeverityLib.evaluation.synthetic.phantom import LesionSpec, make_phantom
 from CovidSeverityLib.io import volume_from_array
 from CovidSeverityLib.morphology.grid import WorkingGrid
-from CovidSeverityLib.preprocessing.thorax import LUNG_TISSUE_HU, gas_mask
+from CovidSeverityLib.preprocessing.config import ThoraxConfig
+from CovidSeverityLib.preprocessing.thorax import gas_mask
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import field_of_view_notes, segment_lungs
 from CovidSeverityLib.types import Lobe, NoteSeverity, Side
+
+THORAX = ThoraxConfig()
 
 COARSE = {"shape": (72, 128, 128), "spacing_mm": (3.0, 3.0, 4.4)}
 SPACING_MM = (3.0, 3.0, 4.0)
@@ -219,8 +222,8 @@ def test_gas_whose_walls_slope_is_gas_as_a_whole_in_thick_slices(slice_mm):
     radii = np.interp(heights, (15, 60), (48, 6)) * (heights > 15) * (heights < 60)
     fine = np.where(np.hypot(x, y) < radii[:, None, None], -1005.0, 40.0)
     hu = fine.reshape(-1, 10, 70, 70).mean(axis=1).astype(np.float32)
-    air = hu < LUNG_TISSUE_HU
-    gas = gas_mask(hu, np.ones(hu.shape, dtype=bool), np.zeros(hu.shape, dtype=bool), grid)
+    air = hu < THORAX.lung_tissue_hu
+    gas = gas_mask(hu, np.ones(hu.shape, dtype=bool), np.zeros(hu.shape, dtype=bool), grid, THORAX)
     assert np.mean(gas[air]) > 0.97
 
 
@@ -231,7 +234,7 @@ def test_gas_that_noise_breaks_into_pieces_is_gas_all_the_same(noise_hu):
     _, y, x = np.indices(grid.shape)
     clean = np.where(np.hypot(x - 34.5, y - 34.5) < 15, -985.0, 40.0)
     hu = (clean + np.random.default_rng(0).normal(0, noise_hu, grid.shape)).astype(np.float32)
-    gas = gas_mask(hu, np.ones(hu.shape, dtype=bool), np.zeros(hu.shape, dtype=bool), grid)
+    gas = gas_mask(hu, np.ones(hu.shape, dtype=bool), np.zeros(hu.shape, dtype=bool), grid, THORAX)
     assert np.mean(gas[clean < 0]) > 0.9
 
 
@@ -241,7 +244,7 @@ def test_bulla_in_thick_slices_stays_lung():
         :, None, None, None
     ]
     hu = np.where(x**2 + y**2 + z**2 < 20**2, -1000, -850).astype(np.float32)
-    assert not gas_mask(hu, np.ones(hu.shape, dtype=bool), np.zeros(hu.shape, dtype=bool), grid).any()
+    assert not gas_mask(hu, np.ones(hu.shape, dtype=bool), np.zeros(hu.shape, dtype=bool), grid, THORAX).any()
 
 
 @pytest.mark.parametrize(
@@ -258,7 +261,7 @@ def test_gas_at_the_chest_wall_with_lung_on_its_other_sides_is_a_bulla(wall_mm, 
     hu[distance < 20] = -995.0
     hu = ndimage.gaussian_filter(hu, [0.4, 0.6, 0.6]).astype(np.float32)
     airway = (distance < 3) & airway_inside
-    gas = gas_mask(hu, np.ones(hu.shape, dtype=bool), airway, grid)
+    gas = gas_mask(hu, np.ones(hu.shape, dtype=bool), airway, grid, THORAX)
     assert gas[distance < 18].all() == gas.any() == is_gas
 
 

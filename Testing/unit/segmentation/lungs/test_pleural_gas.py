@@ -13,9 +13,12 @@ from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.morphology.grid import WorkingGrid, dilate_mm
 from CovidSeverityLib.preprocessing.thorax import body_mask
 from CovidSeverityLib.segmentation.lungs.airways import airway_mask
+from CovidSeverityLib.segmentation.lungs.config import LungConfig
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
-from CovidSeverityLib.segmentation.lungs.pleural_gas import LEAST_ML, pleural_gas
+from CovidSeverityLib.segmentation.lungs.pleural_gas import pleural_gas
 from CovidSeverityLib.types import Side
+
+LEAST_ML = LungConfig().pleural_gas.smallest_ml
 
 CODE = "pneumothorax"
 
@@ -121,7 +124,7 @@ def test_small_bullae_under_the_pleura_are_no_pneumothorax(coarse_phantom):
 def test_wide_trachea_is_no_pneumothorax(coarse_phantom):
     geometry, lungs, hu = coarse_phantom.volume.geometry, coarse_phantom.lungs, coarse_phantom.volume.hu
     grid = WorkingGrid.of(geometry)
-    airway = airway_mask(grid.reduce(hu), body_mask(grid.reduce(hu), grid), grid)
+    airway = airway_mask(grid.reduce(hu), body_mask(grid.reduce(hu), grid), grid, LungConfig().airways)
     wide = dilate_mm(airway, 5.0, geometry.spacing_kji) & (lungs == 0)
     assert np.count_nonzero(wide) * geometry.voxel_ml > 1.5 * LEAST_ML
     assert pleural_gas(np.where(wide, np.int16(-1000), hu), lungs, geometry) == {}

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.morphology.grid import WorkingGrid
+from CovidSeverityLib.segmentation.lungs.config import SideConfig
 from CovidSeverityLib.segmentation.lungs.sides import main_lungs, split_sides
 from CovidSeverityLib.types import Side
 
+CONFIG = SideConfig()
+TEN_ML = SideConfig(smallest_lung_ml=10.0)
 SHAPE = (20, 60, 80)
 GRID = WorkingGrid(SHAPE, (1, 1, 1), (2.0, 1.5, 1.5))
 K, J, I = np.indices(SHAPE)  # noqa: E741 - the axes of the library
@@ -25,12 +28,12 @@ def expected():
 
 
 def test_right_lung_is_the_one_in_the_first_columns():
-    np.testing.assert_array_equal(split_sides(RIGHT | LEFT, BODY, GRID), expected())
+    np.testing.assert_array_equal(split_sides(RIGHT | LEFT, BODY, GRID, CONFIG), expected())
 
 
 def test_lungs_that_touch_in_front_are_parted():
     bridge = (np.abs(J - 14) < 2) & (np.abs(K - 12) < 3) & (I > 20) & (I < 60)
-    sides = split_sides(RIGHT | LEFT | bridge, BODY, GRID)
+    sides = split_sides(RIGHT | LEFT | bridge, BODY, GRID, CONFIG)
     assert np.mean(sides[RIGHT & ~bridge] == Side.RIGHT) > 0.99
     assert np.mean(sides[LEFT & ~bridge] == Side.LEFT) > 0.99
     assert (sides[bridge] > 0).all()
@@ -38,30 +41,30 @@ def test_lungs_that_touch_in_front_are_parted():
 
 def test_lungs_that_touch_broadly_are_parted_at_the_midline():
     block = BODY & (np.abs(K - 10) < 8) & (np.abs(J - 30) < 15) & (np.abs(I - 39.5) < 30)
-    sides = split_sides(block, BODY, GRID)
+    sides = split_sides(block, BODY, GRID, CONFIG)
     np.testing.assert_array_equal(sides[block], np.where(I < 39.5, Side.RIGHT, Side.LEFT)[block])
 
 
 @pytest.mark.parametrize(("mask", "side"), [(RIGHT, Side.RIGHT), (LEFT, Side.LEFT)], ids=["right", "left"])
 def test_single_lung_keeps_its_side(mask, side):
-    assert set(np.unique(split_sides(mask, BODY, GRID)[mask])) == {side}
+    assert set(np.unique(split_sides(mask, BODY, GRID, CONFIG)[mask])) == {side}
 
 
 def test_lung_that_reaches_across_the_midline_stays_whole():
     """The other one is collapsed."""
     wide = lung(30, 26)
-    assert set(np.unique(split_sides(wide, BODY, GRID)[wide])) == {Side.RIGHT}
+    assert set(np.unique(split_sides(wide, BODY, GRID, CONFIG)[wide])) == {Side.RIGHT}
 
 
 def test_midline_is_that_of_the_body_and_not_of_the_image():
     room = ((0, 0), (0, 0), (0, 70))
     grid = WorkingGrid((20, 60, 150), (1, 1, 1), GRID.spacing_mm)
-    sides = split_sides(np.pad(RIGHT | LEFT, room), np.pad(BODY, room), grid)
+    sides = split_sides(np.pad(RIGHT | LEFT, room), np.pad(BODY, room), grid, CONFIG)
     np.testing.assert_array_equal(sides[..., :80], expected())
 
 
 def test_nothing_has_no_sides():
-    assert not split_sides(np.zeros(SHAPE, dtype=bool), BODY, GRID).any()
+    assert not split_sides(np.zeros(SHAPE, dtype=bool), BODY, GRID, CONFIG).any()
 
 
 def sides_with_piece(first_column):
@@ -73,11 +76,13 @@ def sides_with_piece(first_column):
 def test_piece_beside_its_lung_stays_and_a_far_one_goes():
     edge = int(np.flatnonzero(RIGHT[10, 30])[-1])
     near, far = edge + 3, edge + 7
-    assert (main_lungs(sides_with_piece(near), 10.0, GRID)[10, 30, near : near + 2] == Side.RIGHT).all()
-    assert not main_lungs(sides_with_piece(far), 10.0, GRID)[10, 30, far : far + 2].any()
+    assert (main_lungs(sides_with_piece(near), GRID, TEN_ML)[10, 30, near : near + 2] == Side.RIGHT).all()
+    assert not main_lungs(sides_with_piece(far), GRID, TEN_ML)[10, 30, far : far + 2].any()
 
 
 def test_side_that_is_too_small_has_no_lung():
     volume_ml = RIGHT.sum() * GRID.voxel_ml
-    assert not main_lungs(expected().astype(np.uint8), volume_ml * 1.01, GRID).any()
-    np.testing.assert_array_equal(main_lungs(expected().astype(np.uint8), volume_ml * 0.99, GRID), expected())
+    assert not main_lungs(expected().astype(np.uint8), GRID, SideConfig(smallest_lung_ml=volume_ml * 1.01)).any()
+    np.testing.assert_array_equal(
+        main_lungs(expected().astype(np.uint8), GRID, SideConfig(smallest_lung_ml=volume_ml * 0.99)), expected()
+    )
