@@ -123,8 +123,10 @@ class AnalysisConfig:
         return VolumeScoring(self.lobes, self.measures) if by_volume else SliceScoring(self.slice_scores)
 
     def as_dict(self) -> dict[str, Any]:
-        """The whole configuration as plain values, for a report."""
-        return asdict(self)
+        """The whole configuration as plain values, for a report; functions by their names."""
+        return asdict(
+            self, dict_factory=lambda pairs: {name: getattr(value, "__name__", value) for name, value in pairs}
+        )
 
 
 def _check_profile(profile: str) -> None:

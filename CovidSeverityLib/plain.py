@@ -13,7 +13,7 @@ import numpy as np
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 (any value of a configuration)
-    """``value`` as JSON knows it: a path without its folder, a function by its name, no number that is not finite.
+    """``value`` as JSON knows it: paths lose their folders, numbers that are not finite become null.
 
     Parameters
     ----------
@@ -31,8 +31,6 @@ def plain(value: Any) -> Any:  # noqa: ANN401 (any value of a configuration)
         return [plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if callable(value):
-        return value.__name__
     if isinstance(value, PurePath):
         return value.name
     return value if value is None or isinstance(value, bool | int | float) else str(value)

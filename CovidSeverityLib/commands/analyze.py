@@ -39,21 +39,18 @@ OUTPUT_SUFFIX = "-covid-severity"
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img", ".dcm")
 
 
-def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add this command to the command line; returns its parser."""
-    parser = commands.add_parser(
-        "analyze",
-        help="analyse a chest CT and write the results to a folder",
-        description="Segment lungs, lobes and opacities in a chest CT and score its severity. Write "
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe this command, and add its options."""
+    parser.description = (
+        "Segment lungs, lobes and opacities in a chest CT and score its severity. Write "
         "segmentation.seg.nrrd, report.json, lobes.csv, slices.csv, histogram.csv and overview.png. With a classifier "
-        "also diagnose COVID-19, community-acquired pneumonia or normal and write classification.png.",
+        "also diagnose COVID-19, community-acquired pneumonia or normal and write classification.png."
     )
     add_input(parser)
     _add_input_options(parser)
     add_engine_options(parser)
     _add_output_options(parser)
     parser.set_defaults(run=run)
-    return parser
 
 
 def _add_output_options(parser: argparse.ArgumentParser) -> None:

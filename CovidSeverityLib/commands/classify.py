@@ -26,14 +26,12 @@ from .paths import existing_path, given_path
 from .progress import progress_for, progress_kind
 
 
-def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add this command to the command line; returns its parser."""
-    parser = commands.add_parser(
-        "classify",
-        help="diagnose COVID-19, community-acquired pneumonia or normal",
-        description="Classify the slices of a chest CT with a network. The slices vote on COVID-19, community-acquired "
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe this command, and add its options."""
+    parser.description = (
+        "Classify the slices of a chest CT with a network. The slices vote on COVID-19, community-acquired "
         "pneumonia or normal. This needs a file of weights and TensorFlow: "
-        'pip install "covid-severity[classify]".',
+        'pip install "covid-severity[classify]".'
     )
     add_input(parser)
     add_classifier_option(parser, optional=False)
@@ -44,7 +42,6 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", metavar="OUT", help=f"folder for {names} (default: no files)")
     add_printing(parser)
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(arguments: argparse.Namespace) -> None:

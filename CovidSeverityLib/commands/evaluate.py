@@ -15,19 +15,16 @@ from .evaluate_accuracy import accuracy
 from .evaluations import PROTOCOLS, ablation, classification, ctss, segmentation
 
 
-def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add this command to the command line; returns its parser."""
-    parser = commands.add_parser(
-        "evaluate",
-        help="compare the results with radiologists' masks, scores or diagnoses",
-        description="Compare the results for many CTs with the truth. Each evaluation writes results.csv, "
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe this command, and add its options."""
+    parser.description = (
+        "Compare the results for many CTs with the truth. Each evaluation writes results.csv, "
         "summary.json, table.md, failures.csv and plots to a folder. It needs more packages: "
-        'pip install "covid-severity[evaluate]".',
+        'pip install "covid-severity[evaluate]".'
     )
     kinds = parser.add_subparsers(title="evaluations", required=True, metavar="WHAT")
     for add in (_add_segmentation, _add_classification, _add_ctss, _add_ablation, _add_accuracy):
         add(kinds)
-    return parser
 
 
 def _add_segmentation(kinds: argparse._SubParsersAction) -> None:

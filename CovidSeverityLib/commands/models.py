@@ -32,19 +32,16 @@ from .paths import existing_path
 from .progress import progress_for, progress_kind
 
 
-def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add this command to the command line; returns its parser."""
-    parser = commands.add_parser(
-        "models",
-        help="list, add, download and remove weights of classifiers",
-        description="Models are files of weights for --classifier. The program contains none, and downloads one only "
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe this command, and add its options."""
+    parser.description = (
+        "Models are files of weights for --classifier. The program contains none, and downloads one only "
         f"with the action download. Models are stored in the user's cache, or in the folder that {FOLDER_VARIABLE} "
-        "names.",
+        "names."
     )
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
     for add in (_add_list, _add_path, _add_add, _add_download, _add_remove):
         add_debug(add(actions), default=argparse.SUPPRESS)
-    return parser
 
 
 def _add_list(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:

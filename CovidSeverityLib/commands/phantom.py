@@ -26,13 +26,9 @@ FEWEST_VOXELS, MOST_VOXELS = 16, 768
 """Voxels along one axis. A phantom of 768 x 768 x 768 voxels needs 20 GiB of memory, the default size 1 GiB."""
 
 
-def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add this command to the command line; returns its parser."""
-    parser = commands.add_parser(
-        "phantom",
-        help="make a synthetic chest CT and its true masks",
-        description="Write ct.nii.gz, lungs.nii.gz, lobes.nii.gz, infection.nii.gz and truth.json to a folder.",
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe this command, and add its options."""
+    parser.description = "Write ct.nii.gz, lungs.nii.gz, lobes.nii.gz, infection.nii.gz and truth.json to a folder."
     parser.add_argument("output", metavar="OUT", help="folder for the files")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="number of the synthetic patient (default 0)")
     parser.add_argument("--healthy", action="store_true", help="a chest without disease")
@@ -44,7 +40,6 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         parser.add_argument(option, metavar="X", type=float, default=value, help=f"{text} (default {value:g})")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -35,15 +35,13 @@ CACHE_NAME = "cache"
 """Default folder for images, inside the folder of the results."""
 
 
-def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add this command to the command line; returns its parser."""
-    parser = commands.add_parser(
-        "train",
-        help="train a classifier on CTs with known diagnoses",
-        description="Train a network to diagnose COVID-19, community-acquired pneumonia or normal, and measure it on "
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe this command, and add its options."""
+    parser.description = (
+        "Train a network to diagnose COVID-19, community-acquired pneumonia or normal, and measure it on "
         "patients that were not used for training. Write weights.hdf5, manifest.json, a model card (README.md), "
         "history.csv, curves.png, split.csv, failures.csv and summary.json. It needs "
-        'pip install "covid-severity[classify]".',
+        'pip install "covid-severity[classify]".'
     )
     parser.add_argument("--images", metavar="DIR", required=True, help="folder of CTs: image files or DICOM folders")
     parser.add_argument(
@@ -58,7 +56,6 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     _add_fitting_options(parser)
     _add_run_options(parser)
     parser.set_defaults(run=run)
-    return parser
 
 
 def _add_network_options(parser: argparse.ArgumentParser) -> None:

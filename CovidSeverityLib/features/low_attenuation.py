@@ -18,8 +18,9 @@ from scipy import ndimage
 from scipy.special import ndtr
 
 from CovidSeverityLib.checked import Checked, Range
+from CovidSeverityLib.immutable import Value
 from CovidSeverityLib.morphology.grid import bounding_box
-from CovidSeverityLib.types import AIR_HU, CtVolume, Lobe, Side, frozen_array
+from CovidSeverityLib.types import AIR_HU, CtVolume, Lobe, Side
 
 from .air_noise import AirNoiseConfig, airway_noise
 
@@ -125,8 +126,8 @@ class LowDensity:
         return 100.0 * voxels / self.voxels if self.voxels else 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class LowAttenuation:
+@dataclass(frozen=True, eq=False, repr=False)
+class LowAttenuation(Value):
     """Density of the lungs by lung and lobe, as measured and without noise.
 
     Parameters
@@ -152,10 +153,6 @@ class LowAttenuation:
     voxels: NDArray[np.int64]
     measured: NDArray[np.int64]
     noise_free: NDArray[np.float64]
-
-    def __post_init__(self) -> None:
-        for name in ("voxels", "measured", "noise_free"):
-            object.__setattr__(self, name, frozen_array(getattr(self, name)))
 
     @property
     def total(self) -> LowDensity:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.ctss import score_for_percent, total_severity_score_for_percent
+from CovidSeverityLib.immutable import Value
 from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig, MixtureFit, fit_mixture
 from CovidSeverityLib.segmentation.opacity.published.windows import histogram
@@ -86,8 +87,8 @@ class SliceRow:
         return 100.0 * self.lobe_infected_voxels[lobe - 1] / voxels if voxels else 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class Densitometry:
+@dataclass(frozen=True, eq=False, repr=False)
+class Densitometry(Value):
     """Counts over both lungs, by Hounsfield units.
 
     Parameters

@@ -15,7 +15,7 @@ from CovidSeveritySlicer.scene.SceneBridge import CORRECTED_ATTRIBUTE, REPORT_AT
 
 from .AnalysisGrid import UnusableSegmentation
 from .Corrected import DIFFERENCE_ATTRIBUTE, Corrected, differenceAsText
-from .FollowedResult import FollowedResult
+from .ResultScorer import ResultScorer
 from .SegmentEditing import openInSegmentEditor
 
 __all__ = ["Corrected", "LiveScore", "openInSegmentEditor"]
@@ -59,7 +59,7 @@ class LiveScore:
         self._pending = False
         self._result: AnalysisResult | None = None
         self._report: str | None = None
-        self._followed: FollowedResult | None = None
+        self._scorer: ResultScorer | None = None
         self._corrected: Corrected | None = None
         self._observations: list[tuple[Any, int]] = []
 
@@ -90,7 +90,7 @@ class LiveScore:
         for subject, tag in self._observations:
             subject.RemoveObserver(tag)
         self._observations.clear()
-        self._result = self._followed = self._corrected = None
+        self._result = self._scorer = self._corrected = None
 
     def update(self) -> None:
         """Score pending edits now."""
@@ -105,11 +105,11 @@ class LiveScore:
 
     def _score(self, first: bool = False) -> None:
         try:
-            if self._followed is None:
-                self._followed = FollowedResult(self._result)
-            elif not self._followed.follow():
+            if self._scorer is None:
+                self._scorer = ResultScorer(self._result)
+            elif not self._scorer.read():
                 return
-            corrected = self._followed.corrected()
+            corrected = self._scorer.corrected()
         except UnusableSegmentation as error:
             _log.warning("%s", error)
             self._publish(None)
@@ -127,14 +127,14 @@ class LiveScore:
     def _publish(self, corrected: Corrected | None) -> None:
         """Update tables and attributes, and emit ``changed``."""
         self._corrected = corrected
-        node, followed = self._result.segmentationNode, self._followed
+        node, scorer = self._result.segmentationNode, self._scorer
         node.SetAttribute(CORRECTED_ATTRIBUTE, None if corrected is None else corrected.asJson())
-        fillTables(self._result, corrected, followed.automaticRows if followed else ())
+        fillTables(self._result, corrected, scorer.automaticRows if scorer else ())
         self.changed.emit(corrected)
 
     def _keepDifference(self) -> None:
         """Store the difference from the automatic masks, for a scene that is saved and loaded."""
-        difference = self._followed.difference()
+        difference = self._scorer.difference()
         if difference is not None:
             text = differenceAsText(difference) if difference.voxels.size else None
             self._result.segmentationNode.SetAttribute(DIFFERENCE_ATTRIBUTE, text)

@@ -18,8 +18,8 @@ from CovidSeveritySlicer.nodes.Masks import findMasks
 from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.SceneBridge import Outputs, resultOf
 
+from .ResultButtons import ResultButtons
 from .ResultCard import cardHtml
-from .ResultViews import ResultViews
 from .Stages import overallPercent, stageTitle
 
 OUTPUT_PARAMETERS = {
@@ -47,7 +47,7 @@ class Panel(VTKObservationMixin):
         self.ui = ui
         self.logic = logic
         self.result: AnalysisResult | None = None
-        self._views = ResultViews(ui, logic)
+        self._buttons = ResultButtons(ui, logic)
         self._parameters: Any = None
         self._parameterNode: Any = None  # keeps the observers of the node from being collected as garbage
         self._guiTag: Any = None
@@ -179,7 +179,7 @@ class Panel(VTKObservationMixin):
     def onFinished(self, result: AnalysisResult) -> None:
         """Show the result if it belongs to the CT in the panel."""
         self._endOfRun("")
-        self._views.showFirst(result)
+        self._buttons.showFirst(result)
         parameters = self._parameters or self.logic.getParameterNode()
         if result.volumeNode is parameters.inputVolume:
             _setOutputs(parameters, result)
@@ -218,7 +218,7 @@ class Panel(VTKObservationMixin):
 
     def _showResult(self, result: AnalysisResult | None) -> None:
         self.result = result
-        self._views.setResult(result)
+        self._buttons.setResult(result)
         self.ui.resultCollapsibleButton.visible = result is not None
         self._showCard()
 

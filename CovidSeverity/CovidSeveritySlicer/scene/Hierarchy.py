@@ -10,15 +10,15 @@ from slicer.i18n import tr as _
 
 from .Plots import seriesOf
 from .Result import AnalysisResult
-from .SceneChange import SceneChange
+from .SceneTransaction import SceneTransaction
 
 
-def placeWithCt(change: SceneChange, volumeNode: Any, nodes: Sequence[Any], charts: Sequence[Any]) -> None:
+def placeWithCt(change: SceneTransaction, volumeNode: Any, nodes: Sequence[Any], charts: Sequence[Any]) -> None:
     """Put nodes beside their CT: in its study, or wherever it is.
 
     Parameters
     ----------
-    change : SceneChange
+    change : SceneTransaction
         Undoes it if an error follows.
     volumeNode : vtkMRMLScalarVolumeNode
         The CT.
@@ -59,7 +59,7 @@ def studyForExport(result: AnalysisResult) -> int:
     return study
 
 
-def _place(change: SceneChange, node: Any, parent: int) -> None:
+def _place(change: SceneTransaction, node: Any, parent: int) -> None:
     hierarchy, item = _hierarchy(), _itemOf(node, change)
     before = hierarchy.GetItemParent(item)
     if before != parent:
@@ -73,7 +73,7 @@ def _moveBack(node: Any, parent: int) -> None:
         _hierarchy().SetItemParent(item, parent)
 
 
-def _itemOf(node: Any, change: SceneChange | None = None) -> int:
+def _itemOf(node: Any, change: SceneTransaction | None = None) -> int:
     """The item of a node. It is created if there is none."""
     hierarchy = _hierarchy()
     item = hierarchy.GetItemByDataNode(node)

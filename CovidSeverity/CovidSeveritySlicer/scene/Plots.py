@@ -13,7 +13,7 @@ from CovidSeverityLib.reporting.palette import LOBE_COLOURS, Rgb
 from CovidSeverityLib.reporting.tables import COMPONENT_COLUMNS
 from CovidSeverityLib.types import LOBE_NAMES, Lobe
 
-from .SceneChange import SceneChange
+from .SceneTransaction import SceneTransaction
 from .Tables import MIXTURE_COLUMN
 
 CHART_ROLE = "CovidSeverity.Chart"
@@ -39,12 +39,12 @@ class Series:
     dashed: bool = False
 
 
-def showInvolvement(change: SceneChange, tableNode: Any) -> Any:
+def showInvolvement(change: SceneTransaction, tableNode: Any) -> Any:
     """The chart of a slice table.
 
     Parameters
     ----------
-    change : SceneChange
+    change : SceneTransaction
         Creates nodes.
     tableNode : vtkMRMLTableNode
         Filled by :func:`~.Tables.fillSliceTable`.
@@ -68,12 +68,12 @@ def showInvolvement(change: SceneChange, tableNode: Any) -> Any:
     return chart
 
 
-def showHistogram(change: SceneChange, tableNode: Any) -> Any:
+def showHistogram(change: SceneTransaction, tableNode: Any) -> Any:
     """The chart of a histogram table, with the mixture where one was fitted.
 
     Parameters
     ----------
-    change : SceneChange
+    change : SceneTransaction
         Creates nodes.
     tableNode : vtkMRMLTableNode
         Filled by :func:`~.Tables.fillHistogramTable`.
@@ -124,7 +124,7 @@ def seriesOf(chartNode: Any) -> list[Any]:
     return [series for series in found if series is not None]
 
 
-def _chart(change: SceneChange, tableNode: Any, name: str, x: str, series: Sequence[Series]) -> Any:
+def _chart(change: SceneTransaction, tableNode: Any, name: str, x: str, series: Sequence[Series]) -> Any:
     chart = chartOf(tableNode)
     if chart is None:
         chart = change.add("vtkMRMLPlotChartNode", name)
@@ -141,7 +141,7 @@ def _chart(change: SceneChange, tableNode: Any, name: str, x: str, series: Seque
     return chart
 
 
-def _line(change: SceneChange, tableNode: Any, x: str, series: Series) -> Any:
+def _line(change: SceneTransaction, tableNode: Any, x: str, series: Series) -> Any:
     """A plot series. The legend shows the name of its node."""
     node = change.add("vtkMRMLPlotSeriesNode", series.name, unique=False)
     with slicer.util.NodeModify(node):

@@ -21,7 +21,7 @@ from .Hierarchy import placeWithCt, studyForExport
 from .Plots import chartOf, showHistogram, showInvolvement
 from .Result import AnalysisResult
 from .ResultFiles import ResultFiles, UnusableResult, checkedReport, readResultFiles
-from .SceneChange import SceneChange
+from .SceneTransaction import SceneTransaction
 from .SegmentDisplay import setShownIn3d, showAsResult
 from .WorstSlice import jumpTo, worstSlice
 
@@ -92,7 +92,7 @@ def importResult(folder: Path, volumeNode: Any, outputs: Outputs = Outputs()) ->
     files = readResultFiles(Path(folder))
     _putOnGridOf(volumeNode, files.segmentation)
     registerTerminology()
-    with SceneChange() as change:
+    with SceneTransaction() as change:
         segmentationNode = _segmentationNode(change, volumeNode, files, outputs.segmentation)
         tables = _tables(change, segmentationNode, files, outputs)
         charts = (
@@ -171,7 +171,7 @@ def _referenceGeometry(text: str) -> tuple[np.ndarray, list[int]]:
     return np.array(slicer.util.arrayFromVTKMatrix(matrix)), list(image.GetExtent())
 
 
-def _segmentationNode(change: SceneChange, volumeNode: Any, files: ResultFiles, given: Any) -> Any:
+def _segmentationNode(change: SceneTransaction, volumeNode: Any, files: ResultFiles, given: Any) -> Any:
     if not _inScene(given):
         node = change.add("vtkMRMLSegmentationNode", _("CovidSeverity segmentation"))
     else:
@@ -189,7 +189,7 @@ def _segmentationNode(change: SceneChange, volumeNode: Any, files: ResultFiles, 
     return node
 
 
-def _tables(change: SceneChange, segmentationNode: Any, files: ResultFiles, outputs: Outputs) -> dict[str, Any]:
+def _tables(change: SceneTransaction, segmentationNode: Any, files: ResultFiles, outputs: Outputs) -> dict[str, Any]:
     given = {
         LOBE_TABLE_ROLE: (_("CovidSeverity lobes"), outputs.lobeTable),
         SLICE_TABLE_ROLE: (_("CovidSeverity slices"), outputs.sliceTable),
@@ -210,7 +210,7 @@ def _tables(change: SceneChange, segmentationNode: Any, files: ResultFiles, outp
     return nodes
 
 
-def _takeFromOthers(change: SceneChange, segmentationNode: Any, role: str, table: Any) -> None:
+def _takeFromOthers(change: SceneTransaction, segmentationNode: Any, role: str, table: Any) -> None:
     """Remove the references of other results to a table that is filled again."""
     for other in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         if other is not segmentationNode and other.GetNodeReferenceID(role) == table.GetID():

@@ -35,7 +35,7 @@ ROW_TOLERANCE = 1e-6
 _log = logging.getLogger(__name__)
 
 
-class FollowedResult:
+class ResultScorer:
     """Scores the segmentation of a result.
 
     The first masks are the automatic ones if their numbers are those of the report. Earlier corrections, which the
@@ -61,7 +61,7 @@ class FollowedResult:
         stored = _storedDifference(result.segmentationNode)
         self._automaticKnown = any(self._begin(difference) for difference in dict.fromkeys((stored, None)))
 
-    def follow(self) -> bool:
+    def read(self) -> bool:
         """Read the segmentation and say whether anything changed.
 
         Raises

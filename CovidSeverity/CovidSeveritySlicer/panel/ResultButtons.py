@@ -16,7 +16,7 @@ from CovidSeveritySlicer.scene.ResultFiles import REPORT_FILE
 from CovidSeveritySlicer.scene.SceneBridge import jumpTo, setShownIn3d, studyForExport, worstSlice
 
 
-class ResultViews:
+class ResultButtons:
     """Connects the buttons of the result with their actions.
 
     Parameters

@@ -9,7 +9,7 @@ from typing import Any
 import slicer
 
 
-class SceneChange:
+class SceneTransaction:
     """A ``with`` block that undoes its changes after an error: new nodes are removed, kept nodes are restored.
 
     Discarded nodes are removed from the scene when the block ends without an error.
@@ -20,7 +20,7 @@ class SceneChange:
         self._undo: list[Callable[[], None]] = []
         self._obsolete: list[Any] = []
 
-    def __enter__(self) -> SceneChange:
+    def __enter__(self) -> SceneTransaction:
         return self
 
     def __exit__(
