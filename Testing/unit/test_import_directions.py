@@ -24,7 +24,7 @@ ORDER = (
     ("features",),
     ("segmentation", "io"),
     ("preprocessing",),
-    ("morphology", "parallel", "stage_clock", "checked", "checksums", "deciding_numbers"),
+    ("morphology", "parallel", "stage_clock", "checked", "checksums"),
     ("types", "errors", "ctss", "metrics", "plain", "version"),
     ("immutable",),
 )
@@ -74,14 +74,6 @@ def graph():
         graph[importer].remove(imported)
         assert imported not in others[importer]
     return graph
-
-
-def test_exceptions_are_loaded_in_functions_only():
-    in_functions = import_graph(ROOT, LIBRARY, [Kind.FUNCTION])
-    elsewhere = import_graph(ROOT, LIBRARY, [Kind.MODULE, Kind.TYPING])
-    for name, loaded in METHODS_THAT_LOAD_UPWARDS.items():
-        assert loaded <= in_functions[name]
-        assert not loaded & elsewhere[name]
 
 
 def test_no_files_import_each_other_in_a_circle(graph):
