@@ -14,7 +14,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadab
 OWN_PACKAGES = ("CovidSeveritySlicer", "CovidSeverityLib")
 
 for _folder in (Path(__file__).resolve().parent, Path(__file__).resolve().parents[1]):
-    # installed, the library is beside this file; in the source tree it is beside the folder of this file
+    # the installed library is beside this file, that of the repository beside the folder of this file
     if any((_folder / name / "__init__.py").is_file() for name in OWN_PACKAGES) and str(_folder) not in sys.path:
         sys.path.append(str(_folder))
 
@@ -22,7 +22,7 @@ from CovidSeveritySlicer.SelfTest import CovidSeverityTest  # noqa: E402, F401 (
 
 
 class CovidSeverity(ScriptedLoadableModule):
-    """What Slicer shows of the module before it is opened."""
+    """Title, category and help text of the module."""
 
     def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
@@ -32,8 +32,8 @@ class CovidSeverity(ScriptedLoadableModule):
         parent.contributors = [_("The CovidSeverity maintainers")]
         parent.helpText = _(
             "Finds lungs, lobes, ground glass and consolidation in a chest CT, scores its severity (CT severity score, "
-            "CTSS 0-25) and, with a classifier's weights, tells COVID-19, community-acquired pneumonia and normal "
-            "apart. Load a CT, choose it, click Analyze. Research use only: not a medical device."
+            "CTSS 0-25) and, with the weights of a classifier, distinguishes COVID-19, community-acquired pneumonia "
+            "and normal. Load a CT, choose it, click Analyze. Research use only: not a medical device."
         )
         parent.acknowledgementText = _(
             "Implements and extends the published method for identification and severity assessment of COVID-19 in "
@@ -57,7 +57,7 @@ class CovidSeverityWidget(ScriptedLoadableModuleWidget):
         ScriptedLoadableModuleWidget.__init__(self, parent)
 
     def setup(self) -> None:
-        """Build the panel; nothing is installed or computed."""
+        """Build the panel. Nothing is installed or computed."""
         from CovidSeveritySlicer.ModuleLogic import CovidSeverityLogic
         from CovidSeveritySlicer.nodes.Terminology import registerTerminology
         from CovidSeveritySlicer.panel.Widget import Panel
@@ -77,13 +77,13 @@ class CovidSeverityWidget(ScriptedLoadableModuleWidget):
         self.panel.enter()
 
     def cleanup(self) -> None:
-        """The module is unloaded, reloaded, or Slicer ends."""
+        """The module is unloaded or reloaded, or Slicer exits."""
         if self.panel is not None:
             self.panel.cleanup()
             self.logic.cleanup()
 
     def onReload(self) -> None:
-        """Reload the module with all that belongs to it."""
+        """Reload the module with all its packages."""
         for name in [name for name in sys.modules if name.split(".")[0] in OWN_PACKAGES]:
             del sys.modules[name]
         importlib.invalidate_caches()
@@ -91,7 +91,7 @@ class CovidSeverityWidget(ScriptedLoadableModuleWidget):
 
 
 def __getattr__(name: str) -> Any:
-    """``from CovidSeverity import CovidSeverityLogic``: loaded with the library when asked for, not at start-up."""
+    """Import ``CovidSeverityLogic``, and with it the library, at its first use and not at start-up."""
     if name == "CovidSeverityLogic":
         from CovidSeveritySlicer.ModuleLogic import CovidSeverityLogic
 

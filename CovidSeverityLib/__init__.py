@@ -1,39 +1,33 @@
 """Lungs, lobes, infection, CT severity score and diagnosis from a chest CT, without Slicer.
 
->>> from CovidSeverityLib import analyze, read_ct
->>> result = analyze(read_ct("ct.nii.gz"))  # doctest: +SKIP
->>> result.ctss  # doctest: +SKIP
-6
+>>> from CovidSeverityLib import analyze
+>>> analyze("ct.nii.gz").ctss
+9
+
+Every public name is in :mod:`CovidSeverityLib.api`, which is loaded when the first one is used.
 """
 
-from .analysis import Analysis
-from .classification.loading import open_classifier
-from .config import AnalysisConfig
-from .errors import CancelledError, CovidSeverityError, InputError, NoLungsError, OutputError
-from .features.quantification import LobeScore, SliceRow
-from .io import read_ct
-from .pipeline import analyze, classify
-from .types import CtVolume, Geometry, Lobe, Opacity, Side
-from .version import __version__
+from __future__ import annotations
 
-__all__ = [
-    "Analysis",
-    "AnalysisConfig",
-    "CancelledError",
-    "CovidSeverityError",
-    "CtVolume",
-    "Geometry",
-    "InputError",
-    "Lobe",
-    "LobeScore",
-    "NoLungsError",
-    "Opacity",
-    "OutputError",
-    "Side",
-    "SliceRow",
-    "__version__",
-    "analyze",
-    "classify",
-    "open_classifier",
-    "read_ct",
-]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from .api import *  # noqa: F403
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (any public name)
+    """A public name, or the list of them (PEP 562)."""
+    if not name.startswith("_") or name == "__all__":
+        api = import_module(".api", __name__)
+        if name == "__all__" or name in api.__all__:
+            return getattr(api, name)
+        if name in globals():  # a module that was loaded with the others
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *import_module(".api", __name__).__all__})

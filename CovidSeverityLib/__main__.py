@@ -12,15 +12,26 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from types import FrameType
+from typing import Any
 
-from .commands import analyze, classify, evaluate, models, phantom, train
 from .commands.debugging import add_debug
 from .errors import CovidSeverityError, InputError
 from .version import __version__
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
+
+COMMANDS = {
+    "analyze": "analyse a chest CT and write the results to a folder",
+    "classify": "diagnose COVID-19, community-acquired pneumonia or normal",
+    "evaluate": "compare the results with radiologists' masks, scores or diagnoses",
+    "models": "list, add, download and remove weights of classifiers",
+    "phantom": "make a synthetic chest CT and its true masks",
+    "train": "train a classifier on CTs with known diagnoses",
+}
+"""What each command does; its module in ``commands`` has its options."""
 
 STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """What asks a program to stop: Ctrl-C, ``kill``, a terminal that closes, and Ctrl-Break on Windows."""
@@ -51,15 +62,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="covid-severity",
-        description="Lungs, lobes, infection and CT severity score from a chest CT. Research use, no medical device.",
-        epilog="Exit status: 0 done, 2 bad input, 1 anything else. COMMAND --help tells more.",
+        description="Lungs, lobes, opacities and CT severity score from a chest CT. Research use only, not a medical "
+        "device.",
+        epilog="Exit status: 0 success, 2 bad input, 1 any other error. COMMAND --help explains a command.",
     )
     parser.add_argument("--version", action="version", version=f"covid-severity {__version__}")
     add_debug(parser, default=False)
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (analyze, classify, evaluate, models, phantom, train):
-        add_debug(command.add_parser(commands), default=argparse.SUPPRESS)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_CommandParser)
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text, module=name)
     return parser
+
+
+class _CommandParser(argparse.ArgumentParser):
+    """The parser of a command. Its module, and with it half the library, is loaded when the command is chosen."""
+
+    def __init__(self, *, module: str = "", **options: Any) -> None:  # noqa: ANN401 (those of argparse)
+        super().__init__(**options)
+        self._module = module
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 (as argparse has it)
+        if self._module:
+            import_module(f".commands.{self._module}", __package__).add_options(self)
+            add_debug(self, default=argparse.SUPPRESS)
+            self._module = ""
+        return super().parse_known_args(args, namespace)
 
 
 def _prepare_streams() -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 from .checked import check_fields
 from .errors import ConfigurationError
+from .features.config import MeasureConfig, NoteConfig
 from .features.low_attenuation import LowAttenuationConfig
 from .features.published_score import SliceScoreConfig
 from .features.scoring import Scoring, SliceScoring, VolumeScoring
+from .segmentation.lobes.config import LobeConfig
 from .segmentation.lungs.config import LungConfig
 from .segmentation.opacity.marking import OpacityMarking, PublishedMarking, VolumetricMarking
 from .segmentation.opacity.published.config import PUBLISHED_CTSS, PUBLISHED_SEGMENTATION, PublishedOpacityConfig
@@ -39,6 +41,12 @@ class AnalysisConfig:
         Which density is that of emphysema. No score depends on it.
     slice_scores : SliceScoreConfig or None
         The published score of rows of slices. None scores lobes by their volume.
+    lobes : LobeConfig
+        How the lungs are divided into lobes. The published score has regions of its own.
+    measures : MeasureConfig
+        What counts where lobes are scored by their volume, and well-aerated lung is measured.
+    notes : NoteConfig
+        When a reader is warned.
 
     Raises
     ------
@@ -53,6 +61,9 @@ class AnalysisConfig:
     mixture: MixtureConfig = MixtureConfig()
     low_attenuation: LowAttenuationConfig = LowAttenuationConfig()
     slice_scores: SliceScoreConfig | None = None
+    lobes: LobeConfig = LobeConfig()
+    measures: MeasureConfig = MeasureConfig()
+    notes: NoteConfig = NoteConfig()
 
     def __post_init__(self) -> None:
         if (self.lesions is None) == (self.infection is None):
@@ -100,7 +111,9 @@ class AnalysisConfig:
     @property
     def scoring(self) -> Scoring:
         """What divides the lungs into regions and scores them."""
-        return VolumeScoring() if self.slice_scores is None else SliceScoring(self.slice_scores)
+        return (
+            VolumeScoring(self.lobes, self.measures) if self.slice_scores is None else SliceScoring(self.slice_scores)
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The whole configuration as plain values, for a report."""

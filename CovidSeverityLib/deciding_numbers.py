@@ -18,21 +18,7 @@ from .plain import plain
 
 LIBRARY = Path(__file__).parent
 
-CHAPTERS = {
-    "Opacity": (
-        "segmentation/opacity/volumetric/parenchyma.py",
-        "segmentation/opacity/volumetric/lung_features.py",
-        "segmentation/opacity/volumetric/opacity_classifier.py",
-        "segmentation/opacity/volumetric/consolidation.py",
-    ),
-    "Lobes and score": (
-        "segmentation/lobes/lung_frame.py",
-        "segmentation/lobes/fissures.py",
-        "segmentation/lobes/lobe_segmentation.py",
-        "features/quantification.py",
-        "features/score_range.py",
-    ),
-}
+CHAPTERS: dict[str, tuple[str, ...]] = {}
 """Modules, by what they find."""
 
 

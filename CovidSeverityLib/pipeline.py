@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,8 +112,9 @@ def analyze(
         opacities = config.marking.mark(volume, found.labels > 0, progress, independent_slices=alone)
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     with clock.stage("scores"):
-        analysis = _assemble(volume, config, found, regions, opacities, clock, alone)
-        return _with_diagnosis(analysis, diagnosis, classifier, config)
+        analysis = _assemble(volume, config, found, regions, opacities, alone)
+        analysis = _with_diagnosis(analysis, diagnosis, classifier, config)
+    return replace(analysis, provenance=replace(analysis.provenance, seconds=clock.seconds))
 
 
 def classify(
@@ -181,8 +181,8 @@ def _with_diagnosis(
         reason = NO_CLASSIFIER if classifier is None else f"{missing[0].upper()}{missing[1:]}."
         return replace(analysis, classification_reason=reason)
     notes = (
-        *contradiction_notes(diagnosis, analysis.infection_percent, config.marking.published),
-        *classification_notes(diagnosis),
+        *contradiction_notes(diagnosis, analysis.infection_percent, config.marking.published, config.notes),
+        *classification_notes(diagnosis, config.notes),
     )
     return replace(analysis, classification=diagnosis, quality=(*analysis.quality, *notes))
 
@@ -230,7 +230,6 @@ def _assemble(
     lungs: LungSegmentation,
     lobes: LobeSegmentation,
     opacities: MarkedOpacities,
-    clock: StageClock,
     alone: bool,
 ) -> Analysis:
     ml = volume.geometry.voxel_ml
@@ -241,25 +240,31 @@ def _assemble(
     low = low_attenuation(volume, lungs.labels, lobes.labels, config.low_attenuation)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
     notes = (
-        *resolution_notes(volume.geometry),
-        *result_notes(lobes, {} if alone else {side: n * ml for side, n in sides.items()}, percent, config.lungs.notes),
-        *uncertainty_notes(scores.lobes, scores.ctss_range, opacities.uncounted),
-        *low_attenuation_notes(low, volume.kernel),
+        *resolution_notes(volume.geometry, config.notes),
+        *result_notes(
+            lobes,
+            {} if alone else {side: n * ml for side, n in sides.items()},
+            percent,
+            config.notes,
+            config.lungs.notes,
+        ),
+        *uncertainty_notes(scores.lobes, scores.ctss_range, opacities.uncounted, config.notes),
+        *low_attenuation_notes(low, volume.kernel, config.notes),
     )
     return Analysis(
         volume=volume,
         lungs=lungs.labels,
         lobes=lobes.labels,
         infection=kinds,
-        side_voxels=MappingProxyType(sides),
-        opacity_voxels=MappingProxyType(opacity_voxels(kinds, lungs.labels)),
+        side_voxels=sides,
+        opacity_voxels=opacity_voxels(kinds, lungs.labels),
         lobe_scores=scores.lobes,
         slices=slice_rows(counts, volume),
         severity=severity_for(ctss_of(scores.lobes)),
         ctss_definition=scores.definition,
-        densitometry=densitometry(volume.hu, lungs.labels, config.mixture),
+        densitometry=densitometry(volume.hu, lungs.labels, config.mixture, config.measures.well_aerated_hu),
         low_attenuation=low,
-        provenance=_provenance(config, lungs, lobes, clock),
+        provenance=_provenance(config, lungs, lobes),
         quality=(*volume.notes, *lungs.notes, *notes),
         ctss_max_variant=scores.ctss_max_variant,
         ctss_range=scores.ctss_range,
@@ -267,14 +272,13 @@ def _assemble(
     )
 
 
-def _provenance(
-    config: AnalysisConfig, lungs: LungSegmentation, lobes: LobeSegmentation, clock: StageClock
-) -> Provenance:
+def _provenance(config: AnalysisConfig, lungs: LungSegmentation, lobes: LobeSegmentation) -> Provenance:
+    """All but the seconds, which are known when every stage has ended."""
     return Provenance(
         version=__version__,
         profile=config.name,
-        configuration=MappingProxyType({**config.as_dict(), "numbers": deciding_numbers()}),
-        seconds=clock.seconds,
+        configuration=config.as_dict() | {"numbers": deciding_numbers()},
+        seconds={},
         lungs_from=lungs.source,
         lobes_from=lobes.source,
         lobes_approximate=lobes.approximate,

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from .types import Progress
 
@@ -20,8 +19,8 @@ class StageClock:
 
     @property
     def seconds(self) -> Mapping[str, float]:
-        """A view that goes on growing until the last stage ends."""
-        return MappingProxyType(self._seconds)
+        """Those of the stages that have ended."""
+        return dict(self._seconds)
 
     @contextmanager
     def stage(self, name: str, reports_itself: bool = False) -> Iterator[None]:

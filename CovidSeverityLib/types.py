@@ -10,29 +10,54 @@ Conventions, everywhere in the library:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from .immutable import Value
+from .immutable import frozen_array as frozen_array
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 Progress = Callable[[str, int, int], None]
 """``progress(stage, done, total)``: called as work goes on; it may raise to stop it."""
+
+Triple: TypeAlias = tuple[float, float, float]
+"""Three lengths, such as a voxel spacing, mm."""
 
 AIR_HU = -1024
 """What lies outside the patient or was never measured, in Hounsfield units."""
 
 
 class Side(IntEnum):
-    """Labels of a lung mask (the order of the ``lungmask`` package)."""
+    """Labels of a lung mask (the order of the ``lungmask`` package).
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import Analysis, Side
+    >>> result = Analysis.load("results")
+    >>> int((result.lungs == Side.LEFT).sum()) == result.side_voxels[Side.LEFT]
+    True
+    """
 
     RIGHT = 1
     LEFT = 2
 
 
 class Lobe(IntEnum):
-    """Labels of a lobe mask."""
+    """Labels of a lobe mask.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import Lobe
+    >>> [lobe.name for lobe in Lobe if lobe.side.name == "LEFT"]
+    ['LUL', 'LLL']
+    """
 
     RUL = 1
     RML = 2
@@ -56,14 +81,29 @@ LOBE_NAMES = {
 
 
 class Opacity(IntEnum):
-    """Labels of an infection mask."""
+    """Labels of a mask of opacity.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import Analysis, Opacity
+    >>> result = Analysis.load("results")
+    >>> bool((result.infection == Opacity.CONSOLIDATION).any())
+    True
+    """
 
     GROUND_GLASS = 1
     CONSOLIDATION = 2
 
 
 class Diagnosis(IntEnum):
-    """What a chest CT looks like; the numbers are the order of the classifier's outputs, as published."""
+    """What a chest CT looks like; the numbers are the order of the classifier's outputs, as published.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import Diagnosis
+    >>> [diagnosis.name for diagnosis in Diagnosis]
+    ['NORMAL', 'CAP', 'COVID19']
+    """
 
     NORMAL = 0
     CAP = 1
@@ -78,7 +118,15 @@ DIAGNOSIS_NAMES = {
 
 
 class NoteSeverity(str, Enum):
-    """How much a quality note takes away from the result."""
+    """How much a quality note takes away from the result.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import Analysis, NoteSeverity
+    >>> warnings = [n for n in Analysis.load("results").quality if n.severity is NoteSeverity.WARNING]
+    >>> all(note.message for note in warnings)
+    True
+    """
 
     INFO = "info"
     WARNING = "warning"
@@ -86,20 +134,28 @@ class NoteSeverity(str, Enum):
 
 @dataclass(frozen=True)
 class QualityNote:
-    """One thing that the reader of a result should know: ``code`` for programs, ``message`` for people."""
+    """One thing that the reader of a result should know.
+
+    Parameters
+    ----------
+    code : str
+        A word for programs.
+    severity : NoteSeverity
+        Whether it is a warning.
+    message : str
+        A sentence for people.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import Analysis
+    >>> note = Analysis.load("results").quality[0]
+    >>> note.code, note.severity.value
+    ('thick_slices', 'warning')
+    """
 
     code: str
     severity: NoteSeverity
     message: str
-
-
-def frozen_array(array: NDArray) -> NDArray:
-    """Return ``array``, contiguous and read-only (a copy only where it has to be one)."""
-    array = np.ascontiguousarray(array)
-    if array.flags.writeable:
-        array = array.view()
-        array.flags.writeable = False
-    return array
 
 
 @dataclass(frozen=True)
@@ -108,15 +164,28 @@ class Geometry:
 
     Parameters
     ----------
-    size : number of voxels along (I, J, K).
-    spacing_mm : distance of voxel centres along (I, J, K), mm.
-    origin_mm : LPS position of the centre of voxel (0, 0, 0), mm.
-    direction : 3 x 3, row-major; column n is the LPS unit vector of index axis n in (I, J, K) order, as in SimpleITK.
+    size : tuple of three int
+        Number of voxels along (I, J, K).
+    spacing_mm : tuple of three float
+        Distance of voxel centres along (I, J, K), mm.
+    origin_mm : tuple of three float
+        LPS position of the centre of voxel (0, 0, 0), mm.
+    direction : tuple of nine float
+        3 x 3, row-major. Column n is the LPS unit vector of index axis n in (I, J, K) order, as in SimpleITK.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import Geometry
+    >>> grid = Geometry((64, 48, 10), (2.0, 2.0, 5.0), (0.0, 0.0, -20.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    >>> grid.shape, grid.voxel_ml
+    ((10, 48, 64), 0.02)
+    >>> grid.slice_z_mm()[:3]
+    array([-20., -15., -10.])
     """
 
     size: tuple[int, int, int]
-    spacing_mm: tuple[float, float, float]
-    origin_mm: tuple[float, float, float]
+    spacing_mm: Triple
+    origin_mm: Triple
     direction: tuple[float, ...]
 
     @property
@@ -125,7 +194,7 @@ class Geometry:
         return self.size[2], self.size[1], self.size[0]
 
     @property
-    def spacing_kji(self) -> tuple[float, float, float]:
+    def spacing_kji(self) -> Triple:
         """Voxel spacing in array order (K, J, I), mm."""
         return self.spacing_mm[2], self.spacing_mm[1], self.spacing_mm[0]
 
@@ -190,21 +259,39 @@ class HounsfieldChange:
         return (values - np.float32(self.offset)) / np.float32(self.scale)
 
 
-@dataclass(frozen=True, eq=False)
-class CtVolume:
+@dataclass(frozen=True, eq=False, repr=False)
+class CtVolume(Value):
     """A chest CT in Hounsfield units.
+
+    :func:`~CovidSeverityLib.read_ct` reads one; :meth:`from_array` and :meth:`from_image` make one of voxels that are
+    in memory, and check them.
 
     Parameters
     ----------
-    hu : (K, J, I) int16, Hounsfield units, no value under -1024; K from inferior to superior.
-    geometry : of ``hu``.
-    stored_geometry : of the input as it was stored; masks are written back to it.
-    storage : how the stored axes map to (K, J, I).
-    name : of the input file or folder, without the folders above it.
-    acquired : (K,) bool; False for a slice that was missing and has been interpolated.
-    notes : what was noticed while reading.
-    kernel : name of the reconstruction kernel in the DICOM header; empty where it is not known.
-    hounsfield_change : what was undone to get ``hu`` from the values of the input.
+    hu : (K, J, I) ndarray of int16
+        Hounsfield units, no value under -1024; K from inferior to superior.
+    geometry : Geometry
+        Of ``hu``.
+    stored_geometry : Geometry
+        Of the input as it was stored; masks are written back to it.
+    storage : StorageOrder
+        How the stored axes map to (K, J, I).
+    name : str
+        Of the input file or folder, without the folders above it.
+    acquired : tuple of K bool
+        False for a slice that was missing and has been interpolated.
+    notes : tuple of QualityNote
+        What was noticed while reading.
+    kernel : str
+        Name of the reconstruction kernel in the DICOM header; empty where it is not known.
+    hounsfield_change : HounsfieldChange
+        What was undone to get ``hu`` from the values of the input.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import read_ct
+    >>> read_ct("ct.nii.gz")
+    CtVolume('ct.nii.gz', 64 x 64 x 36 voxels of 6 x 6 x 8.8 mm)
     """
 
     hu: NDArray[np.int16]
@@ -220,13 +307,138 @@ class CtVolume:
     def __post_init__(self) -> None:
         if self.hu.ndim != 3 or self.hu.shape != self.geometry.shape:
             raise ValueError(f"array {self.hu.shape} does not match geometry {self.geometry.shape} (K, J, I)")
-        object.__setattr__(self, "hu", frozen_array(np.asarray(self.hu, dtype=np.int16)))
+        object.__setattr__(self, "hu", np.asarray(self.hu, dtype=np.int16))
         if not self.acquired:
             object.__setattr__(self, "acquired", (True,) * self.hu.shape[0])
         if len(self.acquired) != self.hu.shape[0]:
             raise ValueError(f"{len(self.acquired)} acquired flags for {self.hu.shape[0]} slices")
+        super().__post_init__()
+
+    def __repr__(self) -> str:
+        size, spacing = (
+            " x ".join(f"{n:.4g}" for n in triple) for triple in (self.geometry.size, self.geometry.spacing_mm)
+        )
+        return f"CtVolume({self.name!r}, {size} voxels of {spacing} mm)"
 
     @property
     def is_single_slice(self) -> bool:
         """Whether nothing lies above or below."""
         return len(self.hu) == 1
+
+    @classmethod
+    def from_array(
+        cls,
+        hu: NDArray,
+        spacing_mm: Sequence[float],
+        origin_mm: Sequence[float] = (0.0, 0.0, 0.0),
+        direction: ArrayLike = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+        name: str = "",
+    ) -> CtVolume:
+        """A CT from an array with its geometry, checked as a file is.
+
+        Parameters
+        ----------
+        hu : (K, J, I) ndarray of int or float
+            Hounsfield units. The array is copied. Axes may be in any order that ``direction`` tells.
+        spacing_mm : sequence of three float
+            Distance of voxel centres along (I, J, K), mm: the array's last axis first.
+        origin_mm : sequence of three float
+            LPS position of the centre of voxel (0, 0, 0), mm.
+        direction : array_like of nine float
+            3 x 3, row-major. Column n is the LPS unit vector of index axis n in (I, J, K) order. By default columns run
+            to the patient's left, rows to the back and slices to the head.
+        name : str
+            What reports call it.
+
+        Returns
+        -------
+        CtVolume
+            On canonical axes; ``notes`` say what was repaired.
+
+        Raises
+        ------
+        NoLungsError
+            The array holds nothing but air.
+        InputError
+            The array is not 3-D, holds no Hounsfield units, or its geometry cannot be that of a chest CT.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from CovidSeverityLib import CtVolume, read_ct
+        >>> hu = read_ct("ct.nii.gz").hu
+        >>> CtVolume.from_array(hu.astype(np.float32), spacing_mm=(6, 6, 8.8), name="case 1")
+        CtVolume('case 1', 64 x 64 x 36 voxels of 6 x 6 x 8.8 mm)
+        """
+        from .io.reading import checked_volume
+
+        return checked_volume(hu, spacing_mm, origin_mm, direction, name)
+
+    @classmethod
+    def from_image(cls, image: sitk.Image, name: str = "") -> CtVolume:
+        """A CT from an image of SimpleITK, checked as a file is.
+
+        Parameters
+        ----------
+        image : SimpleITK.Image
+            Three-dimensional, one number a voxel, in Hounsfield units; with any order and direction of its axes.
+        name : str
+            What reports call it.
+
+        Returns
+        -------
+        CtVolume
+            On canonical axes. :meth:`to_image` is the way back.
+
+        Raises
+        ------
+        NoLungsError, InputError
+            As :meth:`from_array`.
+
+        Examples
+        --------
+        >>> import SimpleITK as sitk
+        >>> from CovidSeverityLib import CtVolume
+        >>> ct = CtVolume.from_image(sitk.ReadImage("ct.nii.gz"))
+        >>> ct.geometry.size
+        (64, 64, 36)
+        """
+        from .io.reading import volume_from_image
+
+        return volume_from_image(image, name)
+
+    def to_image(self, array: NDArray | None = None) -> sitk.Image:
+        """An array on the grid of this CT as an image of SimpleITK, in the order and place in which the CT was stored.
+
+        Parameters
+        ----------
+        array : (K, J, I) ndarray or None
+            A mask, for example. None takes the CT itself.
+
+        Returns
+        -------
+        SimpleITK.Image
+
+        Raises
+        ------
+        ValueError
+            The array has another shape than the CT.
+
+        Examples
+        --------
+        >>> from CovidSeverityLib import Analysis
+        >>> result = Analysis.load("results")
+        >>> lungs = result.volume.to_image(result.lungs)
+        >>> lungs.GetSize(), lungs.GetSpacing()
+        ((64, 64, 36), (6.0, 6.0, 8.8))
+        """
+        import SimpleITK as sitk
+
+        array = self.hu if array is None else array
+        if array.shape != self.hu.shape:
+            raise ValueError(f"array {array.shape} does not match the CT {self.hu.shape} (K, J, I)")
+        image = sitk.GetImageFromArray(np.ascontiguousarray(self.storage.to_stored(array)))
+        image.SetSpacing(self.stored_geometry.spacing_mm)
+        image.SetOrigin(self.stored_geometry.origin_mm)
+        image.SetDirection(self.stored_geometry.direction)
+        return image

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import io
 import os
 import sys
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from CovidSeverityLib import Analysis, analyze, read_ct
+from CovidSeverityLib import Analysis, AnalysisConfig, analyze, read_ct
 from CovidSeverityLib.__main__ import main
 from CovidSeverityLib.classification.keras.architecture import ONE_KERNEL
 from CovidSeverityLib.classification.store.installed import FOLDER_VARIABLE
 from CovidSeverityLib.evaluation.synthetic.phantom import Phantom, make_phantom, write_phantom
+from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmentation, segment_lungs
+from Testing.once import Once
 
 os.environ.setdefault(*ONE_KERNEL)  # as the library does: some tests start TensorFlow before it
 
 REPOSITORY = Path(__file__).parents[1]
+COARSE = {"shape": (72, 128, 128), "spacing_mm": (3.0, 3.0, 4.4)}
+
+MARKED = {"tensorflow": {"keras", "h5py"}, "data": {"real_data"}}
+"""A marker of every test that depends on one of these fixtures."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        markers = [marker for marker, fixtures in MARKED.items() if fixtures & {*getattr(item, "fixturenames", ())}]
+        if item.path.is_relative_to(REPOSITORY / "Testing" / "slicer"):
+            markers.append("slicer")
+        for marker in markers:
+            item.add_marker(marker)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,30 +70,74 @@ def factory():
 
 
 @pytest.fixture(scope="session")
-def real_ct_root() -> Path:
-    """The folder of the three real CTs; a test that asks for it is skipped where it is absent."""
-    root = REPOSITORY.parent / "shared" / "data" / "covid-ct-md"
-    if not root.is_dir():
-        pytest.skip("real CTs (../shared/data/covid-ct-md) are not on this machine")
-    return root
+def real_data() -> Callable[[str], Path]:
+    """``real_data(name)``: a folder of ``../shared``; a test that needs one is marked ``data``, and skipped without."""
+
+    def folder(name: str) -> Path:
+        path = REPOSITORY.parent / "shared" / name
+        if not path.is_dir():
+            pytest.skip(f"../shared/{name} is not on this machine")
+        return path
+
+    return folder
 
 
 @pytest.fixture(scope="session")
-def analysed(real_ct_root) -> Callable[[str], Analysis]:
-    """``analysed(patient)``: the default analysis of a real CT, made once."""
-    return cache(lambda patient: analyze(read_ct(real_ct_root / patient)))
+def real_ct_root(real_data) -> Path:
+    """The folder of the three real CTs."""
+    return real_data("data/covid-ct-md")
 
 
 @pytest.fixture(scope="session")
-def coarse_phantom() -> Phantom:
+def once(tmp_path_factory) -> Once:
+    """``once(name, make)``: a value that is made once a run of the tests, whose processes share it."""
+    base = tmp_path_factory.getbasetemp()
+    return Once((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "once")
+
+
+@pytest.fixture(scope="session")
+def phantom_of(once) -> Callable[..., Phantom]:
+    """``phantom_of(seed, **options)``: what ``make_phantom`` makes."""
+    return lambda seed, **options: once(_name("phantom", seed, options), lambda: make_phantom(seed, **options))
+
+
+@pytest.fixture(scope="session")
+def analysis_of(once, phantom_of) -> Callable[..., Analysis]:
+    """``analysis_of(profile, seed, **options)``: the analysis of a synthetic chest."""
+    return lambda profile, seed, **options: once(
+        _name(f"analysis-{profile}", seed, options),
+        lambda: analyze(phantom_of(seed, **options).volume, AnalysisConfig.for_profile(profile)),
+    )
+
+
+@pytest.fixture(scope="session")
+def lungs_of(once, phantom_of) -> Callable[..., LungSegmentation]:
+    """``lungs_of(seed, **options)``: the lungs that are found in a synthetic chest."""
+    return lambda seed, **options: once(
+        _name("lungs", seed, options), lambda: segment_lungs(phantom_of(seed, **options).volume)
+    )
+
+
+def _name(kind: str, seed: int, options: dict) -> str:
+    return f"{kind}-{hashlib.sha256(repr((seed, sorted(options.items()))).encode()).hexdigest()[:16]}"
+
+
+@pytest.fixture(scope="session")
+def analysed(once, real_ct_root) -> Callable[[str], Analysis]:
+    """``analysed(patient)``: the default analysis of a real CT."""
+    return lambda patient: once(f"analysed-{patient}", lambda: analyze(read_ct(real_ct_root / patient)))
+
+
+@pytest.fixture(scope="session")
+def coarse_phantom(phantom_of) -> Phantom:
     """Seed 1 with its whole field of view in voxels of 3 x 3 x 4.4 mm: an analysis takes about a second."""
-    return make_phantom(1, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4))
+    return phantom_of(1, **COARSE)
 
 
 @pytest.fixture(scope="session")
-def coarse_analysis(coarse_phantom) -> Analysis:
+def coarse_analysis(analysis_of) -> Analysis:
     """The default analysis of ``coarse_phantom``."""
-    return analyze(coarse_phantom.volume)
+    return analysis_of("default", 1, **COARSE)
 
 
 class Run(NamedTuple):
@@ -105,11 +165,15 @@ def program() -> Callable[..., Run]:
 
 
 @pytest.fixture(scope="session")
-def chest_folder(coarse_phantom, tmp_path_factory) -> Path:
+def chest_folder(once, coarse_phantom) -> Path:
     """A folder with the files of ``coarse_phantom``: ct, lungs, lobes and infection, each .nii.gz, and truth.json."""
-    folder = tmp_path_factory.mktemp("chest")
-    write_phantom(coarse_phantom, folder)
-    return folder
+
+    def written() -> Path:
+        folder = once.folder / "chest"
+        write_phantom(coarse_phantom, folder)
+        return folder
+
+    return once("chest-folder", written)
 
 
 @pytest.fixture(scope="session")
@@ -119,6 +183,6 @@ def training_factory():
 
 
 @pytest.fixture(scope="session")
-def tiny_chest() -> Phantom:
+def tiny_chest(phantom_of) -> Phantom:
     """A normal chest in voxels of 8 x 8 x 13 mm: its lungs are found in a fraction of a second."""
-    return make_phantom(1, shape=(24, 48, 48), spacing_mm=(8.0, 8.0, 13.0), healthy=True)
+    return phantom_of(1, shape=(24, 48, 48), spacing_mm=(8.0, 8.0, 13.0), healthy=True)

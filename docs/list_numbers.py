@@ -47,7 +47,7 @@ CHAPTERS = {
     "lungs": "Lungs",
     "lobes": "Lobes",
     "lesions": "Opacities",
-    "scores": "Scores",
+    "measures": "Scores and well-aerated lung",
     "mixture": "Density of the lungs",
     "low_attenuation": "Low attenuation",
     "infection": "Opacities, published method",

@@ -17,7 +17,8 @@ class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):
 
     Parameters
     ----------
-    parts : of :class:`~.AnalysisLogic.AnalysisLogic`.
+    **parts : dict
+        Arguments of :class:`~.AnalysisLogic.AnalysisLogic`.
     """
 
     def __init__(self, **parts: Any) -> None:
@@ -29,10 +30,10 @@ class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):
         self.liveScores.followScene()
 
     def getParameterNode(self) -> CovidSeverityParameters:
-        """The parameters of the panel in this scene: the same object for as long as the scene has the same node.
+        """Parameters of the panel in this scene: one object for each parameter node.
 
-        Slicer 5.10 leaves observers of theirs on the node. Were they collected as garbage while the node lives, its
-        next change would end Slicer.
+        In Slicer 5.10 the object leaves observers on the node. If Python collects the object while the node lives, the
+        next change of the node crashes Slicer.
         """
         node = ScriptedLoadableModuleLogic.getParameterNode(self)
         if self._parameters is None or self._parameters.parameterNode is not node:
@@ -40,6 +41,6 @@ class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):
         return self._parameters
 
     def cleanup(self) -> None:
-        """Cancel a run, follow no scores, delete the files of this session."""
+        """Cancel a running analysis, follow no result any more, delete the files of this session."""
         self.liveScores.stop()
         AnalysisLogic.cleanup(self)

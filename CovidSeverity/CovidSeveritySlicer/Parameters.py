@@ -1,4 +1,4 @@
-"""What the panel remembers, in the scene: selectors and options, bound to widgets by ``SlicerParameterName``."""
+"""Parameters of the panel. The scene keeps them; ``SlicerParameterName`` binds them to widgets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Profile(Enum):
     REFERENCE = "reference"
 
     def label(self) -> str:
-        """What the panel calls it."""
+        """Its name in the panel."""
         if self is Profile.DEFAULT:
             return _("Default: our best score")
         return _("Reference: the published method, for comparison")
@@ -28,13 +28,22 @@ class CovidSeverityParameters:
 
     Parameters
     ----------
-    inputVolume : the CT.
-    maskSegmentation : lungs or lobes to take instead of finding them.
-    outputSegmentation, lobeTable, sliceTable, measurementTable : to be filled; without one a new one is made.
-    profile : how the score is made.
-    classifier : "" for what is installed, "none", a name or a file of weights.
-    independentSlices : whether every slice is analysed by itself.
-    force : whether a CT is analysed that lies upside down.
+    inputVolume : vtkMRMLScalarVolumeNode
+        The CT.
+    maskSegmentation : vtkMRMLSegmentationNode
+        Its lungs or lobes are used instead of being found.
+    outputSegmentation : vtkMRMLSegmentationNode
+        Receives the result. None makes a new node; so do the tables.
+    lobeTable, sliceTable, measurementTable : vtkMRMLTableNode
+        Receive the numbers.
+    profile : Profile
+        How opacities are marked and scored.
+    classifier : str
+        "" for the installed model, "none", the name of a model, or a file of weights.
+    independentSlices : bool
+        Whether each slice is analysed by itself.
+    force : bool
+        Whether a CT is analysed although it is stored upside down.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode

@@ -24,7 +24,7 @@ COVID_CHEST_CHECKSUM = "SHA256:9bb74f4383bce0ced80243916e785ce564cc2c8f535e8273d
 """As LungCTAnalyzer registers it."""
 
 LUNG_WINDOW_HU = (1500.0, -600.0)
-"""Width and level that lungs are looked at with."""
+"""Window width and level for lungs."""
 
 ICONS = Path(__file__).resolve().parents[1] / "Resources" / "Icons"
 
@@ -64,20 +64,25 @@ def makeSyntheticChest(
 
     Parameters
     ----------
-    seed : another number, another patient.
-    spacingMm : voxel size along (I, J, K), mm; None for that of ``covid-severity phantom``, made in about five seconds.
-    lesions : of the synthetic chest's ``LesionSpec``; None draws 2 to 8 of them, an empty sequence makes a
-        normal chest.
-    name : of the node.
+    seed : int
+        Each seed gives another patient.
+    spacingMm : sequence of float or None
+        Voxel size along (I, J, K), mm. None takes that of ``covid-severity phantom``; the chest is then made in about
+        five seconds.
+    lesions : sequence of LesionSpec or None
+        None draws 2 to 8 lesions. An empty sequence makes a normal chest.
+    name : str
+        Name of the node.
 
     Returns
     -------
-    vtkMRMLScalarVolumeNode in Hounsfield units, with its lung window.
+    vtkMRMLScalarVolumeNode
+        In Hounsfield units, with its lung window.
 
     Raises
     ------
     CovidSeverityLib.InputError
-        If no chest can be made so.
+        No chest can be made this way.
     """
     from CovidSeverityLib.commands.phantom import EXTENT_MM, PIXEL_MM, SLICE_MM
     from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom

@@ -23,7 +23,7 @@ COARSE_MM = (3.0, 3.0, 5.0)
 """Voxel size (I, J, K), mm: an analysis takes about ten seconds, two thirds of them the start of a Python."""
 
 SEED = 5
-"""A chest whose lobes are all far from an edge of the score (0, 0, 0, 8.7 and 18.6 per cent of them opaque)."""
+"""A chest whose lobes are all far from an edge of the score: opacities fill 0, 0, 0, 8.7 and 18.6 % of them."""
 
 LOBE_SCORES = {"RUL": 0, "RML": 0, "RLL": 0, "LUL": 2, "LLL": 2}
 
@@ -34,7 +34,7 @@ ONE_SIDED_MM = 70.0
 """Diameter of the one lesion of the chest that tells right from left; it fills a tenth of the right upper lobe."""
 
 PATIENCE_S = 60.0
-"""What a slow machine may take for any one step, s."""
+"""Longest time that one step may take on a slow machine, s."""
 
 
 class CovidSeverityTest(ScriptedLoadableModuleTest):
@@ -102,7 +102,7 @@ class CovidSeverityTest(ScriptedLoadableModuleTest):
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodes)
 
     def test_volumeWithoutVoxelsIsRefusedInOneSentence(self) -> None:
-        """Bad input is told, not tried."""
+        """Input that cannot be used is refused before anything runs."""
         from .analysis.AnalysisLogic import AnalysisError
 
         empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")

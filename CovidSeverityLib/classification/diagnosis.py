@@ -16,7 +16,8 @@ from CovidSeverityLib.features.classification_image import (
     classification_images,
     classification_slices,
 )
-from CovidSeverityLib.types import Diagnosis, Progress, frozen_array
+from CovidSeverityLib.immutable import Value
+from CovidSeverityLib.types import Diagnosis, Progress
 
 from .description import NETWORK_SIZE_PX, NetworkDescription
 from .voting import Vote, slice_tenths, slice_weights, weighted_vote
@@ -79,8 +80,8 @@ class ClassifierIdentity:
     licence: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class SliceEvidence:
+@dataclass(frozen=True, eq=False, repr=False)
+class SliceEvidence(Value):
     """Where the network looked for the patient's diagnosis in one slice.
 
     Parameters
@@ -96,11 +97,12 @@ class SliceEvidence:
     def __post_init__(self) -> None:
         if self.attention.ndim != 2 or not self.attention.size:
             raise ValueError(f"attention {self.attention.shape}; (rows, columns) are needed")
-        object.__setattr__(self, "attention", frozen_array(np.asarray(self.attention, dtype=np.float32)))
+        object.__setattr__(self, "attention", np.asarray(self.attention, dtype=np.float32))
+        super().__post_init__()
 
 
-@dataclass(frozen=True, eq=False)
-class PatientDiagnosis:
+@dataclass(frozen=True, eq=False, repr=False)
+class PatientDiagnosis(Value):
     """What the classifier said of every slice; all else follows from it.
 
     Parameters
@@ -121,7 +123,8 @@ class PatientDiagnosis:
             raise ValueError(f"probabilities {self.probabilities.shape} do not match {len(self.slices)} slices")
         if not set(self.slices).issuperset(seen.index for seen in self.evidence):
             raise ValueError("there is evidence of slices that were not classified")
-        object.__setattr__(self, "probabilities", frozen_array(np.asarray(self.probabilities, dtype=np.float32)))
+        object.__setattr__(self, "probabilities", np.asarray(self.probabilities, dtype=np.float32))
+        super().__post_init__()
 
     @property
     def slice_labels(self) -> tuple[Diagnosis, ...]:

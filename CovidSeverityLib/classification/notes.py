@@ -1,10 +1,10 @@
-"""What the reader of a diagnosis should be told about it."""
+"""What the reader of a diagnosis should know about it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from CovidSeverityLib.features.quality import LITTLE_INVOLVEMENT_PERCENT
+from CovidSeverityLib.features.config import NoteConfig
 from CovidSeverityLib.types import Diagnosis, NoteSeverity, QualityNote
 
 from .description import CLASS_NAMES
@@ -14,47 +14,43 @@ from .voting import even_label
 CONTRADICTION = "diagnosis_contradicts_infection"
 """Code of the note that matters most: one of the two results is wrong."""
 
-CLOSE_VOTE_PERCENT = 10.0
-"""A vote is close if another label needs no more of its weight than this to go over. Neighbouring slices look alike: an
-opacity that is seen or missed moves several of them at once."""
 
-FEW_SLICES = 20
-"""With fewer slices than this each is a twentieth of the vote or more; of published scans 51 to 81 were classified."""
-
-UNDECIDED_PROBABILITY = 0.5
-"""Under this the other two together are more probable. Slices vote all the same: a vote can be unanimous by a hair."""
-
-CLEAR_INVOLVEMENT_PERCENT = 1.0
-"""More marked lung than this is not found in healthy lungs (at most 0.23 %, one scan and eight phantoms)."""
-
-CLEAR_INVOLVEMENT_PUBLISHED_PERCENT = 5.0
-"""The same of the published mask, which marked 4.05 % of a healthy scan."""
-
-
-def classification_notes(diagnosis: PatientDiagnosis) -> tuple[QualityNote, ...]:
+def classification_notes(diagnosis: PatientDiagnosis, config: NoteConfig = NoteConfig()) -> tuple[QualityNote, ...]:
     """Notes on a diagnosis for itself: its vote, its probabilities and its classifier.
 
     Parameters
     ----------
-    diagnosis : of a patient.
+    diagnosis : PatientDiagnosis
+        Of a patient.
+    config : NoteConfig
+        When a reader is warned.
     """
-    return (*_vote_notes(diagnosis), *_classifier_notes(diagnosis.classifier), *_probability_notes(diagnosis))
+    return (
+        *_vote_notes(diagnosis, config),
+        *_classifier_notes(diagnosis.classifier),
+        *_probability_notes(diagnosis, config),
+    )
 
 
 def contradiction_notes(
-    diagnosis: PatientDiagnosis, infection_percent: float, published_mask: bool
+    diagnosis: PatientDiagnosis, infection_percent: float, published_mask: bool, config: NoteConfig = NoteConfig()
 ) -> tuple[QualityNote, ...]:
-    """A warning where the diagnosis and the marked infection contradict each other.
+    """A warning where the diagnosis and the opacities contradict each other.
 
     Parameters
     ----------
-    diagnosis : of a patient.
-    infection_percent : infected part of both lungs.
-    published_mask : whether the published method marked the infection.
+    diagnosis : PatientDiagnosis
+        Of a patient.
+    infection_percent : float
+        Opacities in per cent of both lungs.
+    published_mask : bool
+        Whether the published method marked the opacities.
+    config : NoteConfig
+        How much opacity contradicts a diagnosis.
     """
-    clear = CLEAR_INVOLVEMENT_PUBLISHED_PERCENT if published_mask else CLEAR_INVOLVEMENT_PERCENT
+    clear = config.clear_involvement_published_percent if published_mask else config.clear_involvement_percent
     sick = diagnosis.label != Diagnosis.NORMAL
-    if sick and infection_percent < LITTLE_INVOLVEMENT_PERCENT:
+    if sick and infection_percent < config.little_involvement_percent:
         marked = f"only {infection_percent:.2f} %" if infection_percent else "nothing"
     elif not sick and infection_percent > clear:
         marked = f"{infection_percent:.1f} %"
@@ -69,10 +65,10 @@ def contradiction_notes(
     )
 
 
-def _vote_notes(diagnosis: PatientDiagnosis) -> Iterator[QualityNote]:
+def _vote_notes(diagnosis: PatientDiagnosis, config: NoteConfig) -> Iterator[QualityNote]:
     vote, label = diagnosis.vote, CLASS_NAMES[diagnosis.label]
     change = 100 * vote.smallest_change
-    if change <= CLOSE_VOTE_PERCENT:
+    if change <= config.close_vote_percent:
         yield _warning(
             "vote_close",
             f"The vote is close: with {change:.1f} % of its weight elsewhere the diagnosis would not be {label}.",
@@ -83,7 +79,7 @@ def _vote_notes(diagnosis: PatientDiagnosis) -> Iterator[QualityNote]:
             f"The diagnosis is {label} because the published vote leans to infection: if all diagnoses counted alike "
             "and the heaviest won, it would be normal.",
         )
-    if len(diagnosis.slices) < FEW_SLICES:
+    if len(diagnosis.slices) < config.few_slices:
         few = len(diagnosis.slices)
         yield _warning("slices_few", f"Only {few} slice{'s' * (few != 1)} voted; each of them counts much.")
 
@@ -111,10 +107,10 @@ def _classifier_notes(classifier: ClassifierIdentity | None) -> Iterator[Quality
         )
 
 
-def _probability_notes(diagnosis: PatientDiagnosis) -> Iterator[QualityNote]:
+def _probability_notes(diagnosis: PatientDiagnosis, config: NoteConfig) -> Iterator[QualityNote]:
     voted = [of_slice == diagnosis.label for of_slice in diagnosis.slice_labels]
     mean = float(diagnosis.probabilities[voted, diagnosis.label].mean())
-    if mean < UNDECIDED_PROBABILITY:
+    if mean < config.undecided_probability:
         label = CLASS_NAMES[diagnosis.label]
         yield _warning(
             "network_undecided",

@@ -1,4 +1,4 @@
-"""``covid-severity analyze``: a CT in, a folder of results out."""
+"""``covid-severity analyze``: analyse a CT and write a folder of results."""
 
 from __future__ import annotations
 
@@ -34,26 +34,23 @@ from .paths import existing_path, given_path
 from .progress import progress_for, progress_kind
 
 OUTPUT_SUFFIX = "-covid-severity"
-"""Results go to a folder of the input's name with this behind it, unless another is named."""
+"""The default folder for results is the name of the input followed by this."""
 
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img", ".dcm")
 
 
-def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add this command to the command line; returns its parser."""
-    parser = commands.add_parser(
-        "analyze",
-        help="analyse a chest CT and write the results to a folder",
-        description="Find lungs, lobes and infection in a chest CT, score its severity and write "
-        "segmentation.seg.nrrd, report.json, lobes.csv, slices.csv, histogram.csv and overview.png; with a classifier "
-        "also tell COVID-19, community-acquired pneumonia and normal apart (classification.png).",
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe this command, and add its options."""
+    parser.description = (
+        "Segment lungs, lobes and opacities in a chest CT and score its severity. Write "
+        "segmentation.seg.nrrd, report.json, lobes.csv, slices.csv, histogram.csv and overview.png. With a classifier "
+        "also diagnose COVID-19, community-acquired pneumonia or normal and write classification.png."
     )
     add_input(parser)
     _add_input_options(parser)
     add_engine_options(parser)
     _add_output_options(parser)
     parser.set_defaults(run=run)
-    return parser
 
 
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +58,8 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="OUT",
-        help=f"folder for the results; those of an earlier run are replaced (default: INPUT{OUTPUT_SUFFIX} here)",
+        help="folder for the results; results of an earlier run are replaced "
+        f"(default: INPUT{OUTPUT_SUFFIX} in the current folder)",
     )
     add_printing(parser)
 
@@ -71,13 +69,13 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         "--profile",
         default="default",
         metavar="NAME",
-        help=f"{' or '.join(PROFILES)}: our best score, or the published method as its authors run it",
+        help=f"{' or '.join(PROFILES)}: the method of this program, or the published method as its authors run it",
     )
     add_lungs(parser)
     parser.add_argument(
         "--lobes",
         metavar="FILE",
-        help="lobe mask of this CT: 1-5 as from lungmask's LTRCLobes or 10-14 as from TotalSegmentator",
+        help="lobe mask of this CT, with the labels of lungmask's LTRCLobes (1-5) or of TotalSegmentator (10-14)",
     )
     add_classifier_option(parser, optional=True)
     add_independent_slices(parser)
@@ -85,7 +83,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run the command; raises :class:`~CovidSeverityLib.errors.InputError` for what the user can put right."""
+    """Run the command; raise :class:`~CovidSeverityLib.errors.InputError` for errors that the user can correct."""
     config = _config(arguments)
     source = existing_path(arguments.input, "file or folder")
     for mask, what in ((arguments.lungs, "lung mask"), (arguments.lobes, "lobe mask")):
@@ -107,7 +105,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def default_output(source: Path) -> Path:
-    """The folder for the results of ``source`` where none is named: in the current folder, after the input's name."""
+    """The default folder for the results of ``source``: in the current folder, named after the input."""
     name = (source.resolve() if source.name in ("", "..") else source).name
     ending = next((e for e in IMAGE_ENDINGS if name.lower().endswith(e)), "")
     return Path((name[: len(name) - len(ending)] or "ct") + OUTPUT_SUFFIX)

@@ -1,4 +1,4 @@
-"""The classifier that a command is asked for, or takes by itself, found and loaded before a CT is read."""
+"""The classifier of a command: chosen by the user or by default, and loaded before a CT is read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from CovidSeverityLib.classification.store.installed import installed_models
 from CovidSeverityLib.errors import InputError
 
 SWITCHED_OFF = "none"
-"""What ``--classifier`` takes for no classifier. A file of this name is ``./none``."""
+"""The value of ``--classifier`` for no classifier. A file of this name is given as ``./none``."""
 
 DEFAULT_NAME = "default"
-"""The installed model of this name is taken where none is named, and several are installed."""
+"""The installed model with this name is the default if several models are installed."""
 
 NONE_INSTALLED = "No classifier weights installed: covid-severity models add FILE --as NAME, then --classifier NAME."
-"""Fits a line of the summary."""
+"""The text fits into one line of the summary."""
 
 LEFT_OUT = f"The diagnosis was left out: --classifier {SWITCHED_OFF}."
 
@@ -31,26 +31,26 @@ class ChosenClassifier:
 
 
 def add_classifier_option(parser: argparse.ArgumentParser, optional: bool) -> None:
-    """Add ``--classifier``; ``optional`` where the command can do without."""
-    off = f"; {SWITCHED_OFF} leaves the diagnosis out" if optional else ""
+    """Add ``--classifier``; ``optional`` if the command also works without a classifier."""
+    off = f"; {SWITCHED_OFF} means no diagnosis" if optional else ""
     parser.add_argument(
         "--classifier",
         metavar="NAME|FILE",
-        help="an installed model, or a file of weights (default: the installed model that is called "
-        f"{DEFAULT_NAME}, or the only one){off}",
+        help="an installed model, or a file of weights (default: the installed model named "
+        f"{DEFAULT_NAME}, or the only installed model){off}",
     )
 
 
 def choose_classifier(asked: str | None) -> ChosenClassifier:
-    """Load the classifier that was asked for; None takes an installed one where it is clear which.
+    """Load the chosen classifier; for None, the installed model that is the default, if there is one.
 
-    An installed one that was not asked for and cannot be used (its file has changed, TensorFlow is not installed) is a
-    reason to leave the diagnosis open, not to do without the severity.
+    If the default model cannot be used (its file has changed, TensorFlow is not installed), there is no diagnosis. The
+    severity is computed all the same.
 
     Raises
     ------
     InputError
-        If what was asked for cannot be used.
+        If the chosen classifier cannot be used.
     """
     if asked is not None:
         if asked == SWITCHED_OFF:

@@ -26,13 +26,12 @@ from .paths import existing_path, given_path
 from .progress import progress_for, progress_kind
 
 
-def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add this command to the command line; returns its parser."""
-    parser = commands.add_parser(
-        "classify",
-        help="tell COVID-19, community-acquired pneumonia and normal apart",
-        description="Let a network look at the slices of a chest CT and vote on COVID-19, community-acquired pneumonia "
-        'or normal. Needs a file of weights and TensorFlow: pip install "covid-severity[classify]".',
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe this command, and add its options."""
+    parser.description = (
+        "Classify the slices of a chest CT with a network. The slices vote on COVID-19, community-acquired "
+        "pneumonia or normal. This needs a file of weights and TensorFlow: "
+        'pip install "covid-severity[classify]".'
     )
     add_input(parser)
     add_classifier_option(parser, optional=False)
@@ -40,14 +39,13 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     add_lung_engine(parser)
     add_reading(parser)
     names = ", ".join(CLASSIFICATION_OUTPUT_NAMES)
-    parser.add_argument("-o", "--output", metavar="OUT", help=f"folder for {names} (default: they are not written)")
+    parser.add_argument("-o", "--output", metavar="OUT", help=f"folder for {names} (default: no files)")
     add_printing(parser)
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run the command; raises :class:`~CovidSeverityLib.errors.InputError` for what the user can put right."""
+    """Run the command; raise :class:`~CovidSeverityLib.errors.InputError` for errors that the user can correct."""
     source = existing_path(arguments.input, "file or folder")
     if arguments.lungs is not None:
         existing_path(arguments.lungs, "lung mask")

@@ -1,4 +1,4 @@
-"""The CT that a command is given: options that say which, and how it is read."""
+"""The input of a command: options that choose the CT and how it is read."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmentati
 from CovidSeverityLib.types import CtVolume, Progress
 
 CHOSEN = ("series_chosen", "volume_chosen")
-"""Codes of the reader's notes that the input holds several series, or volumes."""
+"""Codes of the notes that the input contains several series or volumes."""
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
-    """Add the CT itself."""
+    """Add the argument for the CT."""
     parser.add_argument(
         "input",
         metavar="INPUT",
-        help="DICOM folder, DICOMDIR or .zip of one, or a .nii, .nii.gz, .hdr, .nrrd or .mha file",
+        help="DICOM folder, DICOMDIR or .zip archive of them, or a .nii, .nii.gz, .hdr, .nrrd or .mha file",
     )
 
 
 def add_lungs(parser: argparse.ArgumentParser) -> None:
     """Add ``--lungs``."""
-    parser.add_argument("--lungs", metavar="FILE", help="lung mask of this CT: 1 right and 2 left, or a single label")
+    parser.add_argument("--lungs", metavar="FILE", help="lung mask of this CT: 1 right and 2 left, or one label")
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """Add ``--series``, ``--volume`` and ``--force``."""
     parser.add_argument(
-        "--series", metavar="UID", help="SeriesInstanceUID to read from a folder (default: the best for the lungs)"
+        "--series", metavar="UID", help="SeriesInstanceUID of the series to read (default: the best for the lungs)"
     )
     parser.add_argument(
         "--volume",
         metavar="N",
         type=int,
-        help="number of the volume to read, where a series or a folder holds several (default: 1, the best)",
+        help="number of the volume to read, if a series or a folder contains several (default: 1, the best)",
     )
     parser.add_argument(
         "--force",
         action="store_true",
-        help="interpolate missing slices, and analyse a CT that is upside down, instead of refusing them",
+        help="interpolate missing slices and analyse CTs that are upside down, instead of refusing them",
     )
 
 
@@ -54,8 +54,8 @@ def add_independent_slices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--independent-slices",
         action="store_true",
-        help="the slices do not belong together (of several patients, say): each is decided alone, without lobes and "
-        "score; a single slice is always taken so",
+        help="the slices do not belong together (for example, they are of several patients): analyse each slice "
+        "separately, without lobes and score; a single slice is always analysed in this way",
     )
 
 
@@ -63,19 +63,19 @@ def add_printing(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``, ``--quiet`` and ``--progress``."""
     parser.add_argument("--json", action="store_true", help="print the report as JSON on standard output")
     parser.add_argument(
-        "--quiet", action="store_true", help="print errors only, and what --json or --progress json asks for"
+        "--quiet", action="store_true", help="print only errors and the output of --json or --progress json"
     )
     parser.add_argument(
         "--progress",
         choices=("bar", "json", "none"),
         default="bar",
-        help="bar: on a terminal (default); json: one object a line with stage, done and total, "
+        help="bar: on a terminal (default); json: one object per line with stage, done and total, "
         "on standard output, or on standard error together with --json",
     )
 
 
 def read_volume(arguments: argparse.Namespace, source: Path, progress: Progress | None) -> CtVolume:
-    """The CT that the options choose; raises what :func:`~CovidSeverityLib.io.read_ct` raises."""
+    """The CT that the options choose; errors as in :func:`~CovidSeverityLib.io.read_ct`."""
     return read_ct(
         source, series_uid=arguments.series, volume=arguments.volume, force=arguments.force, progress=progress
     )
@@ -84,7 +84,7 @@ def read_volume(arguments: argparse.Namespace, source: Path, progress: Progress 
 def chosen_lungs(
     arguments: argparse.Namespace, volume: CtVolume, engine: LungSegmenter | None
 ) -> LungSegmentation | LungSegmenter | None:
-    """The mask of ``--lungs``, or else ``engine``."""
+    """The mask of ``--lungs``; without this option ``engine``."""
     if not arguments.lungs:
         return engine
     return lungs_from_labels(read_mask(arguments.lungs, volume), volume, Path(arguments.lungs).name)
@@ -92,7 +92,7 @@ def chosen_lungs(
 
 @contextmanager
 def naming_other_series(volume: CtVolume) -> Iterator[None]:
-    """Say of a CT without lungs that the wrong one of several series may have been read."""
+    """If a CT has no lungs, add to the error that another one of several series may be the right one."""
     try:
         yield
     except NoLungsError as error:

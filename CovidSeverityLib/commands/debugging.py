@@ -6,5 +6,5 @@ import argparse
 
 
 def add_debug(parser: argparse.ArgumentParser, default: object) -> None:
-    """Add ``--debug``; a sub-command's default (argparse.SUPPRESS) must not overwrite what was said before it."""
+    """Add ``--debug``; the default of a command (argparse.SUPPRESS) does not overwrite an option given before it."""
     parser.add_argument("--debug", action="store_true", default=default, help="show the traceback of an error")

@@ -1,4 +1,4 @@
-"""Options of ``analyze`` for lungs and lobes from a network, and what they ask for."""
+"""Options of ``analyze`` for lungs and lobes from a network, and the engines that they choose."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_lung_engine(parser: argparse.ArgumentParser) -> None:
         "--lung-engine",
         choices=ENGINES,
         default=ENGINES[0],
-        help="what finds the lungs: our own segmentation, or lungmask's U-Net R231 (extra lungmask)",
+        help="engine for the lungs: the segmentation of this program, or lungmask's U-Net R231 (extra lungmask)",
     )
     parser.add_argument(
         "--lung-weights", metavar="FILE", help="weights for --lung-engine lungmask; nothing is downloaded"
@@ -44,7 +44,7 @@ def _add_lobe_engine(parser: argparse.ArgumentParser) -> None:
         "--lobe-engine",
         choices=ENGINES,
         default=ENGINES[0],
-        help="what finds the lobes: our own atlas of the fissures, or lungmask's LTRCLobes (extra lungmask)",
+        help="engine for the lobes: the fissure atlas of this program, or lungmask's LTRCLobes (extra lungmask)",
     )
     parser.add_argument(
         "--lobe-weights", metavar="FILE", help="weights for --lobe-engine lungmask; nothing is downloaded"
@@ -52,12 +52,12 @@ def _add_lobe_engine(parser: argparse.ArgumentParser) -> None:
 
 
 def lung_engine(arguments: argparse.Namespace) -> LungmaskEngine | None:
-    """The engine that was asked for; None for the library's own segmentation.
+    """The chosen engine; None for the library's own segmentation.
 
     Raises
     ------
     InputError
-        If options contradict each other, or the weights are not what they should be.
+        If options contradict each other, or the weights are not those of the engine.
     """
     if arguments.lung_engine == ENGINES[0]:
         if arguments.lung_weights is not None:
@@ -69,12 +69,12 @@ def lung_engine(arguments: argparse.Namespace) -> LungmaskEngine | None:
 
 
 def runs_lobe_engine(arguments: argparse.Namespace) -> bool:
-    """Whether lobes come from an engine and not from the library's own atlas or a file."""
+    """Whether the lobes come from an engine, and neither from the library's own atlas nor from a file."""
     return arguments.lobe_engine != ENGINES[0]
 
 
 def lobe_weights(arguments: argparse.Namespace) -> Path | None:
-    """The checked weights for lungmask's lobes; None for the library's own lobes, or those of a file.
+    """The checked weights for lungmask's lobes; None if the lobes are the library's own or come from a file.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def lobe_weights(arguments: argparse.Namespace) -> Path | None:
 
 
 def engine_lobes(volume: CtVolume, weights: Path) -> LobeSegmentation:
-    """Lobes of lungmask's LTRCLobes with checked ``weights``; raises what :func:`lungmask_lobes` raises."""
+    """Lobes of lungmask's LTRCLobes with checked ``weights``; errors as in :func:`lungmask_lobes`."""
     name = f"{LTRC_LOBES.name} ({weights.name})"
     found = lobes_from_labels(lungmask_lobes(volume, weights), volume, name)
     return replace(found, source=f"lungmask {name}")

@@ -1,4 +1,4 @@
-"""What ``covid-severity evaluate accuracy`` does with its options."""
+"""Run ``covid-severity evaluate accuracy`` with its options."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .evaluation_run import EvaluationPlan, listed, path_mark, run_plan
 from .paths import existing_path, folder_and_pattern
 
 PHANTOM_NAME = "synthetic"
-"""Of the healthy synthetic chests, in tables; their seed follows."""
+"""Name of healthy synthetic chests in tables, before their seed."""
 
 FEWEST_PIXELS = 64
-"""Under this no chest can be analysed."""
+"""Smaller images cannot be analysed."""
 
 
 def accuracy(arguments: argparse.Namespace) -> None:
@@ -66,7 +66,7 @@ def _made_with(
     images: tuple[Path, str] | None,
     labels: Path | None,
 ) -> dict[str, Any]:
-    """What decides a record; ``--resampling`` and ``--healthy`` only add records."""
+    """Everything that determines a record; ``--resampling`` and ``--healthy`` only add records."""
     return {
         "evaluation": "accuracy",
         "configuration": {profile: config.as_dict() for profile, config in configs.items()},
@@ -100,7 +100,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 ON_HEALTHY = ("simulated", "single_lesions", "healthy")
-"""Options whose work is done with healthy chests."""
+"""Options that need healthy chests."""
 
 
 def _option(name: str) -> str:
@@ -122,7 +122,7 @@ def _names(text: str, option: str) -> tuple[str, ...]:
 def _chests(
     arguments: argparse.Namespace, images: tuple[Path, str] | None, labels: Path | None
 ) -> tuple[tuple[Chest, ...], tuple[str, ...]]:
-    """The CTs with their labels, then the synthetic chests, and what is to be remarked on."""
+    """The CTs with their labels, then the synthetic chests, and remarks."""
     paths = {} if images is None else find_images(*images)
     normal = {_the_image(name, paths) for name in _names(arguments.normal, "--normal")} if arguments.normal else set()
     files = {name: labels / f"{Path(name).name}{LABELS_ENDING}" for name in paths} if labels is not None else {}

@@ -23,22 +23,22 @@ from .paths import given_path
 from .progress import progress_for, progress_kind
 
 NAMES_SHOWN = 3
-"""Cases that a message names before it says how many more there are."""
+"""A message names so many cases, then the number of further ones."""
 
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """What an evaluation does.
+    """The steps of an evaluation.
 
     Parameters
     ----------
-    names : of the cases, in order.
-    evaluate : makes a case's record.
+    names : names of the cases, in order.
+    evaluate : makes the record of a case.
     finish : makes the files from the records.
-    made_with : what decides a record beside its files; a run is not resumed with anything else.
-    failures : cases that cannot be evaluated, as is known before.
-    profile : None where there is none.
-    remarks : to be printed, one sentence each.
+    made_with : everything except the files that determines a record; a run can only be resumed with the same values.
+    failures : cases that are known in advance to be impossible to evaluate.
+    profile : name of the profile; None if there is no profile.
+    remarks : sentences to print.
     """
 
     names: tuple[str, ...]
@@ -80,7 +80,7 @@ def run_plan(plan: EvaluationPlan, arguments: argparse.Namespace) -> None:
 
 
 def write_evaluation(outputs: Outputs, failures: tuple[Failure, ...], arguments: argparse.Namespace) -> None:
-    """Write the files of an evaluation of results that exist."""
+    """Write the files of an evaluation of existing results."""
     if arguments.resume:
         raise InputError("--resume goes on with a run over images; scores that exist are evaluated at once")
     folder = _folder(arguments)
@@ -89,12 +89,12 @@ def write_evaluation(outputs: Outputs, failures: tuple[Failure, ...], arguments:
 
 
 def path_mark(path: Path | None) -> str | None:
-    """A folder's or file's place as a mark that does not tell it: the same for the same path, on the same machine."""
+    """A mark of the place of a folder or file that does not reveal the path; equal for equal paths on one machine."""
     return None if path is None else sha256(str(path.resolve()).encode()).hexdigest()[:16]
 
 
 def listed(names: tuple[str, ...]) -> str:
-    """A few names, and how many more there are."""
+    """A few names, and the number of further ones."""
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     return ", ".join(names[:NAMES_SHOWN]) + more
 

@@ -1,4 +1,4 @@
-"""What each ``covid-severity evaluate`` does with its options."""
+"""Run each ``covid-severity evaluate`` with its options."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _run_masked(
     finish: Callable[[Mapping[str, Record], RunFacts], Outputs],
     options: Mapping[str, str | bool | None] = MappingProxyType({}),
 ) -> None:
-    """Run an evaluation against masks; ``options`` and the configurations of ``evaluate`` decide its records."""
+    """Run an evaluation with masks; ``options`` and the configurations of ``evaluate`` determine its records."""
     require("scipy")
     masked = _MaskedCases(arguments)
     configurations = {name: asdict(config) for name, config in evaluate.keywords.items()}
@@ -190,7 +190,7 @@ def _classification_of_predictions(labels: DiagnosisLabels, arguments: argparse.
 
 
 class _MaskedCases:
-    """The cases of an evaluation against masks, and the options that choose what of them is compared."""
+    """The cases of an evaluation with masks, and the options that select what is compared."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         folders = {
@@ -236,7 +236,7 @@ def _masked_cases(
 
 
 def _without_lungs(images: Mapping[str, Path], lungs: Mapping[str, Path]) -> Mapping[str, Path]:
-    """``images`` without the lung masks in a folder inside theirs."""
+    """``images`` without lung masks whose folder is inside the folder of the images."""
     others = set(lungs.values())
     return {name: path for name, path in images.items() if path not in others} or images
 
@@ -249,7 +249,7 @@ def _unused_masks(used: Mapping[str, Path], masks: Mapping[str, Path]) -> tuple[
 def _named_cases(
     folder: str, names: Mapping[str, object]
 ) -> tuple[Mapping[str, Case], tuple[Failure, ...], tuple[str, ...]]:
-    """Cases by their name in the table, those without an image, and a remark on images that it does not name."""
+    """Cases by their name in the table, names without an image, and a remark on images that are not in the table."""
     images = find_images(existing_path(folder, "folder of images"))
     cases, failures, unnamed = cases_named(images, names)
     remarks = (f"the table does not name {counted(len(unnamed), 'image')} ({listed(unnamed)})",) if unnamed else ()

@@ -1,4 +1,4 @@
-"""What ``covid-severity models list`` shows."""
+"""The table of ``covid-severity models list``."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ UNKNOWN = "not known"
 INSTALLED, DAMAGED, TO_DOWNLOAD, FROM_FILE = "installed", "damaged", "to download", "from a file"
 
 WIDE_COLUMNS = 200
-"""Width of the table where no terminal sets one: nothing is wrapped for a file or a pipe."""
+"""Width of the table without a terminal: for a file or a pipe no line is wrapped."""
 
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A model, whether it is there, and if not, how to get it.
+    """A model, whether it is installed, and how to get it.
 
     Parameters
     ----------
-    name : of the model.
+    name : name of the model.
     status : one of installed, damaged, to download and from a file.
-    entry : None where what is installed is damaged.
-    path : of the installed file of weights.
-    problem : of a damaged one, in words.
-    kept_bytes : of a download that was broken off.
+    entry : None if the installed model is damaged.
+    path : path of the installed file of weights.
+    problem : what is wrong with a damaged model, in words.
+    kept_bytes : bytes of an interrupted download.
     """
 
     name: str
@@ -45,7 +45,7 @@ class ModelRow:
     kept_bytes: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Values that JSON holds; those of the entry among them."""
+        """Values for JSON, including those of the entry."""
         return {
             "name": self.name,
             "status": self.status,
@@ -56,7 +56,7 @@ class ModelRow:
 
 
 def model_rows(known: Sequence[ModelEntry]) -> list[ModelRow]:
-    """The installed models by name, then those of ``known`` that are not, in its order."""
+    """The installed models by name, then the other models of ``known`` in their order."""
     sound, damaged = installed_models()
     rows = [ModelRow(name, INSTALLED, model.entry, model.path) for name, model in sound.items()]
     rows += [ModelRow(name, DAMAGED, problem=problem) for name, problem in damaged.items()]
@@ -70,7 +70,7 @@ def model_rows(known: Sequence[ModelEntry]) -> list[ModelRow]:
 
 
 def write_table(rows: Sequence[ModelRow], folder: Path, stream: TextIO) -> None:
-    """Write the table, and under it what each status asks the user to do."""
+    """Write the table, and below it what the user can do for each status."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -120,7 +120,7 @@ def _write_help(rows: Sequence[ModelRow], folder: Path, console: Console) -> Non
 
 
 def _sources(rows: Sequence[ModelRow]) -> list[str]:
-    """Where the models come from that have to be got by hand; each place once."""
+    """The sources of models that the user has to download; each source once."""
     names: dict[str, list[str]] = {}
     for row in rows:
         if row.status == FROM_FILE and row.entry is not None and row.entry.source:

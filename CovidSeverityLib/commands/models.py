@@ -1,4 +1,4 @@
-"""``covid-severity models``: the weights that classify, where they are and how they get there."""
+"""``covid-severity models``: list, install and remove the weights of classifiers."""
 
 from __future__ import annotations
 
@@ -32,31 +32,28 @@ from .paths import existing_path
 from .progress import progress_for, progress_kind
 
 
-def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add this command to the command line; returns its parser."""
-    parser = commands.add_parser(
-        "models",
-        help="list, add, download and remove the weights that classify",
-        description="Models are files of weights for --classifier. None comes with the program, and none is fetched "
-        f"unless download is asked for it. They are kept in the user's cache, or in the folder that {FOLDER_VARIABLE} "
-        "names.",
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe this command, and add its options."""
+    parser.description = (
+        "Models are files of weights for --classifier. The program contains none, and downloads one only "
+        f"with the action download. Models are stored in the user's cache, or in the folder that {FOLDER_VARIABLE} "
+        "names."
     )
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
     for add in (_add_list, _add_path, _add_add, _add_download, _add_remove):
         add_debug(add(actions), default=argparse.SUPPRESS)
-    return parser
 
 
 def _add_list(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    parser = _action(actions, "list", list_models, "the models that are installed, and those that can be")
+    parser = _action(actions, "list", list_models, "the installed models, and those that can be installed")
     _add_manifest(parser)
-    parser.add_argument("--json", action="store_true", help="all that is known of them, as JSON")
+    parser.add_argument("--json", action="store_true", help="print everything that is known about them as JSON")
     return parser
 
 
 def _add_path(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    parser = _action(actions, "path", print_path, "the folder of the models, or the file of one")
-    parser.add_argument("name", metavar="NAME", nargs="?", help="installed model (default: the folder of them all)")
+    parser = _action(actions, "path", print_path, "print the folder of the models, or the file of one model")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="installed model (default: the folder of all models)")
     return parser
 
 
@@ -66,23 +63,24 @@ def _add_add(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "add",
         add,
         "install a model from a file of weights",
-        "Copy a file of Keras weights (.hdf5, .h5) to the models, once it has proved to hold a network of ours. What "
-        "it is comes from the file or a manifest.json beside it, as training writes them; for other files, as "
-        "published unless the options say otherwise. Needs TensorFlow (extra classify).",
+        "Copy a file of Keras weights (.hdf5, .h5) to the models, after checking that it contains a network that the "
+        "program can use. The description comes from the file or from a manifest.json beside it, as training writes "
+        "them. For other files the published values are used unless options give others. Needs TensorFlow (extra "
+        "classify).",
     )
-    parser.add_argument("file", metavar="FILE", help="file of weights, or whole model, as Keras 2 saves it")
-    parser.add_argument("--as", dest="name", metavar="NAME", required=True, help="name that the model gets")
+    parser.add_argument("file", metavar="FILE", help="file of weights, or whole model, saved by Keras 2")
+    parser.add_argument("--as", dest="name", metavar="NAME", required=True, help="name for the model")
     _add_replace(parser)
     _add_manifest(parser)
-    known = parser.add_argument_group("what the file cannot tell")
+    known = parser.add_argument_group("description, if the file does not contain it")
     known.add_argument("--backbone", choices=BACKBONES, metavar="NAME", help=f"one of {', '.join(BACKBONES)}")
-    known.add_argument("--size", type=int, metavar="PX", help="edge of the images that it was trained on")
+    known.add_argument("--size", type=int, metavar="PX", help="edge length of the images that it was trained on")
     images = tuple(CLASSIFICATION_IMAGES)
-    known.add_argument("--image", choices=images, metavar="NAME", help=f"kind of the images: {', '.join(images)}")
+    known.add_argument("--image", choices=images, metavar="NAME", help=f"kind of image: {', '.join(images)}")
     known.add_argument(
-        "--classes", metavar="A,B,C", help=f"meaning of its outputs, in order: {','.join(CLASS_NAMES.values())}"
+        "--classes", metavar="A,B,C", help=f"classes of its outputs, in order: {','.join(CLASS_NAMES.values())}"
     )
-    known.add_argument("--licence", metavar="TEXT", help="what its use is allowed for, such as CC-BY-4.0")
+    known.add_argument("--licence", metavar="TEXT", help="licence, for example CC-BY-4.0")
     known.add_argument("--source", metavar="TEXT", help="where it comes from")
     _add_progress(parser)
     return parser
@@ -93,8 +91,8 @@ def _add_download(actions: argparse._SubParsersAction) -> argparse.ArgumentParse
         actions,
         "download",
         download,
-        "fetch a model whose address, licence and checksum are known",
-        "Fetch a model over the network, go on where an earlier try broke off, check its SHA-256 and install it.",
+        "download a model whose address, licence and checksum are known",
+        "Download a model, continue an interrupted download, verify its SHA-256 and install it.",
     )
     parser.add_argument("name", metavar="NAME", help="model of the manifest")
     _add_replace(parser)
@@ -104,7 +102,7 @@ def _add_download(actions: argparse._SubParsersAction) -> argparse.ArgumentParse
 
 
 def _add_remove(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    parser = _action(actions, "remove", remove, "delete an installed model, or what is left of a download")
+    parser = _action(actions, "remove", remove, "delete an installed model, or an unfinished download")
     parser.add_argument("name", metavar="NAME", help="installed model")
     return parser
 
@@ -123,21 +121,21 @@ def _action(
 
 def _add_manifest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--manifest", metavar="FILE", help="list of models of your own, in place of the program's (models/README.md)"
+        "--manifest", metavar="FILE", help="your own list of models, instead of the program's (models/README.md)"
     )
 
 
 def _add_replace(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--replace", action="store_true", help="put it in place of an installed model of that name")
+    parser.add_argument("--replace", action="store_true", help="replace an installed model of the same name")
 
 
 def _add_progress(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quiet", action="store_true", help="print errors only, and what --progress json asks for")
+    parser.add_argument("--quiet", action="store_true", help="print only errors and the output of --progress json")
     parser.add_argument(
         "--progress",
         choices=("bar", "json", "none"),
         default="bar",
-        help="bar: on a terminal (default); json: one object a line with stage, done and total (bytes)",
+        help="bar: on a terminal (default); json: one object per line with stage, done and total (bytes)",
     )
 
 

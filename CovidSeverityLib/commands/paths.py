@@ -13,14 +13,14 @@ def given_path(text: str, what: str) -> Path:
 
     Parameters
     ----------
-    text : as it was given.
-    what : it is, for the message.
+    text : the text from the command line.
+    what : name of the path in the message.
 
     Raises
     ------
     InputError
-        If it is empty (an unset variable of a shell, which would mean the current folder) or holds bytes that are no
-        characters (the libraries that read and write images take UTF-8 only).
+        If it is empty (an unset shell variable, which would mean the current folder), or if it contains bytes that are
+        not characters (the libraries that read and write images accept only UTF-8).
     """
     if not text:
         raise InputError(f"the path of the {what} is empty")
@@ -35,12 +35,12 @@ def given_path(text: str, what: str) -> Path:
 
 
 def folder_and_pattern(text: str, what: str) -> tuple[Path, str]:
-    """A folder, and the pattern that names in it have to match: the last part of ``DIR/*_ct.nii.gz``, or ``*``.
+    """A folder, and the pattern for names in it: the last part of ``DIR/*_ct.nii.gz``, or ``*``.
 
     Parameters
     ----------
-    text : a folder that is there, or one with a pattern behind it, of ``*``, ``?`` and ``[]`` as in a shell.
-    what : the folder is, for messages.
+    text : an existing folder, optionally followed by a pattern with ``*``, ``?`` and ``[]`` as in a shell.
+    what : name of the folder in messages.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def folder_and_pattern(text: str, what: str) -> tuple[Path, str]:
 
 
 def existing_path(text: str, what: str) -> Path:
-    """:func:`given_path` of something that has to be there."""
+    """:func:`given_path` of a file or folder that must exist."""
     path = given_path(text, what)
     try:
         path.stat()

@@ -16,25 +16,21 @@ EXTENT_MM = (384.0, 384.0, 316.8)
 """Field of view (I, J, K), mm: an adult's chest with neck and upper abdomen."""
 
 PIXEL_MM, SLICE_MM, NOISE_HU = 1.2, 2.2, 18.0
-"""What is made unless something else is asked for: a routine-dose chest CT with slices of about 2 mm."""
+"""Defaults: a routine-dose chest CT with slices of about 2 mm."""
 
 
 MOST_NOISE_HU = 500.0
-"""More drowns the anatomy."""
+"""With more noise the anatomy is not visible."""
 
 FEWEST_VOXELS, MOST_VOXELS = 16, 768
-"""Along one axis. A phantom of 768 x 768 x 768 voxels takes 20 GiB of memory, one of the default size 1 GiB."""
+"""Voxels along one axis. A phantom of 768 x 768 x 768 voxels needs 20 GiB of memory, the default size 1 GiB."""
 
 
-def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add this command to the command line; returns its parser."""
-    parser = commands.add_parser(
-        "phantom",
-        help="make a synthetic chest CT and its true masks",
-        description="Write ct.nii.gz, lungs.nii.gz, lobes.nii.gz, infection.nii.gz and truth.json to a folder.",
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe this command, and add its options."""
+    parser.description = "Write ct.nii.gz, lungs.nii.gz, lobes.nii.gz, infection.nii.gz and truth.json to a folder."
     parser.add_argument("output", metavar="OUT", help="folder for the files")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="another number, another patient (default 0)")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="number of the synthetic patient (default 0)")
     parser.add_argument("--healthy", action="store_true", help="a chest without disease")
     for option, value, text in (
         ("--pixel-mm", PIXEL_MM, "pixel spacing, mm"),
@@ -44,11 +40,10 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         parser.add_argument(option, metavar="X", type=float, default=value, help=f"{text} (default {value:g})")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run the command; raises :class:`~CovidSeverityLib.errors.InputError` for what the user can put right."""
+    """Run the command; raise :class:`~CovidSeverityLib.errors.InputError` for errors that the user can correct."""
     from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom, write_phantom
 
     spacing = (arguments.pixel_mm, arguments.pixel_mm, arguments.slice_mm)
@@ -68,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
                 healthy=arguments.healthy,
             )
             files = write_phantom(phantom, folder.path)
-    except (OSError, RuntimeError) as error:  # SimpleITK raises RuntimeError where a file cannot be written
+    except (OSError, RuntimeError) as error:  # SimpleITK raises RuntimeError if a file cannot be written
         folder.discard_if_empty()
         reason = getattr(error, "strerror", None) or "is the disk full?"
         raise OutputError(f"cannot write the phantom to {folder.path}: {reason}") from error

@@ -36,11 +36,11 @@ STAGE_TITLES = {
 
 
 CASE_SPEED_FROM_S = 3600.0
-"""The time left is estimated from the cases of the last hour: one can take longer than rich's usual half minute."""
+"""The remaining time is estimated from the cases of the last hour: one case can exceed rich's default of 30 s."""
 
 
 def progress_kind(arguments: argparse.Namespace) -> str:
-    """What ``--progress`` asks for; ``--quiet`` takes the bar away, and leaves the lines that programs read."""
+    """The kind of ``--progress``; ``--quiet`` removes the bar but not the JSON lines."""
     return "none" if arguments.quiet and arguments.progress == "bar" else arguments.progress
 
 
@@ -48,16 +48,16 @@ def progress_kind(arguments: argparse.Namespace) -> str:
 def progress_for(
     kind: str, json_stream: TextIO, of_cases: bool = False, of_bytes: bool = False
 ) -> Iterator[Progress | None]:
-    """A progress function that lives as long as the ``with`` block.
+    """A progress function that is valid within the ``with`` block.
 
     Parameters
     ----------
     kind : "json" writes ``{"stage", "done", "total"}`` lines to ``json_stream``; "bar" draws a bar on standard error
-        if that is a terminal; "none" says nothing.
-    json_stream : where JSON lines go.
-    of_cases : what is counted are cases or epochs: show how many, and the time left (``seconds_left`` in JSON lines,
-        null until the first is done).
-    of_bytes : what is counted are bytes: show how many, their speed and the time left.
+        if that is a terminal; "none" shows nothing.
+    json_stream : stream for JSON lines.
+    of_cases : the counts are cases or epochs: show their number and the remaining time (``seconds_left`` in JSON lines,
+        null until the first one is done).
+    of_bytes : the counts are bytes: show their number, the speed and the remaining time.
     """
     if kind == "json":
         left = _SecondsLeft() if of_cases else None
@@ -70,7 +70,7 @@ def progress_for(
 
 
 class _SecondsLeft:
-    """Time left, from the time that cases took so far; those done before a stage's first call do not count."""
+    """Remaining time, from the time per case so far; cases done before the first call of a stage do not count."""
 
     def __init__(self) -> None:
         self._stage = ""
@@ -93,7 +93,7 @@ def _write_line(stream: TextIO, stage: str, done: int, total: int, left: _Second
     try:
         stream.write(json.dumps(line) + "\n")
         stream.flush()
-    except BrokenPipeError as error:  # an OSError: the stage under way would take it for one of its files
+    except BrokenPipeError as error:  # not an OSError: the running stage would treat it as an error of one of its files
         raise CancelledError("stopped; the reader of the progress lines has gone") from error
 
 
@@ -121,7 +121,7 @@ def _case_bar() -> Iterator[Progress]:
 
         def show(stage: str, done: int, total: int) -> None:
             title = STAGE_TITLES.get(stage, stage)
-            if title not in {task.description for task in bar.tasks}:  # what is done already must not count as speed
+            if title not in {task.description for task in bar.tasks}:  # work done before does not count for the speed
                 for task in bar.task_ids:
                     bar.remove_task(task)
                 bar.add_task(title, total=total, completed=done)
@@ -138,7 +138,7 @@ def _byte_bar() -> Iterator[Progress]:
     with _rich_bar(*columns, TimeRemainingColumn(), TextColumn("left")) as bar:
 
         def show(stage: str, done: int, total: int) -> None:
-            if not bar.tasks:  # what was there before must not count as speed
+            if not bar.tasks:  # bytes from an earlier download must not count for the speed
                 bar.add_task(STAGE_TITLES.get(stage, stage), total=total, completed=done)
             bar.update(bar.task_ids[0], completed=done, total=total)
 

@@ -1,4 +1,4 @@
-"""``covid-severity train``: CTs and their diagnoses in, a classifier out."""
+"""``covid-severity train``: train a classifier on CTs with known diagnoses."""
 
 from __future__ import annotations
 
@@ -32,32 +32,30 @@ BACKBONES = ("EfficientNetB5", "EfficientNetB0", "EfficientNetB1", "ResNet50", "
 SHORT_BACKBONES = {"B0": "EfficientNetB0", "B1": "EfficientNetB1", "B5": "EfficientNetB5"}
 
 CACHE_NAME = "cache"
-"""Folder in that of the results where images are kept unless another is named."""
+"""Default folder for images, inside the folder of the results."""
 
 
-def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add this command to the command line; returns its parser."""
-    parser = commands.add_parser(
-        "train",
-        help="train a classifier on CTs of known diagnosis",
-        description="Train a network to tell COVID-19, community-acquired pneumonia and normal apart, measure it on "
-        "patients that it has not seen, and write weights.hdf5, manifest.json, a model card (README.md), history.csv, "
-        'curves.png, split.csv, failures.csv and summary.json. It needs pip install "covid-severity[classify]".',
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe this command, and add its options."""
+    parser.description = (
+        "Train a network to diagnose COVID-19, community-acquired pneumonia or normal, and measure it on "
+        "patients that were not used for training. Write weights.hdf5, manifest.json, a model card (README.md), "
+        "history.csv, curves.png, split.csv, failures.csv and summary.json. It needs "
+        'pip install "covid-severity[classify]".'
     )
     parser.add_argument("--images", metavar="DIR", required=True, help="folder of CTs: image files or DICOM folders")
     parser.add_argument(
         "--labels",
         metavar="CSV",
         required=True,
-        help="diagnosis of every CT: columns case and label, and patient where patients have several CTs (default: "
-        "every CT is another patient's); also the layouts of evaluate classification",
+        help="diagnosis of every CT: columns case and label, and patient if patients have several CTs (default: "
+        "every CT is of a different patient); also the layouts of evaluate classification",
     )
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="folder for the results")
     _add_network_options(parser)
     _add_fitting_options(parser)
     _add_run_options(parser)
     parser.set_defaults(run=run)
-    return parser
 
 
 def _add_network_options(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +73,7 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         metavar="PX",
         type=int,
         default=NETWORK_SIZE_PX,
-        help="edge of the image that the network looks at, pixels (default: %(default)s, as published)",
+        help="edge length of the network's image in pixels (default: %(default)s, as published)",
     )
     group.add_argument(
         "--image",
@@ -87,14 +85,14 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--imagenet",
         metavar="keras|FILE|none",
-        help="where the backbone begins: ImageNet's weights that Keras downloads once, those of a file as "
-        "Keras publishes them (efficientnetb5_notop.h5), or random ones (default: none; nothing is downloaded unless "
-        "keras is asked for)",
+        help="first weights of the backbone: ImageNet's weights, which Keras downloads once (keras), those of a file "
+        "as Keras publishes them (efficientnetb5_notop.h5), or random weights (none; default). Only keras uses the "
+        "network",
     )
     group.add_argument(
         "--freeze",
         action="store_true",
-        help="leave the backbone as it is and train the dense layers alone: fast, as it sees every slice once",
+        help="train only the dense layers and not the backbone; fast, because the backbone processes each slice once",
     )
 
 
@@ -102,13 +100,13 @@ def _add_fitting_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("training")
     plain = TrainingConfig()
     for name, kind, text in (
-        ("epochs", int, "passes over the slices, at most"),
-        ("patience", int, "epochs without a lower validation loss after which training stops"),
-        ("batch_size", int, "slices a step"),
-        ("learning_rate", float, "of Adam (beta 1 is 0.5)"),
-        ("validation", float, "share of the patients that say when to stop"),
-        ("test", float, "share of the patients that the result is measured with"),
-        ("seed", int, "of the split, the first weights and the order of slices"),
+        ("epochs", int, "largest number of epochs"),
+        ("patience", int, "training stops after so many epochs without a lower validation loss"),
+        ("batch_size", int, "slices per step"),
+        ("learning_rate", float, "learning rate of Adam (beta 1 is 0.5)"),
+        ("validation", float, "share of the patients that decide when training stops"),
+        ("test", float, "share of the patients that measure the result"),
+        ("seed", int, "seed of the split, the first weights and the order of slices"),
     ):
         group.add_argument(
             f"--{name.replace('_', '-')}",
@@ -121,17 +119,17 @@ def _add_fitting_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
-    group.add_argument("--resume", action="store_true", help="go on with an interrupted training")
+    group.add_argument("--resume", action="store_true", help="continue an interrupted training")
     group.add_argument(
         "--cache",
         metavar="DIR",
-        help=f"folder where images are kept, for other trainings as well (default: OUT/{CACHE_NAME})",
+        help=f"folder for the images, which several trainings may share (default: OUT/{CACHE_NAME})",
     )
     group.add_argument(
         "--jobs",
         metavar="N",
         type=int,
-        help="CTs whose images are made at a time, 2 GB of memory each (default: by cores and memory)",
+        help="number of CTs processed at the same time, 2 GB of memory each (default: by cores and memory)",
     )
     group.add_argument("--json", action="store_true", help="print the summary as JSON on standard output")
     group.add_argument("--quiet", action="store_true", help="print warnings and errors only")
@@ -139,12 +137,12 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "--progress",
         choices=("bar", "json", "none"),
         default="bar",
-        help="bar: on a terminal (default); json: one object a line with stage, done, total and seconds_left",
+        help="bar: on a terminal (default); json: one object per line with stage, done, total and seconds_left",
     )
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run the command; raises :class:`~CovidSeverityLib.errors.InputError` for what the user can put right."""
+    """Run the command; raise :class:`~CovidSeverityLib.errors.InputError` for errors that the user can correct."""
     config = _config(arguments)
     if arguments.jobs is not None and arguments.jobs < 1:
         raise InputError(f"{arguments.jobs} jobs; a whole number from 1 on is needed")
@@ -184,7 +182,7 @@ def _config(arguments: argparse.Namespace) -> TrainingConfig:
 def _cases(
     arguments: argparse.Namespace,
 ) -> tuple[tuple[TrainingCase, ...], tuple[Failure, ...], str, tuple[str, ...]]:
-    """CTs with their truth, those of the table without an image, how it was understood, and remarks."""
+    """CTs with their truth, cases of the table without an image, the layout of the table, and remarks."""
     table = existing_path(arguments.labels, "table of labels")
     labels, patients = read_diagnoses(table), read_patients(table)
     images = find_images(existing_path(arguments.images, "folder of images"))
@@ -208,7 +206,7 @@ def _train(
     folders: tuple[Path, Path],
     given_up: Mapping[str, str],
 ) -> TrainingReport:
-    """Prepare, train and write; ``folders`` are those of the results and of the cache."""
+    """Prepare, train and write; ``folders`` are the folder of the results and the folder of the cache."""
     folder, cache = folders
     kind = progress_kind(arguments)
     with progress_for(kind, sys.stderr if arguments.json else sys.stdout, of_cases=True) as progress:

@@ -186,8 +186,11 @@ class EditedMasks:
         return {n: now for n, now in planes if not np.array_equal(now, self._parts[n])}
 
     def _recalled(self, n: int, now: NDArray[np.uint16]) -> NDArray[np.uint8] | None:
-        """Note what slice n means, and tell what it meant when it was as it is ``now`` (undo); None where it is new."""
-        states, automatic = self._states.setdefault(n, {}), self._automatic[n].ravel()
+        """Note what slice n means, and tell what it meant when it was as it is ``now`` (undo); None where it is new.
+
+        A state of a smaller box is never found again, because its digest is of fewer voxels.
+        """
+        states, automatic = self._states.setdefault(self.box[0].start + n, {}), self._automatic[n].ravel()
         left = _digest(self._parts[n])
         voxels = np.flatnonzero(self._codes[n] != self._automatic[n])
         states.pop(left, None)
@@ -264,7 +267,6 @@ class EditedMasks:
             np.pad(array, margins) for array in (self._parts, self._codes, self._automatic)
         )
         self.box = box
-        self._states.clear()
 
 
 def _digest(parts: NDArray[np.uint16]) -> bytes:

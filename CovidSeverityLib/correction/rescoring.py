@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.ctss import Severity, severity_for
+from CovidSeverityLib.features.config import MeasureConfig
 from CovidSeverityLib.features.published_score import SliceScoreConfig, published_score
 from CovidSeverityLib.features.quantification import (
-    LEAST_PERCENT,
-    SPILL_PERCENT,
     Counts,
     LobeScore,
     SliceRow,
@@ -43,13 +42,22 @@ class ScoringRules:
 
     Parameters
     ----------
-    voxel_ml : volume of a voxel, ml.
-    shape : of the CT, (K, J, I).
-    z_mm : LPS position of every acquired slice by its index, mm.
-    slice_scores : of the published method; None scores lobes by their volume.
-    approximate : whether the lobes' borders are known to a few millimetres only.
-    confidence : of every lobe's automatic outline, 0 to 1, where it is known.
-    ctss_definition : how the score is made, for people.
+    voxel_ml : float
+        Volume of a voxel, ml.
+    shape : (int, int, int)
+        Of the CT, (K, J, I).
+    z_mm : mapping of int to float
+        LPS position of every acquired slice by its index, mm.
+    slice_scores : SliceScoreConfig or None
+        Of the published method; None scores lobes by their volume.
+    approximate : bool
+        Whether the lobes' borders are known to a few millimetres only.
+    confidence : mapping of Lobe to float or None
+        Of every lobe's automatic outline, 0 to 1, where it is known.
+    ctss_definition : str
+        How the score is made, for people.
+    least_percent, spill_percent : float
+        Involvement up to which a lobe scores 0, as in :class:`~CovidSeverityLib.features.config.MeasureConfig`.
     """
 
     voxel_ml: float
@@ -59,6 +67,8 @@ class ScoringRules:
     approximate: bool
     confidence: Mapping[Lobe, float | None]
     ctss_definition: str
+    least_percent: float = MeasureConfig.least_percent
+    spill_percent: float = MeasureConfig.spill_percent
 
     @classmethod
     def of_report(cls, report: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> ScoringRules:
@@ -71,7 +81,8 @@ class ScoringRules:
         """
         size, spacing = report["input"]["size"], report["input"]["spacing_mm"]
         geometry = Geometry(tuple(size), tuple(spacing), (0.0, 0.0, 0.0), IDENTITY)
-        published = report["provenance"]["configuration"].get("slice_scores")
+        configuration = report["provenance"]["configuration"]
+        published, measures = configuration.get("slice_scores"), configuration.get("measures", {})
         lobes = report["ctss"]["lobes"]
         return cls(
             voxel_ml=geometry.voxel_ml,
@@ -81,6 +92,7 @@ class ScoringRules:
             approximate=report["lobes"]["approximate"],
             confidence=MappingProxyType({lobe: lobes[lobe.name]["confidence"] for lobe in Lobe}),
             ctss_definition=report["ctss"]["definition"],
+            **{name: measures[name] for name in ("least_percent", "spill_percent") if name in measures},
         )
 
 
@@ -158,10 +170,10 @@ def rescore_tally(
     published = None
     if rules.slice_scores is not None:
         published = published_score(counts, rules.shape[1] * rules.shape[2], rules.slice_scores)
-    spilled = _spilled(counts, codes) if rules.approximate and published is None else frozenset()
+    spilled = _spilled(counts, codes, rules.spill_percent) if rules.approximate and published is None else frozenset()
     confidence = {lobe: None if lobe in changed else rules.confidence.get(lobe) for lobe in Lobe}
-    means, least = (None, LEAST_PERCENT) if published is None else (published.mean, 0.0)
-    scores = lobe_scores(counts, rules.voxel_ml, means, confidence, spilled, least)
+    means, least = (None, rules.least_percent) if published is None else (published.mean, 0.0)
+    scores = lobe_scores(counts, rules.voxel_ml, means, confidence, spilled, least, rules.spill_percent)
     every = np.arange(CODES, dtype=np.uint8)
     voxels, inside = table.sum(axis=0), sides_of(every) > 0
     return Rescored(
@@ -212,11 +224,11 @@ def _counts(table: NDArray[np.int64]) -> Counts:
     return Counts(lung, infected)
 
 
-def _spilled(counts: Counts, codes: NDArray[np.uint8]) -> frozenset[Lobe]:
+def _spilled(counts: Counts, codes: NDArray[np.uint8], spill_percent: float) -> frozenset[Lobe]:
     """Spilled lobes; objects are only looked for where a lobe's involvement is small enough for that to matter."""
     lung, infected = counts.lung.sum(axis=0)[1:], counts.infected.sum(axis=0)[1:]
     percents = 100.0 * infected / np.maximum(lung, 1)
-    if not ((percents > 0) & (percents <= SPILL_PERCENT)).any():
+    if not ((percents > 0) & (percents <= spill_percent)).any():
         return frozenset()
     return spilled_lobes(opacities_of(codes) > 0, lobes_of(codes))
 

@@ -6,30 +6,47 @@ Air has no structure: what varies there from pixel to pixel is noise. In the lun
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from CovidSeverityLib.checked import HOUNSFIELD, Checked, Range
 from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.types import Side
 
 QUARTER_TO_SD = 1.4826
 """Standard deviation of a normal distribution in distances of its upper quartile from its median."""
 
-FEWEST_PIXELS = 400
-"""Of air in all slices. From so many the noise is known to about 8 per cent (neighbours are not independent)."""
 
-AIR_HU = -800.0
-"""A lumen is darker on average over 3 x 3 pixels: walls are brighter than -600 HU even where they are thin, and air
-(-1000 to -960 HU) stays under it with noise of 40 HU."""
+@dataclass(frozen=True)
+class AirNoiseConfig(Checked):
+    """Which air the noise is measured in.
 
-MARGIN_MM = 2.0
-"""Distance in the slice to what is not air (the point spread of a body kernel has a standard deviation of about
-0.75 mm). Along the axis it is one slice."""
+    Parameters
+    ----------
+    lumen_hu : float, HU
+        A lumen is darker on average over 3 x 3 pixels. Walls are brighter than -600 HU even where they are thin, and
+        air (-1000 to -960 HU) stays under it with a noise of 40 HU.
+    margin_mm : float, mm
+        Distance in the slice to what is not air (the point spread of a body kernel has a standard deviation of about
+        0.75 mm). Along the axis it is one slice.
+    fewest_pixels : int, pixels
+        Of air in all slices. From so many the noise is known to about 8 per cent (neighbours are not independent).
+    """
+
+    lumen_hu: Annotated[float, HOUNSFIELD] = -800.0
+    margin_mm: Annotated[float, Range(0)] = 2.0
+    fewest_pixels: Annotated[int, Range(1)] = 400
 
 
 def airway_noise(
-    hu: NDArray[np.int16], lungs: NDArray[np.uint8], spacing_mm: tuple[float, float, float]
+    hu: NDArray[np.int16],
+    lungs: NDArray[np.uint8],
+    spacing_mm: tuple[float, float, float],
+    config: AirNoiseConfig = AirNoiseConfig(),
 ) -> float | None:
     """Standard deviation of the noise in the air between the lungs.
 
@@ -43,11 +60,13 @@ def airway_noise(
         Labels of :class:`Side`.
     spacing_mm : tuple of float
         Of (K, J, I), mm.
+    config : AirNoiseConfig
+        Which air counts, and how much of it is needed.
 
     Returns
     -------
     float or None
-        HU; None where under :data:`FEWEST_PIXELS` of air lie between the lungs.
+        HU; None where too little air lies between the lungs.
 
     Examples
     --------
@@ -60,12 +79,16 @@ def airway_noise(
     """
     box = bounding_box(lungs > 0)
     planes = zip(hu[box], lungs[box], strict=True)
-    dark = np.stack([_dark_between(plane, labels) for plane, labels in planes]) if lungs.any() else lungs > 0
+    dark = (
+        np.stack([_dark_between(plane, labels, config.lumen_hu) for plane, labels in planes])
+        if lungs.any()
+        else lungs > 0
+    )
     part = bounding_box(dark)
-    size = (3, *(2 * int(np.ceil(MARGIN_MM / mm)) + 1 for mm in spacing_mm[1:]))
+    size = (3, *(2 * int(np.ceil(config.margin_mm / mm)) + 1 for mm in spacing_mm[1:]))
     open_air = ndimage.minimum_filter(dark[part].view(np.uint8), size, mode="constant", cval=0) > 0
     values = hu[box][part][open_air]
-    if values.size < FEWEST_PIXELS:
+    if values.size < config.fewest_pixels:
         return None
     middle, upper = (_quantile(values, q) for q in (0.5, 0.75))
     return QUARTER_TO_SD * (upper - middle)
@@ -78,15 +101,15 @@ def _quantile(values: NDArray[np.int16], q: float) -> float:
     return float(np.interp(q * values.size, np.append(0, np.cumsum(counts)), edges))
 
 
-def _dark_between(plane: NDArray[np.int16], lungs: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _dark_between(plane: NDArray[np.int16], lungs: NDArray[np.uint8], lumen_hu: float) -> NDArray[np.bool_]:
     """(J, I) air that has lung on both sides."""
     right = np.logical_or.accumulate(lungs == Side.RIGHT, axis=1)
     left = np.logical_or.accumulate((lungs == Side.LEFT)[:, ::-1], axis=1)[:, ::-1]
     dark = right & left & (lungs == 0)
-    columns = np.flatnonzero((dark & (plane < AIR_HU)).any(axis=0))
+    columns = np.flatnonzero((dark & (plane < lumen_hu)).any(axis=0))
     if not columns.size:
         return np.zeros_like(dark)
     part = np.s_[:, columns[0] : columns[-1] + 1]
-    dark[part] &= ndimage.uniform_filter(plane[part].astype(np.float32), 3) < AIR_HU
+    dark[part] &= ndimage.uniform_filter(plane[part].astype(np.float32), 3) < lumen_hu
     dark[:, : columns[0]] = dark[:, columns[-1] + 1 :] = False
     return dark

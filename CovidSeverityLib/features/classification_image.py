@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.checked import check_fields
+from CovidSeverityLib.checked import Checked, Range
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.segmentation.opacity.published.config import PUBLISHED_CTSS, PublishedOpacityConfig
 from CovidSeverityLib.segmentation.opacity.published.opacities import candidate_mask, open_area
@@ -18,9 +19,6 @@ from CovidSeverityLib.segmentation.opacity.published.windows import masked_slice
 from CovidSeverityLib.types import AIR_HU
 
 from .lung_outline import lung_outline
-
-OUTLINE_VALUE = 950
-"""Added on the lungs' outline, in units of HU + 1024, as published: about as bright as water."""
 
 LONG_SCAN_SLICES = 80
 """Scans of more slices than this are long (published)."""
@@ -30,17 +28,22 @@ LONG_SCAN_REACH, SHORT_SCAN_REACH = 40, 25
 
 
 @dataclass(frozen=True)
-class ClassificationImageConfig:
+class ClassificationImageConfig(Checked):
     """How the image is made. A network has to be given the images that it was trained with.
 
     Parameters
     ----------
-    infection : gives the windows and the mixture, and for the ablation steps the vessel filter and the smallest object.
-    fill_holes : True fills the holes of the window mask (4-connected background).
-    outline : True draws the outline of the lungs.
-    remove_vessels, open_area : True takes vessels, or small objects, out of the window mask. The published image keeps
-        both; its authors' ablation study switches them on. ``infection.vesselness.enabled`` and ``infection.open_area``
-        are not looked at.
+    infection : PublishedOpacityConfig
+        Gives the windows and the mixture, and for the ablation steps the vessel filter and the smallest object.
+    fill_holes : bool
+        True fills the holes of the window mask (4-connected background).
+    outline : bool
+        True draws the outline of the lungs.
+    remove_vessels, open_area : bool
+        True takes vessels, or small objects, out of the window mask. The published image keeps both; its authors'
+        ablation study switches them on. ``infection.vesselness.enabled`` and ``infection.open_area`` do not count.
+    outline_value : int, HU
+        Added on the outline of the lungs, as published: about as bright as water, in units of HU + 1024.
 
     Raises
     ------
@@ -53,9 +56,7 @@ class ClassificationImageConfig:
     outline: bool = True
     remove_vessels: bool = False
     open_area: bool = False
-
-    def __post_init__(self) -> None:
-        check_fields(self)
+    outline_value: Annotated[int, Range(0, 4095)] = 950
 
 
 def image_variants(config: ClassificationImageConfig) -> Mapping[str, ClassificationImageConfig]:
@@ -161,7 +162,7 @@ def _image(
     stored = np.maximum(hu.astype(np.int64) - AIR_HU, 0)  # unsigned, as the authors' files hold it
     image = np.where(marked & lung, stored, 0)
     if config.outline:
-        image[lung_outline(lung)] += OUTLINE_VALUE
+        image[lung_outline(lung)] += config.outline_value
     return _stretched(image)
 
 

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import ndtr
 
-from CovidSeverityLib.checked import Range, check_fields
+from CovidSeverityLib.checked import Checked, Range
+from CovidSeverityLib.immutable import Value
 from CovidSeverityLib.morphology.grid import bounding_box
-from CovidSeverityLib.types import AIR_HU, CtVolume, Lobe, Side, frozen_array
+from CovidSeverityLib.types import AIR_HU, CtVolume, Lobe, Side
 
-from .air_noise import airway_noise
+from .air_noise import AirNoiseConfig, airway_noise
 
 BIN_HU = 2
 """Width of the histogram's bins, HU: a tenth of the usual noise."""
@@ -41,13 +42,13 @@ BIN_EDGES = Range(AIR_HU + BIN_HU, HIGHEST_HU - BIN_HU, step=BIN_HU)
 
 
 @dataclass(frozen=True)
-class LowAttenuationConfig:
+class LowAttenuationConfig(Checked):
     """What low attenuation is.
 
     Parameters
     ----------
     thin_threshold_hu : int, HU
-        Lung under it is of low attenuation, HU: in thin slices -950 agrees with pathology (Gevenois 1996,
+        Lung under it is of low attenuation: in thin slices -950 agrees with pathology (Gevenois 1996,
         doi 10.1164/ajrccm.154.1.8680679).
     thick_threshold_hu : int, HU
         The same in thick slices, which mix holes with the lung around them: -910 (Mueller 1988,
@@ -59,7 +60,9 @@ class LowAttenuationConfig:
         Of the lung's density: the 15th follows the course of emphysema best (Parr 2006,
         doi 10.1136/thx.2005.054890).
     iterations : int, iterations
-        Of the deconvolution. With 10 to 40 HU of noise the share hardly moves from 100 to 1000.
+        Number of steps of the deconvolution. With 10 to 40 HU of noise the share hardly moves from 100 to 1000.
+    noise : AirNoiseConfig
+        Which air the noise is measured in.
 
     Raises
     ------
@@ -72,9 +75,7 @@ class LowAttenuationConfig:
     thick_slice_mm: Annotated[float, Range(0, without_ends=True)] = 2.5
     percentile: Annotated[float, Range(0, 100, without_ends=True)] = 15.0
     iterations: Annotated[int, Range(1)] = 200
-
-    def __post_init__(self) -> None:
-        check_fields(self)
+    noise: AirNoiseConfig = AirNoiseConfig()
 
     def threshold_hu(self, slice_mm: float) -> int:
         """The threshold for slices that lie ``slice_mm`` apart, HU."""
@@ -125,8 +126,8 @@ class LowDensity:
         return 100.0 * voxels / self.voxels if self.voxels else 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class LowAttenuation:
+@dataclass(frozen=True, eq=False, repr=False)
+class LowAttenuation(Value):
     """Density of the lungs by lung and lobe, as measured and without noise.
 
     Parameters
@@ -152,10 +153,6 @@ class LowAttenuation:
     voxels: NDArray[np.int64]
     measured: NDArray[np.int64]
     noise_free: NDArray[np.float64]
-
-    def __post_init__(self) -> None:
-        for name in ("voxels", "measured", "noise_free"):
-            object.__setattr__(self, name, frozen_array(getattr(self, name)))
 
     @property
     def total(self) -> LowDensity:
@@ -222,7 +219,7 @@ def low_attenuation(
         if mask.shape != volume.hu.shape:
             raise ValueError(f"{name} {mask.shape} do not match the CT {volume.hu.shape} (K, J, I)")
     spacing_mm = volume.geometry.spacing_kji
-    noise = airway_noise(volume.hu, lungs, spacing_mm)
+    noise = airway_noise(volume.hu, lungs, spacing_mm, config.noise)
     voxels, measured = _histograms(volume.hu, lungs, lobes)
     return LowAttenuation(
         threshold_hu=config.threshold_hu(spacing_mm[0]),

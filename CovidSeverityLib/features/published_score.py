@@ -8,7 +8,7 @@ from typing import Annotated
 
 import numpy as np
 
-from CovidSeverityLib.checked import Range, check_fields
+from CovidSeverityLib.checked import Checked, Range
 from CovidSeverityLib.ctss import score_for_percent
 from CovidSeverityLib.types import Lobe
 
@@ -16,7 +16,7 @@ from .quantification import Counts
 
 
 @dataclass(frozen=True)
-class SliceScoreConfig:
+class SliceScoreConfig(Checked):
     """Which slices count.
 
     Parameters
@@ -36,9 +36,6 @@ class SliceScoreConfig:
     skip_first: Annotated[int, Range(0)] = 6
     skip_last: Annotated[int, Range(0)] = 5
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-
 
 @dataclass(frozen=True)
 class PublishedScore:
@@ -56,9 +53,12 @@ def published_score(counts: Counts, slice_pixels: int, config: SliceScoreConfig 
 
     Parameters
     ----------
-    counts : voxels per slice and region.
-    slice_pixels : pixels of an axial slice.
-    config : which slices count.
+    counts : Counts
+        Voxels per slice and region.
+    slice_pixels : int
+        Pixels of an axial slice.
+    config : SliceScoreConfig
+        Which slices count.
     """
     number = counts.lung.shape[0]
     used = [

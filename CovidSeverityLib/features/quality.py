@@ -1,4 +1,4 @@
-"""What the reader of a result should be told about it, beyond the numbers."""
+"""What the reader of a result should know beside the numbers."""
 
 from __future__ import annotations
 
@@ -12,31 +12,9 @@ from CovidSeverityLib.segmentation.lungs.notes import volume_notes
 from CovidSeverityLib.segmentation.opacity.values import UncountedDensity
 from CovidSeverityLib.types import LOBE_NAMES, CtVolume, Geometry, NoteSeverity, QualityNote, Side
 
+from .config import NoteConfig
 from .low_attenuation import LowAttenuation
 from .quantification import LobeScore
-
-LITTLE_INVOLVEMENT_PERCENT = 0.5
-"""Less infected lung than this cannot be told from none: in healthy lungs up to 0.23 % were marked (large vessels near
-the hilum and the blurred dome of the diaphragm; one scan and eight phantoms)."""
-
-COARSE_PIXEL_MM = 2.0
-"""Wider pixels hide how thick a structure is: at 2.4 to 3 mm 2.5 times as much was marked (two sick scans)."""
-
-THICK_SLICE_MM = 5.0
-"""In thicker slices, up to 10 mm, volumes of opacities were up to a quarter off (three scans, synthetic lesions)."""
-
-UNSURE_LOBE = 0.7
-"""Confidence of a lobe under which a reader is warned: under what the atlas alone reaches for the middle lobe."""
-
-MOSTLY_DEPENDENT_PERCENT = 50.0
-"""More of the opacities than this under the dependent pleura is called to the reader's mind: the greater part."""
-
-LITTLE_LOW_ATTENUATION_PERCENT = 1.0
-"""Less than this under -950 HU is no emphysema: three quarters of 564 healthy lungs had up to 0.43 % (Cheng 2019,
-doi 10.2147/COPD.S187596)."""
-
-MOSTLY_NOISE_PERCENT = 50.0
-"""More of the measured low attenuation than this made by noise is called to the reader's mind: the greater part."""
 
 SHARP_KERNELS = re.compile(
     r"(?i:lung|edge|bone(plus)?)|(?-i:[A-Z][a-z]?(4[5-9]|[5-9]\d)[a-z]?)|(?-i:FC[358]\d)|(?-i:[CDEL]|Y[A-D])"
@@ -62,66 +40,86 @@ def result_notes(
     lobes: LobeSegmentation,
     sides_ml: Mapping[Side, float],
     infection_percent: float,
-    config: LungNoteConfig = LungNoteConfig(),
+    config: NoteConfig = NoteConfig(),
+    lungs: LungNoteConfig = LungNoteConfig(),
 ) -> tuple[QualityNote, ...]:
     """Notes on lobes, lung volumes and a small involvement.
 
     Parameters
     ----------
-    lobes : the lobes that were scored.
-    sides_ml : volume of each lung, ml; empty where the CT does not show whole lungs.
-    infection_percent : infected part of both lungs.
-    config : which volumes of lungs are usual.
+    lobes : LobeSegmentation
+        The lobes that were scored.
+    sides_ml : mapping of Side to float
+        Volume of each lung, ml; empty where the CT does not show whole lungs.
+    infection_percent : float
+        Opacities in per cent of both lungs.
+    config : NoteConfig
+        When a reader is warned.
+    lungs : LungNoteConfig
+        Which volumes of lungs are usual.
     """
-    return (*_lobe_notes(lobes), *volume_notes(sides_ml, config), *_involvement_notes(infection_percent))
+    return (*_lobe_notes(lobes, config), *volume_notes(sides_ml, lungs), *_involvement_notes(infection_percent, config))
 
 
-def resolution_notes(geometry: Geometry) -> tuple[QualityNote, ...]:
+def resolution_notes(geometry: Geometry, config: NoteConfig = NoteConfig()) -> tuple[QualityNote, ...]:
     """Notes on voxels too large for the method.
 
     Parameters
     ----------
-    geometry : of the CT.
+    geometry : Geometry
+        Of the CT.
+    config : NoteConfig
+        When a reader is warned.
     """
     *pixel_mm, slice_mm = geometry.spacing_mm
-    return (*_pixel_notes(max(pixel_mm)), *_slice_notes(slice_mm))
+    return (*_pixel_notes(max(pixel_mm), config), *_slice_notes(slice_mm, config))
 
 
-def _pixel_notes(pixel_mm: float) -> Iterator[QualityNote]:
-    if pixel_mm > COARSE_PIXEL_MM:
+def _pixel_notes(pixel_mm: float, config: NoteConfig) -> Iterator[QualityNote]:
+    if pixel_mm > config.coarse_pixel_mm:
         yield QualityNote(
             "pixels_coarse",
             NoteSeverity.WARNING,
-            f"Pixels are {pixel_mm:.1f} mm wide; over {COARSE_PIXEL_MM:.0f} mm vessels cannot be told from opacities, "
-            "and too much is marked. Analyse the original images.",
+            f"Pixels are {pixel_mm:.1f} mm wide; over {config.coarse_pixel_mm:.0f} mm vessels cannot be told from "
+            "opacities, and too much is marked. Analyse the original images.",
         )
 
 
-def _slice_notes(slice_mm: float) -> Iterator[QualityNote]:
-    if slice_mm > THICK_SLICE_MM:
+def _slice_notes(slice_mm: float, config: NoteConfig) -> Iterator[QualityNote]:
+    if slice_mm > config.thick_slice_mm:
         yield QualityNote(
             "slices_thick",
             NoteSeverity.WARNING,
-            f"Slices are {slice_mm:.1f} mm apart; over {THICK_SLICE_MM:.0f} mm volumes of opacities can be a quarter "
-            "off, and small ones are lost. Analyse a thinner reconstruction if there is one.",
+            f"Slices are {slice_mm:.1f} mm apart; over {config.thick_slice_mm:.0f} mm volumes of opacities can be a "
+            "quarter off, and small ones are lost. Analyse a thinner reconstruction if there is one.",
         )
 
 
 def uncertainty_notes(
-    scores: Sequence[LobeScore], ctss_range: tuple[int, int] | None, uncounted: UncountedDensity | None
+    scores: Sequence[LobeScore],
+    ctss_range: tuple[int, int] | None,
+    uncounted: UncountedDensity | None,
+    config: NoteConfig = NoteConfig(),
 ) -> tuple[QualityNote, ...]:
     """Notes on scores near an edge, and on opacities where gravity alone can make lung dense.
 
     Parameters
     ----------
-    scores : of all lobes.
-    ctss_range : of their sum.
-    uncounted : of the same CT; both None where the profile does not know them.
+    scores : sequence of LobeScore
+        Of all lobes.
+    ctss_range : (int, int) or None
+        Of their sum; None where the profile does not know it.
+    uncounted : UncountedDensity or None
+        Of the same CT; None where the profile does not know it.
+    config : NoteConfig
+        When a reader is warned.
     """
-    return (*_range_notes(scores, ctss_range), *_dependent_notes(scores, uncounted))
+    return (*_range_notes(scores, ctss_range), *_dependent_notes(scores, uncounted, config))
 
 
-def low_attenuation_notes(low: LowAttenuation, kernel: str) -> tuple[QualityNote, ...]:
+def low_attenuation_notes(
+    low: LowAttenuation, kernel: str, config: NoteConfig = NoteConfig()
+) -> tuple[QualityNote, ...]:
     """Notes on low attenuation that noise or a sharp kernel explains.
 
     Parameters
@@ -130,18 +128,20 @@ def low_attenuation_notes(low: LowAttenuation, kernel: str) -> tuple[QualityNote
         Of the lungs.
     kernel : str
         Name of the reconstruction kernel; empty where it is not known.
+    config : NoteConfig
+        When a reader is warned.
 
     Examples
     --------
     >>> low_attenuation_notes(found, "B70f")[0].code  # doctest: +SKIP
     'low_attenuation_kernel'
     """
-    if low.total.measured_percent < LITTLE_LOW_ATTENUATION_PERCENT:
+    if low.total.measured_percent < config.little_low_attenuation_percent:
         return ()
-    return (*_noise_notes(low), *_kernel_notes(low, kernel))
+    return (*_noise_notes(low, config), *_kernel_notes(low, kernel))
 
 
-def _noise_notes(low: LowAttenuation) -> Iterator[QualityNote]:
+def _noise_notes(low: LowAttenuation, config: NoteConfig) -> Iterator[QualityNote]:
     found = low.total
     measured = f"{found.measured_percent:.1f} % of the lungs measure under {low.threshold_hu} HU"
     if low.noise_sd_hu is None:
@@ -151,7 +151,7 @@ def _noise_notes(low: LowAttenuation) -> Iterator[QualityNote]:
             f"{measured}; there is too little air of trachea and main bronchi to measure the noise in, so that none is "
             "taken off: part of it may be noise.",
         )
-    elif 100.0 * found.noise_percent > MOSTLY_NOISE_PERCENT * found.measured_percent:
+    elif 100.0 * found.noise_percent > config.mostly_noise_percent * found.measured_percent:
         yield QualityNote(
             "low_attenuation_noise",
             NoteSeverity.WARNING,
@@ -186,12 +186,14 @@ def _range_notes(scores: Sequence[LobeScore], ctss_range: tuple[int, int] | None
             )
 
 
-def _dependent_notes(scores: Sequence[LobeScore], uncounted: UncountedDensity | None) -> Iterator[QualityNote]:
+def _dependent_notes(
+    scores: Sequence[LobeScore], uncounted: UncountedDensity | None, config: NoteConfig
+) -> Iterator[QualityNote]:
     infected_ml = sum(score.infection_ml for score in scores)
     if uncounted is None or uncounted.dependent_opacity_ml is None or not infected_ml:
         return
     percent = 100.0 * uncounted.dependent_opacity_ml / infected_ml
-    if percent > MOSTLY_DEPENDENT_PERCENT:
+    if percent > config.mostly_dependent_percent:
         yield QualityNote(
             "mostly_dependent",
             NoteSeverity.WARNING,
@@ -200,14 +202,14 @@ def _dependent_notes(scores: Sequence[LobeScore], uncounted: UncountedDensity | 
         )
 
 
-def _lobe_notes(lobes: LobeSegmentation) -> Iterator[QualityNote]:
+def _lobe_notes(lobes: LobeSegmentation, config: NoteConfig) -> Iterator[QualityNote]:
     if lobes.approximate:
         yield QualityNote(
             "lobes_approximate",
             NoteSeverity.INFO,
             f"Lobes are approximate ({lobes.source}); single scores can be off where disease is near a fissure.",
         )
-    unsure = [lobe for lobe, sure in (lobes.confidence or {}).items() if sure < UNSURE_LOBE]
+    unsure = [lobe for lobe, sure in (lobes.confidence or {}).items() if sure < config.unsure_lobe]
     if unsure:
         shown = ", ".join(f"{LOBE_NAMES[lobe]} {lobes.confidence[lobe]:.2f}" for lobe in unsure)
         yield QualityNote(
@@ -217,8 +219,8 @@ def _lobe_notes(lobes: LobeSegmentation) -> Iterator[QualityNote]:
         )
 
 
-def _involvement_notes(infection_percent: float) -> Iterator[QualityNote]:
-    if 0 < infection_percent < LITTLE_INVOLVEMENT_PERCENT:
+def _involvement_notes(infection_percent: float, config: NoteConfig) -> Iterator[QualityNote]:
+    if 0 < infection_percent < config.little_involvement_percent:
         yield QualityNote(
             "little_involvement",
             NoteSeverity.WARNING,

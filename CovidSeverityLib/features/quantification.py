@@ -10,24 +10,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.ctss import score_for_percent, total_severity_score_for_percent
+from CovidSeverityLib.immutable import Value
 from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig, MixtureFit, fit_mixture
 from CovidSeverityLib.segmentation.opacity.published.windows import histogram
 from CovidSeverityLib.types import CtVolume, Lobe, Opacity, Side
 
-WELL_AERATED_HU = (-950, -700)
-"""Well-aerated lung, bounds included (Colombi 2020, doi 10.1148/radiol.2020201433)."""
-
-
-SPILL_PERCENT = 0.5
-"""Up to here a lobe that others' opacities only spill into is not scored. Where lesions end at fissures (eight
-synthetic chests) 0.05 to 0.5 % of a lobe were spilled, one time 1.6 %; lesions that do cross fissures (24 simulated
-cases) put more into the next lobe."""
-
-
-LEAST_PERCENT = 0.3
-"""Up to here a lobe scores 0, and the range tells the rest: so much of a lobe is marked in healthy lungs (0 to 0.25 %
-of the lobes of a healthy CT in slices of 1, 2 and 5 mm and of three synthetic chests; in slices of 8 mm once 0.8 %)."""
+from .config import MeasureConfig
 
 
 @dataclass(frozen=True)
@@ -98,18 +87,29 @@ class SliceRow:
         return 100.0 * self.lobe_infected_voxels[lobe - 1] / voxels if voxels else 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class Densitometry:
+@dataclass(frozen=True, eq=False, repr=False)
+class Densitometry(Value):
     """Counts over both lungs, by Hounsfield units.
 
-    ``histogram[n]`` counts lung voxels of ``first_hu + n`` HU; ``mixture`` is fitted to that histogram to describe it,
-    and no infection is marked by it.
+    Parameters
+    ----------
+    first_hu : int
+        Density of the first bin, HU.
+    histogram : (N,) ndarray of int64
+        ``histogram[n]`` counts lung voxels of ``first_hu + n`` HU.
+    well_aerated_voxels : int
+        Voxels of well-aerated lung.
+    mixture : MixtureFit or None
+        Fitted to the histogram to describe it. No opacity is marked by it.
+    well_aerated_hu : (int, int)
+        Well-aerated lung, bounds included, HU.
     """
 
     first_hu: int
     histogram: NDArray[np.int64]
     well_aerated_voxels: int
     mixture: MixtureFit | None
+    well_aerated_hu: tuple[int, int] = MeasureConfig.well_aerated_hu
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,23 +144,32 @@ def lobe_scores(
     confidence: Mapping[Lobe, float] | None = None,
     spilled: Collection[Lobe] = (),
     least_percent: float = 0.0,
+    spill_percent: float = MeasureConfig.spill_percent,
 ) -> tuple[LobeScore, ...]:
     """Every lobe's volume, involvement and scores.
 
     Parameters
     ----------
-    counts : of the whole volume.
-    voxel_ml : volume of a voxel, ml.
-    scores : CTSS of every lobe where it was found otherwise; None scores the involved share of its volume.
-    confidence : of every lobe's outline, 0 to 1, where it is known.
-    spilled : lobes of :func:`spilled_lobes`; they score 0 up to :data:`SPILL_PERCENT`.
-    least_percent : every lobe scores 0 up to here: :data:`LEAST_PERCENT` in the default profile.
+    counts : Counts
+        Of the whole volume.
+    voxel_ml : float
+        Volume of a voxel, ml.
+    scores : dict of Lobe to int, optional
+        CTSS of every lobe where it was found otherwise; None scores the involved share of its volume.
+    confidence : mapping of Lobe to float, optional
+        Of every lobe's outline, 0 to 1, where it is known.
+    spilled : collection of Lobe
+        Lobes of :func:`spilled_lobes`.
+    least_percent : float
+        Up to this involvement every lobe scores 0.
+    spill_percent : float
+        Up to this involvement the lobes of ``spilled`` score 0.
     """
     result = []
     for lobe in Lobe:
         voxels, infected = int(counts.lung[:, lobe].sum()), int(counts.infected[:, lobe].sum())
         percent = 100.0 * infected / voxels if voxels else 0.0
-        uncounted = SPILL_PERCENT if lobe in spilled else least_percent
+        uncounted = spill_percent if lobe in spilled else least_percent
         counted = 0.0 if percent <= uncounted else percent
         score = score_for_percent(counted) if scores is None else scores[lobe]
         total = total_severity_score_for_percent(counted)
@@ -211,22 +220,33 @@ def rows_of_slices(counts: Counts, z_mm: Mapping[int, float], voxel_ml: float) -
     )
 
 
-def well_aerated_voxels(hu: NDArray[np.int16], lung: NDArray[np.bool_]) -> int:
+def well_aerated_voxels(
+    hu: NDArray[np.int16], lung: NDArray[np.bool_], well_aerated_hu: tuple[int, int] = MeasureConfig.well_aerated_hu
+) -> int:
     """Voxels of well-aerated lung.
 
     Parameters
     ----------
-    hu : of any shape, Hounsfield units.
-    lung : bool of the same shape.
+    hu : ndarray of int16
+        Hounsfield units, of any shape.
+    lung : ndarray of bool
+        Of the same shape.
+    well_aerated_hu : (int, int)
+        Well-aerated lung, bounds included, HU.
     """
-    return int(np.count_nonzero(lung & (hu >= WELL_AERATED_HU[0]) & (hu <= WELL_AERATED_HU[1])))
+    return int(np.count_nonzero(lung & (hu >= well_aerated_hu[0]) & (hu <= well_aerated_hu[1])))
 
 
-def densitometry(hu: NDArray[np.int16], lungs: NDArray[np.uint8], mixture: MixtureConfig) -> Densitometry:
+def densitometry(
+    hu: NDArray[np.int16],
+    lungs: NDArray[np.uint8],
+    mixture: MixtureConfig,
+    well_aerated_hu: tuple[int, int] = MeasureConfig.well_aerated_hu,
+) -> Densitometry:
     """Histogram of both lungs, their well-aerated part and a mixture over the whole (for the report's picture)."""
     values, counts = histogram(hu[lungs > 0])
-    aerated = (values >= WELL_AERATED_HU[0]) & (values <= WELL_AERATED_HU[1])
-    return Densitometry(int(values[0]), counts, int(counts[aerated].sum()), fit_mixture(values, counts, mixture))
+    aerated = int(counts[(values >= well_aerated_hu[0]) & (values <= well_aerated_hu[1])].sum())
+    return Densitometry(int(values[0]), counts, aerated, fit_mixture(values, counts, mixture), well_aerated_hu)
 
 
 def side_voxels(lungs: NDArray[np.uint8]) -> dict[Side, int]:

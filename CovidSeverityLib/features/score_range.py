@@ -12,10 +12,8 @@ from CovidSeverityLib.morphology.grid import bounding_box, distance_to
 from CovidSeverityLib.segmentation.lobes.values import FissureFinding, LobeSegmentation
 from CovidSeverityLib.types import Geometry, Lobe
 
-from .quantification import LEAST_PERCENT, Counts, LobeScore, lobe_scores, spilled_lobes
-
-SAMPLING_MM = 2.5
-"""Largest distance of the voxels that are looked at: a lobe has some 50 000 of them, the smallest opacity 20."""
+from .config import MeasureConfig
+from .quantification import Counts, LobeScore, lobe_scores, spilled_lobes
 
 FISSURE_SIDES: Mapping[str, tuple[tuple[Lobe, ...], tuple[Lobe, ...]]] = {
     "right oblique": ((Lobe.RUL, Lobe.RML), (Lobe.RLL,)),
@@ -31,8 +29,10 @@ class ScoredLobes:
 
     Parameters
     ----------
-    lobes : with their ranges.
-    ctss : lowest and highest sum over the lobes.
+    lobes : tuple of LobeScore
+        With their ranges.
+    ctss : (int, int)
+        Lowest and highest sum over the lobes.
     """
 
     lobes: tuple[LobeScore, ...]
@@ -44,29 +44,37 @@ def with_ranges(
     infected: Sequence[NDArray[np.bool_]],
     lobes: LobeSegmentation,
     geometry: Geometry,
+    config: MeasureConfig = MeasureConfig(),
 ) -> ScoredLobes:
-    """Scores with what they would be for other masks of the infection, and for other places of the fissures.
+    """Scores with what they would be for other masks of opacity, and for other places of the fissures.
 
-    Every fissure is moved by its expected distance to the true one, either way, one at a time, and what is marked in a
-    lobe up to :data:`~.quantification.LEAST_PERCENT` counts or not. The ranges hold the scores themselves. They are no
+    Every fissure is moved by its expected distance to the true one, either way, one at a time. What is marked in a lobe
+    up to ``config.least_percent`` counts or not. The ranges hold the scores themselves. They are no
     confidence intervals: they are what changes when one thing at a time is moved by its standard uncertainty.
 
     Parameters
     ----------
-    scores : of the infection as it was marked, in the order of :class:`~CovidSeverityLib.types.Lobe`.
-    infected : (K, J, I) bool masks: as it was marked, then by other thresholds.
-    lobes : on the same grid.
-    geometry : of all of them.
+    scores : tuple of LobeScore
+        Of the opacities as they were marked, in the order of :class:`~CovidSeverityLib.types.Lobe`.
+    infected : sequence of (K, J, I) ndarray of bool
+        Opacities as they were marked, then by other thresholds.
+    lobes : LobeSegmentation
+        On the same grid.
+    geometry : Geometry
+        Of all of them.
+    config : MeasureConfig
+        What counts, and how many voxels are looked at.
     """
-    step = tuple(slice(None, None, max(1, int(SAMPLING_MM / mm))) for mm in geometry.spacing_kji)
+    step = tuple(slice(None, None, max(1, int(config.sampling_mm / mm))) for mm in geometry.spacing_kji)
     spacing = tuple(mm * part.step for mm, part in zip(geometry.spacing_kji, step, strict=True))
     box = bounding_box(lobes.labels[step])
     labels = lobes.labels[step][box]
     marked, *others = (mask[step][box] for mask in infected)
-    variants = [_scored(mask, labels, lobes.approximate, LEAST_PERCENT) for mask in others]
-    variants += [_scored(mask, labels, lobes.approximate, 0.0) for mask in (marked, *others)]
+    strict = replace(config, least_percent=0.0)
+    variants = [_scored(mask, labels, lobes.approximate, config) for mask in others]
+    variants += [_scored(mask, labels, lobes.approximate, strict) for mask in (marked, *others)]
     moved = _moved(labels, lobes.fissures, spacing)
-    variants += [_scored(marked, other, lobes.approximate, LEAST_PERCENT) for other in moved]
+    variants += [_scored(marked, other, lobes.approximate, config) for other in moved]
     totals = [sum(score.score for score in variant) for variant in (scores, *variants)]
     return ScoredLobes(
         tuple(_ranged(score, [variant[n] for variant in variants]) for n, score in enumerate(scores)),
@@ -75,13 +83,14 @@ def with_ranges(
 
 
 def _scored(
-    infected: NDArray[np.bool_], labels: NDArray[np.uint8], approximate: bool, least_percent: float
+    infected: NDArray[np.bool_], labels: NDArray[np.uint8], approximate: bool, config: MeasureConfig
 ) -> tuple[LobeScore, ...]:
     """Scores of samples; their volumes mean nothing."""
     whole = np.bincount(labels.ravel(), minlength=len(Lobe) + 1)
     sick = np.bincount(labels[infected], minlength=len(Lobe) + 1)
     spilled = spilled_lobes(infected, labels) if approximate else ()
-    return lobe_scores(Counts(whole[None], sick[None]), 0.0, spilled=spilled, least_percent=least_percent)
+    least, spill = config.least_percent, config.spill_percent
+    return lobe_scores(Counts(whole[None], sick[None]), 0.0, None, None, spilled, least, spill)
 
 
 def _ranged(score: LobeScore, variants: Sequence[LobeScore]) -> LobeScore:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.ctss import CTSS_DEFINITION, CTSS_REFERENCE_DEFINITION
+from CovidSeverityLib.segmentation.lobes.config import LobeConfig
 from CovidSeverityLib.segmentation.lobes.external_lobes import fit_to_lungs
 from CovidSeverityLib.segmentation.lobes.lobe_segmentation import anatomical_lobes
 from CovidSeverityLib.segmentation.lobes.published import published_regions
@@ -16,8 +17,9 @@ from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
 from CovidSeverityLib.segmentation.opacity.values import MarkedOpacities
 from CovidSeverityLib.types import CtVolume, Geometry
 
+from .config import MeasureConfig
 from .published_score import SliceScoreConfig, published_score
-from .quantification import LEAST_PERCENT, Counts, LobeScore, lobe_scores, spilled_lobes
+from .quantification import Counts, LobeScore, lobe_scores, spilled_lobes
 from .score_range import with_ranges
 
 
@@ -88,8 +90,18 @@ class Scoring(Protocol):
 
 @dataclass(frozen=True)
 class VolumeScoring:
-    """Lobes, scored by the share of their volume."""
+    """Lobes, scored by the share of their volume.
 
+    Parameters
+    ----------
+    lobes : LobeConfig
+        How the lungs are divided.
+    measures : MeasureConfig
+        What counts.
+    """
+
+    lobes: LobeConfig = LobeConfig()
+    measures: MeasureConfig = MeasureConfig()
     own_regions: ClassVar[bool] = False
 
     def regions(
@@ -100,17 +112,18 @@ class VolumeScoring:
             return fit_to_lungs(lobes, lungs)
         if independent_slices:
             return LobeSegmentation(np.zeros_like(lungs), "none: slices alone do not show which lobe is where", False)
-        return anatomical_lobes(volume, lungs)
+        return anatomical_lobes(volume, lungs, self.lobes)
 
     def score(
         self, counts: Counts, opacities: MarkedOpacities, regions: LobeSegmentation, geometry: Geometry
     ) -> Scores:
         """As :meth:`Scoring.score`."""
         spilled = spilled_lobes(opacities.mask, regions.labels) if regions.approximate else ()
-        scores = lobe_scores(counts, geometry.voxel_ml, None, regions.confidence, spilled, LEAST_PERCENT)
+        least, spill = self.measures.least_percent, self.measures.spill_percent
+        scores = lobe_scores(counts, geometry.voxel_ml, None, regions.confidence, spilled, least, spill)
         if not opacities.others or not regions.labels.any():
             return Scores(scores, CTSS_DEFINITION)
-        ranged = with_ranges(scores, (opacities.mask, *opacities.others), regions, geometry)
+        ranged = with_ranges(scores, (opacities.mask, *opacities.others), regions, geometry, self.measures)
         return Scores(ranged.lobes, CTSS_DEFINITION, ranged.ctss)
 
 

@@ -1,4 +1,4 @@
-"""From the matrix of an image file to the geometry of its voxels, and whether two geometries tell the same."""
+"""The geometry of voxels from the matrix of an image file, and the comparison of two geometries."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from CovidSeverityLib.types import Geometry, NoteSeverity, QualityNote
 from .extent import check_voxel_edges, edges_text
 
 MAX_LENGTH = 1e9
-"""Largest number of a matrix in any unit: no scanner is a kilometre, or 1e9 micrometres, large."""
+"""Largest number in a matrix, in any unit: 1e9 micrometres are a kilometre, which no scanner reaches."""
 
 SHEAR_LIMIT_DEG = 0.5
-"""How far two axes may be from a right angle, degrees. Cosines of three digits are off by up to 0.06 degrees; the tilt
-of a gantry, which is a real shear, is set in steps of half a degree and more."""
+"""Largest deviation of two axes from a right angle, degrees. Cosines with three digits are off by up to 0.06 degrees.
+The tilt of a gantry is a real shear; it is set in steps of half a degree or more."""
 
 ROUNDING = 1e-6
-"""Cosine of two axes that are perpendicular but for the rounding of float32 numbers."""
+"""Largest cosine of two axes that are perpendicular within the rounding of float32 numbers."""
 
 SAME_GRID_MM = 0.1
-"""Largest distance between the corners of two grids that are the same one, mm: a seventh of a pixel. float32 in NIfTI
-and headers with few digits move them by 0.001 to 0.05 mm."""
+"""Largest distance between the corners of two equal grids, mm: a seventh of a pixel. float32 in NIfTI and headers with
+few digits move corners by 0.001 to 0.05 mm."""
 
 SAME_EDGE = 1e-2
-"""Relative difference of voxel edges that are the same: headers with two digits (0.70 for 0.703)."""
+"""Largest relative difference of equal voxel edges: some headers have two digits (0.70 for 0.703)."""
 
 OTHER_AXIS_DEG = 45.0
-"""Axes that are farther apart, degrees, lead to different sides of the patient."""
+"""Axes with a larger angle between them, degrees, point to different sides of the patient."""
 
 SIDES = (("right", "left"), ("front", "back"), ("feet", "head"))
-"""Where the negative and the positive half of each LPS axis lead."""
+"""Sides of the patient at the negative and the positive end of each LPS axis."""
 
 ORDINALS = ("first", "second", "third")
 
@@ -41,18 +41,18 @@ ORDINALS = ("first", "second", "third")
 def geometry_of(
     matrix: NDArray[np.float64], size: tuple[int, int, int], name: str
 ) -> tuple[Geometry, tuple[QualityNote, ...]]:
-    """Return the geometry of a grid, and a note where its axes were made perpendicular.
+    """Return the geometry of a grid, and a note if its axes were made perpendicular.
 
     Parameters
     ----------
     matrix : (4, 4) ndarray, from (i, j, k, 1) to LPS mm.
     size : number of voxels along (I, J, K).
-    name : of the file.
+    name : name of the file.
 
     Raises
     ------
     InputError
-        A number of the matrix is none, the voxels are too large or too small, or the axes are sheared.
+        The matrix contains an invalid number, the voxels are too large or too small, or the axes are sheared.
     """
     spacing = edges_of(matrix, name)
     check_voxel_edges(spacing, name)
@@ -78,13 +78,13 @@ def geometry_of(
 
 
 def edges_of(matrix: NDArray[np.float64], name: str) -> NDArray[np.float64]:
-    """Return the lengths of the edges of a voxel, in the unit of ``matrix``; raise InputError if they are none."""
+    """Return the lengths of the edges of a voxel, in the unit of ``matrix``; raise InputError for invalid lengths."""
     check_lengths(matrix[:3], name)
     return np.sqrt((matrix[:3, :3] ** 2).sum(axis=0))
 
 
 def check_lengths(values: ArrayLike, name: str) -> None:
-    """Raise InputError unless every number of a header that is a length can be one."""
+    """Raise InputError unless every length in a header is possible."""
     if not (np.abs(values) <= MAX_LENGTH).all():
         numbers = ", ".join(f"{v:g}" for v in np.ravel(values))
         raise InputError(f"the header of {name} places the image at {numbers}; numbers of millimetres are needed")
@@ -97,14 +97,14 @@ def corners_apart_mm(first: Geometry, second: Geometry) -> float:
 
 
 def same_edges(first: Sequence[float], second: Sequence[float]) -> bool:
-    """Whether two voxel spacings are the same but for rounding."""
+    """Whether two voxel spacings are equal within rounding."""
     return np.allclose(first, second, rtol=SAME_EDGE, atol=0)
 
 
 def contradiction(first: Geometry, second: Geometry, names: tuple[str, str]) -> str:
-    """Say in what two geometries of one image contradict each other: sides or voxel edges; empty if in neither.
+    """Describe how two geometries of one image contradict each other: in sides or voxel edges; empty if they agree.
 
-    A shift and a turn by less than :data:`OTHER_AXIS_DEG` are no contradiction.
+    A shift, or a rotation by less than :data:`OTHER_AXIS_DEG`, is not a contradiction.
     """
     said = []
     axes = (np.reshape(geometry.direction, (3, 3)).T for geometry in (first, second))
@@ -120,7 +120,7 @@ def contradiction(first: Geometry, second: Geometry, names: tuple[str, str]) -> 
 
 
 def orientation_unknown(assumed: str = "to the left, to the back and to the head") -> QualityNote:
-    """The warning for a file that does not say how its axes lie in the patient."""
+    """The warning for a file that does not give the directions of its axes in the patient."""
     message = (
         f"the file does not say how its axes lie in the patient; they were taken to run {assumed}, and right and left "
         "may be confused"

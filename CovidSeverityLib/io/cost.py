@@ -1,4 +1,4 @@
-"""What an analysis will cost in memory, told from the size in a header before anything is allocated."""
+"""The memory that an analysis needs, estimated from the size in a header before anything is allocated."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import NamedTuple
 from CovidSeverityLib.errors import InputError
 
 GB = 2**30
-"""Bytes of a gigabyte as memory is sold, and as every system shows it."""
+"""Bytes of a gigabyte, as memory is sold and as systems show it."""
 
 FIXED_BYTES = 900 * 2**20
-"""Libraries, and what is held on blocks of 1 to 2 mm: a body has only so many of them, whatever its voxels."""
+"""Memory of the libraries, and of data on blocks of 1 to 2 mm, whose number does not depend on the voxel size."""
 
 VOXEL_BYTES = 12
-"""Peak of a whole ``analyze``, a voxel: the CT, its masks and what a stage holds beside them. Measured, resident:
+"""Peak memory of ``analyze`` per voxel: the CT, its masks, and the arrays of a stage. Measured, resident:
 
 =================== ======== =========
 voxels              measured estimated
@@ -27,39 +27,39 @@ voxels              measured estimated
 1024 x 1024 x 1200  13.3 GB  14.9 GB
 =================== ======== =========
 
-(MetaImage of int16, two cores; 11 bytes a voxel and 0.6 GB. Of 512 x 512 x 600 voxels, NIfTI of float64 took 2.5 GB and
-the profile "reference" 2.3 GB.)
+(MetaImage of int16, two cores; 11 bytes per voxel and 0.6 GB. With 512 x 512 x 600 voxels, NIfTI of float64 needed
+2.5 GB and the profile "reference" 2.3 GB.)
 """
 
 CGROUPS = Path("/proc/self/cgroup")
-"""The control groups of this process, a line each: ``number:controllers:path`` (Linux)."""
+"""The control groups of this process, one per line: ``number:controllers:path`` (Linux)."""
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
-"""Where control groups are mounted: version 2 here, version 1 in a folder for every controller."""
+"""Mount point of control groups: version 2 directly here, version 1 in one folder per controller."""
 
 
 class Memory(NamedTuple):
-    """What this process may use, and what of it is free, bytes; None where a container's limit leaves that unknown."""
+    """Memory that this process may use, and the free part of it, bytes; None if a container hides the free part."""
 
     total: int
     free: int | None
 
 
 def check_cost(size: tuple[int, int, int], name: str) -> None:
-    """Refuse a volume whose analysis needs more memory than there is.
+    """Refuse a volume whose analysis needs more memory than the machine has.
 
-    The measure is all the memory that the machine has, or a container lets it have, and not what is free just now: the
-    same input gets the same answer, and what other programs hold can be swapped out.
+    The limit is the whole memory of the machine or of the container, not the free memory. The same input then gets the
+    same answer, and memory of other programs can be swapped out.
 
     Parameters
     ----------
-    size : voxels along the three axes, in any order, as the header promises them.
-    name : of the file or folder, for the message.
+    size : number of voxels along the three axes, in any order, from the header.
+    name : name of the file or folder in the message.
 
     Raises
     ------
     InputError
-        With what is needed and what there is.
+        If there is too little memory; the message gives both amounts.
 
     Examples
     --------
@@ -80,18 +80,18 @@ def check_cost(size: tuple[int, int, int], name: str) -> None:
 
 
 def needed_bytes(size: tuple[int, int, int]) -> int:
-    """Peak of resident memory of an analysis of a volume of ``size``, estimated.
+    """Estimated peak of resident memory for the analysis of a volume of ``size``, bytes.
 
     Parameters
     ----------
-    size : voxels along the three axes.
+    size : number of voxels along the three axes.
     """
     return FIXED_BYTES + VOXEL_BYTES * prod(int(n) for n in size)
 
 
 def usable_memory() -> Memory:
-    """The memory of this machine, or what its control groups (containers, batch systems) leave of it."""
-    import psutil  # Slicer imports this package before it has installed what it lacks
+    """The memory of this machine, or the part that its control groups (containers, batch systems) allow."""
+    import psutil  # Slicer imports this package before missing packages are installed
 
     machine = psutil.virtual_memory()
     limit = _cgroup_limit()
@@ -101,7 +101,7 @@ def usable_memory() -> Memory:
 
 
 def _cgroup_limit() -> int | None:
-    """The lowest limit of this process's control groups and those above them; None without any."""
+    """The lowest limit of the control groups of this process and of those above them; None without a limit."""
     try:
         lines = CGROUPS.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -121,7 +121,7 @@ def _cgroup_limit() -> int | None:
 
 
 def _limit(file: Path) -> int | None:
-    """The number in ``file``; None where there is none ("max"), or no such file (a container sees its own group)."""
+    """The number in ``file``; None for "max", or if the file does not exist (a container sees only its own group)."""
     try:
         text = file.read_text(encoding="ascii").strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""How large the voxels of a chest CT can be: what lies outside comes of a wrong unit or of a header without spacing."""
+"""The possible size of the voxels of a chest CT: other sizes result from a wrong unit or a header without spacing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LEAST_EDGE_MM = 0.1
 detectors of clinical scanners (photon counting) resolve 0.11 mm. A spacing in metres is smaller."""
 
 LARGEST_EDGE_MM = 20.0
-"""Longest edge of a voxel, mm: the widest distance of slices in chest CT (10 to 20 mm in HRCT: European Guidelines on
+"""Longest edge of a voxel, mm: the largest distance of slices in chest CT (10 to 20 mm in HRCT: European Guidelines on
 Quality Criteria for Computed Tomography, EUR 16262). A spacing in micrometres is larger."""
 
 
@@ -31,8 +31,8 @@ def check_voxel_edges(spacing_mm: Sequence[float], name: str) -> None:
 
     Parameters
     ----------
-    spacing_mm : along each axis, mm. An axis of one slice counts too: its thickness decides the volumes.
-    name : of the file or series, for the message.
+    spacing_mm : spacing along each axis, mm. An axis of one slice counts too, because its thickness determines volumes.
+    name : name of the file or series in the message.
     """
     if not edges_plausible(spacing_mm):
         raise InputError(
@@ -42,13 +42,13 @@ def check_voxel_edges(spacing_mm: Sequence[float], name: str) -> None:
 
 
 def settle_unit(spacing: Sequence[float], unit_mm: float, name: str) -> tuple[float, tuple[QualityNote, ...]]:
-    """Return by what the lengths of a header are multiplied to be mm, and a note where they are no mm as they stand.
+    """Return the factor from the lengths of a header to mm, and a note if they are not in mm.
 
     Parameters
     ----------
-    spacing : along each axis, in the unit of the file.
-    unit_mm : length of the unit that the header states, mm; 1 where it states none.
-    name : of the file.
+    spacing : spacing along each axis, in the unit of the file.
+    unit_mm : length of the unit in the header, mm; 1 without a unit.
+    name : name of the file.
     """
     if unit_mm == 1:
         return 1.0, ()

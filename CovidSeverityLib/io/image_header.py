@@ -1,4 +1,4 @@
-"""What the headers of image files have in common: the values that they are read to, and the text of two of them."""
+"""Common parts of the headers of image files: their values, and the text format of two of them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from CovidSeverityLib.types import Geometry, QualityNote
 from .voxels import VoxelSource
 
 TEXT_HEADER_BYTES = 1 << 22
-"""MetaImage and NRRD headers end within this: a segmentation of 100 segments has about 100,000 bytes of them."""
+"""Largest size of MetaImage and NRRD headers, bytes: the header of 100 segments has about 100,000 bytes."""
 
 MAX_WHOLE_NUMBER = 2**53
-"""Largest whole number of a text header: beyond it, a float no longer tells one from the next."""
+"""Largest integer in a text header: a float does not distinguish larger integers."""
 
 SHOWN_CHARACTERS = 60
-"""Most characters of a field that a message repeats."""
+"""Largest number of characters of a field in a message."""
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """A header that makes sense.
+    """A valid header.
 
     Parameters
     ----------
-    source : where the voxels are.
-    geometry : where they lie in the patient.
-    slope, inter : what a stored number is multiplied by, and what is then added.
-    notes : what was noticed about the header.
+    source : place of the voxels in files.
+    geometry : geometry of the voxels in the patient.
+    slope, inter : factor for the stored numbers, and the number that is then added.
+    notes : notes about the header.
     """
 
     source: VoxelSource
@@ -42,7 +42,7 @@ class ImageHeader:
 
 @dataclass(frozen=True)
 class TextHeader:
-    """A header of ``key: value`` lines: by keys in lower case without spaces, the files of its LIST, and its length."""
+    """A header of ``key: value`` lines: values by key (lower case, without spaces), files of its LIST, its length."""
 
     fields: dict[str, str]
     listed: tuple[str, ...]
@@ -50,12 +50,12 @@ class TextHeader:
 
 
 def volume_size(sizes: Sequence[int], channels: int, name: str, *, is_complex: bool = False) -> tuple[int, int, int]:
-    """Return the size (I, J, K) of the only volume of an image; axes of length 1 beyond the third are let pass.
+    """Return the size (I, J, K) of the only volume of an image; further axes of length 1 are accepted.
 
     Raises
     ------
     InputError
-        The image has another number of dimensions, more than one number a voxel, or an axis without voxels.
+        The image has another number of dimensions, more than one number per voxel, or an axis without voxels.
     """
     shape = " x ".join(str(n) for n in sizes)
     if is_complex:
@@ -76,10 +76,10 @@ def read_text_header(path: Path, separators: str, data_key: str, *, ends_with_da
 
     Parameters
     ----------
-    separators : characters of which the first in a line ends its key. A ``=`` right behind a colon makes a line that
-        is no field (NRRD), as does a ``#`` at its begin.
-    data_key : the key that names the data file. Where its value is a LIST, the lines behind it are the files.
-    ends_with_data_key : whether that line is the last one (MetaImage) or a blank one is (NRRD).
+    separators : the first of these characters in a line ends the key. A line with ``:=``, or with ``#`` at its
+        beginning, is not a field (NRRD).
+    data_key : the key of the data file. If its value is a LIST, the following lines are the files.
+    ends_with_data_key : whether that line ends the header (MetaImage) or a blank line does (NRRD).
 
     Raises
     ------
@@ -108,12 +108,12 @@ def read_text_header(path: Path, separators: str, data_key: str, *, ends_with_da
 
 
 def data_files(path: Path, value: str, listed: Sequence[str]) -> tuple[Path, ...]:
-    """Return the data files that the header ``path`` names: one, a LIST, or a pattern such as ``%03d.raw 1 40 1``.
+    """Return the data files of the header ``path``: one, a LIST, or a pattern such as ``%03d.raw 1 40 1``.
 
     Raises
     ------
     InputError
-        A file is not there, or the pattern is none.
+        A file does not exist, or the pattern is invalid.
     """
     names = listed if value.upper().startswith("LIST") else (value,)
     words = value.split()
@@ -131,7 +131,7 @@ def data_files(path: Path, value: str, listed: Sequence[str]) -> tuple[Path, ...
 
 
 def numbers(fields: dict[str, str], key: str, name: str) -> list[float]:
-    """Return the numbers of a field, none where it is missing; raise InputError for what is no number."""
+    """Return the numbers of a field, no number if it is missing; raise InputError for other text."""
     try:
         return [float(word) for word in fields.get(key, "").split()]
     except ValueError as error:
@@ -139,7 +139,7 @@ def numbers(fields: dict[str, str], key: str, name: str) -> list[float]:
 
 
 def whole_numbers(fields: dict[str, str], key: str, name: str) -> list[int]:
-    """As :func:`numbers`, of integers."""
+    """As :func:`numbers`, for integers."""
     values = numbers(fields, key, name)
     if any(not value.is_integer() or abs(value) > MAX_WHOLE_NUMBER for value in values):
         raise InputError(f"the header of {name} has {key} {shown(fields[key])}; whole numbers are needed")
@@ -147,7 +147,7 @@ def whole_numbers(fields: dict[str, str], key: str, name: str) -> list[int]:
 
 
 def shown(text: str) -> str:
-    """Return what a message says of a field: its first characters."""
+    """Return the first characters of a field, for a message."""
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
 
 

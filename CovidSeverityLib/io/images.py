@@ -1,4 +1,4 @@
-"""NIfTI, Analyze, NRRD and MetaImage files: what their headers say, and the voxels that they promise."""
+"""NIfTI, Analyze, NRRD and MetaImage files: their headers and their voxels."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ FORMATS: dict[str, Callable[[Path], ImageHeader]] = {
     ".hdr": read_nifti_header,
     ".img": read_nifti_header,
 }
-"""File endings, and what reads the header behind each."""
+"""File endings, and the function that reads the header for each."""
 
 Admit = Callable[[tuple[int, int, int], str], None]
-"""``admit(size, name)``: called with the size (I, J, K) in the header before a voxel is read; what it raises, ends the
-reading."""
+"""``admit(size, name)``: called with the size (I, J, K) in the header before a voxel is read; it may raise an error to
+stop."""
 
 EXACT_BYTES = 2
-"""Largest number type whose scaled values float32 holds to 0.01, as long as they are Hounsfield units."""
+"""Largest number type whose scaled values fit into float32 to within 0.01, if they are Hounsfield units."""
 
 
 @dataclass(frozen=True, eq=False)
 class StoredImage:
-    """A 3-D image as it is stored, and what was noticed about it.
+    """A 3-D image in its stored order, with notes about it.
 
     Parameters
     ----------
     values : (K, J, I) ndarray in stored axis order, any number type.
-    geometry : where they lie.
+    geometry : geometry of the values.
     """
 
     values: NDArray
@@ -55,32 +55,32 @@ class StoredImage:
 
 
 def is_image_name(path: Path) -> bool:
-    """Whether the ending of ``path`` is one of :data:`FORMATS`. A lone .img is one of them only if it is no DICOM."""
+    """Whether the ending of ``path`` is one of :data:`FORMATS`. A single .img counts only if it is not DICOM."""
     if path.suffix.lower() == ".img" and path.is_file() and other_half(path) is None:
         return not is_dicom(path)
     return _ending(path) is not None
 
 
 def is_second_half(path: Path) -> bool:
-    """Whether ``path`` is the .img of a pair whose .hdr lies beside it: one image, not two."""
+    """Whether ``path`` is the .img of a pair whose .hdr is in the same folder: one image, not two."""
     return path.suffix.lower() == ".img" and other_half(path) is not None
 
 
 def read_image(path: Path, admit: Admit | None = None) -> StoredImage:
-    """Read one 3-D scalar image in its stored order; numbers that the header scales are scaled.
+    """Read one 3-D scalar image in its stored order, with the scaling of the header applied.
 
     Raises
     ------
     InputError
-        The ending is unknown, the file is damaged, cut short or not what its ending says, its header contradicts
-        itself, or it holds no 3-D image of one number a voxel.
+        The ending is unknown, the file is damaged, truncated or of another format, its header contradicts itself, or
+        it is not a 3-D image with one number per voxel.
     """
     ending = _ending(path)
     if ending is None:
         raise InputError(f"{path.name} has an unknown ending; DICOM or one of {', '.join(FORMATS)} is needed")
     if path.stat().st_size == 0:
         raise InputError(f"{path.name} is empty")
-    with np.errstate(all="ignore"):  # NaN and infinities in a header are refused where they matter
+    with np.errstate(all="ignore"):  # NaN and infinities in a header are refused by later checks
         header = FORMATS[ending](path)
     if admit is not None:
         admit(header.source.size, path.name)
@@ -94,7 +94,7 @@ def _ending(path: Path) -> str | None:
 
 
 def _scaled(values: NDArray, header: ImageHeader) -> NDArray:
-    """Return ``values * slope + inter``: the same array where that changes nothing, else one of a small type."""
+    """Return ``values * slope + inter``: the same array if this changes nothing, otherwise one of a small type."""
     slope, inter = header.slope, header.inter
     if slope == 1 and inter == 0:
         return values
@@ -103,7 +103,7 @@ def _scaled(values: NDArray, header: ImageHeader) -> NDArray:
         scaled = values.astype(np.int32)
         scaled += int(inter)
         return scaled
-    with np.errstate(over="ignore", invalid="ignore"):  # what is no number then is counted where values are judged
+    with np.errstate(over="ignore", invalid="ignore"):  # invalid numbers are counted later, when values are checked
         scaled = values.astype(np.float32 if small else np.float64)
         scaled *= slope
         scaled += inter

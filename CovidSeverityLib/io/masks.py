@@ -1,4 +1,4 @@
-"""Label masks that were made elsewhere, brought to the grid of a CT."""
+"""External label masks on the grid of a CT."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from .orientation import canonical_geometry, order_onto
 
 SPACING_TOLERANCE = 1e-3
 DIRECTION_TOLERANCE = 1e-3
-"""What a message calls different: relative spacing, and direction cosines."""
+"""Differences that a message mentions: relative spacing, and direction cosines."""
 
 
 def read_mask(path: str | os.PathLike, volume: CtVolume) -> NDArray[np.integer]:
     """Read a label mask and bring it to the axes of ``volume``.
 
-    The mask may be stored with other axis order and flips than the CT, as long as its voxels lie in the same places.
+    The axis order and the flips of the stored mask may differ from those of the CT, if the voxels have the same places.
 
     Parameters
     ----------
-    path : a .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file of one label a voxel.
-    volume : the CT that the mask was made for.
+    path : a .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file with one label per voxel.
+    volume : the CT of the mask.
 
     Returns
     -------
-    (K, J, I) ndarray of labels on the grid of ``volume.hu``: uint8 where they fit, else int32. Read-only.
+    (K, J, I) ndarray of labels on the grid of ``volume.hu``: uint8 if they fit, otherwise int32. Read-only.
 
     Raises
     ------
     InputError
-        The file is missing or damaged, holds layers or numbers that are no labels, or has another geometry.
+        The file is missing or damaged, contains layers or numbers that are not labels, or has another geometry.
     """
     source = Path(path)
     if not source.exists():
@@ -69,7 +69,7 @@ def _read(source: Path) -> StoredImage:
 
 
 def _check_grid(name: str, got: Geometry, expected: Geometry) -> None:
-    """Raise InputError, saying what differs, unless both grids have the same voxels in the same places."""
+    """Raise InputError with the differences unless both grids have the same voxels in the same places."""
     if got.size != expected.size:
         raise _other_grid(name, "size", got.size, expected.size, "voxels")
     if corners_apart_mm(got, expected) <= SAME_GRID_MM:
@@ -91,7 +91,7 @@ def _other_grid(name: str, what: str, got: tuple, expected: tuple, unit: str) ->
 
 
 def _labels(name: str, values: NDArray) -> NDArray[np.integer]:
-    """Return a copy of ``values`` (which are borrowed from the image that was read) as labels."""
+    """Return a copy of ``values`` (which belong to the image that was read) as labels."""
     if values.dtype == np.uint8:
         return values.copy()
     low, high = values.min(), values.max()

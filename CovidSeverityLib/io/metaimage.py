@@ -16,24 +16,24 @@ NEEDED = ("NDims", "DimSize", "ElementType", "ElementDataFile")
 SPACING, ORIGIN = ("elementspacing", "elementsize"), ("offset", "position", "origin")
 DIRECTION = ("transformmatrix", "rotation", "orientation")
 BIG_ENDIAN = ("binarydatabyteordermsb", "elementbyteordermsb")
-"""Names that one field goes by, the usual one first."""
+"""Names of one field, the usual one first."""
 
 TYPES = {
     **{"CHAR": "i1", "SHORT": "i2", "INT": "i4", "LONG": "i4", "LONG_LONG": "i8", "FLOAT": "f4", "DOUBLE": "f8"},
     **{"UCHAR": "u1", "USHORT": "u2", "UINT": "u4", "ULONG": "u4", "ULONG_LONG": "u8"},
 }
-"""NumPy's names of the ElementTypes, without MET_. A LONG has four bytes on every machine."""
+"""NumPy names of the ElementTypes, without MET_. A LONG has four bytes on every machine."""
 
 
 def read_metaimage_header(path: Path) -> ImageHeader:
     """Read the header of the MetaImage file ``path``.
 
-    ``CompressedDataSize`` is not read: the data end where their stream does.
+    ``CompressedDataSize`` is not used: the data end at the end of their stream.
 
     Raises
     ------
     InputError
-        The file is none, or holds no 3-D volume of one number a voxel with its spacing.
+        The file is not a MetaImage, or not a 3-D volume with one number per voxel and a spacing.
     """
     name = path.name
     text = read_text_header(path, "=:", "elementdatafile", ends_with_data_key=True)
@@ -76,7 +76,7 @@ def _source(
 
 
 def _matrix(fields: dict[str, str], rank: int, name: str) -> np.ndarray:
-    """Return the matrix from (i, j, k, 1) to LPS mm; of four dimensions, the first three count."""
+    """Return the matrix from (i, j, k, 1) to LPS mm; with four dimensions, the first three are used."""
     spacing = numbers(fields, _first(fields, SPACING), name)
     if len(spacing) != rank:
         raise InputError(f"the header of {name} has no ElementSpacing of {rank} numbers, the size of a voxel in mm")

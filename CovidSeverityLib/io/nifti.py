@@ -1,7 +1,7 @@
 """The headers of NIfTI-1, NIfTI-2 and Analyze 7.5, in one file or in two, read by nibabel.
 
-nibabel parses the fields; the judgement of them is made here, because nibabel's own repairs go by without a word, or as
-lines on the terminal.
+nibabel parses the fields. They are checked here, because nibabel repairs headers silently, or with messages on the
+terminal.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 NIFTI_1_BYTES, NIFTI_2_BYTES = 348, 540
 NIFTI_1_MAGIC_AT, NIFTI_2_MAGIC_AT = 344, 4
 EXTENSION_FLAG_BYTES = 4
-"""Layout of the headers (nifti.nimh.nih.gov). In a file of its own the image begins behind the flag at the earliest."""
+"""Layout of the headers (nifti.nimh.nih.gov). In a single file the image begins after the extension flag or later."""
 
 UNITS_MM = {1: 1e3, 3: 1e-3}
-"""Length of the units metre and micrometre by their code, mm. Code 2 is mm; without a code mm are taken."""
+"""Length of the units metre and micrometre by their code, mm. Code 2 is mm; without a code the unit is mm."""
 
 UNIT_BITS = 0b111
-"""Bits of xyzt_units that have the unit of length."""
+"""Bits of xyzt_units with the unit of length."""
 
 RAS_TO_LPS = np.array([[-1.0], [-1.0], [1.0], [1.0]])
 """Signs of the rows of a matrix."""
@@ -52,19 +52,19 @@ ANALYZE_AXES = np.array([1.0, -1.0, 1.0])
 """Signs of the axes of Analyze 7.5 in LPS: to the left, to the front and to the head (its orient code 0)."""
 
 QUATERNION_TOLERANCE = 1e-2
-"""How much longer than 1 the vector of a quaternion may be: numbers of two digits."""
+"""Largest excess of the vector of a quaternion over length 1: some headers have two digits."""
 
 PAIR_ENDINGS = {".hdr": (".img", ".img.gz"), ".img": (".hdr", ".hdr.gz")}
 """Endings of the other half of a pair."""
 
 
 def read_nifti_header(path: Path) -> ImageHeader:
-    """Read the header of ``path``; of a pair, either half can be given.
+    """Read the header of ``path``; for a pair, either half can be given.
 
     Raises
     ------
     InputError
-        The file is none, holds no 3-D volume of one number a voxel, or says two things about where its voxels lie.
+        The file is not NIfTI or Analyze, not a 3-D volume with one number per voxel, or has a contradictory geometry.
     """
     head = path if path.suffix.lower() != ".img" else other_half(path)
     if head is None:
@@ -75,7 +75,7 @@ def read_nifti_header(path: Path) -> ImageHeader:
     if not 1 <= rank <= 7:
         raise InputError(f"the header of {path.name} gives its image {rank} dimensions; 3 are needed")
     dim = [int(n) for n in fields["dim"][1 : rank + 1]]
-    sizes = dim[:3] + [max(n, 1) for n in dim[3:]]  # what lies beyond the third is left at 0 by some writers
+    sizes = dim[:3] + [max(n, 1) for n in dim[3:]]  # some writers leave the sizes after the third at 0
     dtype = _dtype(fields, path.name)
     channels = len(dtype.names or ("",))
     size = volume_size(sizes, channels, path.name, is_complex=dtype.kind == "c")
@@ -86,14 +86,14 @@ def read_nifti_header(path: Path) -> ImageHeader:
 
 
 def other_half(path: Path) -> Path | None:
-    """Return the file that makes a pair with ``path``, a .hdr or a .img; None where it is not there."""
+    """Return the other half of ``path``, a .hdr or a .img; None if it does not exist."""
     endings = PAIR_ENDINGS.get(path.suffix.lower(), ())
     names = [path.stem + form(ending) for ending in endings for form in (str.lower, str.upper)]
     return next((path.with_name(name) for name in names if path.with_name(name).is_file()), None)
 
 
 def _parsed(block: bytes, head: Path) -> tuple[Nifti1Header | Spm99AnalyzeHeader, bytes]:
-    """Return the fields of a header, and the first two letters of its magic: n+, ni or, of Analyze 7.5, none."""
+    """Return the fields of a header, and the first two letters of its magic: n+, ni or, for Analyze 7.5, none."""
     from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
     from nibabel.nifti2 import Nifti2Header
     from nibabel.spm99analyze import Spm99AnalyzeHeader
@@ -150,9 +150,9 @@ def _scale(fields: Nifti1Header, name: str) -> tuple[float, float]:
 
 
 def _place(fields: Nifti1Header, size: tuple[int, int, int], name: str) -> tuple[Geometry, tuple[QualityNote, ...]]:
-    """Return where the voxels lie, by the sform or the qform, and what is to be said about it.
+    """Return the geometry of the voxels, from the sform or the qform, and notes about it.
 
-    Where both are given and no contradiction, the sform counts, as it does for most readers.
+    If both are given and agree, the sform is used, as in most readers.
     """
     forms = _forms(fields, name)
     unit_mm = UNITS_MM.get(int(fields["xyzt_units"]) & UNIT_BITS, 1.0)
@@ -177,7 +177,7 @@ def _place(fields: Nifti1Header, size: tuple[int, int, int], name: str) -> tuple
 
 
 def _forms(fields: Nifti1Header, name: str) -> dict[str, NDArray[np.float64]]:
-    """Return the matrices to RAS, in the unit of the file, of the forms whose code is not 0; the sform first."""
+    """Return the matrices to RAS, in the unit of the file, of the forms with a code other than 0; the sform first."""
     forms = {}
     if int(fields["sform_code"]) > 0:
         forms["sform"] = np.array(fields.get_sform(), dtype=float)
@@ -195,7 +195,7 @@ def _forms(fields: Nifti1Header, name: str) -> dict[str, NDArray[np.float64]]:
             raise InputError(f"the qform of {name} is no rotation (quaternion {text}); correct the header")
         for axis in "bcd":
             fields[f"quatern_{axis}"] /= max(length, 1)
-        fields["pixdim"][0] = -1 if fields["pixdim"][0] < 0 else 1  # 0 stands for 1
+        fields["pixdim"][0] = -1 if fields["pixdim"][0] < 0 else 1  # 0 means 1
         forms["qform"] = np.array(fields.get_qform(), dtype=float)
     return forms
 
@@ -212,7 +212,7 @@ def _agreement(sform: Geometry, qform: Geometry, name: str) -> tuple[QualityNote
 
 
 def _spacing_agreement(sform: Geometry, pixdim: NDArray, name: str) -> tuple[QualityNote, ...]:
-    """Compare the sform with pixdim, which has to tell the same spacing; 0, or only 1, is a field not filled in."""
+    """Compare the sform with pixdim, which must have the same spacing; 0, or only 1, means an empty field."""
     if same_edges(sform.spacing_mm, pixdim) or not (pixdim > 0).all():
         return ()
     if not (pixdim == 1).all():

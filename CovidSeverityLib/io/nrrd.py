@@ -45,24 +45,24 @@ TYPES = {
     **dict.fromkeys(("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"), "u8"),
     **{"signed long long int": "i8", "float": "f4", "double": "f8"},
 }
-"""NumPy's names of the types."""
+"""NumPy names of the types."""
 
 TO_LPS = {
     **dict.fromkeys(("right-anterior-superior", "ras"), (-1, -1, 1)),
     **dict.fromkeys(("left-anterior-superior", "las"), (1, -1, 1)),
     **dict.fromkeys(("left-posterior-superior", "lps"), (1, 1, 1)),
 }
-"""Signs that bring the spaces of a patient to LPS. Of the other spaces none says where the patient's left is."""
+"""Signs from the spaces of a patient to LPS. The other spaces do not define the patient's left."""
 
 UNITS_MM = {
     **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1e3),
     **dict.fromkeys(("cm", "centimeter", "centimeters"), 10.0),
     **dict.fromkeys(("um", "\u00b5m", "\u03bcm", "micron", "microns", "micrometer", "micrometers"), 1e-3),
 }
-"""Length of a unit, mm. What is not in here, and not to be understood, is taken as mm."""
+"""Length of a unit, mm. Other units are read as mm."""
 
 DOMAIN_KINDS = {"domain", "space", "time", "none", "???"}
-"""Kinds of an axis along which voxels lie; along the others lie the numbers of one voxel."""
+"""Kinds of axes in space; the other axes contain the numbers of one voxel."""
 
 
 def read_nrrd_header(path: Path) -> ImageHeader:
@@ -71,7 +71,7 @@ def read_nrrd_header(path: Path) -> ImageHeader:
     Raises
     ------
     InputError
-        The file is none, or holds no 3-D volume of one number a voxel with its spacing.
+        The file is not NRRD, or not a 3-D volume with one number per voxel and a spacing.
     """
     name = path.name
     text = read_text_header(path, ":", "datafile", ends_with_data_key=False)
@@ -160,7 +160,7 @@ def _place(
 
 
 def _directions(fields: dict[str, str], rank: int, name: str) -> list[list[float] | None] | None:
-    """Return the vector of each axis, None for an axis that has none; None where the header has no directions."""
+    """Return the vector of each axis, None for an axis without one; None if the header has no directions."""
     text = fields.get("spacedirections", "")
     if not text:
         return None
@@ -174,7 +174,7 @@ def _directions(fields: dict[str, str], rank: int, name: str) -> list[list[float
 
 
 def _in_space(vector: list[float], name: str) -> list[float]:
-    """The first three numbers: a space of four dimensions has the time as its last."""
+    """The first three numbers: in a space of four dimensions the last one is time."""
     if len(vector) < 3:
         raise InputError(f"the header of {name} has a space of {len(vector)} dimensions; 3 are needed")
     return vector[:3]

@@ -104,10 +104,10 @@ def canonical_geometry(stored: Geometry, order: StorageOrder) -> Geometry:
 
 def check_geometry(geometry: Geometry) -> None:
     """Raise InputError unless ``geometry`` has positive sizes and spacings, a finite origin and a proper direction."""
-    if not np.isfinite(geometry.origin_mm).all():
+    if len(geometry.origin_mm) != 3 or not np.isfinite(geometry.origin_mm).all():
         raise InputError(f"the origin is {_text(geometry.origin_mm)} mm; three finite numbers are needed")
     spacing = np.asarray(geometry.spacing_mm, dtype=float)
-    if not (np.isfinite(spacing).all() and (spacing > 0).all()):
+    if spacing.size != 3 or not (np.isfinite(spacing).all() and (spacing > 0).all()):
         raise InputError(f"the voxel spacing is {_text(spacing)} mm; three positive numbers are needed")
     checked_direction(geometry.direction)
 

@@ -1,4 +1,4 @@
-"""ITK without its warnings on the terminal."""
+"""Suppress ITK's warnings on the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 @contextmanager
 def quiet_itk() -> Iterator[None]:
-    """Keep ITK's warnings off the terminal while inside (a switch of the whole process; set back on leaving)."""
+    """Suppress ITK's warnings inside the ``with`` block (a setting of the whole process, restored at the end)."""
     before = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:

@@ -6,19 +6,23 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.preprocessing.hounsfield import settle_hounsfield
 from CovidSeverityLib.preprocessing.numbers import to_int16
-from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, HounsfieldChange, Progress, QualityNote
+from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, HounsfieldChange, Progress, QualityNote, Triple
 
 from .cost import check_cost
 from .dicom.decoding import STAGE
 from .dicom.reader import read_dicom
 from .dicom.series import Choice
+from .extent import check_voxel_edges
+from .image_header import volume_size
 from .images import read_image
 from .orientation import canonical_geometry, canonical_order
 from .sources import Source, opened
@@ -36,21 +40,26 @@ def read_ct(
 
     Parameters
     ----------
-    path : a folder with DICOM files in it or below it (any file names), one DICOM file (the volume that it belongs to),
+    path : str or path-like
+        A folder with DICOM files in it or below it (any file names), one DICOM file (the volume that it belongs to),
         a DICOMDIR, a .zip of such a folder, or a .nii, .nii.gz, .hdr, .nrrd, .nhdr, .mha or .mhd file. Of several
-        volumes the best for an analysis of the lungs is taken (``io.dicom_volumes``).
-    series_uid : SeriesInstanceUID of the series to read instead.
-    volume : number of the volume to read instead, in the list that the note ``volume_chosen`` or an error gives.
-    force : interpolate missing slices instead of refusing the series.
-    progress : called as ``progress("read", done, total)``; what it raises ends the reading.
+        volumes the best for an analysis of the lungs is taken (:mod:`.dicom.volumes`).
+    series_uid : str or None
+        SeriesInstanceUID of the series to read instead.
+    volume : int or None
+        Number of the volume to read instead, in the list that the note ``volume_chosen`` or an error gives.
+    force : bool
+        Interpolate missing slices instead of refusing the series.
+    progress : callable or None
+        Called as ``progress("read", done, total)``; what it raises ends the reading.
 
     Returns
     -------
     CtVolume
         Hounsfield units, no value under -1024, (K, J, I) from inferior to superior, anterior to posterior, patient
         right to left. ``notes`` say what was repaired or left out. What the reader takes from the headers (which
-        series, padding, rescale) and from the values (another offset or scale) is explained in ``io.dicom_grid``,
-        ``io.dicom`` and ``preprocessing.hounsfield``.
+        series, padding, rescale) and from the values (another offset or scale) is explained in :mod:`.dicom.grid`,
+        :mod:`.dicom.reader` and :mod:`~CovidSeverityLib.preprocessing.hounsfield`.
 
     Raises
     ------
@@ -58,6 +67,13 @@ def read_ct(
         The volume holds nothing but air.
     InputError
         Anything else that is wrong with the input; the message names files without their folders.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import read_ct
+    >>> ct = read_ct("ct.nii.gz")
+    >>> ct.hu.shape, ct.hu.dtype, ct.geometry.spacing_mm
+    ((36, 64, 64), dtype('int16'), (6.0, 6.0, 8.8))
     """
     source = Path(path)
     if source.name in ("", ".."):
@@ -92,12 +108,18 @@ def volume_from_array(
 
     Parameters
     ----------
-    array : (K, J, I) ndarray in stored axis order, Hounsfield units of any number type. It is copied.
-    spacing_mm : along the stored (I, J, K), mm.
-    origin_mm : LPS position of voxel (0, 0, 0), mm.
-    direction : 9 numbers or (3, 3), row-major; column n is the LPS unit vector of stored index axis n in (I, J, K)
-        order.
-    check : see first whether the values are Hounsfield units and repair what is clear (as :func:`read_ct` does).
+    array : (K, J, I) ndarray of int or float
+        In stored axis order, Hounsfield units. It is copied.
+    spacing_mm : sequence of three float
+        Along the stored (I, J, K), mm.
+    origin_mm : sequence of three float
+        LPS position of voxel (0, 0, 0), mm.
+    direction : array_like of nine float
+        Row-major; column n is the LPS unit vector of stored index axis n in (I, J, K) order.
+    name : str
+        Of the CT.
+    check : bool
+        See first whether the values are Hounsfield units and repair what is clear (as :func:`read_ct` does).
 
     Raises
     ------
@@ -107,13 +129,33 @@ def volume_from_array(
     array = np.asarray(array)
     if array.ndim != 3 or 0 in array.shape:
         raise InputError(f"an array of shape {array.shape} was given; a 3-D volume (K, J, I) is needed")
+    k, j, i = array.shape
     stored = Geometry(
-        size=array.shape[::-1],
-        spacing_mm=tuple(float(v) for v in spacing_mm),
-        origin_mm=tuple(float(v) for v in origin_mm),
+        size=(i, j, k),
+        spacing_mm=cast(Triple, tuple(float(v) for v in spacing_mm)),
+        origin_mm=cast(Triple, tuple(float(v) for v in origin_mm)),
         direction=tuple(np.asarray(direction, dtype=float).ravel().tolist()),
     )
     return _volume(array, stored, name=name, notes=(), check=check)
+
+
+def checked_volume(
+    hu: NDArray, spacing_mm: Sequence[float], origin_mm: Sequence[float], direction: ArrayLike, name: str
+) -> CtVolume:
+    """:meth:`CtVolume.from_array`: :func:`volume_from_array` with every check that a file has to pass."""
+    volume = volume_from_array(hu, spacing_mm, origin_mm, direction, name, check=True)
+    check_voxel_edges(volume.geometry.spacing_mm, name or "the array")
+    return _with_axial_slices(volume)
+
+
+def volume_from_image(image: sitk.Image, name: str) -> CtVolume:
+    """:meth:`CtVolume.from_image`: the same for an image of SimpleITK."""
+    is_complex = "complex" in image.GetPixelIDTypeAsString()
+    volume_size(image.GetSize(), image.GetNumberOfComponentsPerPixel(), name or "the image", is_complex=is_complex)
+    if image.GetDimension() != 3:
+        raise InputError(f"{name or 'the image'} has {image.GetDimension()} dimensions; a 3-D image is needed")
+    array = sitk.GetArrayViewFromImage(image)
+    return checked_volume(array, image.GetSpacing(), image.GetOrigin(), image.GetDirection(), name)
 
 
 def _read_dicom_ct(found: Source, name: str, choice: Choice, force: bool, progress: Progress | None) -> CtVolume:

@@ -1,4 +1,4 @@
-"""What is handed over: a file, a folder however nested or linked, a DICOMDIR, a .zip."""
+"""The kinds of input: a file, a folder with subfolders and links, a DICOMDIR, a .zip."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .images import FORMATS, is_image_name, is_second_half
 
 DIRECTORY_NAME = "DICOMDIR"
 MAX_LISTED = 6
-"""Names of files that a message spells out."""
+"""Number of file names that a message lists."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """An image file, or files of which some are DICOM; ``notes`` say what was missing."""
+    """An image file, or files some of which are DICOM; ``notes`` say what was missing."""
 
     image: Path | None = None
     files: tuple[Path, ...] = ()
@@ -38,12 +38,12 @@ class Source:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Source]:
-    """Find out what ``path`` holds; the content of a .zip exists until the context is left.
+    """Find the images in ``path``; the content of a .zip exists until the end of the ``with`` block.
 
     Raises
     ------
     InputError
-        It holds nothing that can be read, several images of which none is named, or an archive that is damaged.
+        It contains nothing that can be read, several image files, or a damaged archive.
     """
     if path.is_dir():
         files = files_under(path)
@@ -83,12 +83,12 @@ def _in_folder(files: Sequence[Path], name: str) -> Source:
 def _looks_dicom(path: Path) -> bool:
     try:
         return is_dicom(path)
-    except InputError:  # an empty file that should be DICOM
+    except InputError:  # an empty file that is DICOM by its name
         return True
 
 
 def _of_directory(path: Path) -> Source:
-    """The files that a DICOMDIR names, with a note on those that are missing; without any, all files beside it."""
+    """The files of a DICOMDIR, with a note on missing files; if it lists none, all files in its folder."""
     named = _named_files(path)
     there = tuple(sorted(file for file in named if file.is_file()))
     if not there:
@@ -101,7 +101,7 @@ def _of_directory(path: Path) -> Source:
 def _named_files(path: Path) -> list[Path]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of harmless deviations from the standard
+            warnings.simplefilter("ignore")  # about harmless deviations from the standard
             records = dcmread(path).get("DirectoryRecordSequence") or []
             return [Path(path.parent, *values_of(r, "ReferencedFileID")) for r in records if "ReferencedFileID" in r]
     except UNREADABLE:

@@ -1,7 +1,7 @@
-"""The voxels of an image file, compared with what its header promises: no voxel is made up and none is taken twice.
+"""The voxels of an image file, compared with the size in its header: no voxel is invented and none is used twice.
 
-A stream that is compressed is read to its own end, so that its checksum is compared, and no length that a header states
-for it is believed.
+A compressed stream is read to its end, so that its checksum is verified. The length that a header states for it is not
+used.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import NoteSeverity, QualityNote
 
 READ_BYTES = 1 << 16
-"""Compressed bytes that are inflated at once: deflate makes at most 1,032 of one (zlib.net/zlib_tech.html), 64 MiB."""
+"""Compressed bytes per step: deflate expands a byte to at most 1,032 (zlib.net/zlib_tech.html), so to 64 MiB."""
 
 BLOCK_BYTES = 1 << 20
-"""Bytes of text, and of what bzip2 makes, that are held at once."""
+"""Bytes of text, and of decompressed bzip2 data, per step."""
 
 GZIP_MAGIC, BZIP2_MAGIC = b"\x1f\x8b", b"BZh"
 MAGIC_BYTES = 3
 ANY_DEFLATE = zlib.MAX_WBITS | 32
-"""zlib's word for: gzip or zlib, whichever it is."""
+"""zlib's setting for detecting gzip or zlib."""
 
 
 class Encoding(Enum):
@@ -47,17 +47,17 @@ class Encoding(Enum):
 
 @dataclass(frozen=True)
 class VoxelSource:
-    """Where the voxels of an image lie, as its header has it.
+    """The place of the voxels of an image in files, from its header.
 
     Parameters
     ----------
-    files : with an equal part of the voxels each, in order.
+    files : files in order, each with an equal part of the voxels.
     size : number of voxels along (I, J, K), I fastest.
-    dtype : with its byte order.
-    encoding : of each file.
+    dtype : type with byte order.
+    encoding : encoding of each file.
     start : bytes of each file before the (compressed) voxels.
-    lines : lines to leave out after that.
-    skip : bytes of the decompressed voxels to leave out; None where the voxels are the last bytes of the file.
+    lines : lines to skip after that.
+    skip : bytes of the decompressed voxels to skip; None if the voxels are the last bytes of the file.
     """
 
     files: tuple[Path, ...]
@@ -70,18 +70,18 @@ class VoxelSource:
 
     @property
     def part_bytes(self) -> int:
-        """Bytes that each file has to hold."""
+        """Number of bytes that each file must contain."""
         return math.prod(self.size) * self.dtype.itemsize // len(self.files)
 
 
 def is_gzip(path: Path) -> bool:
-    """Whether the first bytes of ``path`` are those of gzip, whatever its ending says."""
+    """Whether the first bytes of ``path`` are those of gzip, whatever its ending is."""
     with path.open("rb") as file:
         return file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
 
 
 def first_bytes(path: Path, count: int) -> bytes:
-    """Return up to ``count`` bytes from the begin of ``path``, decompressed where it is gzip."""
+    """Return up to ``count`` bytes from the beginning of ``path``, decompressed if it is gzip."""
     compressed = is_gzip(path)
     with path.open("rb") as file:
         if not compressed:
@@ -100,12 +100,12 @@ def read_voxels(source: VoxelSource, name: str) -> tuple[NDArray, tuple[QualityN
     Returns
     -------
     values : (K, J, I) ndarray in the byte order of this machine.
-    notes : a warning where bytes are left over.
+    notes : a warning about extra bytes.
 
     Raises
     ------
     InputError
-        A file holds less than it should, a slice or more too much, or does not decompress.
+        A file has too few bytes, a slice or more too many, or cannot be decompressed.
     """
     if math.prod(source.size) % len(source.files):
         raise InputError(f"{name} names {len(source.files)} data files, which cannot have equal parts of its image")
@@ -128,7 +128,7 @@ def read_voxels(source: VoxelSource, name: str) -> tuple[NDArray, tuple[QualityN
 
 def _empty(source: VoxelSource, name: str) -> NDArray[np.uint8]:
     raw = source.encoding is Encoding.RAW
-    least = source.part_bytes + (source.skip or 0) if raw else 1  # what is not there is not allocated
+    least = source.part_bytes + (source.skip or 0) if raw else 1  # no memory is allocated for missing data
     for path in source.files:
         held = path.stat().st_size - source.start
         if held < least:
@@ -141,7 +141,7 @@ def _empty(source: VoxelSource, name: str) -> NDArray[np.uint8]:
 
 
 def _fill(target: NDArray[np.uint8], file: BinaryIO, source: VoxelSource, name: str) -> int:
-    """Fill ``target`` from where ``file`` stands; return how many bytes were left over."""
+    """Fill ``target`` from the position of ``file``; return the number of extra bytes."""
     if source.encoding is Encoding.TEXT:
         return _fill_from_text(target.view(source.dtype), file, name)
     if source.encoding is Encoding.RAW:
@@ -204,7 +204,7 @@ def _decompressed(file: BinaryIO, encoding: Encoding, name: str) -> Iterator[byt
 
 
 def _inflated(file: BinaryIO, new_stream: Callable, magic: bytes, name: str) -> Iterator[bytes]:
-    """The content of one stream, or of several in a row; what comes after them is left out, as gzip does."""
+    """The content of one stream, or of several in a row; data after them are ignored, as gzip does."""
     stream, data = new_stream(), b""
     while data := data or file.read(READ_BYTES):
         if stream.eof:
@@ -219,14 +219,14 @@ def _inflated(file: BinaryIO, new_stream: Callable, magic: bytes, name: str) -> 
 
 
 def _pieces(stream: bz2.BZ2Decompressor, data: bytes, name: str) -> Iterator[bytes]:
-    """What ``stream`` makes of ``data``; bzip2 makes more than a million bytes of one and is held back."""
+    """``data`` decompressed by ``stream``; bzip2 expands a byte to more than a million, so its output is limited."""
     if not isinstance(stream, bz2.BZ2Decompressor):
         yield stream.decompress(data)
         return
     while True:
         try:
             yield stream.decompress(data, BLOCK_BYTES)
-        except OSError as error:  # bz2's word for damaged data
+        except OSError as error:  # bz2 raises this for damaged data
             raise _damaged(name) from error
         if stream.eof or stream.needs_input:
             return
@@ -234,7 +234,7 @@ def _pieces(stream: bz2.BZ2Decompressor, data: bytes, name: str) -> Iterator[byt
 
 
 def _surplus_notes(surplus: int, source: VoxelSource, name: str) -> tuple[QualityNote, ...]:
-    """Refuse what is a slice, or more: the size in the header is not that of the image."""
+    """Refuse extra data of a slice or more: the size in the header is not that of the image."""
     if not surplus:
         return ()
     i, j, _ = source.size

@@ -1,4 +1,4 @@
-"""Results to files and text: ``.seg.nrrd`` for Slicer, JSON and CSV for programs, a page and a few lines for people."""
+"""Results as files and text: ``.seg.nrrd`` for Slicer, JSON and CSV for programs, a page and a summary for people."""
 
 from .classification_report import build_classification
 from .files import CLASSIFICATION_OUTPUT_NAMES, OUTPUT_NAMES, check_holds_no_analysis, write_classified, write_results

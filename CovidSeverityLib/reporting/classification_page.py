@@ -16,7 +16,7 @@ from . import overview_panels as panels
 from .classification_panels import attention_colours, draw_attention_scale, draw_slices, draw_vote
 from .overview_text import clean, elided, note_lines, signed
 from .overview_views import attention_on, classified_view, lung_box
-from .page import LEFT, RIGHT, write_page
+from .page import DPI, LEFT, RIGHT, write_page
 from .palette import DIAGNOSIS_COLOURS, LUNG_COLOUR, OPACITY_COLOURS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ NAME_LENGTH, DETAILS_LENGTH, CLASSIFIER_LENGTH = 60, 150, 40
 NOTE_COLUMNS, NOTE_LINES = 205, 4
 RULE_COLUMNS = 92
 
-# Rectangles are left, bottom, width and height as parts of the page.
+# Rectangles are left, bottom, width and height as fractions of the page.
 TILES_BOTTOM, TILES_TOP, TILE_GAP = 0.415, 0.905, 0.004
 LEGEND_Y = 0.398
 SLICES = (0.045, 0.158, 0.515, 0.165)
@@ -34,9 +34,9 @@ VOTE = (0.672, 0.238, 0.215, 0.085)
 HEADINGS_Y = 0.364
 
 
-def write_classification_page(found: ClassifiedCt, file: BinaryIO) -> None:
+def write_classification_page(found: ClassifiedCt, file: BinaryIO, dpi: int = DPI) -> None:
     """Draw the page and write it to an open binary ``file`` as PNG. The same result gives the same bytes."""
-    write_page(lambda figure: draw_classification_page(figure, found), file)
+    write_page(lambda figure: draw_classification_page(figure, found), file, dpi)
 
 
 def draw_classification_page(figure: Figure, found: ClassifiedCt) -> None:
@@ -80,7 +80,7 @@ def _classifier_text(found: ClassifiedCt) -> str:
 
 
 def _draw_tiles(figure: Figure, found: ClassifiedCt) -> None:
-    """A column a deciding slice: the CT with outlines, and under it the same slice under the network's attention."""
+    """One column per deciding slice: the CT with outlines, and below it the CT with the network's attention."""
     box, diagnosis = lung_box(found), found.diagnosis
     width = (RIGHT - LEFT - (DECIDING_SLICES - 1) * TILE_GAP) / DECIDING_SLICES
     height = (TILES_TOP - TILES_BOTTOM - TILE_GAP) / 2
@@ -101,7 +101,7 @@ def _draw_tiles(figure: Figure, found: ClassifiedCt) -> None:
 
 
 def _draw_legend(figure: Figure, found: ClassifiedCt) -> None:
-    """One line: outlines, the scale of the attention, and how the images are turned."""
+    """One line: outlines, the scale of the attention, and the orientation of the images."""
     text = {"va": "center", "fontsize": panels.NORMAL, "parse_math": False}
     entries = [("lung", LUNG_COLOUR, 3.0)]
     if found.infection is not None:
@@ -122,7 +122,7 @@ def _heading(figure: Figure, x: float, text: str) -> None:
 
 
 def _draw_rule(figure: Figure) -> None:
-    """Under the bars of the vote: its rule, and what Grad-CAM is not."""
+    """Text under the bars of the vote: its rule, and what Grad-CAM does not show."""
     rule = f"{VOTE_DEFINITION}. Probabilities are not calibrated."
     cam = (
         "The network does not see the CT, but an image made of it that shows the dense parts of the lungs. Grad-CAM "
@@ -143,7 +143,7 @@ def _draw_rule(figure: Figure) -> None:
 
 def _draw_footer(figure: Figure, found: ClassifiedCt) -> None:
     where = "classification.json" if found.infection is None else "report.json"
-    last_first = list(reversed(found.quality))  # those on the diagnosis come last in an analysis
+    last_first = list(reversed(found.quality))  # in an analysis, notes on the diagnosis come last
     last_first.sort(key=lambda note: note.code != CONTRADICTION)
     for n, (line, warning) in enumerate(note_lines(last_first, NOTE_COLUMNS, NOTE_LINES, where)):
         colour = "#8A4B00" if warning else panels.MUTED

@@ -1,6 +1,6 @@
-"""The panels of the classification page. Each draws on axes that it is given; sizes are in points, positions in mm.
+"""The panels of the classification page. Each draws on given axes; sizes are in points, positions in mm.
 
-The caller has matplotlib loaded: nothing here touches pyplot or matplotlib's settings.
+The caller loads matplotlib. This module uses neither pyplot nor matplotlib's settings.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_OPAQUE = 0.6
-"""Opacity of the strongest attention: the CT under it is still to be read."""
+"""Opacity of the strongest attention: the CT below it remains visible."""
 
 LEGEND_STEPS = 256
 
 
 def attention_colours(strength: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(..., 4) red, green, blue and opacity of attention from 0 to 1: none is not to be seen, all is hardly opaque."""
+    """(..., 4) red, green, blue and opacity of attention from 0 (invisible) to 1 (:data:`MOST_OPAQUE`)."""
     from matplotlib import colormaps
 
     colours = np.array(colormaps[ATTENTION_COLOURS](np.clip(strength, 0.0, 1.0)))
@@ -40,7 +40,7 @@ def attention_colours(strength: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def draw_attention_scale(axes: Axes) -> None:
-    """The colours from no attention to all of it, over the grey of lung and of tissue."""
+    """The colours from no attention to full attention, over the grey of lung and of tissue."""
     grey = np.repeat(np.array([0.28, 0.72])[:, None, None], LEGEND_STEPS, axis=1).repeat(3, axis=2)
     colours = attention_colours(np.tile(np.linspace(0, 1, LEGEND_STEPS), (2, 1)))
     opacity = colours[..., 3:]
@@ -51,10 +51,10 @@ def draw_attention_scale(axes: Axes) -> None:
 
 
 def draw_slices(axes: Axes, diagnosis: PatientDiagnosis, z_mm: NDArray[np.float64], slice_mm: float) -> None:
-    """Probabilities of every slice that voted, one bar a slice, from superior (left) to inferior.
+    """Probabilities of every slice that voted, one bar per slice, from superior (left) to inferior.
 
-    The parts of a bar add up to 1; behind them is what a slice counts in each third of the vote, above them are the
-    numbers of the slices that decided.
+    The parts of a bar add up to 1. Behind the bars is the weight of a slice in each third of the vote; above them are
+    the numbers of the slices that decided.
     """
     heights = z_mm[list(diagnosis.slices)]
     bottom = np.zeros(len(heights))
@@ -78,14 +78,14 @@ def draw_slices(axes: Axes, diagnosis: PatientDiagnosis, z_mm: NDArray[np.float6
 
 
 def _draw_labels(axes: Axes, diagnosis: PatientDiagnosis, heights: NDArray[np.float64], slice_mm: float) -> None:
-    """A strip under the bars: what every slice voted for."""
+    """A strip under the bars: the vote of every slice."""
     colours = [DIAGNOSIS_COLOURS[label] for label in diagnosis.slice_labels]
     axes.bar(heights, -0.07, slice_mm, -0.05, color=colours, linewidth=0, zorder=2)
     axes.text(-0.008, -0.085, "vote", ha="right", va="center", fontsize=SMALL, color=INK, transform=_left_of(axes))
 
 
 def _left_of(axes: Axes) -> object:
-    """x as a part of the axes, y in data."""
+    """Transform with x as a fraction of the axes and y in data coordinates."""
     return axes.get_yaxis_transform()
 
 

@@ -1,4 +1,4 @@
-"""The diagnosis for programs: an object of ``report.json``, and ``classification.json`` where nothing else was made."""
+"""The diagnosis for programs: an object in ``report.json``, or ``classification.json`` for a diagnosis alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .report_parts import RESEARCH_USE, SCHEMA_VERSION, SECONDS_DECIMALS, input_
 from .tables import ML_DECIMALS, MM_DECIMALS, PERCENT_DECIMALS, PROBABILITY_DECIMALS, rounded
 
 MEAN_DECIMALS = 4
-"""Of the mean probabilities: more say nothing."""
+"""Decimals of the mean probabilities: further ones have no meaning."""
 
 PROBABILITIES_DEFINITION = (
     "Mean of the network's probabilities over the slices that voted; not calibrated: no patient's chance of a disease"
@@ -32,7 +32,7 @@ def classification_fields(diagnosis: PatientDiagnosis, z_mm: Sequence[float]) ->
 
     Parameters
     ----------
-    diagnosis : of a patient, by a classifier that says what it is.
+    diagnosis : diagnosis of a patient, by a classifier with a description.
     z_mm : LPS z of every slice of the CT.
     """
     vote = diagnosis.vote
@@ -56,7 +56,7 @@ def classification_fields(diagnosis: PatientDiagnosis, z_mm: Sequence[float]) ->
 
 
 def rounded_shares(shares: NDArray[np.float64], decimals: int) -> list[float]:
-    """Parts of 1, rounded so that they still add up to 1 (largest remainder; the first of equals)."""
+    """Shares, rounded so that they still add up to 1 (largest remainder; the first of equal ones)."""
     units = 10**decimals
     scaled = np.asarray(shares, dtype=np.float64) / np.sum(shares) * units
     whole = np.floor(scaled).astype(int)
@@ -67,7 +67,7 @@ def rounded_shares(shares: NDArray[np.float64], decimals: int) -> list[float]:
 
 
 def build_classification(found: ClassifiedCt) -> dict[str, Any]:
-    """The content of ``classification.json``: the fields of ``report.json`` that a diagnosis alone has."""
+    """The content of ``classification.json``: the fields of ``report.json`` that exist for a diagnosis alone."""
     voxels = {side: int((found.lungs == side).sum()) for side in Side}
     ml = {side: n * found.volume.geometry.voxel_ml for side, n in voxels.items()}
     return {
@@ -97,7 +97,7 @@ def write_classification_report(found: ClassifiedCt, file: TextIO) -> None:
 
 
 def classifier_mark(diagnosis: PatientDiagnosis) -> dict[str, str] | None:
-    """Name and checksum of the classifier: what a result depends on beside the version and the configuration."""
+    """Name and checksum of the classifier; a result also depends on the version and the configuration."""
     known = diagnosis.classifier
     return None if known is None else {"name": known.name, "sha256": known.sha256}
 

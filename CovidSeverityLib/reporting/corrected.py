@@ -1,4 +1,4 @@
-"""Numbers after corrections by hand, by the keys of ``report.json`` and the columns of ``slices.csv``."""
+"""Numbers after manual corrections, by the keys of ``report.json`` and the columns of ``slices.csv``."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .score_fields import score_fields
 from .tables import DIAGNOSIS_COLUMNS, Row, slice_row
 
 CORRECTED_KEYS = ("ctss", "total_severity_score", "severity", "lungs", "infection", "well_aerated_percent")
-"""Of ``report.json``: what corrections change."""
+"""Keys of ``report.json`` that corrections change."""
 
 _UNCERTAINTIES = ("range", "score_range", "involvement_range_percent", "near_edge", "confidence")
-"""How sure the automatic outlines are: no numbers of corrected masks."""
+"""Keys for the uncertainty of the automatic outlines, which corrected masks do not have."""
 
 
 def corrected_fields(rescored: Rescored) -> dict[str, Any]:
     """Scores, severity, volumes and shares by the keys and with the rounding of ``report.json``.
 
-    The score has no range; ``well_aerated_percent`` is None where the CT was not at hand.
+    The score has no range. ``well_aerated_percent`` is None if the CT was not available.
     """
     return score_fields(rescored)
 
@@ -32,7 +32,7 @@ def corrected_rows(rescored: Rescored, automatic: Iterable[Mapping[str, Any]]) -
     Parameters
     ----------
     rescored : corrected masks.
-    automatic : rows of the analysis: what its classifier said of a slice is told again.
+    automatic : rows of the analysis, whose columns of the classifier are kept.
     """
     votes = {int(row["index"]): {c: row[c] for c in DIAGNOSIS_COLUMNS if c in row} for row in automatic}
     return tuple(slice_row(row) | votes.get(row.index, {}) for row in rescored.slices)
@@ -41,21 +41,21 @@ def corrected_rows(rescored: Rescored, automatic: Iterable[Mapping[str, Any]]) -
 def corrected_low_attenuation(
     report: Mapping[str, Any], changed: Collection[Lobe], lungs_changed: bool
 ) -> dict[str, Any] | None:
-    """What of an analysis's low attenuation holds after corrections: opacities do not matter, lungs and lobes do.
+    """The low attenuation that remains valid after corrections: it depends on lungs and lobes, not on opacities.
 
     Parameters
     ----------
     report : Mapping
         Content of ``report.json``.
     changed : Collection of Lobe
-        Lobes that were corrected: theirs is not known any more.
+        Lobes that were corrected; their low attenuation is unknown.
     lungs_changed : bool
-        Whether the lungs were corrected: nothing is known then.
+        Whether the lungs were corrected; the low attenuation of all parts is then unknown.
 
     Returns
     -------
     dict or None
-        By the keys of ``low_attenuation``; None where nothing is known.
+        By the keys of ``low_attenuation``; None if nothing is known.
 
     Examples
     --------
@@ -69,17 +69,17 @@ def corrected_low_attenuation(
 
 
 def same_numbers(fields: Mapping[str, Any], report: Mapping[str, Any]) -> bool:
-    """Whether ``fields`` of :func:`corrected_fields` tell the numbers that ``report`` tells, ranges aside.
+    """Whether ``fields`` of :func:`corrected_fields` have the same numbers as ``report``, apart from ranges.
 
-    What ``fields`` do not know of the aeration is not compared, and no words are: another version may define a score
-    in other ones.
+    Unknown numbers of the aeration are not compared. Texts are not compared either, because another version may define
+    a score in other words.
     """
     compared = [key for key in CORRECTED_KEYS if fields[key] is not None]
     return all(_numbers(fields[key]) == _numbers(report[key]) for key in compared)
 
 
 def _numbers(value: Any) -> Any:  # noqa: ANN401 (any value of a report)
-    """``value`` without words, ranges and what is not known."""
+    """``value`` without texts, ranges and unknown values."""
     if not isinstance(value, Mapping):
         return value
     numbers = {name: _numbers(part) for name, part in value.items() if name not in _UNCERTAINTIES}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 from CovidSeverityLib.analysis import Analysis, ClassifiedCt
@@ -20,7 +21,7 @@ from .segmentation import write_segmentation
 from .tables import write_classified_slices, write_histogram, write_lobes, write_slices
 
 REPORT_NAME, CLASSIFICATION_REPORT_NAME = "report.json", "classification.json"
-SLICES_NAME, PAGE_NAME = "slices.csv", "classification.png"
+SLICES_NAME, PAGE_NAME, ANALYSIS_NAME = "slices.csv", "classification.png", "analysis.npz"
 
 Writer = Callable[[Analysis, IO], None]
 
@@ -34,18 +35,35 @@ _TEXT_WRITERS: dict[str, Writer] = {
     "histogram.csv": write_histogram,
     REPORT_NAME: write_report,
 }
-OUTPUT_NAMES = (*_BINARY_WRITERS, *_TEXT_WRITERS, PAGE_NAME, CLASSIFICATION_REPORT_NAME)
+OUTPUT_NAMES = (*_BINARY_WRITERS, *_TEXT_WRITERS, PAGE_NAME, CLASSIFICATION_REPORT_NAME, ANALYSIS_NAME)
 """Every file that an analysis writes or, of an earlier run, removes."""
 
 CLASSIFICATION_OUTPUT_NAMES = (PAGE_NAME, SLICES_NAME, CLASSIFICATION_REPORT_NAME)
 """Every file of a diagnosis alone in the order of writing; the report comes last."""
 
 
-def write_results(analysis: Analysis, folder: Path, progress: Progress | None = None) -> tuple[Path, ...]:
+def write_results(
+    analysis: Analysis,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    extra: Mapping[str, FileWriter] = MappingProxyType({}),
+) -> tuple[Path, ...]:
     """Write every file of a result to ``folder`` and return their paths; the report comes last.
 
     Either all files are replaced or none (:func:`~.output_folder.write_together`). ``classification.png`` is written
     with a diagnosis only; what an earlier run left of one is removed.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        The result.
+    folder : Path
+        It is there.
+    progress : callable or None
+        Called with stage "write" as files are done.
+    extra : mapping of str to callable
+        More files by their names, and what writes each to the path that it is given.
 
     Raises
     ------
@@ -55,6 +73,7 @@ def write_results(analysis: Analysis, folder: Path, progress: Progress | None = 
     writers: dict[str, FileWriter] = {
         **{name: partial(_binary, write, analysis) for name, write in _BINARY_WRITERS.items()},
         **({} if analysis.classification is None else {PAGE_NAME: _page(ClassifiedCt.of(analysis))}),
+        **extra,
         **{name: partial(_text, write, analysis) for name, write in _TEXT_WRITERS.items()},
     }
     obsolete = [name for name in OUTPUT_NAMES if name not in writers]

@@ -1,4 +1,4 @@
-"""The folder that results go to: checked before the work, filled all at once after it."""
+"""The folder for results: checked before the analysis, filled in one step after it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ FileWriter = Callable[[Path], object]
 
 @dataclass(frozen=True)
 class OutputFolder:
-    """A folder that results can be written to, and which folders were made for it (the outermost first)."""
+    """A writable folder for results, and the folders that were created for it (the outermost first)."""
 
     path: Path
     created: tuple[Path, ...] = ()
 
     def discard_if_empty(self) -> None:
-        """Remove the folders that were made for a result that never came; what holds anything stays."""
+        """Remove the folders that were created if there is no result; folders that are not empty stay."""
         for folder in reversed(self.created):
             try:
                 folder.rmdir()
@@ -38,22 +38,22 @@ class OutputFolder:
 
 
 def check_output_folder(folder: Path, names: Iterable[str] = ()) -> OutputFolder:
-    """Make ``folder`` where it is missing and prove, before the work, that files can be written to it.
+    """Create ``folder`` if it does not exist, and check before the analysis that files can be written to it.
 
     Parameters
     ----------
-    folder : may be there already.
-    names : of the files that will be written; a folder of such a name would be in the way.
+    folder : it may exist.
+    names : names of the files that will be written; a folder with such a name would prevent this.
 
     Returns
     -------
     OutputFolder
-        With it a caller whose work fails can take back the folders that were made.
+        A caller whose work fails can remove the created folders with it.
 
     Raises
     ------
     OutputError
-        Where nothing can be written, with the reason.
+        If nothing can be written, with the reason.
     """
     folder = Path(folder)
     created: list[Path] = []
@@ -77,23 +77,23 @@ def write_together(
 ) -> tuple[Path, ...]:
     """Write several files to ``folder`` and return their paths.
 
-    All files are written to a temporary folder inside ``folder`` first and renamed when all are there: until then the
-    files of an earlier run stay as they are, and an error or an interrupt leaves neither a part of a file nor the
-    temporary folder. The last file is removed before the first is renamed, so that its presence means that all of them
+    All files are first written to a temporary folder inside ``folder`` and renamed when all of them are complete. Until
+    then the files of an earlier run do not change. An error or an interrupt leaves neither a partial file nor the
+    temporary folder. The last file is removed before the first one is renamed, so its presence means that all files
     belong together.
 
     Parameters
     ----------
-    folder : it is there.
-    writers : by name of the file, in the order of writing.
+    folder : it exists.
+    writers : writers by file name, in the order of writing.
     progress : called with stage "write" as files are done.
-    obsolete : names of files that an earlier run may have left and this one does not write: they are removed together
-        with the last file.
+    obsolete : names of files of an earlier run that this run does not write; they are removed together with the last
+        file.
 
     Raises
     ------
     OutputError
-        Where a file cannot be written.
+        If a file cannot be written.
     """
     names = tuple(writers)
     try:
@@ -114,7 +114,7 @@ def write_together(
 
 
 def _missing_folders(folder: Path) -> list[Path]:
-    """The folders that are not there yet, the outermost first."""
+    """The folders that do not exist, the outermost first."""
     missing = []
     while not os.path.lexists(folder) and folder != folder.parent:
         missing.append(folder)
@@ -123,7 +123,7 @@ def _missing_folders(folder: Path) -> list[Path]:
 
 
 def _reason(error: Exception, folder: Path) -> str:
-    """What stood in the way, in words."""
+    """The reason for the error, in words."""
     code = getattr(error, "errno", None)
     blocker = next((p for p in (folder, *folder.parents) if os.path.lexists(p) and not p.is_dir()), None)
     if blocker is not None:

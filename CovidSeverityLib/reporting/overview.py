@@ -1,4 +1,4 @@
-"""``overview.png``: one page with what was found and where, for a reader who has no other file at hand."""
+"""``overview.png``: the results on one page, for readers who have no other file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .overview_views import (
     lung_box,
     most_infected_index,
 )
-from .page import LEFT, RIGHT, write_page
+from .page import DPI, LEFT, RIGHT, write_page
 from .palette import DIAGNOSIS_COLOURS, LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS
 from .tables import with_range
 
@@ -37,7 +37,7 @@ NOTE_COLUMNS, NOTE_LINES = 205, 4
 SEVERITY_COLOURS = {"none": "#5B6875", "mild": "#0072B2", "moderate": "#B86E00", "severe": "#B3261E"}
 FALLBACK_SEVERITY_COLOUR = "#5B6875"
 
-# Rectangles are left, bottom, width and height as parts of the page.
+# Rectangles are left, bottom, width and height as fractions of the page.
 TILES_BOTTOM, TILES_TOP, TILE_GAP = 0.425, 0.905, 0.004
 LEGEND_Y = 0.409
 LOWER_BOTTOM, LOWER_TOP = 0.1, 0.388
@@ -48,9 +48,9 @@ NUMBERS = (0.822, LOWER_BOTTOM + 0.012, RIGHT - 0.822, 0.25)
 HEADINGS_Y = LOWER_TOP - 0.012
 
 
-def write_overview(analysis: Analysis, file: BinaryIO) -> None:
+def write_overview(analysis: Analysis, file: BinaryIO, dpi: int = DPI) -> None:
     """Draw the page and write it to an open binary ``file`` as PNG. The same analysis gives the same bytes."""
-    write_page(lambda figure: _draw_page(figure, analysis), file)
+    write_page(lambda figure: _draw_page(figure, analysis), file, dpi)
 
 
 def _draw_page(figure: Figure, analysis: Analysis) -> None:
@@ -58,7 +58,7 @@ def _draw_page(figure: Figure, analysis: Analysis) -> None:
     indices = axial_indices(analysis)
     _draw_axials(figure, analysis, indices)
     _draw_legend(figure, analysis)
-    if analysis.ctss is not None:  # slices alone have neither lobes nor a coronal view
+    if analysis.ctss is not None:  # independent slices have neither lobes nor a coronal view
         _draw_coronal(figure, analysis, indices)
         _heading(figure, LOBES[0] - 0.03, "Infection by lobe")
         panels.draw_lobes(figure.add_axes(LOBES), analysis.lobe_scores)
@@ -105,7 +105,7 @@ def _draw_header(figure: Figure, analysis: Analysis) -> None:
 
 
 def _draw_diagnosis(figure: Figure, diagnosis: PatientDiagnosis) -> None:
-    """One line under the score: label and votes, and where there is more."""
+    """One line under the score: label and votes, and the file with more."""
     label, vote = CLASS_NAMES[diagnosis.label], diagnosis.vote
     weight = f"{vote.weights[diagnosis.label]:.1f} of {vote.total:.1f}"
     figure.text(
@@ -140,7 +140,7 @@ def _draw_axials(figure: Figure, analysis: Analysis, indices: tuple[int, ...]) -
 
 
 def _draw_legend(figure: Figure, analysis: Analysis) -> None:
-    """One line: a swatch and a name for every outline, and how the images are turned."""
+    """One line: colour and name of every outline, and the orientation of the images."""
     shown = [score.lobe for score in analysis.lobe_scores if score.voxels]
     entries = [("lung", LUNG_COLOUR, 2.0)] if ((analysis.lungs > 0) & (analysis.lobes == 0)).any() else []
     entries += [(LOBE_NAMES[lobe], LOBE_COLOURS[lobe], 2.0) for lobe in shown]
@@ -173,9 +173,9 @@ def _heading(figure: Figure, x: float, text: str) -> None:
 
 
 def _draw_mixture_note(figure: Figure, analysis: Analysis) -> None:
-    """Under the heading of the histogram: what the fitted curves are, and that no mask follows from them.
+    """Text under the heading of the histogram: what the fitted curves are, and that no mask depends on them.
 
-    Where infection is marked as published, it is by a mixture of every slice.
+    The published method marks opacities with a separate mixture for every slice.
     """
     if analysis.densitometry.mixture is None:
         return

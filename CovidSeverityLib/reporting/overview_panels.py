@@ -1,6 +1,6 @@
-"""The panels of the overview page. Each draws on axes that it is given; sizes are in points, positions in mm or HU.
+"""The panels of the overview page. Each draws on given axes; sizes are in points, positions in mm or HU.
 
-The caller has matplotlib loaded: nothing here touches pyplot or matplotlib's settings.
+The caller loads matplotlib. This module uses neither pyplot nor matplotlib's settings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.analysis import Analysis
 from CovidSeverityLib.ctss import CTSS_EDGES_PERCENT, TSS_MAX
-from CovidSeverityLib.features.quantification import WELL_AERATED_HU, Densitometry, LobeScore
+from CovidSeverityLib.features.quantification import Densitometry, LobeScore
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
 from .overview_text import clean, signed
@@ -32,7 +32,7 @@ MUTED = "#5B6875"
 RULE = "#C9D1D9"
 PALE = "#EEF2F6"
 COMPONENT_COLOURS = ("#0072B2", "#7A5195", "#8C6D31")
-"""None is a shade of an opacity's colour: a component is no kind of opacity."""
+"""Colours of the components. They are not those of opacities, because a component is not a kind of opacity."""
 MARK = "#F0E442"
 
 RIM_WIDTH = 2.0
@@ -55,9 +55,9 @@ def draw_view(
     overlay: NDArray[np.float64] | None = None,
     outlines: bool = True,
 ) -> None:
-    """One slice with outlines, filling ``axes``; ``corner`` stands top left, ``note`` bottom left.
+    """One slice with outlines that fills ``axes``; ``corner`` is text at the top left, ``note`` at the bottom left.
 
-    ``overlay`` is (rows, columns, 4), red, green, blue and opacity, laid over the CT.
+    ``overlay`` is (rows, columns, 4), red, green, blue and opacity, drawn over the CT.
     """
     low, high = LUNG_WINDOW_HU
     axes.imshow(
@@ -79,7 +79,7 @@ def draw_view(
 
 
 def draw_outlines(axes: Axes, view: View) -> None:
-    """Lungs thin on a dark rim, lobes over them (where a lobe ends at the lung's edge, its colour shows), opacities."""
+    """Outlines of lungs (thin, with a dark rim), of lobes over them (also at the edge of the lung), of opacities."""
     for side in Side:
         _outline(axes, view, view.lungs == side, "black", RIM_WIDTH, alpha=0.4)
         _outline(axes, view, view.lungs == side, LUNG_COLOUR, LUNG_LINE_WIDTH)
@@ -103,7 +103,7 @@ def _outline(
 
 
 def _extended(centres: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``centres`` and one more at either end, so that outlines close at the edge of a view."""
+    """``centres`` with one more at each end, so that outlines close at the edge of a view."""
     step = centres[1] - centres[0] if centres.size > 1 else 1.0
     return np.concatenate([[centres[0] - step], centres, [centres[-1] + step]])
 
@@ -120,7 +120,7 @@ def _fill_with_margin(axes: Axes, view: View) -> None:
 
 
 def draw_swatches(axes: Axes, entries: Sequence[tuple[str, Rgb | str, float]]) -> None:
-    """Name, colour and line width of every outline, in one line; the axes show nothing else."""
+    """Name, colour and line width of every outline, in one line on axes of its own."""
     axes.axis("off")
     handles = [axes.plot([], [], color=colour, linewidth=width, label=name)[0] for name, colour, width in entries]
     legend = axes.legend(
@@ -140,7 +140,7 @@ def draw_swatches(axes: Axes, entries: Sequence[tuple[str, Rgb | str, float]]) -
 
 
 def draw_levels(axes: Axes, heights_mm: list[float]) -> None:
-    """Numbered ticks at the right edge of the coronal view: where the axial slices lie."""
+    """Numbered ticks at the right edge of the coronal view, at the positions of the axial slices."""
     across = axes.get_yaxis_transform()
     label = {"transform": across, "color": "white", "fontsize": SMALL, "fontweight": "bold"} | _on_image()
     for number, height in enumerate(heights_mm, start=1):
@@ -149,14 +149,14 @@ def draw_levels(axes: Axes, heights_mm: list[float]) -> None:
 
 
 def _on_image() -> dict[str, list]:
-    """A dark rim, so that white and yellow can be read on any tissue."""
+    """A dark rim, so that white and yellow text is legible on any tissue."""
     from matplotlib.patheffects import withStroke
 
     return {"path_effects": [withStroke(linewidth=1.6, foreground="black")]}
 
 
 def draw_lobes(axes: Axes, scores: tuple[LobeScore, ...]) -> None:
-    """A bar per lobe: its infected part on a square-root scale, the bands of the score behind it."""
+    """One bar per lobe: its share of opacity on a square-root scale, with the bands of the score behind it."""
     edges = (*CTSS_EDGES_PERCENT, 100.0)
     positions = np.sqrt(edges)
     axes.set(xlim=(0, 10), ylim=(len(scores) - 0.45, -0.55), xticks=positions)
@@ -201,7 +201,7 @@ def _draw_lobe(axes: Axes, row: int, score: LobeScore) -> None:
 
 def draw_histogram(axes: Axes, densitometry: Densitometry, well_aerated_percent: float) -> None:
     """Lung voxels by Hounsfield unit, the fitted mixture over them, on a logarithmic scale."""
-    axes.axvspan(*WELL_AERATED_HU, color="#D6ECE4", zorder=0, linewidth=0)
+    axes.axvspan(*densitometry.well_aerated_hu, color="#D6ECE4", zorder=0, linewidth=0)
     centres, percent = _binned(densitometry)
     floor = HISTOGRAM_FLOOR_PERCENT
     shown = np.maximum(percent, floor)
@@ -210,7 +210,7 @@ def draw_histogram(axes: Axes, densitometry: Densitometry, well_aerated_percent:
         _draw_mixture(axes, densitometry)
     axes.set(xlim=HISTOGRAM_RANGE_HU, yscale="log", ylim=(floor, max(6.0 * float(shown.max()), 100 * floor)))
     axes.text(
-        np.mean(WELL_AERATED_HU),
+        np.mean(densitometry.well_aerated_hu),
         0.985,
         f"well aerated\n{well_aerated_percent:.1f} %",
         transform=axes.get_xaxis_transform(),
@@ -292,7 +292,7 @@ def _low_attenuation_row(analysis: Analysis) -> tuple[str, str, bool]:
 
 
 def plain_frame(axes: Axes, sides: tuple[str, ...]) -> None:
-    """Thin lines on ``sides`` ("bottom", "left", ...), none on the others."""
+    """Thin lines at ``sides`` ("bottom", "left", ...), no lines at the other sides."""
     for name, spine in axes.spines.items():
         spine.set(visible=name in sides, color=MUTED, linewidth=0.6)
     axes.tick_params(color=MUTED, width=0.6, length=3)

@@ -1,4 +1,4 @@
-"""Text for the overview page: cut to length, and only characters that its font can draw."""
+"""Text for the overview page: limited in length, with only the characters of its font."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MISSING = "?"
 
 
 def clean(text: str) -> str:
-    """``text`` on one line, with every character that the page's font lacks replaced."""
+    """``text`` on one line; characters that the page's font lacks are replaced."""
     drawable = _drawable()
     return "".join(letter if ord(letter) in drawable else MISSING for letter in " ".join(text.split()))
 
 
 @functools.cache
 def _drawable() -> frozenset[int]:
-    """Code points of DejaVu Sans, the font that matplotlib brings along."""
+    """Code points of DejaVu Sans, the font that matplotlib contains."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     font = get_font(findfont(FontProperties(family="DejaVu Sans")))
@@ -27,7 +27,7 @@ def _drawable() -> frozenset[int]:
 
 
 def elided(text: str, length: int) -> str:
-    """``text`` with its middle left out where it is longer than ``length`` (both ends of a name tell cases apart)."""
+    """``text``, shortened in the middle if it is longer than ``length`` (both ends of a name distinguish cases)."""
     if len(text) <= length:
         return text
     head = (length - 1) * 2 // 3
@@ -42,9 +42,9 @@ def signed(value: float, decimals: int = 1) -> str:
 def note_lines(
     notes: Iterable[QualityNote], columns: int, most: int, where: str = "report.json"
 ) -> list[tuple[str, bool]]:
-    """At most ``most`` lines of notes, warnings first, each with whether it belongs to a warning.
+    """At most ``most`` lines of notes, warnings first, each with a flag for warnings.
 
-    What does not fit is counted in the last line, with the file that has it.
+    The last line gives the number of notes that do not fit, and the file that contains them.
     """
     ordered = sorted(notes, key=lambda note: note.severity is not NoteSeverity.WARNING)
     lines: list[tuple[str, bool]] = []

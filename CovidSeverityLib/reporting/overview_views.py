@@ -1,4 +1,4 @@
-"""Which slices the overview page shows, cut to the lungs."""
+"""The slices on the overview page, cropped to the lungs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from CovidSeverityLib.analysis import Analysis, ClassifiedCt
 AXIAL_COUNT = 8
 MARGIN_MM = 12.0
 EDGE_FRACTION = 0.06
-"""Part of the lungs' height left out at either end when slices are spread: next to nothing is to be seen there."""
+"""Share of the lungs' height at each end in which no slices are shown, because almost nothing is visible there."""
 MAX_PIXELS = 640
-"""Along either side of a view; finer images are thinned, the page could not show more."""
+"""Largest number of pixels along a side of a view; finer images are thinned, because the page cannot show more."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class View:
 
     Parameters
     ----------
-    hu, lungs, lobes, infection : (rows, columns) arrays; columns run from the patient's right to left. Of the infection
-        what lies in the lungs: the published mask reaches beyond them, and no number counts that.
-    extent_mm : outer edges of the first column, the last column, the last row and the first row (which is on top).
+    hu, lungs, lobes, infection : (rows, columns) arrays; columns run from the patient's right to left. Opacities
+        outside the lungs, which the published mask has, are not shown, because no number includes them.
+    extent_mm : outer edges of the first column, the last column, the last row and the first row (which is at the top).
     """
 
     hu: NDArray[np.int16]
@@ -45,7 +45,7 @@ class View:
 
 
 def axial_indices(analysis: Analysis, count: int = AXIAL_COUNT) -> tuple[int, ...]:
-    """K of acquired slices, spread evenly over the lungs, superior first; the most infected is always among them."""
+    """K of acquired slices, spread evenly over the lungs, superior first, including the slice with the most opacity."""
     lung = np.array([row.index for row in analysis.slices if row.lung_voxels], dtype=np.intp)
     if not lung.size:
         return ()
@@ -60,20 +60,20 @@ def axial_indices(analysis: Analysis, count: int = AXIAL_COUNT) -> tuple[int, ..
 
 
 def most_infected_index(analysis: Analysis) -> int | None:
-    """K of the acquired slice with the largest infected area; None where nothing is infected."""
+    """K of the acquired slice with the largest area of opacity; None without opacities."""
     worst = max(analysis.slices, key=lambda row: row.infected_voxels, default=None)
     return worst.index if worst is not None and worst.infected_voxels else None
 
 
 def coronal_index(analysis: Analysis) -> int:
-    """The coronal plane with the largest infected area, or else with the largest lung area."""
+    """The coronal plane with the largest area of opacity, or with the largest lung area if there is no opacity."""
     infected = any(row.infected_voxels for row in analysis.slices)
     mask = (analysis.infection > 0) & (analysis.lungs > 0) if infected else analysis.lungs
     return int(np.argmax(np.count_nonzero(mask, axis=(0, 2))))
 
 
 def lung_box(analysis: Analysis | ClassifiedCt) -> tuple[slice, slice, slice]:
-    """(K, J, I) slices of the box around the lungs, with a margin; the whole volume where there are none."""
+    """(K, J, I) slices of the box around the lungs, with a margin; the whole volume without lungs."""
     lung = analysis.lungs > 0
     in_plane = lung.any(axis=0)
     hits = (lung.any(axis=(1, 2)), in_plane.any(axis=1), in_plane.any(axis=0))
@@ -88,13 +88,13 @@ def lung_box(analysis: Analysis | ClassifiedCt) -> tuple[slice, slice, slice]:
 
 
 def axial_view(analysis: Analysis, index: int, box: tuple[slice, slice, slice]) -> View:
-    """One axial slice: anterior on top, the patient's right on the left."""
+    """One axial slice: anterior at the top, the patient's right on the left."""
     _, dj, di = analysis.volume.geometry.spacing_kji
     return _view(_arrays(analysis), (index, box[1], box[2]), dj, di)
 
 
 def classified_view(found: ClassifiedCt, index: int, box: tuple[slice, slice, slice]) -> View:
-    """One axial slice as :func:`axial_view`, without lobes, and without infection where none was marked."""
+    """One axial slice as :func:`axial_view`, without lobes, and without opacities if none were marked."""
     nothing = np.broadcast_to(np.uint8(0), found.lungs.shape)
     infection = nothing if found.infection is None else found.infection
     _, dj, di = found.volume.geometry.spacing_kji
@@ -102,13 +102,13 @@ def classified_view(found: ClassifiedCt, index: int, box: tuple[slice, slice, sl
 
 
 def attention_on(view: View, attention: NDArray[np.float32], found: ClassifiedCt) -> NDArray[np.float64]:
-    """(rows, columns) of ``view``: a network's map of the whole slice, edge on edge, linearly between its cells.
+    """A network's map of the whole slice on the (rows, columns) of ``view``, interpolated linearly between its cells.
 
     Parameters
     ----------
     view : part of an axial slice.
-    attention : (rows, columns) of the whole slice, coarser.
-    found : the CT that both are of.
+    attention : (rows, columns) map of the whole slice, coarser.
+    found : the CT of both.
     """
     _, dj, di = found.volume.geometry.spacing_kji
     _, rows, columns = found.volume.hu.shape
@@ -119,7 +119,7 @@ def attention_on(view: View, attention: NDArray[np.float32], found: ClassifiedCt
 
 
 def coronal_view(analysis: Analysis, index: int, box: tuple[slice, slice, slice]) -> View:
-    """One coronal slice: superior on top, the patient's right on the left. Rows count mm from slice 0 upwards."""
+    """One coronal slice: superior at the top, the patient's right on the left. Rows are in mm from slice 0 upwards."""
     dk, _, di = analysis.volume.geometry.spacing_kji
     view = _view(_arrays(analysis), (box[0], index, box[2]), dk, di)
     left, right, bottom, top = view.extent_mm

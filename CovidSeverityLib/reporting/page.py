@@ -1,4 +1,4 @@
-"""What the pages have in common: their size, their margins, and how they become the same bytes every time."""
+"""Common parts of the pages: size, margins, and reproducible bytes."""
 
 from __future__ import annotations
 
@@ -10,24 +10,35 @@ if TYPE_CHECKING:
 
 PAGE_INCHES = (11.69, 8.27)
 """A4, landscape."""
-DPI = 190
+DPI, NOTEBOOK_DPI = 190, 100
 PNG_COMPRESSION = 4
 
 LEFT, RIGHT = 0.012, 0.988
-"""Margins, as parts of the page's width."""
+"""Margins, as fractions of the page's width."""
 
 
-def write_page(draw: Callable[[Figure], None], file: BinaryIO) -> None:
+def write_page(draw: Callable[[Figure], None], file: BinaryIO, dpi: int = DPI) -> None:
     """Let ``draw`` draw on an empty page and write it to an open binary ``file`` as PNG.
 
-    The settings of the user's matplotlib do not matter, and there is no date in the file.
+    Parameters
+    ----------
+    draw : callable
+        Is given the figure.
+    file : binary file
+        Open for writing.
+    dpi : int
+        Pixels an inch.
+
+    Notes
+    -----
+    The user's settings of matplotlib have no effect, and the file contains no date.
     """
     import matplotlib.style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     with matplotlib.style.context("default"):
-        figure = Figure(figsize=PAGE_INCHES, dpi=DPI, facecolor="white")
+        figure = Figure(figsize=PAGE_INCHES, dpi=dpi, facecolor="white")
         canvas = FigureCanvasAgg(figure)
         draw(figure)
         canvas.print_png(file, metadata={"Software": None}, pil_kwargs={"compress_level": PNG_COMPRESSION})

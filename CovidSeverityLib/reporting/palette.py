@@ -1,8 +1,8 @@
 """The colours of the segments, the same in Slicer and on the overview page.
 
-Lobes and opacities follow Okabe and Ito's palette, which stays distinct with every common kind of colour blindness
-(https://jfly.uni-koeln.de/color/). Slicer's own lobe colours are the same for both sides and nearly the same for all
-lobes, so only the lungs keep Slicer's colour.
+Lobes and opacities use Okabe and Ito's palette, which is distinct for every common kind of colour blindness
+(https://jfly.uni-koeln.de/color/). Slicer's own lobe colours are equal for both sides and similar for all lobes, so
+only the lungs have Slicer's colour.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ LOBE_COLOURS: dict[Lobe, Rgb] = {
     Lobe.LUL: _rgb("#8C9EFF"),
     Lobe.LLL: _rgb("#7BD3A8"),
 }
-"""Upper lobes blue, lower lobes green, the middle lobe purple; the left lung a shade lighter than the right."""
+"""Upper lobes are blue, lower lobes green, the middle lobe purple; the left lung is lighter than the right one."""
 
 OPACITY_COLOURS: dict[Opacity, Rgb] = {
     Opacity.GROUND_GLASS: _rgb("#F0E442"),
     Opacity.CONSOLIDATION: _rgb("#FF5A1F"),
 }
-"""Yellow and vermilion: the strongest on a grey lung."""
+"""Yellow and vermilion have the strongest contrast to a grey lung."""
 
 DIAGNOSIS_COLOURS: dict[Diagnosis, str] = {
     Diagnosis.NORMAL: "#5B6875",
@@ -43,4 +43,4 @@ DIAGNOSIS_COLOURS: dict[Diagnosis, str] = {
 """Grey, blue and red, dark enough for white letters."""
 
 ATTENTION_COLOURS = "plasma"
-"""matplotlib's name of a scale with even steps to the eye and no grey in it, so that it stays apart from the CT."""
+"""matplotlib's name of a perceptually uniform scale without grey, which is distinct from the CT."""

@@ -1,4 +1,4 @@
-"""``report.json``: every number of an analysis, for programs. ``report.schema.json`` beside this file describes it."""
+"""``report.json``: every number of an analysis, for programs. ``report.schema.json`` in this folder describes it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WEIGHT_DECIMALS = 6
 EXPECTED_MM_DECIMALS = 1
 
 WATER_G_PER_L = 1000.0
-"""Density of water, 0 HU; that of air, -1000 HU, counts as 0 (Parr 2006, doi 10.1136/thx.2005.054890)."""
+"""Density of water, 0 HU; the density of air, -1000 HU, is taken as 0 (Parr 2006, doi 10.1136/thx.2005.054890)."""
 
 LOW_ATTENUATION_DEFINITION = (
     "Share of the lung's volume (opacities, vessels and small bronchi included) under the threshold, noise taken off "

@@ -1,4 +1,4 @@
-"""What ``report.json`` and ``classification.json`` have in common."""
+"""Common parts of ``report.json`` and ``classification.json``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part of ``report.json`` that follows from counts: of an analysis, and of masks that were corrected by hand."""
+"""The part of ``report.json`` that follows from counts, for an analysis and for manually corrected masks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Masks to a ``.seg.nrrd`` file that 3D Slicer loads as one segmentation.
+"""Masks as a ``.seg.nrrd`` file that 3D Slicer loads as one segmentation.
 
-Lungs, lobes and infection overlap, so they are three layers of one file, as Slicer writes overlapping segments. The
-voxels stand in the order and in the geometry of the input as it was stored.
+Lungs, lobes and opacities overlap. They are therefore three layers of one file, as Slicer writes overlapping segments.
+The voxels have the order and the geometry of the stored input.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from CovidSeverityLib.types import LOBE_NAMES, CtVolume, Geometry, Lobe, Opacity
 from .palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS, Rgb
 
 COMPRESSION_LEVEL = 1
-"""zlib level: masks are long runs, and level 9 (slicerio's default) takes many times as long for little gain."""
+"""zlib level: masks consist of long runs, and level 9 (slicerio's default) is many times slower for little gain."""
 
 Code = tuple[str, str, str]
 """Coding scheme, value and meaning."""
@@ -31,7 +31,7 @@ Code = tuple[str, str, str]
 ANATOMY_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
 REGION_CONTEXT = "Anatomic codes - DICOM master list"
 OPACITY_CONTEXT = "Segmentation category and type - CovidSeverity"
-"""Slicer's lists hold neither kind of opacity: this is the name of the list that the module brings."""
+"""Slicer's lists contain neither kind of opacity; this is the name of the list in the module."""
 
 ANATOMICAL_STRUCTURE: Code = ("SCT", "123037004", "Anatomical Structure")
 ALTERED_STRUCTURE: Code = ("SCT", "49755003", "Morphologically Altered Structure")
@@ -85,8 +85,8 @@ def describe_segments(size: tuple[int, int, int]) -> Iterator[dict[str, Any]]:
 
     Parameters
     ----------
-    size : number of voxels along the stored axes. Extents are full: older Slicer versions crop all segments of a layer
-        to the extent of the first one.
+    size : number of voxels along the stored axes. Each segment has the full extent, because older Slicer versions crop
+        all segments of a layer to the extent of the first one.
     """
     extent = [0, size[0] - 1, 0, size[1] - 1, 0, size[2] - 1]
     for side, name in SIDE_NAMES.items():
@@ -125,7 +125,7 @@ def _terminology(context: str, category: Code, kind: Code, **details: Code) -> d
 
 
 def _stored_layers(volume: CtVolume, layers: tuple[NDArray[np.uint8], ...]) -> NDArray[np.uint8]:
-    """(stored shape, layer) uint8, C order: the layer runs fastest, as Slicer has it."""
+    """(stored shape, layer) uint8, C order: the layer is the fastest axis, as in Slicer."""
     shape = volume.stored_geometry.shape
     voxels = np.empty((*shape, len(layers)), dtype=np.uint8)
     for n, layer in enumerate(layers):
@@ -134,7 +134,7 @@ def _stored_layers(volume: CtVolume, layers: tuple[NDArray[np.uint8], ...]) -> N
 
 
 def _reference_geometry(geometry: Geometry) -> dict[str, str]:
-    """Slicer's description of the grid: IJK to RAS, row by row, and the extent (DICOM SEG export asks for it)."""
+    """Slicer's description of the grid: IJK to RAS, row by row, and the extent (DICOM SEG export needs it)."""
     ijk_to_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ geometry.ijk_to_lps
     extent = [bound for size in geometry.size for bound in (0, size - 1)]
     numbers = [repr(float(value) + 0.0) for value in ijk_to_ras.ravel()] + [str(bound) for bound in extent]

@@ -1,4 +1,4 @@
-"""The few lines that a person reads at the end of a run."""
+"""The summary at the end of a run, a few lines of text."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ COLUMNS = 100
 
 
 def summary_text(analysis: Analysis) -> str:
-    """Score, lobes, volumes and notes as plain text of at most 100 columns; no line end after the last line."""
+    """Score, lobes, volumes and notes as plain text with at most 100 columns, without a final line end."""
     diagnosis = analysis.classification
     lines = diagnosis_lines(diagnosis) if diagnosis is not None else _wrapped(analysis.classification_reason)
     return "\n".join([*_score_lines(analysis), *_volume_lines(analysis), *lines, *note_lines(analysis.quality)])
 
 
 def classification_text(found: ClassifiedCt) -> str:
-    """The diagnosis alone and its notes, like :func:`summary_text`."""
+    """Only the diagnosis and its notes, like :func:`summary_text`."""
     return "\n".join([*diagnosis_lines(found.diagnosis), *note_lines(found.quality)])
 
 
 def diagnosis_lines(diagnosis: PatientDiagnosis) -> list[str]:
-    """The diagnosis with its votes and probabilities, and who says so."""
+    """The diagnosis with its votes and probabilities, and the name of the classifier."""
     vote, known = diagnosis.vote, diagnosis.classifier
     shares = rounded_shares(diagnosis.mean_probabilities, 2)
     votes = ", ".join(f"{CLASS_NAMES[d]} {vote.weights[d]:.1f}" for d in reversed(Diagnosis))

@@ -1,4 +1,4 @@
-"""A row a lobe, a slice, a Hounsfield unit: every table and file takes its numbers from here."""
+"""Rows for lobes, slices and Hounsfield units: the numbers of every table and file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LOW_ATTENUATION_COLUMNS = (
     "low_attenuation_noise_percent",
     "density_percentile_hu",
 )
-"""Without noise, as measured, and what noise alone adds; a percentile of the density without noise."""
+"""Share without noise, measured share, share that noise alone adds; percentile of the density without noise."""
 
 LOBE_COLUMNS = (
     "lobe",
@@ -60,11 +60,11 @@ PROBABILITY_COLUMNS = {
     Diagnosis.COVID19: "p_covid19",
 }
 DIAGNOSIS_COLUMNS = (*PROBABILITY_COLUMNS.values(), "label", "vote_weight")
-"""Of ``slices.csv``; empty where a slice was not classified."""
+"""Columns of ``slices.csv``; empty if a slice was not classified."""
 
 COMPONENT_COLUMNS = tuple(f"component_{n + 1}_voxels" for n in range(len(MixtureConfig().start_means_hu)))
 HISTOGRAM_COLUMNS = ("hu", "voxels", *COMPONENT_COLUMNS)
-"""Of ``histogram.csv``; components by ascending mean, empty where no mixture was fitted."""
+"""Columns of ``histogram.csv``; components by ascending mean, empty without a fitted mixture."""
 
 DECIMALS = {
     "ml": ML_DECIMALS,
@@ -75,26 +75,25 @@ DECIMALS = {
     "hu": HU_DECIMALS,
     **{column.rsplit("_", 1)[-1]: PROBABILITY_DECIMALS for column in PROBABILITY_COLUMNS.values()},
 }
-"""Places of a column that holds fractions, by the last part of its name; of any other as of per cent."""
+"""Decimals of a column with fractions, by the last part of its name; other columns have those of per cent."""
 
 Row = dict[str, int | float | str | None]
 
 
 def rounded(value: float, decimals: int) -> float:
-    """``value`` to ``decimals`` places; never minus zero."""
+    """``value`` with ``decimals`` decimals; never minus zero."""
     return round(float(value), decimals) + 0.0
 
 
 def with_range(value: int | None, ends: tuple[int, int] | None, dash: str = "-") -> str:
-    """``6 (5-8)``; the value alone where no other is within its uncertainty, or where that is not known; ``-`` for a
-    value that is not known itself."""
+    """``6 (5-8)``; only the value if its range has no other value or is unknown; ``-`` for an unknown value."""
     if value is None:
         return dash
     return f"{value} ({ends[0]}{dash}{ends[1]})" if ends is not None and ends[0] < ends[1] else str(value)
 
 
 def lobe_row(score: LobeScore) -> Row:
-    """What was found in one lobe, by column of ``lobes.csv``."""
+    """The results for one lobe, by column of ``lobes.csv``."""
     low, high = score.score_range or (None, None)
     return {
         "lobe": score.lobe.name,
@@ -119,7 +118,7 @@ def low_attenuation_row(part: LowDensity) -> Row:
 
 
 def slice_row(row: SliceRow) -> Row:
-    """What was found in one axial slice, by column of ``slices.csv``."""
+    """The results for one axial slice, by column of ``slices.csv``."""
     values: Row = {
         "index": row.index,
         "z_mm": rounded(row.z_mm, MM_DECIMALS),
@@ -131,7 +130,7 @@ def slice_row(row: SliceRow) -> Row:
 
 
 def diagnosis_rows(diagnosis: PatientDiagnosis | None) -> dict[int, Row]:
-    """What the classifier said of every slice that voted, by its index and by column of ``slices.csv``."""
+    """The answer of the classifier for every slice that voted, by its index and by column of ``slices.csv``."""
     if diagnosis is None:
         return {}
     votes = zip(diagnosis.slices, diagnosis.probabilities, diagnosis.slice_labels, diagnosis.slice_weights, strict=True)
@@ -146,7 +145,7 @@ def diagnosis_rows(diagnosis: PatientDiagnosis | None) -> dict[int, Row]:
 
 
 def histogram_rows(densitometry: Densitometry) -> list[Row]:
-    """Lung voxels of every whole Hounsfield unit and what the mixture expects, by column of ``histogram.csv``."""
+    """Lung voxels of every integer Hounsfield unit and the mixture's expectation, by column of ``histogram.csv``."""
     hu = densitometry.first_hu + np.arange(len(densitometry.histogram))
     counts = {"hu": hu.tolist(), "voxels": densitometry.histogram.tolist()}
     expected = dict.fromkeys(COMPONENT_COLUMNS, [None] * hu.size)
@@ -157,7 +156,7 @@ def histogram_rows(densitometry: Densitometry) -> list[Row]:
 
 
 def _expected_voxels(hu: NDArray[np.int64], total: int, mixture: MixtureFit) -> dict[str, list[float]]:
-    """Every component's share of ``total`` voxels between half a unit under and over each of ``hu``."""
+    """Voxels of each component, of ``total`` voxels, within half a unit of each value of ``hu``."""
     edges = np.append(hu - 0.5, hu[-1] + 0.5)
     fits = zip(COMPONENT_COLUMNS, mixture.means_hu, mixture.sds_hu, mixture.weights, strict=True)
     return {
@@ -174,7 +173,7 @@ def write_lobes(analysis: Analysis, file: TextIO) -> None:
 
 
 def write_slices(analysis: Analysis, file: TextIO) -> None:
-    """Write ``slices.csv``: a row per acquired axial slice, inferior to superior (interpolated slices are left out)."""
+    """Write ``slices.csv``: one row per acquired axial slice, inferior to superior, without interpolated slices."""
     acquired = analysis.volume.acquired
     votes = diagnosis_rows(analysis.classification)
     rows = sorted((row for row in analysis.slices if acquired[row.index]), key=lambda row: row.index)
@@ -187,7 +186,7 @@ def write_histogram(analysis: Analysis, file: TextIO) -> None:
 
 
 def write_classified_slices(found: ClassifiedCt, file: TextIO) -> None:
-    """Write ``slices.csv`` of a diagnosis alone: as :func:`write_slices`, without infection."""
+    """Write ``slices.csv`` for a diagnosis alone: as :func:`write_slices`, without opacities."""
     votes, z_mm = diagnosis_rows(found.diagnosis), found.volume.geometry.slice_z_mm()
     rows = (
         {"index": k, "z_mm": rounded(z_mm[k], MM_DECIMALS), "lung_ml": rounded(ml, ML_DECIMALS)} | votes.get(k, {})
@@ -198,7 +197,7 @@ def write_classified_slices(found: ClassifiedCt, file: TextIO) -> None:
 
 
 def write_rows(file: TextIO, columns: Iterable[str], rows: Iterable[Row]) -> None:
-    """Write a table with a line of names first; fractions have the decimals of their column."""
+    """Write a table with a header; fractions have the decimals of their column."""
     writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(_fixed_decimals(row) for row in rows)

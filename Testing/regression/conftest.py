@@ -13,11 +13,9 @@ from CovidSeverityLib.segmentation.opacity.published.config import PublishedOpac
 
 
 @pytest.fixture(scope="session")
-def golden(repository) -> dict[str, dict[str, NDArray]]:
+def golden(real_data) -> dict[str, dict[str, NDArray]]:
     """The stored arrays by file name without its ending."""
-    root = repository.parent / "shared" / "golden"
-    if not root.is_dir():
-        pytest.skip("the authors' results (../shared/golden) are not on this machine")
+    root = real_data("golden")
     result = {}
     for name in ("inputs", "a_infection", "b_ctss", "c_class"):
         with np.load(root / f"{name}.npz") as arrays:

@@ -27,11 +27,9 @@ LEFT_OUT_MM = {
 
 
 @pytest.fixture(scope="module")
-def fitted(repository, tmp_path_factory):
+def fitted(repository, real_data, tmp_path_factory):
     """The content of an atlas file that is fitted anew, and what is printed."""
-    source = repository.parent / "shared" / "data" / "cip-lobe-atlas"
-    if not source.is_dir():
-        pytest.skip("the lobe atlas (../shared/data/cip-lobe-atlas) is not on this machine")
+    source = real_data("data/cip-lobe-atlas")
     out = tmp_path_factory.mktemp("atlas")
     command = [sys.executable, "-m", "models.lobe_atlas", str(source), "-o", str(out)]
     told = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True).stdout

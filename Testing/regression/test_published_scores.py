@@ -24,12 +24,9 @@ PUBLISHED_CTSS_OF_P001 = 5
 
 
 @pytest.fixture(scope="module")
-def tables(repository):
+def tables(real_data):
     """The folder of the radiologists' scores and the authors'."""
-    root = repository.parent / "shared" / "data" / "reference"
-    if not root.is_dir():
-        pytest.skip("the published scores (../shared/data/reference) are not on this machine")
-    return root
+    return real_data("data/reference")
 
 
 @pytest.mark.parametrize("with_truth", [True, False])

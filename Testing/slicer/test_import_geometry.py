@@ -180,6 +180,17 @@ def test_the_worst_slice_is_met_in_an_opacity(slicer, factory, ct_node, result_f
     assert (analysis.infection[k] > 0).sum() == (analysis.infection > 0).sum(axis=(1, 2)).max()
 
 
+def test_the_worst_slice_is_that_of_the_analysis_when_the_ct_was_turned_since(slicer, factory, ct_node, result_folder):
+    analysis = factory.make_stored("as it is")
+    node = ct_node(analysis.volume)
+    result = importResult(result_folder(analysis), node)
+    before = worstSlice(result)
+    quarter = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], float)
+    transform = put_under(slicer, node, quarter)
+    result.segmentationNode.SetAndObserveTransformNodeID(transform.GetID())
+    np.testing.assert_allclose(worstSlice(result), (quarter @ [*before, 1.0])[:3], atol=1e-3)
+
+
 def test_the_worst_slice_follows_rows_that_were_corrected(slicer, factory, ct_node, result_folder):
     analysis = factory.make_stored("oblique and flipped")
     result = importResult(result_folder(analysis), ct_node(analysis.volume))

@@ -304,6 +304,24 @@ def test_aeration_is_not_known_when_the_ct_has_left(case):
     assert case.live.corrected.rows == rows
 
 
+def test_result_is_followed_after_its_ct_has_left(case, healthy):
+    case.slicer.mrmlScene.RemoveNode(case.volume)
+    case.live.follow(case.result)
+    editor = case.editor()
+    editor.SetSourceVolumeNode(None)
+    case.stroke(GLASS, healthy, editor=editor)
+    case.assert_corrected(infection=np.where(healthy, np.uint8(Opacity.GROUND_GLASS), case.analysis.infection))
+
+
+def test_aeration_is_not_known_when_the_ct_was_replaced_by_one_of_another_size(case):
+    lower = case.analysis.lobes == Lobe.RLL
+    case.paint(RIGHT, lower, erase=True)
+    values = case.slicer.util.arrayFromVolume(case.volume)
+    case.slicer.util.updateVolumeFromArray(case.volume, np.concatenate([values, values[:1]]))
+    case.timer.expire()
+    assert case.live.corrected.fields["well_aerated_percent"] is None
+
+
 def test_aeration_stays_the_automatic_one_when_only_opacity_changes(case, healthy):
     case.slicer.mrmlScene.RemoveNode(case.volume)
     editor = case.editor()
@@ -453,6 +471,18 @@ def test_second_segment_of_a_kind_is_counted_too(case, healthy):
     case.assert_corrected(infection=np.where(healthy, np.uint8(Opacity.GROUND_GLASS), case.analysis.infection))
 
 
+def test_other_segment_in_the_layer_of_the_lungs_is_not_counted(case):
+    bone = case.segmentation.AddEmptySegment("bone", "bone")
+    case.stroke(bone, block(case.analysis.lungs == 0))
+    layers = {case.segmentation.GetLayerIndex(name, "Binary labelmap") for name in (bone, RIGHT)}
+    assert len(layers) == 1
+    assert (
+        case.segmentation.GetSegment(bone).GetLabelValue() > case.segmentation.GetSegment("left_lung").GetLabelValue()
+    )
+    assert case.told == []
+    case.assert_automatic()
+
+
 def test_replaced_segmentation_is_followed(case, healthy):
     other = case.slicer.vtkSegmentation()
     other.DeepCopy(case.segmentation)
@@ -482,6 +512,35 @@ def test_label_map_of_another_geometry_is_resampled(case, healthy):
     node.GetSegmentation().InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified)
     case.timer.expire()
     case.assert_automatic()
+
+
+def test_geometry_that_was_specified_for_the_segmentation_is_not_that_of_the_ct(case):
+    converter, other = case.slicer.vtkSegmentationConverter, case.slicer.vtkOrientedImageData()
+    parameter = converter.GetReferenceImageGeometryParameterName()
+    converter.DeserializeImageGeometry(case.segmentation.GetConversionParameter(parameter), other, False)
+    other.SetSpacing(*(mm / 2 for mm in other.GetSpacing()))
+    other.SetExtent([bound for n in other.GetDimensions() for bound in (0, 2 * n - 1)])
+    case.segmentation.SetConversionParameter(parameter, converter.SerializeImageGeometry(other))
+    case.live.follow(case.result)
+    case.assert_automatic()
+
+
+def test_label_map_with_an_origin_of_its_own_is_read_where_it_lies(case):
+    slicer, layer = case.slicer, case.segmentation.GetLayerDataObject(2, "Binary labelmap")
+    extent = [0] * 6
+    slicer.vtkOrientedImageDataResample.CalculateEffectiveExtent(layer, extent)
+    part = slicer.vtkOrientedImageData()
+    slicer.vtkOrientedImageDataResample.CopyImage(layer, part, extent)
+    origin, directions = np.array(part.GetOrigin()), slicer_directions(slicer, part)
+    part.SetOrigin(*(origin + directions @ (np.array(part.GetSpacing()) * extent[::2])))
+    part.SetExtent([bound for n in part.GetDimensions() for bound in (0, n - 1)])
+    layer.DeepCopy(part)
+    assert (layer.GetExtent()[::2], list(layer.GetOrigin())) != (tuple(extent[::2]), origin.tolist())
+    assert min(extent[::2]) > 0
+    case.segmentation.InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified)
+    case.timer.expire()
+    case.assert_automatic()
+    assert case.told == []
 
 
 def test_label_map_that_reaches_beyond_the_ct_is_cut_to_it(case, healthy):
@@ -634,15 +693,6 @@ def test_segmentation_of_another_size_cannot_be_scored(case, healthy):
     assert case.live.corrected is None
     assert case.failures == [
         "The segmentation has 32 x 24 x 10 voxels and the CT that was analysed 32 x 24 x 11; it cannot be scored."
-    ]
-
-
-def test_result_that_does_not_say_how_its_ct_is_stored_cannot_be_scored(case):
-    known = {key: value for key, value in case.result.report["input"].items() if key != "storage"}
-    case.live.follow(replace(case.result, report={**case.result.report, "input": known}))
-    assert case.live.corrected is None
-    assert case.failures == [
-        "An earlier version made this result and did not note how the CT is stored; analyze the CT again."
     ]
 
 

@@ -315,14 +315,14 @@ def test_empty_masks_are_refused(slicer, factory, ct_node, tmp_path):
     node = ct_node(factory.make_analysis().volume)
     masks = segmentation_of(slicer, [("right lung", None), ("left lung", None)])
     masks.SetReferenceImageGeometryParameterFromVolumeNode(node)
-    with pytest.raises(UnusableInput, match="is empty where the CT is"):
+    with pytest.raises(UnusableInput, match="is empty inside the CT"):
         writeInputs(node, tmp_path, masks)
 
 
 def test_a_volume_without_image_is_refused(slicer, tmp_path):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
     for nothing in (node, None):
-        with pytest.raises(UnusableInput, match="holds no image data"):
+        with pytest.raises(UnusableInput, match="has no image data"):
             writeInputs(nothing, tmp_path)
 
 
@@ -330,7 +330,7 @@ def test_a_volume_of_colours_is_refused(slicer, tmp_path):
     node = slicer.util.addVolumeFromArray(
         np.zeros((4, 5, 6, 3), np.uint8), nodeClassName="vtkMRMLVectorVolumeNode", name="photo"
     )
-    with pytest.raises(UnusableInput, match="holds 3 numbers a voxel"):
+    with pytest.raises(UnusableInput, match="has 3 components per voxel"):
         writeInputs(node, tmp_path)
 
 

@@ -210,7 +210,7 @@ def erase(slicer, node, volume, *segments):
 def test_opacity_in_an_erased_lung_is_told(slicer_with_qt, a_quick_panel, a_volume_node, wait_until):
     analyse(a_quick_panel, wait_until)
     erase(slicer_with_qt, a_quick_panel.panel.result.segmentationNode, a_volume_node, "right_lung")
-    wait_until(lambda: "lie outside the lungs since the corrections" in card(a_quick_panel), seconds=3.0)
+    wait_until(lambda: "are outside the lungs after the corrections" in card(a_quick_panel), seconds=3.0)
     assert "RUL absent" in card(a_quick_panel)
 
 
@@ -218,7 +218,7 @@ def test_segmentation_that_cannot_be_scored_is_told(slicer_with_qt, a_quick_pane
     analyse(a_quick_panel, wait_until)
     automatic = card(a_quick_panel)
     erase(slicer_with_qt, a_quick_panel.panel.result.segmentationNode, a_volume_node, "right_lung", "left_lung")
-    wait_until(lambda: "not those of the segmentation as it is now" in card(a_quick_panel), seconds=3.0)
+    wait_until(lambda: "not those of the present segmentation" in card(a_quick_panel), seconds=3.0)
     assert card(a_quick_panel).startswith(automatic[:20])
 
 
@@ -288,14 +288,14 @@ def test_file_of_weights_can_be_chosen(slicer_with_qt, a_panel, a_volume_node, m
     assert a_panel.ui.classifierSelector.currentText == "own.hdf5"
 
 
-def test_lungs_of_the_scene_are_told_by_terminology(slicer_with_qt, a_quick_panel, a_volume_node, wait_until):
+def test_lungs_of_the_scene_are_recognised_by_terminology(slicer_with_qt, a_quick_panel, a_volume_node, wait_until):
     analyse(a_quick_panel, wait_until)
     selector, label = a_quick_panel.ui.maskSegmentationSelector, a_quick_panel.ui.maskStatusLabel
     selector.setCurrentNode(a_quick_panel.panel.result.segmentationNode)
-    assert "five lobes" in label.text
+    assert "Its five lobes are used" in label.text
     empty = slicer_with_qt.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "bones")
     selector.setCurrentNode(empty)
-    assert "Neither" in label.text
+    assert "neither both lungs nor all five lobes" in label.text
     selector.setCurrentNode(None)
     assert not shown(label)
 

@@ -21,7 +21,7 @@ from CovidSeverityLib.types import Lobe
 pytest.importorskip("slicer")
 
 from CovidSeveritySlicer.scene.Plots import seriesOf, showHistogram, showInvolvement
-from CovidSeveritySlicer.scene.SceneChange import SceneChange
+from CovidSeveritySlicer.scene.SceneTransaction import SceneTransaction
 from CovidSeveritySlicer.scene.Tables import (
     automaticSliceRows,
     fillHistogramTable,
@@ -247,7 +247,7 @@ def test_a_histogram_without_mixture_has_no_components(table, factory):
 
 def test_involvement_is_drawn_over_z_in_the_colours_of_the_lobes(table, factory):
     fillSliceTable(table, slice_rows(factory.make_analysis()))
-    with SceneChange() as change:
+    with SceneTransaction() as change:
         chart = showInvolvement(change, table)
     lines = seriesOf(chart)
     assert [line.GetName() for line in lines][:2] == ["both lungs", "right upper lobe"]
@@ -263,11 +263,11 @@ def test_involvement_is_drawn_over_z_in_the_colours_of_the_lobes(table, factory)
 def test_histogram_is_drawn_with_the_parts_of_its_mixture_and_without_them(slicer, table, factory):
     densitometry = factory.make_analysis().densitometry
     fillHistogramTable(table, histogram_rows(densitometry))
-    with SceneChange() as change:
+    with SceneTransaction() as change:
         chart = showHistogram(change, table)
     assert [line.GetYColumnName() for line in seriesOf(chart)] == names_of(table)[1:]
     fillHistogramTable(table, histogram_rows(replace(densitometry, mixture=None)))
-    with SceneChange() as change:
+    with SceneTransaction() as change:
         assert showHistogram(change, table) is chart
     assert [line.GetYColumnName() for line in seriesOf(chart)] == ["voxels"]
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode") == 1
@@ -275,11 +275,11 @@ def test_histogram_is_drawn_with_the_parts_of_its_mixture_and_without_them(slice
 
 def test_lines_that_a_user_added_stay_in_the_scene(slicer, table, factory):
     fillSliceTable(table, slice_rows(factory.make_analysis()))
-    with SceneChange() as change:
+    with SceneTransaction() as change:
         chart = showInvolvement(change, table)
     mine = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", "mine")
     chart.AddAndObservePlotSeriesNodeID(mine.GetID())
-    with SceneChange() as change:
+    with SceneTransaction() as change:
         showInvolvement(change, table)
     assert slicer.mrmlScene.IsNodePresent(mine)
 

@@ -17,10 +17,21 @@ PATIENT = "Doe^Jane"
 
 
 @pytest.fixture(scope="session")
-def keras24(repository):
-    """The module ``keras24/layouts.py``: files of TensorFlow 2.4.3, and weights by a formula."""
+def keras():
+    """Keras on TensorFlow; a test that asks for it is marked ``tensorflow``."""
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
-    pytest.importorskip("h5py", reason="TensorFlow is not installed")
+    return pytest.importorskip("keras", reason="TensorFlow is not installed")
+
+
+@pytest.fixture(scope="session")
+def h5py(keras):
+    """The package that comes with TensorFlow."""
+    return pytest.importorskip("h5py", reason="TensorFlow is not installed")
+
+
+@pytest.fixture(scope="session")
+def keras24(repository, h5py):
+    """The module ``keras24/layouts.py``: files of TensorFlow 2.4.3, and weights by a formula."""
     spec = importlib.util.spec_from_file_location("layouts", repository / "Testing" / "keras24" / "layouts.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -144,9 +144,9 @@ def test_report_holds_the_numbers_of_lungs_opacities_and_lobes(coarse_analysis):
     assert json.loads(json.dumps(numbers)) == deciding_numbers()
     assert configuration["lungs"]["thorax"]["lung_tissue_hu"] == -400
     assert configuration["lungs"]["field_of_view"]["smallest_lungs_ml"] == 300.0
-    assert numbers["parenchyma"]["AERATED_HU"] == [-1000, -600]
-    assert numbers["fissures"]["REACH_MM"] == {"right oblique": 48.0, "right horizontal": 36.0, "left oblique": 48.0}
-    assert numbers["quantification"]["LEAST_PERCENT"] == 0.3
+    assert configuration["lesions"]["features"]["aerated"]["peak_range_hu"] == [-1000, -600]
+    assert configuration["lobes"]["fissures"]["oblique_reach_mm"] == 48.0
+    assert configuration["measures"]["least_percent"] == 0.3
 
 
 def test_numbers_are_those_of_the_modules_and_not_of_their_text(monkeypatch):

@@ -213,6 +213,10 @@ def test_unknown_profile_is_refused_with_those_there_are():
         AnalysisConfig.for_profile("fast")
 
 
+def without_lists(value):
+    return tuple(map(without_lists, value)) if isinstance(value, list) else value
+
+
 def rebuilt(kind, values):
     """A frozen configuration from plain values."""
     template = kind()
@@ -221,9 +225,7 @@ def rebuilt(kind, values):
         value, default = values[field.name], getattr(template, field.name)
         if dataclasses.is_dataclass(default):
             value = rebuilt(type(default), value)
-        elif isinstance(value, list):
-            value = tuple(value)
-        changes[field.name] = value
+        changes[field.name] = without_lists(value)
     return kind(**changes)
 
 

@@ -1,4 +1,4 @@
-"""One analysis at a time: from a volume in the scene through a child process to nodes in the scene. Knows no GUI."""
+"""One analysis at a time: a volume of the scene goes through a child process to nodes of the scene. No GUI."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RESULTS_FOLDER = "results"
 
 
 class AnalysisError(RuntimeError):
-    """An analysis that did not come to its end: one sentence, and what the program had said until then."""
+    """An analysis that failed: one sentence, and the log of the program."""
 
     def __init__(self, message: str, log: str = "") -> None:
         super().__init__(message)
@@ -43,10 +43,14 @@ class AnalysisSettings:
 
     Parameters
     ----------
-    profile : "default" or "reference".
-    classifier : None takes what is installed, "none" leaves the diagnosis out; else a model or a file of weights.
-    independent_slices : analyse every slice by itself.
-    force : analyse a CT that lies upside down.
+    profile : str
+        "default" or "reference".
+    classifier : str or None
+        None takes the installed model, "none" gives no diagnosis. Otherwise the name of a model or a file of weights.
+    independent_slices : bool
+        Analyse each slice by itself.
+    force : bool
+        Analyse a CT although it is stored upside down.
     """
 
     profile: str = "default"
@@ -55,7 +59,7 @@ class AnalysisSettings:
     force: bool = False
 
     def arguments(self) -> list[str]:
-        """For the command line."""
+        """Arguments for the command line."""
         chosen = [] if self.classifier is None else ["--classifier", self.classifier]
         switches = {"--independent-slices": self.independent_slices, "--force": self.force}
         return ["--profile", self.profile, *chosen, *(switch for switch, on in switches.items() if on)]
@@ -82,15 +86,21 @@ class AnalysisLogic:
 
     Signals
     -------
-    started() : an analysis runs.
-    progressed(stage: str, done: int, total: int) : as the library reports it.
-    finished(result: AnalysisResult), failed(message: str, log: str), cancelled() : exactly one of them ends a run.
+    started()
+        An analysis has begun.
+    progressed(stage: str, done: int, total: int)
+        The library reports progress.
+    finished(result: AnalysisResult), failed(message: str, log: str), cancelled()
+        The analysis has ended. Exactly one of the three is emitted.
 
     Parameters
     ----------
-    timerFactory : of the timers that look after the child process.
-    makeJob : makes the job that runs the library's command with these arguments.
-    ensure : makes sure that the packages are there, with the user's consent.
+    timerFactory : TimerFactory
+        Makes the timer that polls the child process.
+    makeJob : callable
+        Makes the job that runs the library's command with given arguments.
+    ensure : callable
+        Installs missing packages if the user agrees.
     """
 
     def __init__(
@@ -112,7 +122,7 @@ class AnalysisLogic:
 
     @property
     def running(self) -> bool:
-        """Whether an analysis is under way."""
+        """Whether an analysis is running."""
         return self._run is not None
 
     def start(
@@ -122,24 +132,28 @@ class AnalysisLogic:
         outputs: Outputs = NEW_OUTPUTS,
         segmentationNode: Any = None,
     ) -> None:
-        """Begin an analysis and return; a signal tells how it ended.
+        """Start an analysis and return. A signal reports its end.
 
         Parameters
         ----------
-        volumeNode : vtkMRMLScalarVolumeNode, a chest CT in Hounsfield units.
-        settings : profile and classifier.
-        outputs : nodes to fill; None of them makes new ones.
-        segmentationNode : vtkMRMLSegmentationNode with lungs or lobes to take instead of finding them.
+        volumeNode : vtkMRMLScalarVolumeNode
+            A chest CT in Hounsfield units.
+        settings : AnalysisSettings
+            Profile, classifier and other options.
+        outputs : Outputs
+            Nodes to fill. None makes a new node.
+        segmentationNode : vtkMRMLSegmentationNode
+            Its lungs or lobes are used instead of being found.
 
         Raises
         ------
         AnalysisError
-            If one runs already, packages are missing, or the input cannot be used.
+            An analysis is running already, packages are missing, or the input cannot be used.
         """
         if self.running:
-            raise AnalysisError(_("An analysis is running already; wait for its end or cancel it."))
+            raise AnalysisError(_("An analysis is running already. Wait until it ends, or cancel it."))
         if volumeNode is None:
-            raise AnalysisError(_("No CT is chosen; load a chest CT and choose it as input."))
+            raise AnalysisError(_("No CT is chosen. Load a chest CT and choose it as input."))
         self._ensurePackages(settings)
         folder = self._newFolder()
         try:
@@ -148,7 +162,7 @@ class AnalysisLogic:
             job = self._makeJob(["analyze", *inputs, *settings.arguments(), *output], timerFactory=self._timerFactory)
         except (UnusableInput, OSError) as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise AnalysisError(_beginning(error)) from error
+            raise AnalysisError(_startError(error)) from error
         self._launch(_Run(job, folder, volumeNode, outputs, slicer.mrmlScene))
 
     def analyze(
@@ -158,12 +172,12 @@ class AnalysisLogic:
         outputs: Outputs = NEW_OUTPUTS,
         segmentationNode: Any = None,
     ) -> AnalysisResult:
-        """As :meth:`start`, and wait for the result; the application goes on handling its events meanwhile.
+        """Like :meth:`start`, but wait for the result. Meanwhile the application handles its events.
 
         Raises
         ------
         AnalysisError
-            As :meth:`start`, and if the analysis fails or is cancelled; ``log`` holds what the program said.
+            As for :meth:`start`, or the analysis failed or was cancelled. ``log`` holds the log of the program.
         """
         self.start(volumeNode, settings, outputs, segmentationNode)
         run = self._run
@@ -173,12 +187,12 @@ class AnalysisLogic:
         return run.result
 
     def cancel(self) -> None:
-        """End the analysis that runs, if any, with every process that it started."""
+        """End the running analysis, if there is one, with all its processes."""
         if self._run is not None:
             self._run.job.cancel()
 
     def cleanup(self) -> None:
-        """Cancel, and delete the files of this session."""
+        """Cancel a running analysis and delete the files of this session."""
         self.cancel()
         if self._session is not None:
             self._session.cleanup()
@@ -193,7 +207,7 @@ class AnalysisLogic:
         run.job.start()
 
     def _ensurePackages(self, settings: AnalysisSettings) -> None:
-        """Ask for what is missing; TensorFlow only where there is something to classify with."""
+        """Ask for missing packages; for TensorFlow only if there is a classifier."""
         try:
             self._ensure()
             if settings.classifier == NO_CLASSIFIER:
@@ -201,7 +215,7 @@ class AnalysisLogic:
             if settings.classifier is not None:
                 self._ensure(classifier=True)
             elif installedClassifiers():
-                with contextlib.suppress(InstallDeclined, InstallFailed):  # the report says why the diagnosis is open
+                with contextlib.suppress(InstallDeclined, InstallFailed):  # the report says why there is no diagnosis
                     self._ensure(classifier=True)
         except (InstallDeclined, InstallFailed) as error:
             raise AnalysisError(str(error)) from error
@@ -218,7 +232,7 @@ class AnalysisLogic:
         if outcome.status is JobStatus.SUCCEEDED:
             self._import(run, outcome)
         else:
-            said = "" if outcome.status is JobStatus.REFUSED else outcome.log  # the message is all of it
+            said = "" if outcome.status is JobStatus.REFUSED else outcome.log  # the message says it all
             run.error = AnalysisError(outcome.message, said)
         if run.result is not None:
             self._keepResults(run)
@@ -235,21 +249,21 @@ class AnalysisLogic:
             run.result = importResult(run.folder / RESULTS_FOLDER, run.volumeNode, run.outputs)
         except UnusableResult as error:
             run.error = AnalysisError(str(error), outcome.log)
-        except Exception as error:  # whatever it is, the run has ended and the panel must know
+        except Exception as error:  # whatever the error, the panel must learn that the run has ended
             logging.getLogger(__name__).exception("the result could not be brought into the scene")
             message = _("The result could not be brought into the scene: {reason}").format(reason=error)
             run.error = AnalysisError(message, traceback.format_exc())
 
     @staticmethod
     def _keepResults(run: _Run) -> None:
-        """Delete the copy of the CT; the result's files stay until the end of the session, to be saved."""
+        """Delete the copy of the CT. The files of the result stay until the end of the session."""
         for entry in run.folder.iterdir():
             if entry.name != RESULTS_FOLDER:
                 entry.unlink(missing_ok=True)
 
 
-def _beginning(error: Exception) -> str:
-    """Why an analysis could not begin."""
+def _startError(error: Exception) -> str:
+    """Why an analysis could not start."""
     if isinstance(error, OSError) and error.strerror:
         return _("The CT cannot be written to disk: {reason}.").format(reason=error.strerror)
     return str(error)

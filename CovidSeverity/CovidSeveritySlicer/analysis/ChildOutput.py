@@ -1,4 +1,4 @@
-"""What a child process says: read by threads, taken in the thread of the application, and trusted in nothing."""
+"""Output of a child process. Threads read it; the thread of the application takes it. Nothing in it is trusted."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from typing import BinaryIO
 from slicer.i18n import tr as _
 
 CHUNK_BYTES = 65536
-"""Read at once: what a pipe of Linux holds."""
+"""Size of one read: the capacity of a pipe in Linux."""
 
 LINE_BYTES = 8192
-"""Longer lines are cut: a sentence with two paths of the greatest length fits."""
+"""Longer lines are cut. A sentence with two paths of the maximum length fits."""
 
 WAITING_LINES = 1000
-"""Lines that wait to be taken. When there are more, the child waits: memory stays bounded."""
+"""Longest queue of lines. When it is full, the child waits, so that memory stays bounded."""
 
 PUT_TIMEOUT_S = 0.2
-"""How long a thread whose lines nobody takes needs to notice that nobody ever will."""
+"""How often a reading thread with a full queue checks whether it has been abandoned."""
 
 LARGEST_COUNT = 2**31 - 1
-"""Of steps in a progress line: what Qt's progress bars can show."""
+"""Largest number of steps in a progress line: the maximum of Qt's progress bars."""
 
 CONTROLS = {code: "\ufffd" for code in (*range(32), 127) if code != ord("\t")}
-"""Control characters; a null one would end a text in a dialog."""
+"""Control characters and their replacement. A null character would end the text of a dialog."""
 
 
 class Stream(Enum):
-    """Where a line came from."""
+    """The stream that a line came from."""
 
     OUTPUT = auto()
     ERRORS = auto()
@@ -42,19 +42,19 @@ class Stream(Enum):
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a child, without its end."""
+    """One line of output, without its line end."""
 
     stream: Stream
     content: bytes
 
     @property
     def text(self) -> str:
-        """As text; what is no UTF-8 and what no window can show is replaced."""
+        """The line as text. Invalid UTF-8 and control characters are replaced."""
         return self.content.decode("utf-8", "replace").translate(CONTROLS)
 
 
 class ChildOutput:
-    """Both streams of a child, read by a thread each until their end or until they are abandoned."""
+    """Both output streams of a child. A thread reads each of them until it ends or is abandoned."""
 
     def __init__(self, stdout: BinaryIO, stderr: BinaryIO) -> None:
         self._lines: queue.Queue[Line | None] = queue.Queue(WAITING_LINES)
@@ -65,11 +65,11 @@ class ChildOutput:
 
     @property
     def ended(self) -> bool:
-        """Whether all has been taken and nobody can write any more."""
+        """Whether both streams have ended and all lines were taken."""
         return self._open == 0
 
     def take(self) -> Iterator[Line]:
-        """The lines that have come; ends where the next one has not."""
+        """The lines that have arrived so far."""
         while not self.ended:
             try:
                 line = self._lines.get_nowait()
@@ -81,7 +81,7 @@ class ChildOutput:
                 yield line
 
     def abandon(self) -> None:
-        """Take no more: whoever still writes finds the pipe closed, after its next line at the latest."""
+        """Stop reading. A process that still writes finds the pipe closed after its next line at the latest."""
         self._abandoned.set()
 
     def _read(self, stream: Stream, pipe: BinaryIO) -> None:
@@ -102,9 +102,9 @@ class ChildOutput:
 
 
 def splitLines(read: Callable[[], bytes | None]) -> Iterator[bytes]:
-    """The lines of what ``read`` gives until it gives nothing, each cut after ``LINE_BYTES``.
+    """The lines of what ``read`` returns until it returns nothing, each cut after ``LINE_BYTES``.
 
-    A line that never ends comes once, cut, as soon as it is long enough.
+    A line that never ends is given once, cut, when it is longer than that.
     """
     begun, cut = b"", False
     while chunk := read():
@@ -123,12 +123,12 @@ def splitLines(read: Callable[[], bytes | None]) -> Iterator[bytes]:
 
 
 def parseProgress(line: Line) -> tuple[str, int, int] | None:
-    """Stage, steps done and all steps of a progress line of standard output; None for any other line."""
+    """Stage, steps done and total steps of a progress line on standard output; None for any other line."""
     if line.stream is not Stream.OUTPUT or not line.content.startswith(b"{"):
         return None
     try:
         found = json.loads(line.content)
-    except (ValueError, RecursionError):  # no JSON, no UTF-8, a number of too many digits; nested too deeply
+    except (ValueError, RecursionError):  # no JSON, no UTF-8, a number with too many digits, or too deep nesting
         return None
     if not isinstance(found, dict):
         return None
@@ -143,7 +143,8 @@ class BoundedLog:
 
     Parameters
     ----------
-    first, last : so many of them are kept.
+    first, last : int
+        Number of lines that are kept.
     """
 
     def __init__(self, first: int = 50, last: int = 450) -> None:
@@ -162,7 +163,7 @@ class BoundedLog:
 
     @property
     def text(self) -> str:
-        """The lines; where some were left out, a line says how many."""
+        """The lines. If lines were left out, one line says how many."""
         missing = self._count - len(self._first) - len(self._last)
         gap = [_("... {count} lines are left out ...").format(count=missing)] if missing else []
         return "\n".join([*self._first, *gap, *self._last])

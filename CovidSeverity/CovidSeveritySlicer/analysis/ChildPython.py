@@ -1,4 +1,4 @@
-"""The library's command in a Python of its own: which interpreter, in which surroundings."""
+"""The library's command in a process of its own: interpreter, folder and environment variables."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from slicer.i18n import tr as _
 LIBRARY = "CovidSeverityLib"
 
 KEPT_FROM_CHILD = ("PYTHONINSPECT", "PYTHONSAFEPATH", "PYTHONWARNINGS", "PYTHONSTARTUP", "PYTHONPROFILEIMPORTTIME")
-"""Variables that a developer may have set for Slicer: the first turns every exit status of a child into 0, the second
-hides the library, the third lets a warning end an analysis, the others put noise into the log."""
+"""Variables that a developer may have set for Slicer. The first turns every exit status of a child into 0, the second
+hides the library, the third lets a warning end an analysis. The others add noise to the log."""
 
 
 def pythonCommand() -> list[str]:
-    """The program that runs Python as Slicer does; this Python where there is no installed application.
+    """The program that runs Python as Slicer does; the current Python if there is no installed application.
 
     Raises
     ------
@@ -35,12 +35,12 @@ def pythonCommand() -> list[str]:
 
 
 def libraryRoot() -> Path:
-    """The folder that holds the library: beside the module where it is installed, the repository in its source.
+    """The folder that holds the library: that of the installed module, or the repository.
 
     Raises
     ------
     FileNotFoundError
-        The library is in neither.
+        The library is in neither of them.
     """
     module = Path(__file__).resolve().parents[2]
     for folder in (module, module.parent):
@@ -54,16 +54,16 @@ def libraryRoot() -> Path:
 
 
 def libraryCommand() -> list[str]:
-    """The library's command line, without its arguments; to be run in :func:`libraryRoot`.
+    """The library's command, without arguments. It has to run in :func:`libraryRoot`.
 
-    There ``-m`` finds this library before any other on Slicer's path, which the launcher puts before ``PYTHONPATH``,
-    and no file of the folder that Slicer was started in.
+    In that folder ``-m`` finds this library first. In another one it could find another copy on Slicer's path, which
+    the launcher puts before ``PYTHONPATH``, or a file in the folder that Slicer was started in.
     """
     return [*pythonCommand(), "-m", LIBRARY]
 
 
 def childEnvironment() -> dict[str, str]:
-    """Slicer's variables, which its launcher, certificates and proxies need, with what a child of it needs besides."""
+    """Slicer's environment variables, with those that the child needs in addition."""
     environment = {name: value for name, value in os.environ.items() if name not in KEPT_FROM_CHILD}
     paths = [str(libraryRoot()), *filter(None, [environment.get("PYTHONPATH")])]
     return environment | {
@@ -72,5 +72,5 @@ def childEnvironment() -> dict[str, str]:
         "PYTHONIOENCODING": "utf-8",
         "PYTHONUNBUFFERED": "1",
         "PYTHONFAULTHANDLER": "1",  # a crash leaves a trace in the log
-        "MPLBACKEND": "Agg",  # another one, of a notebook kernel in Slicer for instance, does not work in a child
+        "MPLBACKEND": "Agg",  # another backend, such as that of a notebook kernel in Slicer, does not work in a child
     }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 NO_CLASSIFIER = "none"
-"""The command line's name for leaving the diagnosis out."""
+"""The command line's name for no classifier."""
 
 
 def installedClassifiers() -> tuple[str, ...]:
-    """Names of the models that are installed for this user, damaged ones too.
+    """Names of the models that are installed for this user, also of damaged ones.
 
-    None while the packages are missing that tell where models are kept (they come with the first analysis).
+    Empty until the package that locates the model folder is installed, which happens before the first analysis.
     """
     try:
         import platformdirs  # noqa: F401 (the store asks it for its folder)

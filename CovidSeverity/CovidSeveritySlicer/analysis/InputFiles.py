@@ -1,4 +1,4 @@
-"""The files that the library reads: a CT from the scene, and masks on its grid."""
+"""Input files of an analysis: a CT of the scene, and masks on its grid."""
 
 from __future__ import annotations
 
@@ -21,38 +21,41 @@ from CovidSeveritySlicer.nodes.VolumeGeometry import geometryOf, isRigid, rasToW
 from CovidSeveritySlicer.scene.ResultFiles import NEUTRAL_NAME
 
 LUNGS_NAME, LOBES_NAME = "lungs.nrrd", "lobes.nrrd"
-"""Neutral, as the CT's: a report tells the names of its masks."""
+"""Names that say nothing of the patient: the report contains them."""
 
 LOBE_LABELS = {lobe.name: label for label, lobe in LOBE_SCHEMES["lungmask"].items()}
 
 
 class UnusableInput(ValueError):  # noqa: N818 (it says what the input is)
-    """A node that cannot be analysed as it is, with what would be right. For the user."""
+    """A node that cannot be analysed. The message, for the user, says what is needed."""
 
 
 def writeInputs(volumeNode: Any, folder: Path, segmentationNode: Any = None) -> list[str]:
     """Write a CT, and the lungs and lobes of a segmentation, to files.
 
-    They lie where the scene shows them: a transform of the CT is in its file, so that right and left are those that the
-    user sees. File names tell nothing of the patient.
+    The files are in world coordinates: a transform of the CT is applied, so that right and left are as the user sees
+    them. File names say nothing of the patient.
 
     Parameters
     ----------
-    volumeNode : vtkMRMLScalarVolumeNode.
-    folder : for the files; it is there.
-    segmentationNode : vtkMRMLSegmentationNode with both lungs or all lobes; None to have them found.
+    volumeNode : vtkMRMLScalarVolumeNode
+    folder : Path
+        Existing folder for the files.
+    segmentationNode : vtkMRMLSegmentationNode
+        Has both lungs or all lobes. None: the analysis finds them.
 
     Returns
     -------
-    Arguments for the command line: the CT, then ``--lungs`` and ``--lobes`` with their files.
+    list of str
+        Arguments for the command line: the CT, then ``--lungs`` and ``--lobes`` with their files.
 
     Raises
     ------
     UnusableInput
-        If the CT holds no image of one number a voxel or is under a transform that bends or scales it, or the
-        segmentation holds neither both lungs nor all lobes.
+        The CT has no image data with one component, or a transform bends or scales it, or the segmentation has
+        neither both lungs nor all lobes.
     OSError
-        If a file cannot be written.
+        A file cannot be written.
     """
     geometry = _geometry(volumeNode)
     masks = [] if segmentationNode is None else _masks(volumeNode, segmentationNode)
@@ -65,12 +68,12 @@ def writeInputs(volumeNode: Any, folder: Path, segmentationNode: Any = None) -> 
 
 
 def _geometry(volumeNode: Any) -> Geometry:
-    """In world coordinates, after every check."""
+    """The checked grid of the CT in world coordinates."""
     image = volumeNode.GetImageData() if volumeNode is not None else None
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
-        raise UnusableInput(_("The selected volume holds no image data; a chest CT is needed."))
+        raise UnusableInput(_("The selected volume has no image data; a chest CT is needed."))
     if image.GetNumberOfScalarComponents() != 1:
-        text = _("The selected volume holds {count} numbers a voxel; a chest CT with one is needed.")
+        text = _("The selected volume has {count} components per voxel; a chest CT with one is needed.")
         raise UnusableInput(text.format(count=image.GetNumberOfScalarComponents()))
     if min(image.GetDimensions()) < 2:
         text = _("The selected volume has {size} voxels; a chest CT of several slices is needed.")
@@ -78,7 +81,7 @@ def _geometry(volumeNode: Any) -> Geometry:
     toWorld = rasToWorld(volumeNode)
     if toWorld is None or not isRigid(toWorld):
         raise UnusableInput(
-            _("The CT is under a transform that bends or scales it; harden it and resample the volume first.")
+            _("The transform of the CT bends or scales it. Harden the transform and resample the volume first.")
         )
     geometry = geometryOf(volumeNode, toWorld)
     try:
@@ -90,7 +93,7 @@ def _geometry(volumeNode: Any) -> Geometry:
 
 
 def _masks(volumeNode: Any, segmentationNode: Any) -> list[tuple[str, str, NDArray[np.integer]]]:
-    """Option, name of the file and (K, J, I) labels of every mask."""
+    """Option, file name and (K, J, I) labels of each mask."""
     found = findMasks(segmentationNode)
     wanted = []
     if found.completeLungs:
@@ -99,13 +102,13 @@ def _masks(volumeNode: Any, segmentationNode: Any) -> list[tuple[str, str, NDArr
         wanted.append(("--lobes", LOBES_NAME, {LOBE_LABELS[name]: ids for name, ids in found.lobes.items()}))
     if not wanted:
         raise UnusableInput(
-            _("The selected segmentation holds neither both lungs nor all five lobes; choose another, or none.")
+            _("The selected segmentation has neither both lungs nor all five lobes; choose another one, or none.")
         )
     return [(option, name, _labels(volumeNode, segmentationNode, ids)) for option, name, ids in wanted]
 
 
 def _lungLabels(found: FoundMasks) -> dict[int, list[str]]:
-    """A mask of both lungs only where they are not there one by one: the library would have to tell the sides apart."""
+    """Each lung has its label if the segmentation separates them. Otherwise the library separates them."""
     if all(found.lungs.values()):
         return {int(side): found.lungs[side.name.lower()] for side in Side}
     return {1: [*found.bothLungs, *(name for names in found.lungs.values() for name in names)]}
@@ -114,14 +117,16 @@ def _lungLabels(found: FoundMasks) -> dict[int, list[str]]:
 def _labels(volumeNode: Any, segmentationNode: Any, segmentIDs: dict[int, list[str]]) -> NDArray[np.integer]:
     labels = labelsOnGridOf(volumeNode, segmentationNode, segmentIDs)
     if labels is None:
-        raise UnusableInput(_("The selected segmentation cannot be brought to the grid of the CT; choose another."))
+        raise UnusableInput(
+            _("The selected segmentation cannot be resampled to the grid of the CT. Choose another one.")
+        )
     if not labels.any():
-        raise UnusableInput(_("The selected segmentation is empty where the CT is; choose another, or none."))
+        raise UnusableInput(_("The selected segmentation is empty inside the CT. Choose another one, or none."))
     return labels
 
 
 def _write(array: NDArray, geometry: Geometry, path: Path) -> None:
-    """Uncompressed: it is read once, on this machine."""
+    """Write uncompressed: the file is read once, on this machine."""
     image = sitk.GetImageFromArray(array.astype(np.int16) if array.dtype in (np.bool_, np.int8) else array)
     image.SetSpacing(geometry.spacing_mm)
     image.SetOrigin(geometry.origin_mm)

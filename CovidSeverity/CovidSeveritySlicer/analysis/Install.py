@@ -1,4 +1,4 @@
-"""Python packages that Slicer does not ship: installed just before their first use, and only if the user agrees."""
+"""Python packages that Slicer lacks. They are installed before their first use, if the user agrees."""
 
 from __future__ import annotations
 
@@ -36,37 +36,39 @@ REQUESTER = "CovidSeverity"
 
 
 class InstallDeclined(RuntimeError):  # noqa: N818 (an answer, no error)
-    """The user does not want the packages; the message names them."""
+    """The user declined the packages. The message names them."""
 
 
 class InstallFailed(RuntimeError):  # noqa: N818 (its fellow)
-    """The packages could not be installed; the message names them and tells how to install them without network."""
+    """The packages could not be installed. The message names them and says how to install them without network."""
 
 
 def missingPackages(classifier: bool = False) -> tuple[str, ...]:
-    """The requirements that are not met, such as ``"slicerio>=1.4"``.
+    """Requirements that are not met, such as ``"slicerio>=1.4"``.
 
     Parameters
     ----------
-    classifier : also those of a classifier.
+    classifier : bool
+        Include the packages for a classifier.
     """
-    importlib.invalidate_caches()  # pip ran in another process, perhaps within one tick of the folder's clock
+    importlib.invalidate_caches()  # pip ran in another process: the folder may have changed without a new time stamp
     return tuple(str(wanted) for wanted in _requirements(classifier) if not _isMet(wanted))
 
 
 def ensurePackages(classifier: bool = False) -> None:
-    """Return once all packages are there; ask the user and install them where some are missing.
+    """Install missing packages if the user agrees. Return when nothing is missing.
 
     Parameters
     ----------
-    classifier : also those of a classifier.
+    classifier : bool
+        Include the packages for a classifier.
 
     Raises
     ------
     InstallDeclined
-        The user said no.
+        The user declined.
     InstallFailed
-        They could not be installed, or Slicer is in its testing mode, in which nothing is installed.
+        The installation failed, or Slicer is in its testing mode, in which nothing is installed.
     """
     missing = missingPackages(classifier)
     if not missing:
@@ -87,7 +89,7 @@ def ensurePackages(classifier: bool = False) -> None:
 
 
 def shippedPins() -> tuple[str, ...]:
-    """The installed versions of what Slicer ships, such as ``"numpy==2.4.6"``: lines of a constraints file for pip."""
+    """Versions of the packages that Slicer ships, such as ``"numpy==2.4.6"``: lines of a constraints file for pip."""
     from packaging.version import InvalidVersion, Version
 
     pins = []

@@ -1,4 +1,4 @@
-"""An analysis in a child process: started, heard, cancelled and ended without ever holding up the application."""
+"""A command in a child process. Starting, reading, cancelling and ending it never block the application."""
 
 from __future__ import annotations
 
@@ -30,40 +30,46 @@ __all__ = [
 ]
 
 POLL_MS = 50
-"""How often the child is looked after: a progress bar moves smoothly."""
+"""Interval between two polls of the child. The progress bar moves smoothly."""
 
 DRAIN_S = 0.02
-"""Longest time per look that goes into the child's output: a flood of it does not freeze the application."""
+"""Longest time that one poll spends on output. A flood of output does not freeze the application."""
 
 WAIT_STEP_S = 0.02
-"""How long a caller that waits sleeps between two looks."""
+"""Sleep between two polls in :meth:`Job.wait`."""
 
 GRACE_S = 2.0
-"""After this time a cancelled child that has not ended by itself is killed."""
+"""A cancelled child that has not ended after this time is killed."""
 
-LAST_WORDS_S = 1.0
-"""How long the output of a child that has ended may still come, from a process that it left behind."""
+LATE_OUTPUT_S = 1.0
+"""How long to wait for output after the child has ended: a process that it left behind may still write."""
 
 ERROR_LINES = 60
-"""Of these last lines of standard error the reason of a failure is told: a trace of the fault handler fits."""
+"""Last lines of standard error in which the reason for a failure is looked for. A trace of the fault handler fits."""
 
 
 class Job:
-    """One run of a command, once.
+    """One run of a command.
 
-    Its signals are emitted from :meth:`poll` only, which a timer calls in the thread of the application.
+    A timer calls :meth:`poll` in the thread of the application. Only there signals are emitted.
 
     Parameters
     ----------
-    command : program and arguments.
-    environment : all variables of the child; None for those of this process.
-    folder : where the child starts; None for the current folder.
-    timerFactory : makes the timer that looks after the child.
+    command : sequence of str
+        Program and arguments.
+    environment : Mapping or None
+        Environment variables of the child. None: those of this process.
+    folder : Path or None
+        Working folder of the child. None: the current folder.
+    timerFactory : TimerFactory
+        Makes the timer that polls the child.
 
     Attributes
     ----------
-    progressed : ``(stage: str, done: int, total: int)`` for every progress line of the child, 0 <= done <= total.
-    finished : ``(outcome: JobOutcome)``, once, whatever happened.
+    progressed : Signal
+        ``(stage: str, done: int, total: int)`` for every progress line of the child, 0 <= done <= total.
+    finished : Signal
+        ``(outcome: JobOutcome)``, once.
     """
 
     def __init__(
@@ -76,7 +82,7 @@ class Job:
     ) -> None:
         self.progressed = Signal()
         self.finished = Signal()
-        self._surroundings = (list(command), environment, folder)
+        self._processArguments = (list(command), environment, folder)
         self._timer = timerFactory(POLL_MS, self.poll)
         self._tree: ProcessTree | None = None
         self._output: ChildOutput | None = None
@@ -93,11 +99,11 @@ class Job:
 
     @property
     def outcome(self) -> JobOutcome | None:
-        """How it ended; None before."""
+        """How it ended; None while it runs."""
         return self._outcome
 
     def start(self) -> None:
-        """Start the child and return; whether that went well is told by ``finished``.
+        """Start the child and return. If that fails, ``finished`` reports it.
 
         Raises
         ------
@@ -112,10 +118,10 @@ class Job:
         self._timer.start()
 
     def cancel(self) -> None:
-        """Ask the child and all that it started to end, and return; ``finished`` follows when they have.
+        """Ask the child and its processes to end, and return. ``finished`` is emitted when they have ended.
 
-        They are killed if they take too long. Before the start it keeps the child from being started; after the end,
-        and the second time, it does nothing.
+        After :data:`GRACE_S` they are killed. Before the start, the child is never started. After the end, or a second
+        time, nothing happens.
         """
         if self._cancelled or self._outcome is not None:
             return
@@ -125,12 +131,12 @@ class Job:
             self._killAt = time.monotonic() + GRACE_S
 
     def poll(self) -> None:
-        """Emit what the child has said since the last time, and ``finished`` when all is over."""
+        """Emit the progress since the last poll, and ``finished`` after the end."""
         if self._polling or not self.running:
             return
         self._polling = True
         try:
-            self._hear()
+            self._readOutput()
             outcome = self._ending()
             if outcome is not None:
                 self._finish(outcome)
@@ -138,14 +144,14 @@ class Job:
             self._polling = False
 
     def wait(self, onIdle: Callable[[], None] | None = None) -> JobOutcome:
-        """Return when the job has ended; ``onIdle`` is called again and again meanwhile.
+        """Return when the job has ended. Until then ``onIdle`` is called repeatedly.
 
-        An exception, of ``onIdle``, of a slot or of a user who presses Ctrl-C, cancels the job at once.
+        An exception in ``onIdle`` or in a slot, or Ctrl-C, ends the job at once.
 
         Raises
         ------
         RuntimeError
-            It was not started, or one of its own slots waits for it.
+            It was not started, or one of its own slots calls this.
         """
         if self._outcome is not None:
             return self._outcome
@@ -165,21 +171,21 @@ class Job:
 
     def _startTree(self) -> None:
         try:
-            self._tree = ProcessTree(*self._surroundings)
+            self._tree = ProcessTree(*self._processArguments)
         except (OSError, ValueError) as error:
             self._failure = str(error)
             return
         self._output = ChildOutput(self._tree.stdout, self._tree.stderr)
         atexit.register(self._tree.kill)
 
-    def _hear(self) -> None:
+    def _readOutput(self) -> None:
         until = time.monotonic() + DRAIN_S
         for line in self._output.take() if self._output is not None else ():
-            self._hearLine(line)
+            self._readLine(line)
             if time.monotonic() > until:
                 return
 
-    def _hearLine(self, line: Line) -> None:
+    def _readLine(self, line: Line) -> None:
         progress = parseProgress(line)
         if progress is not None:
             if not self._cancelled:
@@ -190,14 +196,14 @@ class Job:
             self._errors.append(line.text)
 
     def _ending(self) -> JobOutcome | None:
-        """The outcome, once there is nothing left to wait for."""
+        """The outcome; None while there is something to wait for."""
         if self._tree is None:
             return self._cancelledOutcome() if self._cancelled else self._notStartedOutcome()
         now, exitCode = time.monotonic(), self._tree.exitCode
-        # What a child leaves behind is killed with it; a cancelled one, whose launcher is gone first, gets its time.
+        # Processes that a child leaves behind are killed. If it was cancelled, they get time: its launcher ends first.
         if not self._killed and (now >= self._killAt or (exitCode is not None and not self._cancelled)):
             self._tree.kill()
-            self._killed, self._finishAt = True, now + LAST_WORDS_S
+            self._killed, self._finishAt = True, now + LATE_OUTPUT_S
         if now < self._finishAt and not (exitCode is not None and self._output.ended):
             return None
         if self._cancelled:
@@ -220,7 +226,7 @@ class Job:
             self._tree.kill()
             self._output.abandon()
             atexit.unregister(self._tree.kill)
-        # PythonQt keeps a timer and what it calls, this job, for ever: whoever listened must not be kept with them.
+        # PythonQt never releases a timer and its function, hence this job. Its listeners must not be kept with it.
         finished, self.progressed, self.finished = self.finished, Signal(), Signal()
         finished.emit(outcome)
 
@@ -230,7 +236,7 @@ class Job:
         self._cancelled = True
         if self._tree is not None:
             self._tree.kill()
-            until = time.monotonic() + LAST_WORDS_S
+            until = time.monotonic() + LATE_OUTPUT_S
             while self._tree.exitCode is None and time.monotonic() < until:
                 time.sleep(WAIT_STEP_S)
         self._finish(self._cancelledOutcome())
@@ -241,13 +247,15 @@ def libraryJob(arguments: Sequence[str], *, timerFactory: TimerFactory = qtTimer
 
     Parameters
     ----------
-    arguments : such as ``["analyze", ..., "--progress", "json"]``; paths are absolute.
-    timerFactory : makes the timer that looks after the child.
+    arguments : sequence of str
+        For example ``["analyze", ..., "--progress", "json"]``. Paths are absolute.
+    timerFactory : TimerFactory
+        Makes the timer that polls the child.
 
     Raises
     ------
     FileNotFoundError
-        Slicer's Python or the library is not where it should be.
+        Slicer's Python or the library was not found.
     """
     command = [*libraryCommand(), *arguments]
     return Job(command, childEnvironment(), folder=libraryRoot(), timerFactory=timerFactory)

@@ -1,4 +1,4 @@
-"""How a job ended, and the sentence that says so."""
+"""How a job ended, and the message for the user."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from enum import Enum, auto
 from slicer.i18n import tr as _
 
 EXIT_REFUSED = 2
-"""Exit status of the library's command for input that it cannot use."""
+"""Exit status of the library's command for input that cannot be used."""
 
 SENTENCE = re.compile(r"covid-severity(?: [a-z]+)*: (?:error: )?(?P<sentence>\S.*)")
-"""The line in which the library's command, or its parser of arguments, says why it ended."""
+"""The line in which the library's command, or its argument parser, gives the reason for its end."""
 
 GIVE_FORCE = "give --force"
-"""What the library's command advises; the panel has a box for it."""
+"""Advice of the library's command. The panel has a check box for it."""
 
 LAUNCHER_CRASH = "exit abnormally - Report the problem"
-"""Slicer's launcher says this of a child that ended by a signal, and exits with status 1 itself."""
+"""Slicer's launcher prints this when a signal ended its child, and exits with status 1."""
 
 INTERPRETER_CRASH = ("Fatal Python error", "Windows fatal exception")
-"""Python's fault handler says this of a crash. Against SIGKILL it can do nothing."""
+"""Python's fault handler prints this after a crash, but not after SIGKILL."""
 
 NO_MEMORY = ("not enough memory", "MemoryError", "std::bad_alloc", "Failed to allocate memory")
-"""What the library, Python, C++ and ITK say where memory runs out."""
+"""Messages of the library, Python, C++ and ITK when memory runs out."""
 
 NO_MEMORY_CODES = (0xC0000017, 0xC000012D)
 """Windows: STATUS_NO_MEMORY and STATUS_COMMITMENT_LIMIT."""
 
 SHELL_SIGNALS_FROM = 128
-"""A launcher that is a shell script exits with this plus the number of the signal that ended its child."""
+"""A shell script as launcher exits with this plus the number of the signal that ended its child."""
 
 
 class JobStatus(Enum):
@@ -42,7 +42,7 @@ class JobStatus(Enum):
     SUCCEEDED = auto()
     CANCELLED = auto()
     REFUSED = auto()
-    """The input cannot be used as it is; the message says why."""
+    """The input cannot be used. The message says why."""
     CRASHED = auto()
     OUT_OF_MEMORY = auto()
     NOT_STARTED = auto()
@@ -54,10 +54,14 @@ class JobOutcome:
 
     Parameters
     ----------
-    status : what happened.
-    message : one sentence for the user.
-    log : what the child wrote besides its progress; long ones without their middle.
-    exitCode : of the child, negative for a signal; None where there was none.
+    status : JobStatus
+        What happened.
+    message : str
+        One sentence for the user.
+    log : str
+        Output of the child without progress lines. The middle of a long log is left out.
+    exitCode : int or None
+        Exit code of the child, negative for a signal; None if there was no child.
     """
 
     status: JobStatus
@@ -71,8 +75,10 @@ def judge(exitCode: int, errors: Sequence[str]) -> tuple[JobStatus, str]:
 
     Parameters
     ----------
-    exitCode : negative for a signal.
-    errors : the last lines of its standard error.
+    exitCode : int
+        Exit code of the child, negative for a signal.
+    errors : sequence of str
+        Last lines of its standard error.
     """
     if exitCode == 0:
         return JobStatus.SUCCEEDED, _("The analysis is finished.")
@@ -103,10 +109,10 @@ def _signalNumber(exitCode: int) -> int | None:
 
 
 def _killedBehindLauncher(exitCode: int, errors: Sequence[str]) -> bool:
-    """Whether the launcher saw its child end by a signal that left the fault handler no time to speak."""
+    """Whether the launcher reports a signal and the fault handler printed nothing, as after SIGKILL."""
     crashed = exitCode == 1 and any(LAUNCHER_CRASH in line for line in errors)
-    spoken = any(words in line for line in errors for words in INTERPRETER_CRASH)
-    return sys.platform != "win32" and crashed and not spoken
+    reported = any(words in line for line in errors for words in INTERPRETER_CRASH)
+    return sys.platform != "win32" and crashed and not reported
 
 
 def _crashMessage(exitCode: int, number: int | None) -> str:

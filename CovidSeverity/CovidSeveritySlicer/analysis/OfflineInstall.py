@@ -1,4 +1,4 @@
-"""The commands that bring packages to a computer without network: downloaded elsewhere, installed from a folder."""
+"""Commands that install packages on a computer without network, from a folder that was downloaded elsewhere."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from .ChildPython import pythonCommand
 WHEEL_FOLDER = "covid-severity-wheels"
 
 MANYLINUX_MINORS = (17, 27, 28, 34)
-"""Of the GNU C libraries, 2.x, that wheels for Linux are built for today."""
+"""Minor versions of glibc 2 that wheels for Linux are built for."""
 
 
 def offlineAdvice(missing: Sequence[str]) -> str:
-    """How to install packages on this computer where it has no network.
+    """How to install packages on this computer if it has no network.
 
     Parameters
     ----------
-    missing : requirements, such as ``"slicerio>=1.4"``.
+    missing : sequence of str
+        Requirements, such as ``"slicerio>=1.4"``.
     """
     return _(
         "Without access to the internet: on a computer that has it, best with the same operating system, run\n\n"
@@ -34,7 +35,7 @@ def offlineAdvice(missing: Sequence[str]) -> str:
 
 
 def downloadCommand(missing: Sequence[str]) -> str:
-    """What to run where there is network: fetches wheels for this Slicer's Python and this computer."""
+    """Command for a computer with network. It downloads wheels for this Slicer's Python and this computer."""
     options = [f"--dest {WHEEL_FOLDER} --only-binary=:all: --implementation cp"]
     options.append(f"--python-version {sys.version_info.major}.{sys.version_info.minor}")
     options += [f"--platform {name}" for name in wheelPlatforms()]
@@ -42,13 +43,13 @@ def downloadCommand(missing: Sequence[str]) -> str:
 
 
 def wheelFolderCommand(missing: Sequence[str]) -> str:
-    """What to run on this computer: installs from the folder only, and never another NumPy."""
+    """Command for this computer. It installs from the folder only, and never another NumPy."""
     options = f"--no-index --find-links {WHEEL_FOLDER}"
     return f'"{pythonCommand()[0]}" -m pip install {options} {" ".join(_quoted(missing))}'
 
 
 def wheelPlatforms() -> tuple[str, ...]:
-    """The names that wheels give this computer's system."""
+    """Platform tags of wheels that fit this computer."""
     if sys.platform == "darwin":
         return (f"macosx_{platform.mac_ver()[0].split('.')[0]}_0_{platform.machine()}",)
     if not sys.platform.startswith("linux"):
@@ -60,5 +61,5 @@ def wheelPlatforms() -> tuple[str, ...]:
 
 
 def _quoted(missing: Sequence[str]) -> list[str]:
-    """In the double quotes that every shell knows, and with the NumPy of this Slicer, which all of them build on."""
+    """Requirements in double quotes, which every shell knows, with the NumPy of this Slicer."""
     return [f'"{wanted}"' for wanted in (*missing, f"numpy=={metadata.version('numpy')}")]

@@ -1,4 +1,4 @@
-"""A child process with everything that it starts: Slicer's Python is a launcher whose own child does the work."""
+"""A child process and its descendants. Slicer's Python is a launcher; its own child does the work."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from pathlib import Path
 ON_WINDOWS = sys.platform == "win32"
 
 OOM_SCORE = "500"
-"""Linux: when memory runs out, a child of this score goes before a Slicer that is larger by up to half of it."""
+"""On Linux, when memory runs out, the child is killed before Slicer, unless Slicer uses half of all memory more."""
 
 
 class ProcessTree:
-    """Started with its own process group (POSIX), without a console window (Windows), and nothing to read.
+    """A process in its own process group (POSIX) or without a console window (Windows), with an empty standard input.
 
     Parameters
     ----------
-    command : program and arguments.
-    environment : all variables of the child; None for those of this process.
-    folder : where the child starts; None for the current folder.
+    command : sequence of str
+        Program and arguments.
+    environment : Mapping or None
+        Environment variables of the child. None: those of this process.
+    folder : Path or None
+        Working folder of the child. None: the current folder.
 
     Raises
     ------
     OSError
-        The program is missing or may not be run.
+        The program is missing or cannot be executed.
     ValueError
-        An argument or a variable that no process can be given, such as one with a null character.
+        An argument or a variable is not allowed, for example because of a null character.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None, folder: Path | None) -> None:
@@ -47,28 +50,28 @@ class ProcessTree:
         self._killer: subprocess.Popen | None = None
         self.stdout = self._process.stdout
         self.stderr = self._process.stderr
-        with contextlib.suppress(OSError):  # no Linux, or a container that forbids it
+        with contextlib.suppress(OSError):  # not Linux, or a container forbids it
             Path(f"/proc/{self._process.pid}/oom_score_adj").write_text(OOM_SCORE, encoding="ascii")
 
     @property
     def processId(self) -> int:
-        """Of the first process; on POSIX also that of the group."""
+        """ID of the first process; on POSIX also of its group."""
         return self._process.pid
 
     @property
     def exitCode(self) -> int | None:
-        """Of the first process, negative for a signal; None while it runs. The others may outlive it."""
+        """Exit code of the first process, negative for a signal; None while it runs. Its descendants may outlive it."""
         return self._process.poll()
 
     def terminate(self) -> None:
-        """Ask all processes to end; on Windows, where programs without a window cannot be asked, end them."""
+        """Ask all processes to end. On Windows, where that needs a window, kill them."""
         if ON_WINDOWS:
             self.kill()
         else:
             self._signalGroup(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End all processes at once; those that are gone already are no error."""
+        """Kill all processes. It is no error if they have ended already."""
         if not ON_WINDOWS:
             self._signalGroup(signal.SIGKILL)
         elif self.exitCode is None and self._killer is None:

@@ -1,1 +1,1 @@
-"""An analysis in a Python of its own: packages, input files, process, outcome."""
+"""An analysis in a child process: packages, input files, process, outcome."""

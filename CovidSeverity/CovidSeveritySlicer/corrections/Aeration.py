@@ -26,9 +26,9 @@ def wellAeratedVoxels(
     Parameters
     ----------
     result : AnalysisResult
-        Its CT is read.
+        Result whose CT is read.
     grid : AnalysisGrid
-        Of the analysis.
+        Grid of the analysis.
     box : Box
         Part of the CT that holds all masks.
     codes, automaticCodes : (K, J, I) ndarray of uint8
@@ -37,8 +37,7 @@ def wellAeratedVoxels(
     Returns
     -------
     int or None
-        None where the CT has left the scene, or the automatic lungs have another share of well-aerated voxels in it
-        than in the report.
+        None if the CT has left the scene, or if the share in the automatic lungs is not that of the report.
     """
     stored = _storedValues(result.volumeNode, grid)
     if stored is None:

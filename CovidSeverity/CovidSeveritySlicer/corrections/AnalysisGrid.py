@@ -1,4 +1,4 @@
-"""The grid of an analysis: where the (K, J, I) of the library lie in what the scene stores."""
+"""The grid of an analysis: from the stored voxels of the CT to the (K, J, I) arrays of the library."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from CovidSeveritySlicer.scene.Result import AnalysisResult
 
 
 class UnusableSegmentation(ValueError):  # noqa: N818 (it says what the segmentation is)
-    """A segmentation that cannot be scored, with the reason. For the user."""
+    """A segmentation that cannot be scored. The message, for the user, says why."""
 
 
 @dataclass(frozen=True, eq=False)
 class AnalysisGrid:
-    """Voxels of the CT, and the order in which the library takes them.
+    """The stored voxels of the CT, and their order in the library.
 
     Parameters
     ----------
     image : vtkOrientedImageData
-        The CT as it is stored, in its own coordinates, without values.
+        Geometry of the stored CT, in its own coordinates. It has no values.
     order : StorageOrder
         From stored arrays to (K, J, I).
     """
@@ -39,12 +39,12 @@ class AnalysisGrid:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of the library's arrays, (K, J, I)."""
+        """Shape of the library's arrays, (K, J, I)."""
         stored = self.size[::-1]
         return tuple(stored[axis] for axis in self.order.axes)
 
     def box(self, extent: tuple[int, ...]) -> tuple[slice, slice, slice]:
-        """Where a part of the stored CT lies in the library's arrays.
+        """The part of the library's arrays that a part of the stored CT becomes.
 
         Parameters
         ----------
@@ -60,18 +60,14 @@ class AnalysisGrid:
 
 
 def gridOf(result: AnalysisResult) -> AnalysisGrid:
-    """The grid that a result was found on.
+    """The grid of the analysis of a result.
 
     Raises
     ------
     UnusableSegmentation
-        If the report does not say how the CT was stored, or neither the CT nor the segmentation has its size.
+        If neither the CT nor the segmentation has the size of the CT that was analysed.
     """
-    storage, wanted = result.report["input"].get("storage"), result.report["input"]["size"]
-    if storage is None:
-        text = _("An earlier version made this result and did not note how the CT is stored; analyze the CT again.")
-        raise UnusableSegmentation(text)
-    grid = AnalysisGrid(_storedGeometry(result), StorageOrder(tuple(storage["axes"]), tuple(storage["flipped"])))
+    grid, wanted = AnalysisGrid(_storedGeometry(result), result.storageOrder), result.report["input"]["size"]
     if grid.shape[::-1] != tuple(wanted):
         text = _("The segmentation has {found} voxels and the CT that was analysed {wanted}; it cannot be scored.")
         found, analysed = (" x ".join(str(n) for n in numbers) for numbers in (grid.size, wanted))
@@ -80,7 +76,7 @@ def gridOf(result: AnalysisResult) -> AnalysisGrid:
 
 
 def _storedGeometry(result: AnalysisResult) -> Any:
-    """A vtkOrientedImageData on the grid of the CT, or without it on the one that the segmentation was given."""
+    """The grid of the CT, or without the CT the reference geometry of the segmentation."""
     image, volumeNode = slicer.vtkOrientedImageData(), result.volumeNode
     if volumeNode is not None and volumeNode.GetScene() is not None and volumeNode.GetImageData() is not None:
         image.SetExtent(volumeNode.GetImageData().GetExtent())

@@ -1,4 +1,4 @@
-"""Numbers after corrections by hand, and what a saved scene keeps of them."""
+"""Corrected numbers, and what a saved scene keeps of corrections."""
 
 from __future__ import annotations
 
@@ -15,27 +15,32 @@ import numpy as np
 from CovidSeverityLib.correction.masks import MaskDifference
 
 DIFFERENCE_ATTRIBUTE = "CovidSeverity.Difference"
-"""Of the segmentation: where its masks are not the automatic ones, so that a loaded scene knows what was edited."""
+"""Attribute of the segmentation: where its masks differ from the automatic ones. A loaded scene needs it."""
 
 COMPRESSION_LEVEL = 1
-"""zlib level: it is written anew at every edit."""
+"""Level of zlib. The attribute is written after every edit."""
 
 _DIFFERENCE_KINDS = {"steps": np.uint32, "parts": np.uint16, "automatic": np.uint8, "codes": np.uint8}
-"""Arrays of a stored difference; steps lead from one voxel to the next."""
+"""Arrays of a stored difference. A step leads from one voxel to the next."""
 
 
 @dataclass(frozen=True, eq=False)
 class Corrected:
-    """What corrected masks amount to.
+    """Numbers of corrected masks.
 
     Parameters
     ----------
-    fields : of ``report.json``, those that corrections change (``CORRECTED_KEYS``). The score has no range;
+    fields : Mapping
+        Of ``report.json``, those that corrections change (``CORRECTED_KEYS``). The score has no range;
         ``well_aerated_percent`` is None where the lungs were changed and the CT is not at hand.
-    rows : by column of ``slices.csv``.
-    opacityOutsideLungsMl : opacity that lies outside the lungs since the corrections: it is not counted.
-    lungWithoutLobeMl : lung whose lobe was erased: it is in no lobe's score.
-    lowAttenuation : what of the report's still holds; None where the lungs were changed.
+    rows : tuple of Mapping
+        Rows by column of ``slices.csv``.
+    opacityOutsideLungsMl : float
+        Opacity outside the lungs because of corrections. It is not counted.
+    lungWithoutLobeMl : float
+        Lung whose lobe was erased. No lobe's score counts it.
+    lowAttenuation : Mapping or None
+        The part of the report's low attenuation that is still valid; None if the lungs were changed.
     """
 
     fields: Mapping[str, Any]
@@ -51,22 +56,22 @@ class Corrected:
 
     @property
     def severity(self) -> str:
-        """The word for the score."""
+        """Severity in words."""
         return self.fields["severity"]["label"]
 
     def asJson(self) -> str:
-        """The numbers of the whole CT, for an attribute of the scene."""
-        told = {
+        """Numbers of the whole CT for an attribute of the segmentation."""
+        numbers = {
             **self.fields,
             "low_attenuation": self.lowAttenuation,
             "opacity_outside_lungs_ml": self.opacityOutsideLungsMl,
             "lung_without_lobe_ml": self.lungWithoutLobeMl,
         }
-        return json.dumps(told, ensure_ascii=False)
+        return json.dumps(numbers, ensure_ascii=False)
 
 
 def differenceAsText(difference: MaskDifference) -> str:
-    """A difference as an attribute of the scene: some kilobytes for a hundred thousand voxels."""
+    """A difference as text for an attribute: some kilobytes for a hundred thousand voxels."""
     arrays = {
         "steps": np.diff(difference.voxels, prepend=0),
         "parts": difference.parts,
@@ -83,7 +88,7 @@ def differenceFromText(text: str) -> MaskDifference:
     Raises
     ------
     ValueError
-        If the text is damaged.
+        The text is damaged.
     """
     try:
         content = zlib.decompress(base64.b64decode(text, validate=True))

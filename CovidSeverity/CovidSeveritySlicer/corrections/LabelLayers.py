@@ -1,4 +1,4 @@
-"""The label maps of a segmentation, read where they lie: several segments a layer, each layer with its own extent."""
+"""Label maps of a segmentation: several segments share a layer; each layer has its own extent."""
 
 from __future__ import annotations
 
@@ -21,36 +21,34 @@ from .AnalysisGrid import AnalysisGrid, UnusableSegmentation
 BINARY_LABELMAP = "Binary labelmap"
 
 _SMALLEST_TABLE = 256
-"""Every value of an unsigned char has its place in a table of labels."""
+"""A table of labels has a place for each value of an unsigned char."""
 
 
 class LabelLayers:
-    """What the segments of a segmentation hold now.
+    """The segments of a segmentation as they are now.
 
     Attributes
     ----------
     box : Box
-        Of the CT's (K, J, I). It holds everything that is labelled.
+        Part of the CT's (K, J, I) that holds all labels.
 
     Parameters
     ----------
     segmentationNode : vtkMRMLSegmentationNode
-        Read at once.
+        Segmentation to read.
     grid : AnalysisGrid
         Of the analysis.
 
     Raises
     ------
     UnusableSegmentation
-        If there are segments, and no label maps of them.
+        There are segments without label maps.
     """
 
     def __init__(self, segmentationNode: Any, grid: AnalysisGrid) -> None:
         segmentation = segmentationNode.GetSegmentation()
         if segmentation.GetNumberOfSegments() and not segmentation.ContainsRepresentation(BINARY_LABELMAP):
-            raise UnusableSegmentation(
-                _("The segmentation holds no binary label maps; its scores cannot be made from surfaces.")
-            )
+            raise UnusableSegmentation(_("The segmentation has no binary label maps; surfaces cannot be scored."))
         self._layers = list(_layers(segmentationNode, grid))
         axes = zip(*(layer.box for layer in self._layers), strict=True)
         boxes = [slice(min(part.start for part in own), max(part.stop for part in own)) for own in axes]
@@ -64,7 +62,7 @@ class LabelLayers:
         k : int
             Index of the slice.
         rows, columns : slice
-            Of the CT. They hold those of the box.
+            Part of the slice. It holds that of the box.
         """
         bits = np.zeros((rows.stop - rows.start, columns.stop - columns.start), dtype=np.uint16)
         for layer in self._layers:
@@ -85,13 +83,13 @@ class _Layer:
     Parameters
     ----------
     image : vtkOrientedImageData
-        Held, because ``labels`` is a view of it.
+        Kept because ``labels`` is a view of it.
     table : ndarray of uint16
         Bits of Part by label. Its last entry is 0.
     labels : (K, J, I) ndarray of integers
-        In ``box``.
+        Labels in ``box``.
     box : Box
-        Of the CT's (K, J, I).
+        Part of the CT's (K, J, I) that holds all labels.
     """
 
     image: Any
@@ -101,7 +99,7 @@ class _Layer:
 
 
 def _layers(segmentationNode: Any, grid: AnalysisGrid) -> Iterator[_Layer]:
-    """Every layer that holds labels of parts."""
+    """Layers with labels of parts."""
     segmentation, parts = segmentationNode.GetSegmentation(), segmentParts(segmentationNode)
     for n in range(segmentation.GetNumberOfLayers(BINARY_LABELMAP)):
         names = [name for name in segmentation.GetSegmentIDsForLayer(n, BINARY_LABELMAP) if name in parts]
@@ -120,7 +118,7 @@ def _layers(segmentationNode: Any, grid: AnalysisGrid) -> Iterator[_Layer]:
 
 
 def _onGrid(image: Any, ct: Any) -> Any:
-    """The label map on the voxels of the CT and cut to it: the very one where it lies there."""
+    """The label map on the grid of the CT, resampled if it has another grid or reaches beyond the CT."""
     resampling = slicer.vtkOrientedImageDataResample
     ends = zip(image.GetExtent(), ct.GetExtent(), (1, -1) * 3, strict=True)
     inside = all(sign * own >= sign * outer for own, outer, sign in ends)

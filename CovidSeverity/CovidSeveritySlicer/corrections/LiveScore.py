@@ -15,13 +15,13 @@ from CovidSeveritySlicer.scene.SceneBridge import CORRECTED_ATTRIBUTE, REPORT_AT
 
 from .AnalysisGrid import UnusableSegmentation
 from .Corrected import DIFFERENCE_ATTRIBUTE, Corrected, differenceAsText
-from .FollowedResult import FollowedResult
+from .ResultScorer import ResultScorer
 from .SegmentEditing import openInSegmentEditor
 
 __all__ = ["Corrected", "LiveScore", "openInSegmentEditor"]
 
 DELAY_MS = 200
-"""From the last edit to the new score: strokes that follow each other at once are counted once."""
+"""Time from the last edit to the new score. Strokes in quick succession are counted once."""
 
 _EDITS = (
     slicer.vtkSegmentation.SourceRepresentationModified,
@@ -31,22 +31,25 @@ _EDITS = (
     slicer.vtkSegmentation.SegmentModified,
     slicer.vtkMRMLSegmentationNode.SegmentationChangedEvent,
 )
-"""Of the segmentation node, which passes on what its segmentation says, also after that was replaced."""
+"""Events of the segmentation node. It forwards those of its segmentation, also after that was replaced."""
 
 _log = logging.getLogger(__name__)
 
 
 class LiveScore:
-    """Follows the segmentation of a result: tables and attributes tell its numbers soon after every edit.
+    """Follows the segmentation of a result: tables and attributes are updated soon after every edit.
 
     Attributes
     ----------
-    changed : signal with a :class:`~.Corrected.Corrected`, or None where the masks are the automatic ones again.
-    failed : signal with a message: the segmentation cannot be scored as it is. Tables tell the automatic numbers then.
+    changed : Signal
+        Emitted with a :class:`~.Corrected.Corrected`, or with None if the masks are the automatic ones again.
+    failed : Signal
+        Emitted with a message if the segmentation cannot be scored. Tables then have the automatic numbers.
 
     Parameters
     ----------
-    timerFactory : makes the timer between an edit and its score.
+    timerFactory : TimerFactory
+        Makes the timer between an edit and its score.
     """
 
     def __init__(self, timerFactory: TimerFactory = qtTimer) -> None:
@@ -56,21 +59,22 @@ class LiveScore:
         self._pending = False
         self._result: AnalysisResult | None = None
         self._report: str | None = None
-        self._followed: FollowedResult | None = None
+        self._scorer: ResultScorer | None = None
         self._corrected: Corrected | None = None
         self._observations: list[tuple[Any, int]] = []
 
     @property
     def corrected(self) -> Corrected | None:
-        """The numbers after corrections by hand; None while nothing differs from the automatic masks."""
+        """Corrected numbers; None while the masks are the automatic ones."""
         return self._corrected
 
     def follow(self, result: AnalysisResult) -> None:
-        """Follow a result in place of the one before; corrections that were made earlier are told at once.
+        """Follow a result instead of the previous one. Earlier corrections are scored at once.
 
         Parameters
         ----------
-        result : its segmentation is in the scene. Nodes may leave the scene at any time.
+        result : AnalysisResult
+            Result to follow. Its nodes may leave the scene at any time.
         """
         self.stop()
         self._result = result
@@ -79,58 +83,58 @@ class LiveScore:
         self._score(first=True)
 
     def stop(self) -> None:
-        """Follow nothing; an edit that has not been counted yet is counted first."""
+        """Stop following. A pending edit is scored first."""
         if self._pending:
             self.update()
         self._timer.stop()
         for subject, tag in self._observations:
             subject.RemoveObserver(tag)
         self._observations.clear()
-        self._result = self._followed = self._corrected = None
+        self._result = self._scorer = self._corrected = None
 
     def update(self) -> None:
-        """Count now what was edited, without waiting for the next edit to stay away."""
+        """Score pending edits now."""
         self._timer.stop()
         self._pending = False
         if self._result is None:
             return
         if self._result.segmentationNode.GetAttribute(REPORT_ATTRIBUTE) != self._report:
-            self.stop()  # another analysis has filled the node: there is nothing left to correct of this one
+            self.stop()  # another analysis has filled the node: this result is gone
             return
         self._score()
 
     def _score(self, first: bool = False) -> None:
         try:
-            if self._followed is None:
-                self._followed = FollowedResult(self._result)
-            elif not self._followed.follow():
+            if self._scorer is None:
+                self._scorer = ResultScorer(self._result)
+            elif not self._scorer.read():
                 return
-            corrected = self._followed.corrected()
+            corrected = self._scorer.corrected()
         except UnusableSegmentation as error:
             _log.warning("%s", error)
-            self._tell(None)
+            self._publish(None)
             self.failed.emit(str(error))
             return
         self._keepDifference()
         if corrected is not None or not first or self._isMarked:
-            self._tell(corrected)
+            self._publish(corrected)
 
     @property
     def _isMarked(self) -> bool:
-        """Whether the scene says that the segmentation was corrected."""
+        """Whether an attribute says that the segmentation was corrected."""
         return self._result.segmentationNode.GetAttribute(CORRECTED_ATTRIBUTE) is not None
 
-    def _tell(self, corrected: Corrected | None) -> None:
-        """Bring tables and attributes up to date and say so."""
+    def _publish(self, corrected: Corrected | None) -> None:
+        """Update tables and attributes, and emit ``changed``."""
         self._corrected = corrected
-        node, followed = self._result.segmentationNode, self._followed
+        node, scorer = self._result.segmentationNode, self._scorer
         node.SetAttribute(CORRECTED_ATTRIBUTE, None if corrected is None else corrected.asJson())
-        fillTables(self._result, corrected, followed.automaticRows if followed else ())
+        fillTables(self._result, corrected, scorer.automaticRows if scorer else ())
         self.changed.emit(corrected)
 
     def _keepDifference(self) -> None:
-        """So that the scene, saved and loaded, knows what was automatic."""
-        difference = self._followed.difference()
+        """Store the difference from the automatic masks, for a scene that is saved and loaded."""
+        difference = self._scorer.difference()
         if difference is not None:
             text = differenceAsText(difference) if difference.voxels.size else None
             self._result.segmentationNode.SetAttribute(DIFFERENCE_ATTRIBUTE, text)
@@ -159,13 +163,16 @@ class LiveScore:
 
 
 def fillTables(result: AnalysisResult, corrected: Corrected | None, automaticRows: tuple[Any, ...]) -> None:
-    """Tell corrected numbers with the automatic ones beside, or the automatic ones alone.
+    """Fill tables with corrected numbers beside the automatic ones, or with the automatic ones alone.
 
     Parameters
     ----------
-    result : its tables are filled, those that are still in the scene.
-    corrected : None for the automatic numbers.
-    automaticRows : of the slices; without any, their table is left alone.
+    result : AnalysisResult
+        Its tables are filled if they are still in the scene.
+    corrected : Corrected or None
+        None fills in the automatic numbers.
+    automaticRows : tuple of Mapping
+        Automatic rows of the slice table. Without any, that table stays unchanged.
     """
     lobes, slices, measurements = (
         table if table is not None and table.GetScene() is not None else None

@@ -1,4 +1,4 @@
-"""The score of every result in the scene follows its segmentation, whether the panel shows it or not."""
+"""Live scores of all results in the scene, also of those that the panel does not show."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from .LiveScore import Corrected, LiveScore
 
 
 class LiveScores:
-    """One :class:`~.LiveScore.LiveScore` for every result.
+    """One :class:`~.LiveScore.LiveScore` for each result.
 
     Signals
     -------
-    changed(segmentationNode) : a result was corrected, is automatic again, or cannot be scored as it is.
+    changed(segmentationNode)
+        A result was corrected, is automatic again, or cannot be scored.
     """
 
     def __init__(self, timerFactory: TimerFactory = qtTimer) -> None:
@@ -32,7 +33,7 @@ class LiveScores:
         self._observations: list[tuple[Any, int]] = []
 
     def followScene(self) -> None:
-        """Follow every result in the scene, now and when another scene is loaded."""
+        """Follow every result in the scene, now and after a scene is loaded."""
         scene = slicer.mrmlScene
         if not self._observations:
             for event, slot in (
@@ -43,39 +44,41 @@ class LiveScores:
         self._followAll()
 
     def follow(self, result: AnalysisResult) -> None:
-        """Follow one result; what it was before, in the same segmentation, is forgotten."""
+        """Follow a result instead of an earlier one in the same segmentation."""
         nodeID = result.segmentationNode.GetID()
         self._forget(nodeID)
         score = LiveScore(self._timerFactory)
-        score.changed.connect(lambda _corrected: self._tell(result, ""))
-        score.failed.connect(lambda message: self._tell(result, message))
+        score.changed.connect(lambda _corrected: self._publish(result, ""))
+        score.failed.connect(lambda message: self._publish(result, message))
         self._scores[nodeID] = score
         score.follow(result)
 
     def corrected(self, segmentationNode: Any) -> Corrected | None:
-        """The corrected numbers of a result; None where nothing was corrected.
+        """Corrected numbers of a result; None without corrections.
 
         Parameters
         ----------
-        segmentationNode : vtkMRMLSegmentationNode of the result.
+        segmentationNode : vtkMRMLSegmentationNode
+            Segmentation of the result.
         """
         score = self._scores.get(segmentationNode.GetID())
         return None if score is None else score.corrected
 
     def warnings(self, segmentationNode: Any) -> tuple[str, ...]:
-        """What a reader of the corrected numbers has to know.
+        """Warnings about the corrected numbers of a result.
 
         Parameters
         ----------
-        segmentationNode : vtkMRMLSegmentationNode of the result.
+        segmentationNode : vtkMRMLSegmentationNode
+            Segmentation of the result.
         """
         problem, corrected = self._problems.get(segmentationNode.GetID()), self.corrected(segmentationNode)
         if problem:
-            return (_("These are the automatic numbers, not those of the segmentation as it is now. ") + problem,)
+            return (_("These are the automatic numbers, not those of the present segmentation. ") + problem,)
         return () if corrected is None else tuple(_warningsOf(corrected))
 
     def stop(self) -> None:
-        """Follow nothing any more."""
+        """Stop following."""
         self._forgetAll()
         for scene, tag in self._observations:
             scene.RemoveObserver(tag)
@@ -91,7 +94,7 @@ class LiveScores:
         for nodeID in tuple(self._scores):
             self._forget(nodeID)
 
-    def _tell(self, result: AnalysisResult, problem: str) -> None:
+    def _publish(self, result: AnalysisResult, problem: str) -> None:
         self._problems[result.segmentationNode.GetID()] = problem
         self.changed.emit(result.segmentationNode)
 
@@ -104,8 +107,8 @@ class LiveScores:
 
 def _warningsOf(corrected: Corrected) -> Iterator[str]:
     if corrected.opacityOutsideLungsMl > 0:
-        text = _("{volume} ml of opacity lie outside the lungs since the corrections; they are not counted.")
+        text = _("{volume} ml of opacity are outside the lungs after the corrections. They are not counted.")
         yield text.format(volume=f"{corrected.opacityOutsideLungsMl:.1f}")
     if corrected.lungWithoutLobeMl > 0:
-        text = _("{volume} ml of lung are in no lobe since the corrections; no lobe's score counts them.")
+        text = _("{volume} ml of lung are in no lobe after the corrections. No lobe score counts them.")
         yield text.format(volume=f"{corrected.lungWithoutLobeMl:.1f}")

@@ -1,4 +1,4 @@
-"""From a result to the Segment Editor."""
+"""Opening a result in the Segment Editor."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from CovidSeveritySlicer.scene.Result import AnalysisResult
 
 
 def openInSegmentEditor(result: AnalysisResult) -> None:
-    """Show the Segment Editor with the segmentation of a result, its CT, and ground glass to be painted.
+    """Show the Segment Editor with the segmentation of a result, its CT, and ground glass selected.
 
-    Segments may overlap there, so that what is painted takes nothing away: an opacity lies in a lung and a lobe.
+    Segments are allowed to overlap, because an opacity lies in a lung and in a lobe.
 
     Parameters
     ----------
-    result : its segmentation is in the scene.
+    result : AnalysisResult
+        Result whose segmentation is in the scene.
     """
     node, volumeNode = result.segmentationNode, result.volumeNode
     slicer.util.selectModule("SegmentEditor")

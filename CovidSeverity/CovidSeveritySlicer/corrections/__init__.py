@@ -1,1 +1,1 @@
-"""The live score: the result rescored while its segments are edited."""
+"""The live score: a result is scored again while its segments are edited."""

@@ -1,4 +1,4 @@
-"""Answers of objects that know no GUI: whoever wants them connects."""
+"""Signals of objects without a GUI."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Signal:
-    """Calls the functions that are connected, in the order of their connection.
+    """Calls the connected functions, in the order of their connection.
 
     >>> finished = Signal()
     >>> finished.connect(print)
@@ -18,16 +18,16 @@ class Signal:
         self._slots: list[Callable[..., object]] = []
 
     def connect(self, slot: Callable[..., object]) -> None:
-        """Call ``slot`` at every emission; a second connection of the same function changes nothing."""
+        """Call ``slot`` at every emission. Connecting it twice changes nothing."""
         if slot not in self._slots:
             self._slots.append(slot)
 
     def disconnect(self, slot: Callable[..., object]) -> None:
-        """Call ``slot`` no more; one that is not connected is no error."""
+        """Do not call ``slot`` any more. It is no error if it is not connected."""
         if slot in self._slots:
             self._slots.remove(slot)
 
     def emit(self, *values: object) -> None:
-        """Call what is connected; what a slot connects or disconnects takes effect from the next emission."""
+        """Call the connected functions. Changes that a slot makes take effect at the next emission."""
         for slot in tuple(self._slots):
             slot(*values)

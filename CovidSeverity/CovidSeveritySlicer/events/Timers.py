@@ -1,4 +1,4 @@
-"""Calls in the thread of the application, now and then: Qt's timers, or another clock in a program without Qt."""
+"""Timers in the thread of the application: those of Qt, or others in a program without Qt."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any, Protocol
 
 
 class Timer(Protocol):
-    """Started and stopped any number of times; starting a running timer begins its interval anew."""
+    """Can be started and stopped repeatedly. Starting a running timer restarts its interval."""
 
     def start(self) -> None:
-        """Call the function after the interval, again and again unless it is a single shot."""
+        """Call the function after each interval; once if it is a single shot."""
 
     def stop(self) -> None:
-        """Call it no more."""
+        """Stop calling it."""
 
 
 class TimerFactory(Protocol):
-    """Makes timers that do not run yet."""
+    """Makes timers that are not started."""
 
     def __call__(self, intervalMs: int, callback: Callable[[], None], singleShot: bool = False) -> Timer:
         """A timer that calls ``callback`` every ``intervalMs`` milliseconds, or once."""

@@ -1,1 +1,1 @@
-"""Signals and timers: who is told what, and when."""
+"""Signals and timers."""

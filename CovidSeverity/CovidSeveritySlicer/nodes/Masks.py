@@ -1,4 +1,4 @@
-"""Lungs and lobes in a segmentation from the scene, whichever module made it."""
+"""Lungs and lobes in a segmentation of any module."""
 
 from __future__ import annotations
 
@@ -39,26 +39,29 @@ SIDED_LOBE_CODES: Mapping[Code, Lobe] = {
 }
 
 UNSPECIFIC_CODES = frozenset({("SCT", "85756007"), ("SRT", "T-D0050"), ("SCT", "123037004"), ("SRT", "T-D000A")})
-"""Tissue, which Slicer gives to every new segment, and anatomical structure: only its name tells such a segment."""
+"""Tissue, the default of a new segment, and anatomical structure. Such a segment is recognised by its name."""
 
 _NAME_WORDS = frozenset(
     {"lung", "lungs", "lobe", "of", "the", "left", "right", "both", "upper", "superior", "middle", "lower", "inferior"}
 )
-"""Of the names ``lung_upper_lobe_left``, ``superior lobe of left lung`` and ``left upper lobe``. A name with another
-word (vessels, nodules, ventral) is something else."""
+"""Words of names such as ``lung_upper_lobe_left``, ``superior lobe of left lung`` and ``left upper lobe``. A segment
+whose name has another word (vessels, nodules, ventral) is something else."""
 
 _LEVELS = {"upper": "U", "superior": "U", "middle": "M", "lower": "L", "inferior": "L"}
 
 
 @dataclass(frozen=True)
 class FoundMasks:
-    """Segment identifiers of lungs and lobes; several of one kind belong together.
+    """Segment identifiers of lungs and lobes. Several segments of one kind belong together.
 
     Parameters
     ----------
-    lungs : by ``"right"`` and ``"left"``.
-    lobes : by name of the lobe (``"RUL"``).
-    bothLungs : of segments that hold both lungs.
+    lungs : Mapping
+        Identifiers by ``"right"`` and ``"left"``.
+    lobes : Mapping
+        Identifiers by name of the lobe (``"RUL"``).
+    bothLungs : list of str
+        Identifiers of segments that contain both lungs.
     """
 
     lungs: Mapping[str, list[str]] = field(default_factory=lambda: {side.name.lower(): [] for side in Side})
@@ -77,11 +80,11 @@ class FoundMasks:
 
 
 def findMasks(segmentationNode: Any) -> FoundMasks:
-    """The lungs and lobes of a segmentation, by their codes or, where a segment has no telling code, by its name.
+    """Lungs and lobes of a segmentation, by the codes of a segment or, if they are unspecific, by its name.
 
     Parameters
     ----------
-    segmentationNode : vtkMRMLSegmentationNode.
+    segmentationNode : vtkMRMLSegmentationNode
     """
     found = FoundMasks()
     segmentation = segmentationNode.GetSegmentation()

@@ -1,4 +1,4 @@
-"""Segments as an array of labels on the grid of a volume, whatever grid and transform they have themselves."""
+"""Segments as an array of labels on the grid of a volume. Their own grid and transform may differ."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ from vtk.util.numpy_support import vtk_to_numpy
 def labelsOnGridOf(
     volumeNode: Any, segmentationNode: Any, segmentIDs: Mapping[int, Iterable[str]]
 ) -> NDArray[np.integer] | None:
-    """One array of labels from segments; where they overlap, the later one is seen.
+    """One array of labels from segments. Where they overlap, the later one counts.
 
     Parameters
     ----------
-    volumeNode : vtkMRMLScalarVolumeNode with image data.
-    segmentationNode : vtkMRMLSegmentationNode.
-    segmentIDs : by label.
+    volumeNode : vtkMRMLScalarVolumeNode
+        Has image data.
+    segmentationNode : vtkMRMLSegmentationNode
+    segmentIDs : Mapping
+        Segment identifiers by label.
 
     Returns
     -------
-    (K, J, I) integers in the stored order of the volume; None where Slicer cannot bring the segments to its grid.
+    (K, J, I) ndarray of integers or None
+        In the stored order of the volume. None if Slicer cannot resample the segments to its grid.
     """
     identifiers, labels = vtk.vtkStringArray(), vtk.vtkIntArray()
     for label, names in segmentIDs.items():

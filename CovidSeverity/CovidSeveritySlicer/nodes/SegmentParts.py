@@ -24,18 +24,18 @@ IDENTIFIERS: Mapping[str, Part] = {
     "ground_glass_opacity": Part.GROUND_GLASS,
     "consolidation": Part.CONSOLIDATION,
 }
-"""What an analysis calls its segments."""
+"""Segment identifiers of an analysis."""
 
 
 def segmentParts(segmentationNode: Any) -> dict[str, Part]:
-    """Parts by segment identifier; segments that are none are left out, and several may be the same one.
+    """Parts by segment identifier. Other segments are left out; several segments may be the same part.
 
-    Codes count first, so that a segment may be renamed, or deleted and made again. A segment without a telling code is
-    what its name or its identifier says.
+    Codes count first, so that a segment may be renamed, or deleted and made again. A segment without a specific code
+    is recognised by its name or its identifier.
 
     Parameters
     ----------
-    segmentationNode : vtkMRMLSegmentationNode.
+    segmentationNode : vtkMRMLSegmentationNode
     """
     found = findMasks(segmentationNode)
     parts = {name: LUNGS[side] for side, names in found.lungs.items() for name in names}

@@ -1,4 +1,4 @@
-"""The codes of segments, and the list of codes that Slicer lacks."""
+"""Terminology codes of segments, and the terminology of the module."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import vtk
 from CovidSeverityLib.reporting.segmentation import OPACITY_CONTEXT, OPACITY_TYPES
 
 TERMINOLOGY_FILE = Path(__file__).parents[2] / "Resources" / "Terminologies" / "CovidSeverity.term.json"
-"""Ground glass and consolidation, which none of Slicer's own lists holds."""
+"""Ground glass and consolidation. Slicer's own terminologies have neither."""
 
 Code = tuple[str, str]
 """Coding scheme and value."""
@@ -25,16 +25,16 @@ OPACITY_CODES: frozenset[Code] = frozenset((scheme, value) for scheme, value, me
 
 @dataclass(frozen=True)
 class SegmentCodes:
-    """What a segment is said to be: its type and, where there is one, its modifier (a side)."""
+    """Type of a segment and, if there is one, the modifier of the type (a side)."""
 
     type: Code
     modifier: Code = NO_CODE
 
 
 def registerTerminology() -> None:
-    """Make the module's list known to the Terminologies module; a second call changes nothing.
+    """Load the module's terminology. A second call changes nothing.
 
-    Without it the codes of a segmentation are kept all the same, but the Segment Editor offers no other of the list.
+    Without it a segmentation keeps its codes, but the Segment Editor does not offer them.
     """
     logic = slicer.modules.terminologies.logic()
     names = vtk.vtkStringArray()
@@ -44,11 +44,11 @@ def registerTerminology() -> None:
 
 
 def codesOf(segment: Any) -> SegmentCodes | None:
-    """The codes of a segment; None where it has none that can be read.
+    """Codes of a segment; None if it has none that can be read.
 
     Parameters
     ----------
-    segment : vtkSegment.
+    segment : vtkSegment
     """
     text = vtk.reference("")
     if not segment.GetTag(segment.GetTerminologyEntryTagName(), text) or not str(text):
@@ -61,11 +61,11 @@ def codesOf(segment: Any) -> SegmentCodes | None:
 
 
 def opacityIDs(segmentation: Any) -> list[str]:
-    """The identifiers of all segments that are coded as ground glass or consolidation.
+    """Identifiers of all segments with the code of ground glass or consolidation.
 
     Parameters
     ----------
-    segmentation : vtkSegmentation.
+    segmentation : vtkSegmentation
     """
     codes = {name: codesOf(segmentation.GetSegment(name)) for name in segmentation.GetSegmentIDs()}
     return [name for name, found in codes.items() if found is not None and found.type in OPACITY_CODES]

@@ -1,4 +1,4 @@
-"""Where the voxels of a volume lie, as the library describes it: LPS millimetres, in world coordinates."""
+"""Geometry of a volume, as the library describes it: LPS millimetres in world coordinates."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ RIGID_TOLERANCE = 1e-3
 
 
 def ijkToRas(volumeNode: Any) -> NDArray[np.float64]:
-    """4 x 4 matrix from voxel indices to RAS mm of the volume's own coordinates.
+    """(4, 4) matrix from voxel indices to RAS mm, without the transform of the volume.
 
     Parameters
     ----------
-    volumeNode : vtkMRMLScalarVolumeNode.
+    volumeNode : vtkMRMLScalarVolumeNode
     """
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
@@ -31,11 +31,11 @@ def ijkToRas(volumeNode: Any) -> NDArray[np.float64]:
 
 
 def rasToWorld(node: Any) -> NDArray[np.float64] | None:
-    """4 x 4 matrix from the coordinates of a node to the world; None where its transform is no matrix.
+    """(4, 4) matrix from the coordinates of a node to the world; None if its transform is not linear.
 
     Parameters
     ----------
-    node : vtkMRMLTransformableNode.
+    node : vtkMRMLTransformableNode
     """
     transform = node.GetParentTransformNode()
     if transform is None:
@@ -47,7 +47,7 @@ def rasToWorld(node: Any) -> NDArray[np.float64] | None:
 
 
 def isRigid(matrix: NDArray[np.float64]) -> bool:
-    """Whether a 4 x 4 matrix keeps lengths and angles (a mirror does as well)."""
+    """Whether a (4, 4) matrix preserves lengths and angles. A reflection does."""
     turn = matrix[:3, :3]
     return bool(np.abs(turn.T @ turn - np.eye(3)).max() <= RIGID_TOLERANCE)
 
@@ -57,8 +57,10 @@ def geometryOf(volumeNode: Any, toWorld: NDArray[np.float64]) -> Geometry:
 
     Parameters
     ----------
-    volumeNode : vtkMRMLScalarVolumeNode with image data.
-    toWorld : 4 x 4 matrix from the volume's own RAS coordinates, rigid.
+    volumeNode : vtkMRMLScalarVolumeNode
+        Has image data.
+    toWorld : (4, 4) ndarray of float64
+        From the RAS coordinates of the volume to the world, rigid.
     """
     matrix = LPS_FROM_RAS @ toWorld @ ijkToRas(volumeNode)
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
@@ -71,12 +73,14 @@ def geometryOf(volumeNode: Any, toWorld: NDArray[np.float64]) -> Geometry:
 
 
 def sameGrid(first: NDArray[np.float64], second: NDArray[np.float64], size: tuple[int, int, int]) -> bool:
-    """Whether two 4 x 4 matrices from voxel indices to mm put the corners of a grid in the same places.
+    """Whether two matrices put the corners of a grid in the same places.
 
     Parameters
     ----------
-    first, second : of one world (both RAS, or both LPS).
-    size : number of voxels along (I, J, K).
+    first, second : (4, 4) ndarray of float64
+        From voxel indices to mm. Both are RAS, or both LPS.
+    size : tuple of int
+        Number of voxels along (I, J, K).
     """
     corners = np.array([[*((np.array(size) - 1) * corner), 1.0] for corner in np.ndindex(2, 2, 2)])
     return bool(np.abs(corners @ (first - second).T).max() <= SAME_GRID_MM)

@@ -1,1 +1,1 @@
-"""What is read from nodes of the scene: geometry, labels, terminology codes."""
+"""Reading nodes of the scene: geometry, labels, terminology codes."""

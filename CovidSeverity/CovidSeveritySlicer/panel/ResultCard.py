@@ -1,4 +1,4 @@
-"""The results as the panel shows them: rich text of the kind that Qt's labels understand."""
+"""The result card: rich text for a Qt label."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ from CovidSeverityLib.reporting.tables import with_range
 from CovidSeverityLib.types import Lobe
 
 BAR_FULL = 5
-"""Score of a whole bar: a lobe's highest."""
+"""Score of a full bar: the highest of a lobe."""
 
 EDITED_COLOUR, WARNING_COLOUR, EMPTY_BAR_COLOUR = "#B36B00", "#C4320A", "#B4B4B4"
-"""Readable on Slicer's light and dark styles."""
+"""Readable in Slicer's light and dark styles."""
 
 Report = Mapping[str, Any]
 
 
 def cardHtml(report: Report, corrected: Report | None = None, warnings: Sequence[str] = ()) -> str:
-    """Score with its range, severity, a bar for every lobe, diagnosis and notes.
+    """Score with its range, severity, a bar for each lobe, diagnosis and notes.
 
     Parameters
     ----------
-    report : content of ``report.json``, as the analysis gave it.
-    corrected : its fields that corrections by hand change; the automatic values then stand beside.
-    warnings : that follow from corrections.
+    report : Report
+        Content of ``report.json``, without corrections.
+    corrected : Report or None
+        Fields that manual corrections change. The automatic values are shown beside them.
+    warnings : sequence of str
+        Warnings about the corrections.
     """
     shown, automatic = (report, None) if corrected is None else (corrected, report)
     return "".join(
@@ -96,7 +99,7 @@ def _lobeText(now: Report, before: Report | None) -> str:
 
 
 def _bar(score: int, colour: tuple[float, float, float]) -> str:
-    """Cells of a table: Qt's rich text knows no blocks with a width."""
+    """A bar of table cells, because Qt's rich text has no blocks with a width."""
     filled = "#" + "".join(f"{round(255 * part):02x}" for part in colour)
     cells = "".join(
         f'<td width="20%" bgcolor="{filled if n < score else EMPTY_BAR_COLOUR}">&nbsp;</td>' for n in range(BAR_FULL)
@@ -122,7 +125,7 @@ def _volumes(shown: Report, automatic: Report | None) -> Iterator[str]:
 def _diagnosis(report: Report) -> Iterator[str]:
     found = report["classification"]
     if found is None:
-        yield f"<p><b>{escape(_('Diagnosis: open.'))}</b> {escape(_openReason(report['classification_reason']))}</p>"
+        yield f"<p><b>{escape(_('No diagnosis.'))}</b> {escape(_openReason(report['classification_reason']))}</p>"
         return
     means = ", ".join(f"{name} {share:.2f}" for name, share in found["probabilities"].items())
     votes = _("mean probabilities, not calibrated: {means}").format(means=means)
@@ -134,11 +137,11 @@ def _diagnosis(report: Report) -> Iterator[str]:
 
 
 def _openReason(reason: str) -> str:
-    """Why there is no diagnosis, and how to get one in the panel."""
+    """Why there is no diagnosis, and how to get one."""
     if reason == NONE_INSTALLED:
         return _("No classifier is installed. Choose a file of weights under Advanced to get a diagnosis.")
     if reason == LEFT_OUT:
-        return _("It was left out, as chosen under Advanced.")
+        return _("No classifier was chosen under Advanced.")
     return reason
 
 

@@ -1,4 +1,4 @@
-"""Stages of an analysis as the panel shows them: a title, and how far the whole has come."""
+"""Stages of an analysis in the panel: titles, and the progress of the whole."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ STAGE_SECONDS = {
     "scores": 0.5,
     "write": 2.5,
 }
-"""How long each takes beside the others, in the order of the analysis (measured on two cores; a chest CT of 320 x 320 x
-144 voxels, EfficientNetB5 for the two of the classifier)."""
+"""Duration of each stage, in the order of the analysis. Measured on two cores with a chest CT of 320 x 320 x 144 voxels
+and EfficientNetB5 as classifier."""
 
 CLASSIFIER_STAGES = ("classification", "explanation")
 
 
 def stageTitle(stage: str) -> str:
-    """What a stage is called; one that is not known keeps its name."""
+    """Title of a stage. An unknown stage keeps its name."""
     titles = {
         "read": _("Reading the CT"),
         "lungs": _("Finding the lungs"),
@@ -36,12 +36,16 @@ def stageTitle(stage: str) -> str:
 
 
 def overallPercent(stage: str, done: int, total: int, withClassifier: bool) -> int | None:
-    """How much of an analysis is done, 0-100; None for a stage that is not known.
+    """Progress of an analysis, 0-100; None for an unknown stage.
 
     Parameters
     ----------
-    stage, done, total : of one stage, as the library reports them.
-    withClassifier : whether the two stages of a classifier are expected.
+    stage : str
+        Its name.
+    done, total : int
+        Steps of the stage.
+    withClassifier : bool
+        Whether the analysis has the stages of a classifier.
     """
     expected = [name for name in STAGE_SECONDS if withClassifier or name not in CLASSIFIER_STAGES]
     if stage not in expected:

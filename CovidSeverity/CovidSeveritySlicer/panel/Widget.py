@@ -1,4 +1,4 @@
-"""The panel: what the user sets goes to the parameters and the logic, what they answer is shown."""
+"""The panel: settings go to the parameters and the logic, and their state is shown."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from CovidSeveritySlicer.nodes.Masks import findMasks
 from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.SceneBridge import Outputs, resultOf
 
+from .ResultButtons import ResultButtons
 from .ResultCard import cardHtml
-from .ResultViews import ResultViews
 from .Stages import overallPercent, stageTitle
 
 OUTPUT_PARAMETERS = {
@@ -28,7 +28,7 @@ OUTPUT_PARAMETERS = {
     "sliceTable": "sliceTable",
     "measurementTable": "measurementTable",
 }
-"""Parameters that name outputs, and the result's nodes that belong there."""
+"""Parameters for outputs, and the nodes of a result that belong there."""
 
 
 class Panel(VTKObservationMixin):
@@ -36,8 +36,10 @@ class Panel(VTKObservationMixin):
 
     Parameters
     ----------
-    ui : namespace of the widgets by their names, as ``slicer.util.childWidgetVariables`` gives it.
-    logic : :class:`~.AnalysisLogic.AnalysisLogic` with ``getParameterNode()`` and ``liveScores``.
+    ui : namespace
+        Widgets by their names, from ``slicer.util.childWidgetVariables``.
+    logic : CovidSeverityLogic
+        Runs the analysis.
     """
 
     def __init__(self, ui: Any, logic: Any) -> None:
@@ -45,9 +47,9 @@ class Panel(VTKObservationMixin):
         self.ui = ui
         self.logic = logic
         self.result: AnalysisResult | None = None
-        self._views = ResultViews(ui, logic)
+        self._buttons = ResultButtons(ui, logic)
         self._parameters: Any = None
-        self._parameterNode: Any = None  # while Python knows it, its garbage collector spares the node's observers
+        self._parameterNode: Any = None  # keeps the observers of the node from being collected as garbage
         self._guiTag: Any = None
         self._shownVolumeID: str | None = None
         self._classifiers: list[str] = []
@@ -73,12 +75,12 @@ class Panel(VTKObservationMixin):
         self.logic.liveScores.changed.connect(self.onCorrected)
 
     def enter(self) -> None:
-        """The panel is shown. It follows the scene also when it is left: scores are corrected in another module."""
+        """The panel is shown. It stays connected when the user leaves it for the Segment Editor."""
         self._listClassifiers()
         self.setParameters(self.logic.getParameterNode())
 
     def cleanup(self) -> None:
-        """The panel goes."""
+        """The panel is destroyed."""
         self.setParameters(None)
         self.removeObservers()
         for signal, slot in (
@@ -92,7 +94,7 @@ class Panel(VTKObservationMixin):
             signal.disconnect(slot)
 
     def setParameters(self, parameters: Any) -> None:
-        """Show these parameters, a :class:`~.Parameters.CovidSeverityParameters`; None shows none."""
+        """Show a :class:`~CovidSeveritySlicer.Parameters.CovidSeverityParameters`; None shows an empty panel."""
         if self._parameters is not None:
             self._parameters.disconnectGui(self._guiTag)
             self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
@@ -106,15 +108,15 @@ class Panel(VTKObservationMixin):
         self.onParametersChanged()
 
     def onSceneStartClose(self, _caller: Any = None, _event: Any = None) -> None:
-        """Let go of the nodes of a scene that is about to be closed."""
+        """Release the nodes of a scene that is about to be closed."""
         self.setParameters(None)
 
     def onSceneEndClose(self, _caller: Any = None, _event: Any = None) -> None:
-        """Begin anew in the empty scene, or in the one that was loaded."""
+        """Show the parameters of the empty or loaded scene."""
         self.setParameters(self.logic.getParameterNode())
 
     def onParametersChanged(self, _caller: Any = None, _event: Any = None) -> None:
-        """Show what follows from the parameters: the result, the buttons, the masks that would be taken."""
+        """Update the result, the buttons and the masks that would be used."""
         parameters = self._parameters
         if parameters is None:
             self._showResult(None)
@@ -129,7 +131,7 @@ class Panel(VTKObservationMixin):
         self._updateAnalyzeButton()
 
     def onAnalyze(self, _checked: bool = False) -> None:
-        """Start an analysis, or cancel the one that runs."""
+        """Start an analysis, or cancel the running one."""
         if self.logic.running:
             self.ui.analyzeButton.enabled = False
             self._say(_("Cancelling..."))
@@ -159,7 +161,7 @@ class Panel(VTKObservationMixin):
                 self.onFailed(error.message, error.log)
 
     def onStarted(self) -> None:
-        """The button cancels from now on."""
+        """Show the progress; the button now cancels."""
         chosen = "" if self._parameters is None else self._parameters.classifier
         self._classifies = chosen != NO_CLASSIFIER and (bool(chosen) or bool(installedClassifiers()))
         self.ui.progressBar.value = 0
@@ -168,33 +170,33 @@ class Panel(VTKObservationMixin):
         self._updateAnalyzeButton()
 
     def onProgressed(self, stage: str, done: int, total: int) -> None:
-        """Show the stage and how far the whole has come."""
+        """Show the stage and the progress of the whole."""
         percent = overallPercent(stage, done, total, self._classifies)
         if percent is not None:
             self.ui.progressBar.value = max(percent, self.ui.progressBar.value)
         self._say(stageTitle(stage) + "...")
 
     def onFinished(self, result: AnalysisResult) -> None:
-        """Show the result, if it is of the CT that the panel shows."""
+        """Show the result if it belongs to the CT in the panel."""
         self._endOfRun("")
-        self._views.showFirst(result)
+        self._buttons.showFirst(result)
         parameters = self._parameters or self.logic.getParameterNode()
         if result.volumeNode is parameters.inputVolume:
             _setOutputs(parameters, result)
         self.onParametersChanged()
 
     def onFailed(self, message: str, log: str) -> None:
-        """Tell what went wrong, in the panel and in a dialog that holds the log."""
+        """Show the error in the panel, and in a dialog with the log."""
         self._endOfRun(message)
         details = {"detailedText": log} if log else {}
         slicer.util.errorDisplay(message, windowTitle=_("CovidSeverity"), **details)
 
     def onCancelled(self) -> None:
-        """Nothing has changed in the scene."""
-        self._endOfRun(_("Cancelled; the scene is as it was."))
+        """Show that the analysis was cancelled."""
+        self._endOfRun(_("Cancelled. The scene is unchanged."))
 
     def onCorrected(self, segmentationNode: Any) -> None:
-        """Show the corrected numbers if they are of the result that is shown."""
+        """Show the corrected numbers if they belong to the result in the panel."""
         if self.result is not None and self.result.segmentationNode is segmentationNode:
             self._showCard()
 
@@ -216,7 +218,7 @@ class Panel(VTKObservationMixin):
 
     def _showResult(self, result: AnalysisResult | None) -> None:
         self.result = result
-        self._views.setResult(result)
+        self._buttons.setResult(result)
         self.ui.resultCollapsibleButton.visible = result is not None
         self._showCard()
 
@@ -236,11 +238,11 @@ class Panel(VTKObservationMixin):
             return
         found = findMasks(segmentationNode)
         if found.completeLobes:
-            label.text = _("Takes its five lobes.")
+            label.text = _("Its five lobes are used.")
         elif found.completeLungs:
-            label.text = _("Takes its lungs; lobes are found.")
+            label.text = _("Its lungs are used; the lobes are found.")
         else:
-            label.text = _("Neither both lungs nor five lobes are in it, by terminology.")
+            label.text = _("It has neither both lungs nor all five lobes (by terminology and name).")
 
     def _listClassifiers(self) -> None:
         names = installedClassifiers()
@@ -248,7 +250,7 @@ class Panel(VTKObservationMixin):
         self.ui.classifierSelector.blockSignals(True)
         self.ui.classifierSelector.clear()
         self.ui.classifierSelector.addItem(_("The installed model, if there is one"))
-        self.ui.classifierSelector.addItem(_("None: leave the diagnosis open"))
+        self.ui.classifierSelector.addItem(_("None: no diagnosis"))
         for name in names:
             self.ui.classifierSelector.addItem(name)
         self.ui.classifierSelector.blockSignals(False)
@@ -263,7 +265,7 @@ class Panel(VTKObservationMixin):
         if self.result is None or self.logic.liveScores.corrected(self.result.segmentationNode) is None:
             return True
         return slicer.util.confirmOkCancelDisplay(
-            _("The segmentation holds corrections by hand. A new analysis replaces them."),
+            _("The segmentation has manual corrections. A new analysis replaces them."),
             windowTitle=_("CovidSeverity"),
         )
 
@@ -273,7 +275,7 @@ class Panel(VTKObservationMixin):
         button.text = _("Cancel") if running else _("Analyze")
         button.enabled = running or ready
         button.toolTip = (
-            _("Stop the analysis; the scene stays as it is.")
+            _("Stop the analysis. The scene stays unchanged.")
             if running
             else _("Find lungs, lobes and opacities in the chosen CT and score its severity.")
             if ready
@@ -291,9 +293,9 @@ class Panel(VTKObservationMixin):
 
 
 def _boundWidgets(ui: Any) -> dict[str, Any]:
-    """The widgets that are bound to parameters, by the names of these.
+    """Widgets that are bound to parameters, by parameter name.
 
-    ``connectGui`` finds them itself, but up to Slicer 5.10 it tells no tag to disconnect them with.
+    ``connectGui`` finds them too, but up to Slicer 5.10 it returns no tag for disconnecting them.
     """
     named = {widget.property(SlicerParameterNamePropertyName): widget for widget in vars(ui).values()}
     return {name: widget for name, widget in named.items() if name}
@@ -310,7 +312,7 @@ def _idOf(node: Any) -> str | None:
 
 
 def _latestResult(volumeNode: Any) -> AnalysisResult | None:
-    """The result of this CT that came last into the scene."""
+    """The latest result of this CT in the scene."""
     for node in reversed(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")):
         result = resultOf(node)
         if result is not None and volumeNode is not None and result.volumeNode is volumeNode:

@@ -1,1 +1,1 @@
-"""The panel: its parameters, buttons, result card and views."""
+"""The panel: widgets, progress, result card and buttons."""

@@ -1,4 +1,4 @@
-"""Where the nodes of a result stand in the subject hierarchy: with the study of their CT."""
+"""Place of a result in the subject hierarchy: in the study of its CT."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from slicer.i18n import tr as _
 
 from .Plots import seriesOf
 from .Result import AnalysisResult
-from .SceneChange import SceneChange
+from .SceneTransaction import SceneTransaction
 
 
-def placeWithCt(change: SceneChange, volumeNode: Any, nodes: Sequence[Any], charts: Sequence[Any]) -> None:
-    """Put nodes beside their CT: under its study, or where else it stands.
+def placeWithCt(change: SceneTransaction, volumeNode: Any, nodes: Sequence[Any], charts: Sequence[Any]) -> None:
+    """Put nodes beside their CT: in its study, or wherever it is.
 
     Parameters
     ----------
-    change : takes back what it did, should an error follow.
-    volumeNode : the CT.
-    nodes : vtkMRMLNode.
-    charts : vtkMRMLPlotChartNode; their lines go under them.
+    change : SceneTransaction
+        Undoes it if an error follows.
+    volumeNode : vtkMRMLScalarVolumeNode
+        The CT.
+    nodes : sequence of vtkMRMLNode
+        Nodes to place.
+    charts : sequence of vtkMRMLPlotChartNode
+        Charts to place. Their lines are placed under them.
     """
     parent = _hierarchy().GetItemParent(_itemOf(volumeNode, change))
     for node in (*nodes, *charts):
@@ -33,15 +37,15 @@ def placeWithCt(change: SceneChange, volumeNode: Any, nodes: Sequence[Any], char
 
 
 def studyForExport(result: AnalysisResult) -> int:
-    """The item of a study that holds the CT and the segmentation, for the export as DICOM; made where there is none.
+    """The study with CT and segmentation, for the export as DICOM. It is created if there is none.
 
     Raises
     ------
     ValueError
-        If the CT has left the scene.
+        The CT has left the scene.
     """
     if result.volumeNode is None:
-        raise ValueError(_("The CT of this result is no longer in the scene; it is needed for an export as DICOM."))
+        raise ValueError(_("The CT of this result is no longer in the scene. The export as DICOM needs it."))
     hierarchy, level = _hierarchy(), slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMLevelStudy()
     volumeItem = _itemOf(result.volumeNode)
     study = hierarchy.GetItemAncestorAtLevel(volumeItem, level)
@@ -55,7 +59,7 @@ def studyForExport(result: AnalysisResult) -> int:
     return study
 
 
-def _place(change: SceneChange, node: Any, parent: int) -> None:
+def _place(change: SceneTransaction, node: Any, parent: int) -> None:
     hierarchy, item = _hierarchy(), _itemOf(node, change)
     before = hierarchy.GetItemParent(item)
     if before != parent:
@@ -69,8 +73,8 @@ def _moveBack(node: Any, parent: int) -> None:
         _hierarchy().SetItemParent(item, parent)
 
 
-def _itemOf(node: Any, change: SceneChange | None = None) -> int:
-    """A node's item; Slicer makes most of them by itself."""
+def _itemOf(node: Any, change: SceneTransaction | None = None) -> int:
+    """The item of a node. It is created if there is none."""
     hierarchy = _hierarchy()
     item = hierarchy.GetItemByDataNode(node)
     if item:

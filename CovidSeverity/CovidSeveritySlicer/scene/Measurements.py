@@ -1,4 +1,4 @@
-"""Every number of the whole CT in one table: scores, volumes, shares of the lungs, probabilities."""
+"""The measurement table: scores, volumes, shares of the lungs, probabilities."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ VALUE_COLUMN = "value"
 
 
 def fillMeasurementTable(tableNode: Any, report: Mapping[str, Any], automatic: Mapping[str, Any] | None = None) -> None:
-    """Fill a table with a row per number of the whole CT.
+    """Fill a table with a row for each number of the whole CT.
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode; what it held is replaced.
-    report : content of ``report.json``, or what of it corrections change.
-    automatic : content of ``report.json`` as the analysis gave it, where ``report`` tells corrected numbers. A number
-        that is not known after corrections is NaN, with the automatic one beside.
+    tableNode : vtkMRMLTableNode
+        Its content is replaced.
+    report : Mapping
+        Content of ``report.json``, or its fields after corrections.
+    automatic : Mapping or None
+        Content of ``report.json`` if ``report`` has corrected numbers. A number that is unknown after corrections is
+        NaN, with the automatic one beside it.
     """
     both = (report, automatic) if automatic is not None else (report,)
     shown = [m for m in _measurements() if any(_number(r, m.path) is not None for r in both)]
@@ -53,7 +56,7 @@ def _measurementColumns() -> list[Column]:
 
 @dataclass(frozen=True)
 class _Measurement:
-    """A number of the report: its key in the table, the name that is shown, its unit and where it stands."""
+    """A number of the report: key and name in the table, unit, and path in the report."""
 
     key: str
     name: str
@@ -69,7 +72,7 @@ def _measurements() -> list[_Measurement]:
         _Measurement("ctss_high", _("CTSS, highest within its uncertainty"), "", ("ctss", "range", 1)),
         _Measurement("ctss_max_variant", _("CTSS by the maximum over slices"), "", ("ctss", "max_variant")),
         _Measurement("total_severity_score", _("Total severity score (0-20)"), "", ("total_severity_score", "total")),
-        _Measurement("infection_percent", _("Opacity, part of the lungs"), "%", ("infection", "percent_of_lung")),
+        _Measurement("infection_percent", _("Opacity, share of the lungs"), "%", ("infection", "percent_of_lung")),
         _Measurement("high_opacity_percent", _("High opacity"), "%", ("infection", "high_opacity_percent")),
         _Measurement("ground_glass_ml", _("Ground glass"), "ml", ("infection", "ggo_ml")),
         _Measurement("consolidation_ml", _("Consolidation"), "ml", ("infection", "consolidation_ml")),
@@ -88,7 +91,7 @@ def _measurements() -> list[_Measurement]:
 def _lowAttenuation() -> list[_Measurement]:
     low = "low_attenuation"
     return [
-        _Measurement(f"{low}_percent", _("Low attenuation, noise taken off"), "%", (low, "total", "percent")),
+        _Measurement(f"{low}_percent", _("Low attenuation, corrected for noise"), "%", (low, "total", "percent")),
         _Measurement(f"{low}_percent_right", _("Low attenuation, right lung"), "%", (low, "right", "percent")),
         _Measurement(f"{low}_percent_left", _("Low attenuation, left lung"), "%", (low, "left", "percent")),
         _Measurement(
@@ -106,7 +109,7 @@ def _uncounted() -> list[_Measurement]:
     names = {
         "borders_ml": _("Dense, not counted: borders of the lung"),
         "vessels_ml": _("Dense, not counted: vessels"),
-        "dependent_ml": _("Dense, not counted: by gravity"),
+        "dependent_ml": _("Dense, not counted: dependent"),
         "small_ml": _("Dense, not counted: small"),
         "dependent_opacity_ml": _("Opacity right under the dependent pleura"),
     }
@@ -123,7 +126,7 @@ def _number(report: Mapping[str, Any], path: tuple[str | int, ...]) -> float | N
 
 
 def _note(key: str, report: Mapping[str, Any], automatic: Mapping[str, Any] | None) -> str:
-    """The word for the score, what low attenuation is, and the label beside the probability of its diagnosis."""
+    """Severity of the score, threshold of low attenuation, and the diagnosis beside its probability."""
     low = report.get("low_attenuation")
     if key == "low_attenuation_percent" and low is not None:
         return _("under {threshold} HU").format(threshold=low["threshold_hu"])

@@ -1,4 +1,4 @@
-"""Two charts of a result: the part of the lungs that is opacity along z, and the lungs' histogram with its mixture."""
+"""Two charts of a result: share of opacity along z, and histogram of the lungs with its mixture."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from CovidSeverityLib.reporting.palette import LOBE_COLOURS, Rgb
 from CovidSeverityLib.reporting.tables import COMPONENT_COLUMNS
 from CovidSeverityLib.types import LOBE_NAMES, Lobe
 
-from .SceneChange import SceneChange
+from .SceneTransaction import SceneTransaction
 from .Tables import MIXTURE_COLUMN
 
 CHART_ROLE = "CovidSeverity.Chart"
-"""Reference from a table to the chart of it: where a table goes to another result, its chart goes along."""
+"""Reference from a table to its chart. If another result takes the table, it takes the chart too."""
 
 INK: Rgb = (0.12, 0.15, 0.18)
 GREY: Rgb = (0.62, 0.67, 0.72)
@@ -25,12 +25,12 @@ COMPONENT_COLOURS: tuple[Rgb, ...] = ((0.0, 0.447, 0.698), (0.8, 0.475, 0.655), 
 """Blue, purple and vermilion of Okabe and Ito's palette (https://jfly.uni-koeln.de/color/)."""
 
 HISTOGRAM_RANGE_HU = (-1024.0, 200.0)
-"""What of the histogram is shown at first: aerated lung to soft tissue."""
+"""Initial range of the histogram: aerated lung to soft tissue."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart: a column of the table, its name in the legend and how it is drawn."""
+    """One line of a chart: column of the table, name in the legend and style."""
 
     column: str
     name: str
@@ -39,17 +39,20 @@ class Series:
     dashed: bool = False
 
 
-def showInvolvement(change: SceneChange, tableNode: Any) -> Any:
+def showInvolvement(change: SceneTransaction, tableNode: Any) -> Any:
     """The chart of a slice table.
 
     Parameters
     ----------
-    change : makes nodes.
-    tableNode : vtkMRMLTableNode of :func:`~.Tables.fillSliceTable`.
+    change : SceneTransaction
+        Creates nodes.
+    tableNode : vtkMRMLTableNode
+        Filled by :func:`~.Tables.fillSliceTable`.
 
     Returns
     -------
-    vtkMRMLPlotChartNode; the table's own, where it has one.
+    vtkMRMLPlotChartNode
+        The chart of the table, if it has one; otherwise a new one.
     """
     series = [
         Series("infection_percent", _("both lungs"), INK, width=3),
@@ -65,17 +68,20 @@ def showInvolvement(change: SceneChange, tableNode: Any) -> Any:
     return chart
 
 
-def showHistogram(change: SceneChange, tableNode: Any) -> Any:
+def showHistogram(change: SceneTransaction, tableNode: Any) -> Any:
     """The chart of a histogram table, with the mixture where one was fitted.
 
     Parameters
     ----------
-    change : makes nodes.
-    tableNode : vtkMRMLTableNode of :func:`~.Tables.fillHistogramTable`.
+    change : SceneTransaction
+        Creates nodes.
+    tableNode : vtkMRMLTableNode
+        Filled by :func:`~.Tables.fillHistogramTable`.
 
     Returns
     -------
-    vtkMRMLPlotChartNode; the table's own, where it has one.
+    vtkMRMLPlotChartNode
+        The chart of the table, if it has one; otherwise a new one.
     """
     known = set(_columnNames(tableNode))
     components = [
@@ -100,7 +106,7 @@ def chartOf(tableNode: Any) -> Any:
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode, or None.
+    tableNode : vtkMRMLTableNode or None
     """
     return None if tableNode is None else tableNode.GetNodeReference(CHART_ROLE)
 
@@ -110,7 +116,7 @@ def seriesOf(chartNode: Any) -> list[Any]:
 
     Parameters
     ----------
-    chartNode : vtkMRMLPlotChartNode, or None.
+    chartNode : vtkMRMLPlotChartNode or None
     """
     if chartNode is None:
         return []
@@ -118,7 +124,7 @@ def seriesOf(chartNode: Any) -> list[Any]:
     return [series for series in found if series is not None]
 
 
-def _chart(change: SceneChange, tableNode: Any, name: str, x: str, series: Sequence[Series]) -> Any:
+def _chart(change: SceneTransaction, tableNode: Any, name: str, x: str, series: Sequence[Series]) -> Any:
     chart = chartOf(tableNode)
     if chart is None:
         chart = change.add("vtkMRMLPlotChartNode", name)
@@ -135,8 +141,8 @@ def _chart(change: SceneChange, tableNode: Any, name: str, x: str, series: Seque
     return chart
 
 
-def _line(change: SceneChange, tableNode: Any, x: str, series: Series) -> Any:
-    """The name of its node is what the legend says."""
+def _line(change: SceneTransaction, tableNode: Any, x: str, series: Series) -> Any:
+    """A plot series. The legend shows the name of its node."""
     node = change.add("vtkMRMLPlotSeriesNode", series.name, unique=False)
     with slicer.util.NodeModify(node):
         node.SetAndObserveTableNodeID(tableNode.GetID())

@@ -1,4 +1,4 @@
-"""What a user wants on disk of a result: the report, its tables and pages, and the segmentation as it is now."""
+"""Saving a result: report, tables, pages, and the segmentation as it is now."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from .ResultFiles import HISTOGRAM_FILE, LOBES_FILE, REPORT_FILE, SEGMENTATION_F
 from .Tables import automaticSliceRows, histogramRows, lobeRows
 
 PAGE_FILES = ("overview.png", "classification.png")
-"""Only the analysis can draw them: they are there while its folder is."""
+"""Only the analysis draws these pages. They exist as long as its folder."""
 
 CORRECTED_PREFIX = "corrected_"
-"""Of the files with numbers after corrections by hand."""
+"""Prefix of files with corrected numbers."""
 
 FileWriter = Callable[[Path], object]
 
@@ -37,25 +37,29 @@ FileWriter = Callable[[Path], object]
 def saveReport(result: AnalysisResult, folder: Path, corrected: Any = None) -> tuple[Path, ...]:
     """Write the files of a result to a folder: all of them, or none.
 
-    ``report.json``, ``lobes.csv``, ``slices.csv`` and ``histogram.csv`` tell what the analysis found, whatever was
-    corrected since; corrected numbers go to ``corrected_report.json``, ``corrected_lobes.csv`` and
-    ``corrected_slices.csv``. ``segmentation.seg.nrrd`` is what the scene shows now. ``overview.png`` and
-    ``classification.png`` are there only in the session that made the result.
+    ``report.json``, ``lobes.csv``, ``slices.csv`` and ``histogram.csv`` have the automatic numbers. Corrected numbers
+    are in ``corrected_report.json``, ``corrected_lobes.csv`` and ``corrected_slices.csv``. ``segmentation.seg.nrrd`` is
+    the segmentation as it is now. ``overview.png`` and ``classification.png`` are written only in the session that made
+    the result.
 
     Parameters
     ----------
-    result : to write.
-    folder : made where it is missing.
-    corrected : a :class:`~.LiveScore.Corrected`; None where nothing was corrected.
+    result : AnalysisResult
+        Result to save.
+    folder : Path
+        Created if it does not exist.
+    corrected : Corrected or None
+        Corrected numbers; None without corrections.
 
     Returns
     -------
-    The files.
+    tuple of Path
+        The files.
 
     Raises
     ------
     OutputError
-        If a file cannot be written.
+        A file cannot be written.
     """
     writers = {**_pages(result), **_automatic(result)}
     if corrected is not None:
@@ -75,7 +79,7 @@ def _pages(result: AnalysisResult) -> dict[str, FileWriter]:
 
 
 def _automatic(result: AnalysisResult) -> dict[str, FileWriter]:
-    """The numbers of the analysis; of a table that has left the scene, the file of the analysis."""
+    """Writers of the automatic numbers. If a table has left the scene, the file of the analysis is copied."""
     sliceColumns = (*SLICE_COLUMNS, *DIAGNOSIS_COLUMNS)
     rows = {
         LOBES_FILE: (LOBE_COLUMNS, lobeRows(result.report)),
@@ -110,7 +114,7 @@ def _isThere(result: AnalysisResult, name: str) -> bool:
 
 
 def _obsolete(writers: Iterable[str]) -> list[str]:
-    """What an earlier report in the same folder may have left."""
+    """Files that an earlier report in the same folder may have left."""
     corrected = [CORRECTED_PREFIX + name for name in (REPORT_FILE, LOBES_FILE, SLICES_FILE)]
     known = (*PAGE_FILES, LOBES_FILE, SLICES_FILE, HISTOGRAM_FILE, *corrected)
     return [name for name in known if name not in writers]
@@ -127,7 +131,7 @@ def _writeRows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], path: 
 
 
 def _writeSegmentation(segmentationNode: Any, path: Path) -> None:
-    """By a storage node in a scene of its own: that of the segmentation, and what it is saved as, stay as they are."""
+    """Write with a storage node in a separate scene, so that the storage node of the segmentation stays unchanged."""
     scene = slicer.vtkMRMLScene()
     storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     storage.SetFileName(str(path))

@@ -1,4 +1,4 @@
-"""What an analysis left in the scene."""
+"""The result of an analysis in the scene."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from CovidSeverityLib.types import StorageOrder
+
 
 @dataclass(frozen=True, eq=False)
 class AnalysisResult:
@@ -14,13 +16,17 @@ class AnalysisResult:
 
     Parameters
     ----------
-    report : content of ``report.json`` (schema in ``CovidSeverityLib/reporting/report.schema.json``), as the analysis
-        gave it: corrections by hand do not change it.
-    volumeNode : the CT; None once it has left the scene.
-    segmentationNode : lungs, lobes, ground-glass opacity and consolidation.
-    lobeTable, sliceTable, measurementTable, histogramTable : vtkMRMLTableNode.
-    involvementChart, histogramChart : vtkMRMLPlotChartNode.
-    folder : the files that the analysis wrote; None in a scene that was loaded from disk.
+    report : Mapping
+        Content of ``report.json`` (schema in ``CovidSeverityLib/reporting/report.schema.json``). Manual corrections do
+        not change it.
+    volumeNode : vtkMRMLScalarVolumeNode or None
+        The CT; None after it has left the scene.
+    segmentationNode : vtkMRMLSegmentationNode
+        Lungs, lobes, ground-glass opacity and consolidation.
+    lobeTable, sliceTable, measurementTable, histogramTable : vtkMRMLTableNode
+    involvementChart, histogramChart : vtkMRMLPlotChartNode
+    folder : Path or None
+        Files of the analysis; None in a scene that was loaded from disk.
     """
 
     report: Mapping[str, Any]
@@ -35,23 +41,29 @@ class AnalysisResult:
     folder: Path | None = None
 
     @property
+    def storageOrder(self) -> StorageOrder:
+        """Order of the stored axes of the CT, from the report."""
+        storage = self.report["input"]["storage"]
+        return StorageOrder(tuple(storage["axes"]), tuple(storage["flipped"]))
+
+    @property
     def ctss(self) -> int | None:
         """CT severity score, 0-25; None where no lobe is known."""
         return self.report["ctss"]["total"]
 
     @property
     def ctssRange(self) -> tuple[int, int] | None:
-        """Its lowest and highest value within the uncertainty; None where the profile knows none."""
+        """Lowest and highest CTSS within its uncertainty; None if the profile has none."""
         ends = self.report["ctss"]["range"]
         return None if ends is None else (ends[0], ends[1])
 
     @property
     def severity(self) -> str:
-        """The word for the score."""
+        """Severity in words."""
         return self.report["severity"]["label"]
 
     @property
     def diagnosis(self) -> str | None:
-        """The classifier's label; None without one."""
+        """Label of the classifier; None without a classifier."""
         found = self.report["classification"]
         return None if found is None else found["label"]

@@ -1,4 +1,4 @@
-"""The files of one analysis, read and checked before anything of them reaches the scene."""
+"""Files of an analysis, read and checked before they reach the scene."""
 
 from __future__ import annotations
 
@@ -24,29 +24,31 @@ REPORT_FILE, SEGMENTATION_FILE = "report.json", "segmentation.seg.nrrd"
 SLICES_FILE, LOBES_FILE, HISTOGRAM_FILE = "slices.csv", "lobes.csv", "histogram.csv"
 
 SEGMENT_LAYERS: Mapping[str, int] = {segment["id"]: segment["layer"] for segment in describe_segments((1, 1, 1))}
-"""Every segment that an analysis writes, and the layer that it shares with others of its kind."""
+"""Segments that an analysis writes, and their layers."""
 
 NEUTRAL_NAME = "ct.nrrd"
-"""Name of the CT in what the scene keeps: a file's name may be a patient's."""
+"""Name of the CT in the scene. The name of its file may be that of a patient."""
 
 TEXT_COLUMNS = frozenset({"label"})
 WHOLE_COLUMNS = frozenset({"index", "hu", "voxels"})
-"""Columns of words and of whole numbers; the others hold fractions."""
+"""Columns of text and of whole numbers. The others have fractions."""
 
 
 class UnusableResult(RuntimeError):  # noqa: N818 (it says what the result is)
-    """The files of an analysis cannot be shown: one is missing, damaged, or belongs to another CT. For the user."""
+    """A file of an analysis is missing or damaged, or belongs to another CT. The message is for the user."""
 
 
 @dataclass(frozen=True, eq=False)
 class ResultFiles:
-    """What one analysis wrote.
+    """Files of an analysis.
 
     Parameters
     ----------
-    report : content of ``report.json``, the name of the input made neutral.
-    sliceRows, histogramRows : of ``slices.csv`` and ``histogram.csv``, numbers as numbers, None for an empty cell.
-    segmentation : vtkSegmentation.
+    report : Mapping
+        Content of ``report.json`` with a neutral name of the input.
+    sliceRows, histogramRows : tuple of dict
+        Rows of ``slices.csv`` and ``histogram.csv``. Numbers are parsed; an empty cell is None.
+    segmentation : vtkSegmentation
     """
 
     report: Mapping[str, Any]
@@ -56,12 +58,12 @@ class ResultFiles:
 
 
 def readResultFiles(folder: Path) -> ResultFiles:
-    """Read what an analysis wrote.
+    """Read the files of an analysis.
 
     Raises
     ------
     UnusableResult
-        A file is missing or damaged, or another version of the program wrote it.
+        A file is missing, damaged or of another version of the program.
     """
     return ResultFiles(
         report=_report(folder / REPORT_FILE),
@@ -72,12 +74,12 @@ def readResultFiles(folder: Path) -> ResultFiles:
 
 
 def readRows(path: Path, columns: Iterable[str]) -> tuple[dict[str, Any], ...]:
-    """Rows of a table with at least ``columns``: numbers as numbers, None for an empty cell.
+    """Rows of a table that has at least ``columns``. Numbers are parsed; an empty cell is None.
 
     Raises
     ------
     UnusableResult
-        It cannot be read, lacks a column or any row, or holds a word in place of a number.
+        The table cannot be read, lacks a column, has no row, or has text in place of a number.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -93,9 +95,9 @@ def readRows(path: Path, columns: Iterable[str]) -> tuple[dict[str, Any], ...]:
 
 
 def checkedReport(text: str) -> dict[str, Any] | None:
-    """A report from its JSON text; None where it is none of this version.
+    """A report from its JSON text; None if it is not a report of this version.
 
-    What the schema requires at its two outer levels is there then.
+    The two outer levels have everything that the schema requires.
     """
     try:
         report = json.loads(text)
@@ -118,7 +120,7 @@ def checkedReport(text: str) -> dict[str, Any] | None:
 
 @cache
 def _schema() -> Mapping[str, Any]:
-    """Read once: a report is checked whenever the panel looks at a result."""
+    """Read once, because the panel checks a report often."""
     return report_schema()
 
 
@@ -153,7 +155,7 @@ def _cell(column: str, text: str | None) -> Any:
 
 
 def _segmentation(path: Path) -> Any:
-    """Read in a scene of its own: what is broken never enters the user's."""
+    """Read in a separate scene, so that a damaged file leaves nothing in the scene of the user."""
     _requireWhole(path)
     scene = slicer.vtkMRMLScene()
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
@@ -168,7 +170,7 @@ def _segmentation(path: Path) -> Any:
 
 
 def _requireWhole(path: Path) -> None:
-    """Slicer's reader ends the whole application where such a file is cut short; ITK's says so."""
+    """Refuse a truncated file: Slicer's reader would crash; that of ITK raises an error."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO("NrrdImageIO")

@@ -1,4 +1,4 @@
-"""From the files of an analysis to nodes of the scene, and from a scene that was loaded back to a result."""
+"""Results in the scene: importing the files of an analysis, and finding a result in a loaded scene."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .Hierarchy import placeWithCt, studyForExport
 from .Plots import chartOf, showHistogram, showInvolvement
 from .Result import AnalysisResult
 from .ResultFiles import ResultFiles, UnusableResult, checkedReport, readResultFiles
-from .SceneChange import SceneChange
+from .SceneTransaction import SceneTransaction
 from .SegmentDisplay import setShownIn3d, showAsResult
 from .WorstSlice import jumpTo, worstSlice
 
@@ -41,27 +41,27 @@ SLICE_TABLE_ROLE = "CovidSeverity.SliceTable"
 MEASUREMENT_TABLE_ROLE = "CovidSeverity.MeasurementTable"
 HISTOGRAM_TABLE_ROLE = "CovidSeverity.HistogramTable"
 TABLE_ROLES = (LOBE_TABLE_ROLE, SLICE_TABLE_ROLE, MEASUREMENT_TABLE_ROLE, HISTOGRAM_TABLE_ROLE)
-"""References from the segmentation to the tables of the same result."""
+"""References from the segmentation to the tables of its result."""
 
 ATTRIBUTE_PREFIX = "CovidSeverity."
 REPORT_ATTRIBUTE = ATTRIBUTE_PREFIX + "Report"
-"""Of the segmentation: the whole report as JSON. Other attributes repeat what a reader of the scene looks for first."""
+"""Attribute of the segmentation: the whole report as JSON. Other attributes repeat the most important values."""
 
 CORRECTED_ATTRIBUTE = ATTRIBUTE_PREFIX + "Corrected"
-"""Of the segmentation: numbers after corrections by hand, as JSON; absent while there are none."""
+"""Attribute of the segmentation: corrected numbers as JSON. It is absent without corrections."""
 
 _folders: dict[str, tuple[str, Path]] = {}
-"""Report and folder of every segmentation that this session imported, by node ID."""
+"""Report and folder of each segmentation that this session imported, by node ID."""
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Nodes to fill; None makes a new one.
+    """Nodes to fill. None makes a new node.
 
     Parameters
     ----------
-    segmentation : vtkMRMLSegmentationNode.
-    lobeTable, sliceTable, measurementTable : vtkMRMLTableNode.
+    segmentation : vtkMRMLSegmentationNode
+    lobeTable, sliceTable, measurementTable : vtkMRMLTableNode
     """
 
     segmentation: Any = None
@@ -71,26 +71,28 @@ class Outputs:
 
 
 def importResult(folder: Path, volumeNode: Any, outputs: Outputs = Outputs()) -> AnalysisResult:
-    """Bring the result of an analysis into the scene: all of it, or nothing and given nodes as they were.
+    """Import the result of an analysis into the scene. If that fails, the scene and given nodes stay unchanged.
 
     Parameters
     ----------
-    folder : that the analysis wrote.
-    volumeNode : vtkMRMLScalarVolumeNode of the CT that was analysed.
-    outputs : nodes to fill. One that has left the scene counts as None; a table that is given twice is filled once, and
-        new ones are made for its other uses.
+    folder : Path
+        Folder with the files of the analysis.
+    volumeNode : vtkMRMLScalarVolumeNode
+        The CT that was analysed.
+    outputs : Outputs
+        Nodes to fill. A node that has left the scene counts as None. A table that is given twice is filled once.
 
     Raises
     ------
     UnusableResult
-        A file is missing or damaged, or belongs to another CT; the CT has left the scene or was moved since.
+        A file is missing or damaged, or belongs to another CT. Or the CT has left the scene or was moved.
     """
     if not _inScene(volumeNode):
         raise UnusableResult(_("The CT of this analysis is no longer in the scene, so its result cannot be shown."))
     files = readResultFiles(Path(folder))
     _putOnGridOf(volumeNode, files.segmentation)
     registerTerminology()
-    with SceneChange() as change:
+    with SceneTransaction() as change:
         segmentationNode = _segmentationNode(change, volumeNode, files, outputs.segmentation)
         tables = _tables(change, segmentationNode, files, outputs)
         charts = (
@@ -107,11 +109,11 @@ def importResult(folder: Path, volumeNode: Any, outputs: Outputs = Outputs()) ->
 
 
 def resultOf(segmentationNode: Any) -> AnalysisResult | None:
-    """The result that a segmentation belongs to, also in a scene that was loaded; None where it belongs to none.
+    """The result of a segmentation, also in a loaded scene; None if it has none.
 
     Parameters
     ----------
-    segmentationNode : vtkMRMLSegmentationNode, or None.
+    segmentationNode : vtkMRMLSegmentationNode or None
     """
     text = None if segmentationNode is None else segmentationNode.GetAttribute(REPORT_ATTRIBUTE)
     report = None if text is None else checkedReport(text)
@@ -142,9 +144,9 @@ def _volumeRole() -> str:
 
 
 def _putOnGridOf(volumeNode: Any, segmentation: Any) -> None:
-    """Give the label maps the very grid of the CT, in its own coordinates.
+    """Set the grid of the label maps to that of the CT, in its own coordinates.
 
-    The file tells where they lie to a few digits, and in world coordinates where the CT is under a transform.
+    The geometry in the file has few digits. If the CT has a transform, it is in world coordinates.
     """
     size = volumeNode.GetImageData().GetDimensions()
     own, toWorld = ijkToRas(volumeNode), rasToWorld(volumeNode)
@@ -161,7 +163,7 @@ def _putOnGridOf(volumeNode: Any, segmentation: Any) -> None:
 
 
 def _referenceGeometry(text: str) -> tuple[np.ndarray, list[int]]:
-    """4 x 4 matrix from voxel indices to RAS mm, and the extent."""
+    """(4, 4) matrix from voxel indices to RAS mm, and the extent."""
     image, matrix = slicer.vtkOrientedImageData(), vtk.vtkMatrix4x4()
     if not slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, image, False):
         return np.zeros((4, 4)), []
@@ -169,7 +171,7 @@ def _referenceGeometry(text: str) -> tuple[np.ndarray, list[int]]:
     return np.array(slicer.util.arrayFromVTKMatrix(matrix)), list(image.GetExtent())
 
 
-def _segmentationNode(change: SceneChange, volumeNode: Any, files: ResultFiles, given: Any) -> Any:
+def _segmentationNode(change: SceneTransaction, volumeNode: Any, files: ResultFiles, given: Any) -> Any:
     if not _inScene(given):
         node = change.add("vtkMRMLSegmentationNode", _("CovidSeverity segmentation"))
     else:
@@ -187,7 +189,7 @@ def _segmentationNode(change: SceneChange, volumeNode: Any, files: ResultFiles, 
     return node
 
 
-def _tables(change: SceneChange, segmentationNode: Any, files: ResultFiles, outputs: Outputs) -> dict[str, Any]:
+def _tables(change: SceneTransaction, segmentationNode: Any, files: ResultFiles, outputs: Outputs) -> dict[str, Any]:
     given = {
         LOBE_TABLE_ROLE: (_("CovidSeverity lobes"), outputs.lobeTable),
         SLICE_TABLE_ROLE: (_("CovidSeverity slices"), outputs.sliceTable),
@@ -208,8 +210,8 @@ def _tables(change: SceneChange, segmentationNode: Any, files: ResultFiles, outp
     return nodes
 
 
-def _takeFromOthers(change: SceneChange, segmentationNode: Any, role: str, table: Any) -> None:
-    """A table that is filled anew is no longer that of another result."""
+def _takeFromOthers(change: SceneTransaction, segmentationNode: Any, role: str, table: Any) -> None:
+    """Remove the references of other results to a table that is filled again."""
     for other in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         if other is not segmentationNode and other.GetNodeReferenceID(role) == table.GetID():
             change.keep(other)
@@ -217,7 +219,7 @@ def _takeFromOthers(change: SceneChange, segmentationNode: Any, role: str, table
 
 
 def _setAttributes(segmentationNode: Any, report: Mapping[str, Any]) -> None:
-    """What the scene knows of how it was made. A value that is not known leaves no attribute."""
+    """Keep in the scene how the result was made. An unknown value has no attribute."""
     provenance, diagnosis = report["provenance"], report["classification"]
     total, ends = report["ctss"]["total"], report["ctss"].get("range")
     classifier = provenance.get("classifier")
@@ -234,7 +236,7 @@ def _setAttributes(segmentationNode: Any, report: Mapping[str, Any]) -> None:
         "Configuration": json.dumps(provenance["configuration"], ensure_ascii=False),
     }
     for name in segmentationNode.GetAttributeNames():
-        if name.startswith(ATTRIBUTE_PREFIX):  # of an earlier result, corrections included
+        if name.startswith(ATTRIBUTE_PREFIX):  # of an earlier result, with its corrections
             segmentationNode.RemoveAttribute(name)
     for name, value in values.items():
         segmentationNode.SetAttribute(ATTRIBUTE_PREFIX + name, value)

@@ -1,4 +1,4 @@
-"""How the segments of a result are shown: opacities filled, lobes as outlines, surfaces on request."""
+"""Display of the segments of a result: opacities filled, lobes as outlines, surfaces on request."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ OPACITY_IDS = ("ground_glass_opacity", "consolidation")
 CLOSED_SURFACE = "Closed surface"
 
 LOBE_OPACITY_3D = 0.25
-"""Of a lobe's surface: what lies in it is to be seen."""
+"""Opacity of the surface of a lobe. Its content stays visible."""
 
 
 def showAsResult(segmentationNode: Any) -> None:
-    """Fill opacities and outline lobes in the slice views; hide the lungs, which the lobes make up; show no surfaces.
+    """Fill opacities and outline lobes in the slice views. Hide lungs and surfaces.
 
     Parameters
     ----------
-    segmentationNode : vtkMRMLSegmentationNode with a display node.
+    segmentationNode : vtkMRMLSegmentationNode
+        Has a display node.
     """
     display = segmentationNode.GetDisplayNode()
     wasModifying = display.StartModify()
@@ -42,8 +43,8 @@ def showAsResult(segmentationNode: Any) -> None:
 def setShownIn3d(result: AnalysisResult, shown: bool) -> None:
     """Show or hide the surfaces of a result.
 
-    They are made when they are shown, and removed when they are hidden: Slicer would make them again after every
-    correction otherwise.
+    They are created when they are shown and removed when they are hidden. Otherwise Slicer would create them again
+    after every correction.
     """
     node = result.segmentationNode
     if shown:

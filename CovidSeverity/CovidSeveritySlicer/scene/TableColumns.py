@@ -1,4 +1,4 @@
-"""Typed columns of table nodes: written, and read back."""
+"""Writing and reading typed columns of table nodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import vtk
 from slicer.i18n import tr as _
 
 AUTOMATIC_PREFIX = "automatic_"
-"""Of a column with the values of the analysis beside corrected ones."""
+"""Prefix of a column with automatic values beside corrected ones."""
 
 Value = int | float | str | None
 Row = Mapping[str, Value]
@@ -22,7 +22,7 @@ _ARRAYS: Mapping[type, type] = {int: vtk.vtkIntArray, float: vtk.vtkDoubleArray,
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name (as in the file), the title that is shown, the kind and unit of its values."""
+    """A column: name (as in the file), title, type and unit of its values."""
 
     name: str
     title: str
@@ -31,19 +31,21 @@ class Column:
 
     @property
     def automatic(self) -> Column:
-        """The column of the automatic values beside this one."""
+        """Column of the automatic values for this column."""
         title = _("{title}, automatic").format(title=self.title)
         return replace(self, name=AUTOMATIC_PREFIX + self.name, title=title)
 
 
 def fill(tableNode: Any, columns: Sequence[Column], rows: Sequence[Row]) -> None:
-    """Replace the content of a table by another; a column without any value is left out.
+    """Replace the content of a table. A column without any value is left out.
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode.
-    columns : which to fill.
-    rows : by name of the column; None for a cell without a value (NaN, or an empty text).
+    tableNode : vtkMRMLTableNode
+    columns : sequence of Column
+        Columns to fill.
+    rows : sequence of Row
+        Values by column name. None becomes NaN or empty text.
     """
     with slicer.util.NodeModify(tableNode):
         tableNode.SetAndObserveSchema(None)
@@ -57,13 +59,18 @@ def fill(tableNode: Any, columns: Sequence[Column], rows: Sequence[Row]) -> None
 
 
 def addAutomatic(tableNode: Any, columns: Sequence[Column], names: Sequence[str], rows: Sequence[Row]) -> None:
-    """Add columns with the values of the analysis.
+    """Add columns with automatic values.
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode that was filled with ``columns``.
-    columns, names : of them, those that get an automatic one.
-    rows : automatic values by name of the column, row for row.
+    tableNode : vtkMRMLTableNode
+        Filled with ``columns``.
+    columns : sequence of Column
+        Columns of the table.
+    names : sequence of str
+        Names of the columns that get an automatic one.
+    rows : sequence of Row
+        Automatic values by column name, in the order of the rows.
     """
     with slicer.util.NodeModify(tableNode):
         for column in columns:
@@ -72,12 +79,14 @@ def addAutomatic(tableNode: Any, columns: Sequence[Column], names: Sequence[str]
 
 
 def rowsOf(tableNode: Any, columns: Sequence[Column]) -> tuple[dict[str, Value], ...]:
-    """The rows of a table by name of the column; a cell without a value is None, a column that is not there left out.
+    """Rows of a table by column name. A cell without a value is None. Missing columns are left out.
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode, or None for no rows.
-    columns : which to read.
+    tableNode : vtkMRMLTableNode or None
+        None has no rows.
+    columns : sequence of Column
+        Columns to read.
     """
     if tableNode is None:
         return ()

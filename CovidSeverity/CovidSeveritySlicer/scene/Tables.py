@@ -1,4 +1,4 @@
-"""Numbers of a result as table nodes: numbers as numbers, with titles and units, automatic values beside corrected."""
+"""Tables of a result: typed columns with titles and units, automatic values beside corrected ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 MIXTURE_COLUMN = "mixture_voxels"
-"""Of the histogram table: the sum of the mixture's components."""
+"""Column of the histogram table: sum of the components of the mixture."""
 
 _CORRECTED_LOBE_COLUMNS = (
     *("score", "total_severity_score", "involvement_percent", "volume_ml", "infection_ml"),
@@ -41,14 +41,16 @@ _CORRECTED_SLICE_COLUMNS = tuple(column for column in SLICE_COLUMNS if column no
 
 
 def fillLobeTable(tableNode: Any, report: Mapping[str, Any], automatic: Mapping[str, Any] | None = None) -> None:
-    """Fill a table with a row per lobe.
+    """Fill a table with a row for each lobe.
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode; what it held is replaced.
-    report : content of ``report.json``, or its ``ctss`` and ``total_severity_score`` after corrections.
-    automatic : content of ``report.json`` as the analysis gave it, where ``report`` tells corrected numbers: they get a
-        column beside.
+    tableNode : vtkMRMLTableNode
+        Its content is replaced.
+    report : Mapping
+        Content of ``report.json``, or its ``ctss`` and ``total_severity_score`` after corrections.
+    automatic : Mapping or None
+        Content of ``report.json`` if ``report`` has corrected numbers. It gets columns of its own.
     """
     rows = lobeRows(report)
     fill(tableNode, _lobeColumns(), rows)
@@ -57,13 +59,16 @@ def fillLobeTable(tableNode: Any, report: Mapping[str, Any], automatic: Mapping[
 
 
 def fillSliceTable(tableNode: Any, rows: Iterable[Row], automaticRows: Iterable[Row] | None = None) -> None:
-    """Fill a table with a row per axial slice, inferior to superior.
+    """Fill a table with a row for each axial slice, inferior to superior.
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode; what it held is replaced.
-    rows : by column of ``slices.csv``, numbers as numbers.
-    automaticRows : those of the analysis, where ``rows`` were corrected: they get columns beside.
+    tableNode : vtkMRMLTableNode
+        Its content is replaced.
+    rows : iterable of Row
+        Values by column of ``slices.csv``.
+    automaticRows : iterable of Row or None
+        Automatic rows if ``rows`` are corrected. They get columns of their own.
     """
     rows = list(rows)
     fill(tableNode, _sliceColumns(), rows)
@@ -74,12 +79,14 @@ def fillSliceTable(tableNode: Any, rows: Iterable[Row], automaticRows: Iterable[
 
 
 def fillHistogramTable(tableNode: Any, rows: Iterable[Row]) -> None:
-    """Fill a table with a row per Hounsfield unit.
+    """Fill a table with a row for each Hounsfield unit.
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode; what it held is replaced.
-    rows : by column of ``histogram.csv``, numbers as numbers.
+    tableNode : vtkMRMLTableNode
+        Its content is replaced.
+    rows : iterable of Row
+        Values by column of ``histogram.csv``.
     """
     fill(tableNode, _histogramColumns(), [{**row, MIXTURE_COLUMN: _mixtureSum(row)} for row in rows])
 
@@ -89,7 +96,8 @@ def lobeRows(report: Mapping[str, Any]) -> list[Row]:
 
     Parameters
     ----------
-    report : content of ``report.json``, or its ``ctss`` and ``total_severity_score`` after corrections.
+    report : Mapping
+        Content of ``report.json``, or its ``ctss`` and ``total_severity_score`` after corrections.
     """
     lobes, totals = report["ctss"]["lobes"], report["total_severity_score"]["lobes"]
     rows = []
@@ -112,17 +120,18 @@ def lobeRows(report: Mapping[str, Any]) -> list[Row]:
 
 
 def _lowAttenuation(report: Mapping[str, Any], lobe: Lobe) -> Row:
-    """None where a report does not tell it, or not of this lobe any more."""
+    """Low attenuation of a lobe; None if it is unknown."""
     part = ((report.get("low_attenuation") or {}).get("lobes") or {}).get(lobe.name) or {}
     return {column: part.get(column.removeprefix("low_attenuation_")) for column in LOW_ATTENUATION_COLUMNS}
 
 
 def sliceRows(result: Any) -> tuple[dict[str, Value], ...]:
-    """The rows of a result's slice table by column of ``slices.csv``; no row where the table has left the scene.
+    """Rows of the slice table by column of ``slices.csv``; none after the table has left the scene.
 
     Parameters
     ----------
-    result : AnalysisResult.
+    result : AnalysisResult
+        Its tables are read.
     """
     return rowsOf(result.sliceTable, _sliceColumns())
 
@@ -132,7 +141,8 @@ def automaticSliceRows(result: Any) -> tuple[dict[str, Value], ...]:
 
     Parameters
     ----------
-    result : AnalysisResult.
+    result : AnalysisResult
+        Its tables are read.
     """
     rows = sliceRows(result)
     columns = [column for column in _sliceColumns() if column.name in _CORRECTED_SLICE_COLUMNS]
@@ -144,11 +154,12 @@ def automaticSliceRows(result: Any) -> tuple[dict[str, Value], ...]:
 
 
 def histogramRows(result: Any) -> tuple[dict[str, Value], ...]:
-    """The rows of a result's histogram table by column of ``histogram.csv``.
+    """Rows of the histogram table by column of ``histogram.csv``.
 
     Parameters
     ----------
-    result : AnalysisResult.
+    result : AnalysisResult
+        Its tables are read.
     """
     return rowsOf(result.histogramTable, [column for column in _histogramColumns() if column.name != MIXTURE_COLUMN])
 

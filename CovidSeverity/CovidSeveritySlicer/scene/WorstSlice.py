@@ -1,4 +1,4 @@
-"""The slice with most opacity, and the way to it in the slice views."""
+"""The slice with the largest area of opacity, and showing it in the slice views."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import slicer
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.io.orientation import canonical_order
 from CovidSeveritySlicer.nodes.SegmentLabels import labelsOnGridOf
 from CovidSeveritySlicer.nodes.Terminology import opacityIDs
-from CovidSeveritySlicer.nodes.VolumeGeometry import geometryOf, ijkToRas, rasToWorld
+from CovidSeveritySlicer.nodes.VolumeGeometry import ijkToRas, rasToWorld
 
 from .Result import AnalysisResult
 from .Tables import sliceRows
@@ -26,19 +25,22 @@ def worstSlice(result: AnalysisResult, rows: Iterable[Mapping[str, Any]] | None 
 
     Parameters
     ----------
-    result : of an analysis.
-    rows : by column of ``slices.csv``; None for those of the slice table, which follow corrections.
+    result : AnalysisResult
+        Result of an analysis.
+    rows : iterable of Mapping or None
+        Values by column of ``slices.csv``. None takes the slice table, which has corrected numbers.
 
     Returns
     -------
-    RAS position in world coordinates, mm; None where no slice shows an opacity, or the CT has left the scene.
+    Position or None
+        RAS in world coordinates, mm. None if no slice has an opacity, or the CT has left the scene.
     """
     rows = list(sliceRows(result) if rows is None else rows)
     areas = [(row["lung_ml"] or 0.0) * (row["infection_percent"] or 0.0) for row in rows]
     if result.volumeNode is None or not areas or max(areas) <= 0:
         return None
     toWorld = rasToWorld(result.volumeNode)
-    place = None if toWorld is None else _placeIn(result, int(rows[int(np.argmax(areas))]["index"]), toWorld)
+    place = None if toWorld is None else _placeIn(result, int(rows[int(np.argmax(areas))]["index"]))
     if place is None:
         return None
     world = toWorld @ ijkToRas(result.volumeNode) @ [*place, 1.0]
@@ -50,21 +52,21 @@ def jumpTo(position: Position) -> None:
 
     Parameters
     ----------
-    position : RAS, world coordinates, mm.
+    position : Position
+        RAS in world coordinates, mm.
     """
     slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *position, slicer.vtkMRMLSliceNode.OffsetJumpSlice)
 
 
-def _placeIn(result: AnalysisResult, index: int, toWorld: NDArray[np.float64]) -> tuple[float, float, float] | None:
-    """(i, j, k) in the stored order of the CT; ``index`` counts axial slices from inferior to superior."""
+def _placeIn(result: AnalysisResult, index: int) -> tuple[float, float, float] | None:
+    """Stored (i, j, k) of the opacity in axial slice ``index``, counted from inferior to superior."""
     labels = labelsOnGridOf(
         result.volumeNode, result.segmentationNode, {1: opacityIDs(result.segmentationNode.GetSegmentation())}
     )
     if labels is None:
         return None
-    order = canonical_order(geometryOf(result.volumeNode, toWorld).direction)
-    axis, size = order.axes[0], labels.shape[order.axes[0]]
-    stored = size - 1 - index if order.flipped[0] else index
+    axis = result.storageOrder.axes[0]
+    stored = labels.shape[axis] - 1 - index if result.storageOrder.flipped[0] else index
     centre = _centre(np.take(labels, stored, axis=axis) > 0)
     if centre is None:
         return None
@@ -73,7 +75,7 @@ def _placeIn(result: AnalysisResult, index: int, toWorld: NDArray[np.float64]) -
 
 
 def _centre(opacity: NDArray[np.bool_]) -> tuple[int, int] | None:
-    """The pixel of the largest object that is nearest to its centre of gravity: in the opacity, also of a bent one."""
+    """The pixel of the largest object that is nearest to its centre of gravity. It always lies in the object."""
     labels, count = ndimage.label(opacity, np.ones((3, 3), dtype=bool))
     if count == 0:
         return None

@@ -1,1 +1,1 @@
-"""Results in the scene: from the files of an analysis to nodes, tables and plots, and back to files."""
+"""Results in the scene: files of an analysis become nodes, tables and plots, and can be saved again."""

@@ -1,7 +1,7 @@
-"""Is a DICOM file whole? Before SimpleITK 2.5, ITK reads one that was cut short without complaint.
+"""Is a DICOM file complete? Before SimpleITK 2.5, ITK reads truncated files without an error.
 
-The check reads only what it must and raises InputError. It also keeps the format libraries from writing to the terminal
-about files that they cannot parse.
+The check reads as little as possible and raises InputError. It also prevents the format libraries from writing messages
+about such files to the terminal.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from CovidSeverityLib.errors import InputError
 PIXEL_TAGS = {(0x7FE0, 0x0008), (0x7FE0, 0x0009), (0x7FE0, 0x0010)}
 ITEM_TAG, END_TAG = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 UNDEFINED_LENGTH = 0xFFFFFFFF
-"""Pixel data, and the fragments and the end of compressed ones (DICOM PS3.5, 7.1 and A.4)."""
+"""Tags of pixel data, and of the fragments and the end of compressed pixel data (DICOM PS3.5, 7.1 and A.4)."""
 
 
 def check_dicom_pixels(file: BinaryIO, name: str, implicit: bool, expected: int) -> None:
-    """Raise InputError unless a little-endian DICOM file holds its pixel data to the end.
+    """Raise InputError unless a little-endian DICOM file contains all of its pixel data.
 
     Parameters
     ----------
-    file : open where the element of the pixel data begins.
-    implicit : whether the transfer syntax writes no value representations.
-    expected : bytes of the image if it is not compressed.
+    file : open file, positioned at the element of the pixel data.
+    implicit : whether the transfer syntax omits value representations.
+    expected : number of bytes of the uncompressed image.
     """
     start = file.tell()
     end = file.seek(0, io.SEEK_END)
@@ -51,7 +51,7 @@ def _element(file: BinaryIO, explicit: bool) -> tuple[tuple[int, int], int]:
     """Read the tag and the length of a little-endian DICOM element; zeros at the end of the file."""
     group, element = struct.unpack("<HH", file.read(4).ljust(4, b"\0"))
     if explicit:
-        file.read(4)  # value representation and two reserved bytes, as OB and OW have them
+        file.read(4)  # value representation and two reserved bytes, as in OB and OW
     return (group, element), struct.unpack("<I", file.read(4).ljust(4, b"\0"))[0]
 
 

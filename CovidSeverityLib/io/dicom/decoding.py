@@ -1,7 +1,7 @@
 """From the pixels of DICOM files to rescaled values.
 
-What is stored as it is, is read as it is; the rest is decoded by SimpleITK (GDCM), which applies the rescale of the
-file. Where GDCM would read a header in another way than it was understood, it is given the pixels under a clean one.
+Uncompressed pixels are read directly. Other pixels are decoded by SimpleITK (GDCM), which applies the rescale of the
+file. If GDCM would interpret a header differently from this reader, it gets the pixels with a clean header.
 """
 
 from __future__ import annotations
@@ -37,32 +37,33 @@ if TYPE_CHECKING:
 
 STAGE = "read"
 MAX_THREADS = 4
-"""Decoding is memory-bound beyond this."""
+"""Number of threads; with more, decoding is limited by memory."""
 
 FIRST_DECODE = threading.Lock()
-"""Held while the first file of a series is decoded. GDCM sets up its tables when it is first used, and two threads that
-do so at once crash the process (2 in 1000 starts with SimpleITK 2.5.7; none in 6000 when one file goes first)."""
+"""Lock for decoding the first file of a series. GDCM sets up its tables on first use. Two threads that do this at the
+same time crash the process (2 in 1000 starts with SimpleITK 2.5.7; none in 6000 if one file is decoded first)."""
 
 TISSUE_HU = (-900.0, 3000.0)
-"""A padding value in this range is also an ordinary value: only what touches the edge of the slice is padding then."""
+"""A padding value in this range is also an ordinary value. Only voxels connected to the edge of the slice are then
+padding."""
 
 SATURATED_SHARE = 1e-3
-"""More of a slice than this beyond int16 is no metal: its values have another offset, and are kept in 32 bits."""
+"""If a larger share of a slice is beyond int16, it is not metal: the values have an offset and are kept in 32 bits."""
 
 
 class _SaturatedError(Exception):
-    """Values that int16 does not hold."""
+    """Range of int16."""
 
 
 def decode(stack: Stack, progress: Progress | None) -> tuple[NDArray[np.integer], int]:
-    """Return (N, rows, columns) values of the slices, and how many duplicates hold another image than the kept one.
+    """Return (N, rows, columns) values of the slices, and the number of duplicates with an image unlike the kept one.
 
-    int16, or int32 where int16 does not hold them; padding is :data:`PADDING`.
+    The type is int16, or int32 if int16 is too small. Padding is :data:`PADDING`.
 
     Raises
     ------
     InputError
-        A file is damaged, or compressed in an unknown way.
+        A file is damaged, or its compression is unknown.
     """
     try:
         return _decode_as(np.int16, stack, progress)
@@ -95,7 +96,7 @@ def _decode_as(dtype: type, stack: Stack, progress: Progress | None) -> tuple[ND
 
 
 def _run(work: Callable[[Path], None], files: Sequence[Path], progress: Progress | None) -> None:
-    """Call ``work`` for every file in a few threads; the first failure (or a cancel by ``progress``) ends it all."""
+    """Call ``work`` for every file in a few threads; the first error (or a cancel by ``progress``) ends all of them."""
 
     def report(done: int) -> None:
         if progress is not None:
@@ -114,7 +115,7 @@ def _run(work: Callable[[Path], None], files: Sequence[Path], progress: Progress
 
 
 def _frames_of(header: SliceHeader) -> tuple[NDArray, tuple[float, float]]:
-    """Return (frames, rows, columns) values of the file of ``header``, and the rescale that they have had."""
+    """Return (frames, rows, columns) values of the file of ``header``, and the rescale that was applied to them."""
     shape = (header.rows, header.columns)
     if header.stored.offset is not None and header.stored.dtype is not None:
         return _native(header.path, header.stored, shape), (1.0, 0.0)
@@ -133,12 +134,12 @@ def _native(path: Path, stored: StoredPixels, shape: tuple[int, int]) -> NDArray
     unused = stored.bits_allocated - stored.bits_stored
     if not 0 < unused < stored.bits_allocated:
         return values
-    left = stored.bits_allocated - 1 - stored.high_bit  # bits above the image are of overlays, or leftovers
+    left = stored.bits_allocated - 1 - stored.high_bit  # bits above the image belong to overlays, or have no meaning
     return np.right_shift(np.left_shift(values, max(left, 0)), unused)
 
 
 def _write_clean(header: SliceHeader, path: Path) -> None:
-    """Write the image of ``header`` with nothing in its header that could be understood in two ways."""
+    """Write the image of ``header`` with an unambiguous header."""
     source = dcmread(header.path, force=True)
     clean = Dataset()
     clean.file_meta = FileMetaDataset()
@@ -158,10 +159,10 @@ def _write_clean(header: SliceHeader, path: Path) -> None:
 
 
 def _decoded(path: Path, name: str, shape: tuple[int, int]) -> NDArray:
-    """Return (frames, rows, columns) rescaled values, in the type that GDCM chose."""
+    """Return (frames, rows, columns) rescaled values, in the type that GDCM chooses."""
     try:
         str(path).encode()
-    except UnicodeEncodeError as error:  # SimpleITK ends the whole process on such a name
+    except UnicodeEncodeError as error:  # SimpleITK ends the whole process for such a name
         name = name.encode(errors="replace").decode()
         raise InputError(f"the file name {name} is not UTF-8 (nor are all folders above it); rename it") from error
     reader = sitk.ImageFileReader()
@@ -196,7 +197,7 @@ def _decode_frame(
 
 
 def _rescaled(frame: NDArray, had: tuple[float, float], wanted: tuple[float, float]) -> NDArray:
-    """``frame``, which had one rescale, with another; whole numbers stay whole."""
+    """``frame`` with another rescale than the applied one; integers remain integers."""
     if had == (1.0, 0.0) and wanted[0] == 1.0 and float(wanted[1]).is_integer():
         return frame.astype(np.int32) + np.int32(wanted[1])
     return (frame.astype(np.float64) - had[1]) / had[0] * wanted[0] + wanted[1]
@@ -212,8 +213,8 @@ def _store(target: NDArray[np.integer], frame: NDArray) -> None:
 def _mark_padding(values: NDArray[np.integer], padding_hu: tuple[float, float], margin: float) -> None:
     """Write :data:`PADDING` over the padding of one slice, in place.
 
-    Some scanners and anonymisers name a padding value that tissue has too (0 with no intercept is water). Such a value
-    is padding only where it reaches the edge of the slice, as what lies outside a round field of view does.
+    Some scanners and anonymisers use a padding value that tissue has too (0 without intercept is water). Such a value
+    is padding only if it is connected to the edge of the slice, like the area outside a round field of view.
     """
     padding = (values >= padding_hu[0] - margin) & (values <= padding_hu[1] + margin)
     if padding_hu[0] < TISSUE_HU[1] and padding_hu[1] > TISSUE_HU[0] and padding.any():

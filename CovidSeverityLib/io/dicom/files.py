@@ -1,4 +1,4 @@
-"""Which files are DICOM: with the preamble of the standard or, as older tools write them, without."""
+"""Which files are DICOM, with the preamble of the standard or without it, as older tools write them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from CovidSeverityLib.errors import InputError
 PREAMBLE_BYTES = 128
 DICOM_MAGIC = b"DICM"
 DICOM_ENDINGS = {"", ".dcm", ".dicom", ".ima"}
-"""An empty file of such a name is a DICOM file whose transfer failed; of any other name it is none of ours."""
+"""An empty file with such a name is a DICOM file whose transfer failed; other empty files are ignored."""
 
 FIRST_GROUPS = {0x0002, 0x0008}
-"""A data set without preamble begins with the meta information, or with what identifies the image."""
+"""A data set without preamble begins with one of these groups: meta information, or identification of the image."""
 
 LAST_FIRST_ELEMENT = 0x0020
-"""The first element has a number up to this: length, version or character set, image type, a date of the study."""
+"""Largest element number of the first element: length, version or character set, image type, a date of the study."""
 
 LONGEST_FIRST_BYTES = 1024
-"""The first element, a short text or a length, is no longer than this."""
+"""Largest length of the first element, which is a short text or a length."""
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether ``path`` begins as a DICOM file does. Raises InputError for an empty file that should be one."""
+    """Whether ``path`` begins like a DICOM file. Raise InputError for an empty file that should be one."""
     with path.open("rb") as file:
         head = file.read(PREAMBLE_BYTES + len(DICOM_MAGIC))
     if not head and path.suffix.lower() in DICOM_ENDINGS:
@@ -51,9 +51,9 @@ def begins_as_data_set(head: bytes) -> bool:
 
 
 def files_under(folder: Path) -> list[Path]:
-    """Every file in ``folder`` and below, in the order of their names; hidden ones (``._1.dcm``) left out.
+    """Every file in ``folder`` and its subfolders, in the order of their names, without hidden files (``._1.dcm``).
 
-    Links are followed, each folder is visited once.
+    Links are followed; each folder is visited once.
 
     Raises
     ------

@@ -1,15 +1,15 @@
-"""Where the slices of a stack lie, and the regular grid that they make.
+"""The positions of the slices of a stack, and their regular grid.
 
 Slices are ordered along their common normal (row x column direction), by position only.
 
-* Two slices closer than ``SAME_PLACE_MM`` are duplicates; the first by acquisition and instance number and UID stays.
-* A single slice is as thick as its header says.
-* A step longer than 1.5 times the median is a gap: an error, unless the caller asks for the gap to be interpolated.
-* The grid's spacing is the mean step. Slices keep their values as long as none lies more than half a step off its place
-  in the grid; beyond that the stack is resampled linearly along the normal. Either is noted from ``EXACT_MM`` on.
-* A stack whose positions drift sideways (a tilted gantry steps along the table, not along the normal) is sheared. Its
-  slices are moved within their planes by whole pixels into a larger matrix, which is filled with air: the grid becomes
-  rectangular, no value changes, and no voxel is more than half a pixel from where it was measured.
+* Two slices closer than ``SAME_PLACE_MM`` are duplicates. The first by acquisition, instance number and UID is kept.
+* A single slice has the thickness in its header.
+* A step longer than 1.5 times the median is a gap. This is an error unless the caller requests interpolation.
+* The spacing of the grid is the mean step. Slices keep their values if all are within half a step of their place in the
+  grid; otherwise the stack is resampled linearly along the normal. Both are noted from ``EXACT_MM`` on.
+* A stack whose positions shift sideways is sheared, because a tilted gantry moves along the table and not along the
+  normal. Its slices are shifted within their planes by whole pixels in a larger matrix, which is filled with air. The
+  grid becomes rectangular, no value changes, and each voxel is within half a pixel of its measured position.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ from CovidSeverityLib.types import NoteSeverity, QualityNote
 from .headers import SliceHeader
 
 SAME_PLACE_MM = 0.01
-"""Slices closer than this are at one position (the thinnest CT slices are 0.3 mm apart)."""
+"""Slices closer than this have the same position (the thinnest CT slices are 0.3 mm apart)."""
 
 GAP_STEPS = 1.5
-"""A step this many times the median has a missing slice in it."""
+"""A step this many times the median contains a missing slice."""
 
 CLOSE_STEPS = 0.5
-"""A step this many times the median belongs to no regular stack."""
+"""A stack with a step this many times the median is not regular."""
 
 EXACT_MM = 0.05
-"""Slices this near to their place in the grid are regular: positions are written with one decimal or more."""
+"""Slices this close to their place in the grid are regular: positions have at least one decimal."""
 
 MAX_OFF_GRID_STEPS = 0.5
 """Slices further than this from their place in the grid are resampled."""
 
 MAX_MISSING_SHARE = 0.5
-"""No more of the grid than this is interpolated, even by force."""
+"""Largest share of the grid that is interpolated, even with ``force``."""
 
 MAX_SHIFT_SHARE = 0.5
-"""No slice is moved by more than this part of its width or height."""
+"""Largest shift of a slice, as a share of its width or height."""
 
 TILT_DEGREES = 0.1
-"""Angle between the normal and the way from slice to slice from which the gantry is said to be tilted."""
+"""The gantry counts as tilted from this angle between the normal and the line from slice to slice on."""
 
 UNKNOWN_THICKNESS_MM = 1.0
-"""Of a single slice whose header does not tell it: volumes in ml then are areas in cm2 / 10."""
+"""Thickness of a single slice without thickness in its header: volumes in ml are then areas in cm2 / 10."""
 
 MAX_LISTED = 6
-"""Positions that a message spells out."""
+"""Number of positions that a message lists."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class Stack:
     """Slices in the order of their position along the normal.
 
     ``axes`` : (3, 3), the LPS unit vectors of row, column and normal as columns. ``distance_mm`` : (N,) along the
-    normal. ``duplicates`` : slices that lie where one of ``slices`` does, with that one's index.
+    normal. ``duplicates`` : slices at the position of one of ``slices``, with the index of that slice.
     """
 
     slices: tuple[SliceHeader, ...]
@@ -70,7 +70,7 @@ class Stack:
     duplicates: tuple[tuple[int, SliceHeader], ...]
 
     def places(self, distances_mm: Sequence[float] | NDArray) -> str:
-        """Words for distances along the normal: ``z = -52.1, -50.1 mm`` (x or y for an upright stack)."""
+        """Distances along the normal as text: ``z = -52.1, -50.1 mm`` (x or y for an upright stack)."""
         world = int(np.abs(self.axes[:, 2]).argmax())
         first = self.slices[0].position[world]
         shown = [f"{first + (d - self.distance_mm[0]) * self.axes[world, 2]:.1f}" for d in distances_mm[:MAX_LISTED]]
@@ -82,7 +82,7 @@ class Stack:
 class GridPlan:
     """A regular grid along the normal.
 
-    Grid slice n is ``(1 - weight[n]) * slice[lower[n]] + weight[n] * slice[upper[n]]``; ``acquired[n]`` tells whether
+    Grid slice n is ``(1 - weight[n]) * slice[lower[n]] + weight[n] * slice[upper[n]]``; ``acquired[n]`` says whether
     a slice was measured there.
     """
 
@@ -95,7 +95,7 @@ class GridPlan:
 
     @property
     def is_identity(self) -> bool:
-        """Whether the grid is the slices as they are."""
+        """Whether the grid consists of the unchanged slices."""
         return len(self.acquired) == self.lower[-1] + 1 and not self.weight.any()
 
 
@@ -105,7 +105,7 @@ def stack_slices(headers: Sequence[SliceHeader]) -> Stack:
     Raises
     ------
     InputError
-        All slices lie at one position.
+        All slices have the same position.
     """
     axes = _common_axes(headers)
     placed = ((float(np.dot(h.position, axes[:, 2])), h) for h in headers)
@@ -136,7 +136,7 @@ def plan_grid(stack: Stack, force: bool) -> GridPlan:
     Raises
     ------
     InputError
-        Slices are missing and ``force`` is False, too many are, or the steps are those of no regular stack.
+        Slices are missing and ``force`` is False, too many slices are missing, or the steps are not regular.
     """
     distance = stack.distance_mm
     if len(distance) == 1:
@@ -164,7 +164,7 @@ def plan_grid(stack: Stack, force: bool) -> GridPlan:
 
 
 def _single_slice(header: SliceHeader) -> GridPlan:
-    """A grid of one slice, as thick as its header says."""
+    """A grid of one slice, with the thickness in its header."""
     known = header.thickness_mm is not None and header.thickness_mm > 0
     message = f"the header does not tell how thick the slice is; volumes are those of {UNKNOWN_THICKNESS_MM:g} mm"
     notes = () if known else (QualityNote("slice_thickness_unknown", NoteSeverity.WARNING, message),)
@@ -173,12 +173,12 @@ def _single_slice(header: SliceHeader) -> GridPlan:
 
 
 def inplane_shifts(stack: Stack) -> tuple[NDArray[np.intp], tuple[QualityNote, ...]]:
-    """Return (N, 2) whole pixels by which each slice lies further along (rows, columns) than the first one does.
+    """Return the (N, 2) shift of each slice relative to the first one along (rows, columns), in whole pixels.
 
     Raises
     ------
     InputError
-        A slice lies so far aside that the stack is no volume.
+        A slice is shifted so far that the stack is not a volume.
     """
     first = stack.slices[0]
     sideways = (np.array([h.position for h in stack.slices]) - first.position) @ stack.axes[:, :2]
@@ -197,7 +197,7 @@ def inplane_shifts(stack: Stack) -> tuple[NDArray[np.intp], tuple[QualityNote, .
 
 
 def duplicate_note(stack: Stack, differing: int) -> tuple[QualityNote, ...]:
-    """Say which positions occur more than once; ``differing`` duplicates hold another image than the one kept."""
+    """Say which positions occur more than once; ``differing`` is the number of duplicates with a different image."""
     if not stack.duplicates:
         return ()
     places = sorted({n for n, _ in stack.duplicates})
@@ -221,7 +221,8 @@ def _common_axes(headers: Sequence[SliceHeader]) -> NDArray[np.float64]:
 def _neighbours(known: NDArray[np.float64], count: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray]:
     """Return lower slice, upper slice and weight of the upper one for grid places 0 .. ``count - 1``.
 
-    ``known`` : (N,) ascending places of the slices on the grid, in steps. A slice at its place is the lower one.
+    ``known`` : (N,) ascending places of the slices on the grid, in steps. A slice exactly at a grid place is the lower
+    one.
     """
     places = np.arange(float(count))
     upper = np.clip(np.searchsorted(known, places - 1e-9), 0, len(known) - 1)

@@ -1,6 +1,6 @@
-"""What the header of one DICOM file says about its image, or its frames, as far as a CT volume needs it.
+"""The fields in the header of one DICOM file that a CT volume needs, for its image or its frames.
 
-Only names of files appear in messages: folders, patients and identifiers stay out of them.
+Messages contain names of files only, and neither folders nor patients nor identifiers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .values import UNREADABLE, number_of, numbers_of, ordinal_of, text_of, valu
 
 CT = "CT"
 PROJECTION = "projection"
-"""Kinds of image (:attr:`SliceHeader.kind`); any other is the modality that the file names."""
+"""Kinds of image (:attr:`SliceHeader.kind`); any other kind is the modality in the file."""
 
 CT_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2": "CT Image Storage",
@@ -40,7 +40,7 @@ CT_CLASSES = {
 """SOP classes of CT images (DICOM PS3.4, B.5)."""
 
 CAPTURE_CLASSES = {"1.2.840.10008.5.1.4.1.1.7", *(f"1.2.840.10008.5.1.4.1.1.7.{n}" for n in range(1, 5))}
-"""Secondary Capture: a CT only where it has a CT's modality and place in the patient."""
+"""Secondary Capture: a CT only if it has the modality of a CT and a position in the patient."""
 
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 PROJECTION_MODALITIES = {"CR", "DX", "MG", "RF", "XA", "PX", "IO"}
@@ -53,17 +53,18 @@ FRAME_MACROS = (
     "CTImageFrameTypeSequence",
     "CTReconstructionSequence",
 )
-"""Functional groups of an enhanced CT that hold what a classic file has at its top level (DICOM PS3.3, C.7.6.16)."""
+"""Functional groups of an enhanced CT with the fields that a classic file has at its top level (DICOM PS3.3,
+C.7.6.16)."""
 
 FRAME_SEQUENCES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 FRAME_TAGS = {Tag(name) for name in FRAME_SEQUENCES}
 DECODER_NUMBERS = (
     *("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "RescaleSlope", "RescaleIntercept"),
 )
-"""What the decoder takes from a header."""
+"""The fields that the decoder uses."""
 
 WORDS = re.compile(r"\w+")
-"""What tells a name: not its punctuation, which differs between the programs that wrote it."""
+"""The part of a name that is compared: letters and digits. Punctuation differs between programs."""
 
 PATIENT = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
 TAGS = [
@@ -82,14 +83,14 @@ TAGS = [
 class SliceHeader:
     """One slice: a DICOM file, or one frame of an enhanced one.
 
-    ``problem`` is a sentence, with the name of the file, about what keeps the slice from being read; empty without one.
+    ``problem`` is a sentence, with the name of the file, that says why the slice cannot be read; it is empty if it can.
     ``patient`` identifies the person and never leaves the reader. ``kernels`` are the values of ConvolutionKernel.
-    ``position`` LPS mm of the first pixel's centre; ``location_mm`` along the table;
-    ``orientation`` the row's and the column's LPS unit vectors; ``pixel_spacing`` mm between (rows, columns), one
-    number where the file has only one; ``diameter_mm`` of the reconstructed field; ``rescale`` slope and intercept of
-    this slice, ``decoder_rescale`` those that GDCM applies to the whole file (of its first frame); ``padding_hu``
-    lowest and highest value that stands for "not measured", after the rescale; ``repairs`` codes of what was put
-    right. None, or an empty text, where the file does not say.
+    ``position`` is the LPS position of the first pixel's centre, mm; ``location_mm`` the position along the table.
+    ``orientation`` has the LPS unit vectors of row and column. ``pixel_spacing`` is the distance between (rows,
+    columns), mm, one number if the file has only one. ``diameter_mm`` is that of the reconstructed field. ``rescale``
+    is slope and intercept of this slice, ``decoder_rescale`` those that GDCM applies to the whole file (of its first
+    frame). ``padding_hu`` is the lowest and highest value that means "not measured", after the rescale. ``repairs``
+    are codes of repairs. Fields that are missing in the file are None or an empty text.
     """
 
     path: Path
@@ -132,13 +133,13 @@ class SliceHeader:
 
     @property
     def tie_key(self) -> tuple[float, float, str, int]:
-        """What decides between slices at one position: never the name of the file."""
+        """The order of slices at one position; it does not depend on the name of the file."""
         return self.acquisition, self.instance, self.sop_uid, self.frame
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file of which not even the header can be read, and the sentence that says so."""
+    """A file whose header cannot be read, and the sentence that says so."""
 
     path: Path
     reason: str
@@ -147,11 +148,11 @@ class Unreadable:
 def dicom_headers(files: Sequence[Path]) -> tuple[list[SliceHeader], list[Unreadable]]:
     """Return the headers of every DICOM image among ``files``, and the files whose header cannot be read.
 
-    Files that are no DICOM are passed over.
+    Other files are ignored.
     """
     found, unreadable = [], []
     with warnings.catch_warnings():
-        # Clinical files break the standard in harmless ways; pydicom warns of each when it reads the value.
+        # Clinical files violate the standard in harmless ways; pydicom warns of each one when it reads the value.
         warnings.simplefilter("ignore")
         for path in files:
             try:
@@ -184,13 +185,13 @@ def _image_headers(path: Path, dataset: Dataset) -> Iterator[SliceHeader]:
 
 
 def _with_pixels(file: BinaryIO, dataset: Dataset, headers: list[SliceHeader]) -> list[SliceHeader]:
-    """The same, which know where their pixels lie; with a problem where ``file``, read up to them, ends before."""
+    """The headers with the place of their pixels; with a problem if ``file``, read up to the pixels, is incomplete."""
     if not headers or headers[0].kind != CT or headers[0].problem:
         return headers
     implicit, little_endian = dataset.original_encoding
     syntax = dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian)
     if not little_endian or syntax == DeflatedExplicitVRLittleEndian:
-        return headers  # retired and rare: the decoder has to notice
+        return headers  # retired and rare: the decoder detects it
     first = headers[0]
     bits = int(number_of(dataset, "BitsAllocated", 16))
     frames = max(int(number_of(dataset, "NumberOfFrames", 1)), len(headers))
@@ -217,7 +218,7 @@ def _stored(dataset: Dataset, offset: int | None) -> StoredPixels:
 
 
 def _decoder_reads(dataset: Dataset) -> bool:
-    """Whether GDCM takes from the file what was understood of its header: numbers in their own representation."""
+    """Whether GDCM reads the same values from the header: all numbers have their own value representation."""
     try:
         return all(dataset[name].VR in ("US", "DS") for name in DECODER_NUMBERS if name in dataset)
     except UNREADABLE:
@@ -225,7 +226,7 @@ def _decoder_reads(dataset: Dataset) -> bool:
 
 
 def _frames(dataset: Dataset) -> Iterator[Dataset]:
-    """The data set itself or, of an enhanced file, one flat data set a frame."""
+    """The data set itself or, for an enhanced file, one flat data set per frame."""
     shared, per_frame = (dataset.get(name) or [] for name in FRAME_SEQUENCES)
     if not per_frame:
         yield dataset
@@ -258,7 +259,7 @@ def _kind(dataset: Dataset, frame: Dataset) -> str:
 
 
 def _has_geometry(values: Dataset) -> bool:
-    """Whether the image says where its pixels lie in the patient."""
+    """Whether the image has the position of its pixels in the patient."""
     return all(
         len(numbers_of(values, keyword) or ()) == count
         for keyword, count in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2))
@@ -294,7 +295,7 @@ def _header(path: Path, frame: int, values: Dataset, kind: str) -> SliceHeader:
 
 
 def _origin(values: Dataset) -> dict[str, Any]:
-    """Fields of :class:`SliceHeader` that tell what an image is, and of whom."""
+    """Fields of :class:`SliceHeader` that say what kind of image it is, and of which patient."""
     acquisition = ("AcquisitionNumber", "TemporalPositionIdentifier")
     return {
         "patient": tuple(" ".join(WORDS.findall(text_of(values, keyword).casefold())) for keyword in PATIENT),
@@ -316,7 +317,7 @@ def _origin(values: Dataset) -> dict[str, Any]:
 
 
 def _place(values: Dataset) -> dict[str, Any]:
-    """Fields of :class:`SliceHeader` that tell where an image lies; None where the header does not say."""
+    """Fields of :class:`SliceHeader` with the position of an image; None if the header lacks them."""
     location, thickness, diameter = (
         (numbers_of(values, keyword) or (None,))[0]
         for keyword in ("SliceLocation", "SliceThickness", "ReconstructionDiameter")
@@ -347,7 +348,7 @@ def _padding_hu(values: Dataset, slope: float, intercept: float) -> tuple[float,
 
 
 def _as_stored(value: int, bits: int, signed: bool) -> int:
-    """The padding value as the pixels have it: many files write it as unsigned (63536) for signed pixels (-2000)."""
+    """The padding value in the type of the pixels: many files give it unsigned (63536) for signed pixels (-2000)."""
     if signed and value >= 1 << (bits - 1):
         return value - (1 << bits)
     return value + (1 << bits) if not signed and value < 0 else value

@@ -1,8 +1,7 @@
-"""A folder of DICOM files, or one of its files, to a stack of values.
+"""Read a folder of DICOM files, or one of its files, into a stack of values.
 
-pydicom reads the headers; :mod:`.dicom_volumes` finds out which slices belong together; the pixels are read by
-:mod:`.dicom_decoding`. The stack is sorted by position, so neither the names of the files nor their instance numbers
-matter.
+pydicom reads the headers, :mod:`.volumes` decides which slices form a volume, and :mod:`.decoding` reads the pixels.
+The stack is sorted by position, so neither the names of the files nor their instance numbers matter.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ from .headers import CT, SliceHeader, Unreadable, dicom_headers
 from .series import Choice, choose_volume, left_out_text
 
 MAX_DIFFERING_SHARE = 0.1
-"""More positions than this with several different images are no doubled slices, but scans that nothing tells apart."""
+"""If more positions have several different images, these are not duplicate slices but scans with equal headers."""
 
 
 MAX_REPEATED_SHARE = 0.4
-"""More slices than this with the number of another one are those of a second scan: of two equal ones, half are."""
+"""If more slices share their number with another one, there is a second scan: of two equal scans, half of them do."""
 
 
 @dataclass(frozen=True, eq=False)
 class DicomStack:
-    """What a series holds, before the check of Hounsfield units.
+    """The values of a series, before the check of Hounsfield units.
 
-    ``values`` : (K, J, I) int16, or int32 where int16 does not hold them, rescaled, padding marked; K along the normal,
-    J along a column, I along a row of the slices. ``acquired`` : (K,) False for interpolated slices. ``kernel`` : that
-    of the slices, empty where they differ.
+    ``values`` : (K, J, I) int16, or int32 if int16 is too small, rescaled, with marked padding; K along the normal, J
+    along a column, I along a row of the slices. ``acquired`` : (K,) False for interpolated slices. ``kernel`` : kernel
+    of the slices, empty if they differ.
     """
 
     values: NDArray[np.integer]
@@ -55,9 +54,9 @@ def read_dicom(files: Sequence[Path], name: str, choice: Choice, force: bool, pr
 
     Parameters
     ----------
-    files : of a folder and below, or one file, which then stands for the series that it belongs to.
-    name : what a message calls them.
-    choice : of the caller.
+    files : files of a folder and its subfolders, or one file, which then stands for its series.
+    name : name of the input in messages.
+    choice : which volume the caller wants.
     force : interpolate missing slices.
 
     Raises
@@ -95,7 +94,7 @@ def _kernel(stack: Stack) -> str:
 
 
 def _gather(files: Sequence[Path], name: str, choice: Choice) -> tuple[list[SliceHeader], list[Unreadable], Choice]:
-    """Headers to choose from: those of all files or, of a single one, of all beside it."""
+    """Headers to choose from: those of all files; for a single file, those of all files in its folder."""
     headers, unreadable = dicom_headers(files)
     if not headers and not unreadable:
         raise InputError(f"the folder {name} holds no DICOM images; those of a chest CT are needed")
@@ -114,7 +113,7 @@ def _one_file_note(files: Sequence[Path], slices: Sequence[SliceHeader]) -> tupl
 
 
 def _refuse_repeated_numbers(slices: Sequence[SliceHeader]) -> None:
-    """Refuse two scans at different places whose slices are counted twice."""
+    """Refuse two scans at different places that use the same slice numbers."""
     placed = {(h.acquisition_text, h.instance, h.position) for h in slices if h.frame == 0}
     numbers = Counter((acquisition, instance) for acquisition, instance, _ in placed)
     repeated = sum(count - 1 for count in numbers.values())
@@ -143,7 +142,7 @@ def _shape(stack: Stack, plan: GridPlan, shifts: NDArray[np.intp]) -> tuple[int,
 
 
 def _moved(values: NDArray[np.integer], shifts: NDArray[np.intp]) -> NDArray[np.integer]:
-    """Return the slices on a matrix large enough for all, each moved by its shift in (rows, columns)."""
+    """Return the slices in a matrix large enough for all of them, each shifted by its shift in (rows, columns)."""
     rows, columns = values.shape[1:]
     corner = shifts - shifts.min(axis=0)
     result = np.full((len(values), *(np.array([rows, columns]) + corner.max(axis=0))), PADDING, dtype=values.dtype)
@@ -153,7 +152,7 @@ def _moved(values: NDArray[np.integer], shifts: NDArray[np.intp]) -> NDArray[np.
 
 
 def _on_grid(values: NDArray[np.integer], plan: GridPlan) -> NDArray[np.integer]:
-    """Return the slices of the grid; padding does not take part in an interpolation."""
+    """Return the slices of the grid; padding is not interpolated."""
     result = np.empty((len(plan.acquired), *values.shape[1:]), dtype=values.dtype)
     for n, (lower, upper, weight) in enumerate(zip(plan.lower, plan.upper, plan.weight, strict=True)):
         below, above = values[lower], values[upper]

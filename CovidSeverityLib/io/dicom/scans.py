@@ -1,8 +1,8 @@
-"""Which slices were scanned together: acquisitions, and passes of the table that carry one acquisition number.
+"""Which slices were scanned together: acquisitions, and passes of the table with one acquisition number.
 
-Acquisitions that follow one another along the axis are one scan in steps; those that cover the same part of the body
-are not. What vendors add to the image type, from its fourth value on, counts like an acquisition. Where the acquisition
-number does not tell two passes apart, the numbers of the slices do: they run along the axis once, and then once more.
+Acquisitions that follow one another along the axis are one scan in steps; acquisitions that cover the same part of the
+body are not. Additional words of vendors in the image type, from its fourth value on, count like an acquisition. If two
+passes have the same acquisition number, the slice numbers distinguish them: they run along the axis twice.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 from .headers import SliceHeader
 
 Placed = tuple[float, SliceHeader]
-"""A slice behind its place along the normal, mm."""
+"""A slice with its place along the normal, mm."""
 
 OVERLAP_STEPS = 0.5
 """Scans that share more of the axis than this many steps cover the same part of the body."""
 
 MOST_PASSES, FEWEST_SLICES = 4, 5
-"""Slices that run along the axis more often, or in shorter runs, were numbered at random."""
+"""If the slices run along the axis more often, or in shorter runs, their numbers are random."""
 
 
 def scans_of(group: Sequence[SliceHeader], normal: NDArray[np.float64]) -> list[list[Placed]]:
-    """Return the scans that slices of one orientation and kind come from.
+    """Return the scans of slices with one orientation and kind.
 
     Parameters
     ----------
-    group : slices that differ in their acquisition and numbers at most.
+    group : slices that differ only in their acquisition and numbers.
     normal : (3,) unit vector, LPS.
     """
     parts: dict[tuple[str, ...], list[Placed]] = {}
@@ -49,13 +49,13 @@ def scans_of(group: Sequence[SliceHeader], normal: NDArray[np.float64]) -> list[
 
 
 def step_of(run: Sequence[Placed]) -> float:
-    """Median distance of slices, mm; 0 of a single one."""
+    """Median distance of slices, mm; 0 for a single slice."""
     places = np.unique([place for place, _ in run])
     return float(np.median(np.diff(places))) if len(places) > 1 else 0.0
 
 
 def _passes(part: Sequence[Placed]) -> list[list[Placed]]:
-    """The slices of an acquisition, parted where their numbers turn back along the axis, if that happens seldom."""
+    """The slices of an acquisition, split where their numbers turn back along the axis, if this happens rarely."""
     if len({header.instance for _, header in part}) < len(part):
         return [list(part)]
     ordered = sorted(part, key=lambda entry: entry[1].instance)
@@ -73,5 +73,5 @@ def _place_key(entry: Placed) -> tuple:
 
 
 def _overlap(a: Sequence[Placed], b: Sequence[Placed]) -> float:
-    """Length that two runs share; a negative gap where they share none."""
+    """Length that two runs share, mm; the negative gap if they share none."""
     return min(a[-1][0], b[-1][0]) - max(a[0][0], b[0][0])

@@ -1,4 +1,4 @@
-"""The volume to read: slices that can be placed, split into volumes, and one of them chosen."""
+"""The volume to read: slices with a position are split into volumes, and one volume is chosen."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .headers import CT, PROJECTION, SliceHeader, Unreadable
 from .volumes import Volume, best_first, differences, patients_of, split_volumes, volume_notes
 
 EXACT_COSINE = 1e-3
-"""Rounding to four digits leaves axes at right angles to within this; what is more is said."""
+"""Rounding to four digits keeps axes perpendicular within this; a larger deviation is noted."""
 
 UNIT_LENGTH = 0.02
-"""How far the length of a direction may be from 1: two digits in a header."""
+"""Largest deviation of the length of a direction from 1: some headers have two digits."""
 
 MAX_LISTED = 6
-"""Volumes and files that a message spells out."""
+"""Number of volumes and files that a message lists."""
 
 
 REPAIRS = {
@@ -39,12 +39,12 @@ REPAIRS = {
         "Rows and columns of the slices were not quite at right angles (rounded directions) and were made so."
     ),
 }
-"""Code and words of the warning about what was put right in headers."""
+"""Code and text of the warning about repairs in headers."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which volume the caller wants: by SeriesInstanceUID, by its number in the list, by one of its files."""
+    """Which volume the caller wants: by SeriesInstanceUID, by its number in the list, or by one of its files."""
 
     series_uid: str | None = None
     number: int | None = None
@@ -53,7 +53,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The slices to read, what is to be said, and the files that cannot be read and were left out."""
+    """The slices to read, the notes, and the unreadable files that were left out."""
 
     slices: tuple[SliceHeader, ...]
     notes: tuple[QualityNote, ...]
@@ -61,7 +61,7 @@ class Chosen:
 
 
 def choose_volume(headers: Sequence[SliceHeader], unreadable: Sequence[Unreadable], choice: Choice) -> Chosen:
-    """Return the slices of the volume to read, and what is to be said about it and what was left out.
+    """Return the slices of the volume to read, with notes about it and about what was left out.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def choose_volume(headers: Sequence[SliceHeader], unreadable: Sequence[Unreadabl
 
 
 def left_out_text(left_out: Sequence[Unreadable | SliceHeader]) -> str:
-    """Words for files that could not be read, to put behind a sentence about missing slices."""
+    """Text about unreadable files, to follow a sentence about missing slices."""
     return f"; could not be read: {_names(left_out)}" if left_out else ""
 
 
@@ -126,7 +126,7 @@ def _listing(slices: Sequence[SliceHeader]) -> str:
 
 
 def _sound(slices: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[SliceHeader]]:
-    """Slices that can be part of a volume, and those with a problem that keeps them from it."""
+    """Slices that can be part of a volume, and slices that cannot because of a problem."""
     sound, broken = [], []
     for header in _placed(slices):
         problem = header.problem or _fault(header)
@@ -138,7 +138,7 @@ def _sound(slices: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[Slice
 
 
 def _repaired(header: SliceHeader) -> SliceHeader:
-    """A slice without fault, with two pixel spacings in millimetres."""
+    """A valid slice, with two pixel spacings in millimetres."""
     repairs, spacing = set(header.repairs), header.pixel_spacing
     if len(spacing) == 1:
         spacing *= 2
@@ -153,7 +153,7 @@ def _repaired(header: SliceHeader) -> SliceHeader:
 
 
 def _placed(slices: Sequence[SliceHeader]) -> list[SliceHeader]:
-    """The same; where no slice of a series has a position, the location along the table stands for it."""
+    """The slices; if no slice of a series has a position, the location along the table replaces it."""
     positioned = {h.series_uid for h in slices if h.position is not None}
     return [
         replace(h, position=(0.0, 0.0, h.location_mm), repairs=h.repairs | {"position_of_location"})
@@ -164,7 +164,7 @@ def _placed(slices: Sequence[SliceHeader]) -> list[SliceHeader]:
 
 
 def _is_level(header: SliceHeader) -> bool:
-    """Whether the slice lies across the table, so that its location is a place along the patient."""
+    """Whether the slice is across the table, so that its location is a position along the patient."""
     if header.orientation is None:
         return False
     row, column = np.reshape(header.orientation, (2, 3))
@@ -172,7 +172,7 @@ def _is_level(header: SliceHeader) -> bool:
 
 
 def _fault(header: SliceHeader) -> str:
-    """What keeps a slice from being part of a volume, with the name of the file; empty for nothing."""
+    """Why a slice cannot be part of a volume, with the name of the file; empty if it can."""
     name = header.path.name
     for keyword, value in (
         ("ImagePositionPatient", header.position),
@@ -194,7 +194,7 @@ def _fault(header: SliceHeader) -> str:
 
 
 def _in_millimetres(header: SliceHeader, spacing: tuple[float, ...]) -> tuple[float, ...]:
-    """The pixel spacing; that of the reconstructed field where the header's cannot be one of a CT in millimetres."""
+    """The pixel spacing; computed from the reconstructed field if the header's value is impossible for a CT in mm."""
     if edges_plausible(spacing) or not header.diameter_mm:
         return spacing
     told = header.diameter_mm / max(header.rows, header.columns)
@@ -202,7 +202,7 @@ def _in_millimetres(header: SliceHeader, spacing: tuple[float, ...]) -> tuple[fl
 
 
 def _index(volumes: Sequence[Volume], choice: Choice) -> int:
-    """Index of the volume that the caller wants, or else of the best."""
+    """Index of the volume that the caller wants, otherwise of the best one."""
     if choice.number is not None:
         if not 1 <= choice.number <= len(volumes):
             raise InputError(f"there is no volume {choice.number}; there is {_numbered(volumes)}")
@@ -220,7 +220,7 @@ def _index(volumes: Sequence[Volume], choice: Choice) -> int:
 
 
 def _refuse_broken(chosen: Volume, broken: Sequence[SliceHeader]) -> None:
-    """Raise InputError where a slice that cannot be read is one of the chosen volume."""
+    """Raise InputError if an unreadable slice belongs to the chosen volume."""
     first, series = chosen.first, {h.series_uid for h in chosen.slices}
     for other in broken:
         alike = all(getattr(other, name) == getattr(first, name) for name in ("kernels", "image_type", "patient"))
@@ -238,14 +238,14 @@ def _numbered(volumes: Sequence[Volume]) -> str:
 
 
 def _choice_notes(volumes: Sequence[Volume], index: int, reason: str, choice: Choice) -> tuple[QualityNote, ...]:
-    """Which of several series, and of several volumes in one series, was taken, and why."""
+    """Which of several series, and of several volumes in one series, was chosen, and why."""
     if len(volumes) == 1 or choice.number is not None:
         return ()
     chosen, notes = volumes[index], []
     series = {v.first.series_uid for v in volumes}
     why = f", for {reason}" if reason else ""
     if len(series) > 1 and choice.series_uid is None and choice.file is None:
-        # no free text of the header here: notes go into reports
+        # no free text of the header here: notes appear in reports
         message = (
             f"{len(series)} CT series; the best for the lungs was taken{why}: {chosen.first.series_uid} "
             f"({len(chosen.slices)} slices)"
@@ -295,6 +295,6 @@ def _names(left_out: Sequence[Unreadable | SliceHeader]) -> str:
 
 
 def _repair_notes(chosen: Volume) -> tuple[QualityNote, ...]:
-    """What the headers did not say as they should."""
+    """Warnings about headers that were repaired."""
     found = {code for header in chosen.slices for code in header.repairs}
     return tuple(QualityNote(code, NoteSeverity.WARNING, REPAIRS[code]) for code in REPAIRS if code in found)

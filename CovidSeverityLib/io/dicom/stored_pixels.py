@@ -1,4 +1,4 @@
-"""How a DICOM file holds its pixels."""
+"""How a DICOM file stores its pixels."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class StoredPixels:
-    """How a file holds its pixels.
+    """How a file stores its pixels.
 
-    ``offset`` : bytes before the first pixel; None where they are compressed. ``needs_clean_header`` : whether GDCM
-    would take something else from the header.
+    ``offset`` : bytes before the first pixel; None if the pixels are compressed. ``needs_clean_header`` : whether GDCM
+    would interpret the header differently.
     """
 
     offset: int | None = None
@@ -24,6 +24,6 @@ class StoredPixels:
 
     @property
     def dtype(self) -> np.dtype | None:
-        """Of a pixel that is not compressed; None for sizes that no CT has."""
+        """Type of an uncompressed pixel; None for sizes that no CT has."""
         kind = f"<{'i' if self.signed else 'u'}{self.bits_allocated // 8}"
         return np.dtype(kind) if self.bits_allocated in (8, 16, 32) else None

@@ -1,4 +1,4 @@
-"""Values of DICOM elements as clinical files have them: text for numbers, a decimal comma, a wrong representation."""
+"""Values of DICOM elements in clinical files: numbers as text, a decimal comma, a wrong value representation."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ UNREADABLE = (
     *(InvalidDicomError, BytesLengthException, NotImplementedError, EOFError, zlib.error, struct.error),
     *(ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError),
 )
-"""What pydicom raises on reading a file, or on the first use of a value, whose bytes are not what they should be."""
+"""Errors of pydicom for invalid bytes, when it reads a file or when a value is first used."""
 
 NUMBER = re.compile(r"[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?")
 DIGITS = re.compile(r"\d+")
 
 
 def values_of(dataset: Dataset, keyword: str) -> list:
-    """The values of an element that is missing or has none, one or several; what pydicom refuses comes as text.
+    """The values of an element, an empty list if it is missing or empty; values that pydicom refuses are text.
 
     Examples
     --------
@@ -44,12 +44,12 @@ def values_of(dataset: Dataset, keyword: str) -> list:
 
 
 def text_of(dataset: Dataset, keyword: str) -> str:
-    """The values of an element as one text, empty where there is none."""
+    """The values of an element as one text, empty if there is none."""
     return "\\".join(str(value).strip(" \0") for value in values_of(dataset, keyword))
 
 
 def as_number(value: object) -> float | None:
-    """``value`` as a number, None where it is none; a decimal comma counts as a point.
+    """``value`` as a number, None if it is not a number; a decimal comma counts as a point.
 
     Examples
     --------
@@ -63,12 +63,12 @@ def as_number(value: object) -> float | None:
 
 
 def number_of(dataset: Dataset, keyword: str, default: float) -> float:
-    """The first value of an element, ``default`` where it has none.
+    """The first value of an element, ``default`` if it has none.
 
     Raises
     ------
     ValueError
-        The value is no number.
+        The value is not a number.
     """
     found = values_of(dataset, keyword)
     if not found:
@@ -80,13 +80,13 @@ def number_of(dataset: Dataset, keyword: str, default: float) -> float:
 
 
 def numbers_of(dataset: Dataset, keyword: str) -> tuple[float, ...] | None:
-    """All values of an element; None where it has none, or one that is no number."""
+    """All values of an element; None if it has none, or if one of them is not a number."""
     found = tuple(as_number(value) for value in values_of(dataset, keyword))
     return None if not found or None in found else found
 
 
 def ordinal_of(dataset: Dataset, keyword: str) -> float:
-    """A number to order by: ``7`` of ``IM7``, 0 where there is none."""
+    """A number for sorting: ``7`` for ``IM7``, 0 without a number."""
     text = text_of(dataset, keyword)
     number = as_number(text)
     digits = DIGITS.findall(text)

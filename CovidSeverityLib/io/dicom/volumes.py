@@ -1,8 +1,8 @@
-"""Which slices of the input make one volume, and which volume is taken.
+"""Which slices of the input form a volume, and which volume is chosen.
 
-Slices of one volume have one patient, frame of reference, orientation, matrix, pixel spacing, slice thickness, kernel,
-tube voltage, image type and, where acquisitions cover the same part of the body, one acquisition. An identifier that is
-another one in every slice (some anonymisers do that) tells nothing and is not asked.
+The slices of a volume have the same patient, frame of reference, orientation, matrix, pixel spacing, slice thickness,
+kernel, tube voltage and image type. If acquisitions cover the same part of the body, they also have the same
+acquisition. An identifier that differs in every slice (some anonymisers do this) is ignored.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .headers import SliceHeader
 from .scans import Placed, scans_of, step_of
 
 SAME_ANGLE = np.sin(np.radians(0.5))
-"""Slices of one stack: largest difference of the unit vectors of their rows and columns. Scanners and converters write
-orientations that waver by a few tenths of a degree."""
+"""Slices of one stack: largest difference of the unit vectors of their rows and columns. In files of scanners and
+converters, orientations vary by a few tenths of a degree."""
 
 SAME_PIXEL_SPACING = 1e-3
 """Slices of one stack: largest relative difference of their pixel spacing (half a millimetre over a body)."""
@@ -29,34 +29,34 @@ SAME_THICKNESS = 0.02
 """Slices of one stack: largest relative difference of their thickness (0.62 and 0.625 mm are one)."""
 
 UNTELLING_SHARE = 0.5
-"""An identifier with more values than this share of the slices is that of single slices, not of volumes."""
+"""If an identifier has more values than this share of the slices, it identifies slices and not volumes."""
 
 WHOLE_CHEST_SHARE = 0.75
-"""A volume at least so long as the longest of the same patient shows the chest as whole as that one does."""
+"""A volume with at least this share of the longest volume's length shows as much of the chest."""
 
 THIN_RATIO = 1.2
-"""Volumes with slices up to so many times as thick as the thinnest are as thin."""
+"""Volumes whose slices are up to so many times as thick as the thinnest ones count as equally thin."""
 
 LUNG_KERNEL = ("LUNG", "CHEST")
-"""Names of kernels that are made for lungs (GE, Philips, Canon); Siemens numbers them."""
+"""Names of kernels for lungs (GE, Philips, Canon); Siemens uses numbers."""
 
 SIEMENS_LUNG_KERNELS = range(50, 81)
-"""Numbers of the Siemens kernels that are used for lungs (B50 to B80, Br and Bl alike)."""
+"""Numbers of the Siemens kernels for lungs (B50 to B80, also Br and Bl)."""
 
 PROJECTED = {"MIP", "MINIP", "MNIP", "AVERAGE", "PROJECTION IMAGE", "VRT"}
 COMPUTED = {*PROJECTED, "MPR", "CSA MPR", "CSAPARALLEL"}
-"""Values of ImageType that name projections over slices, and all that was computed from slices, though the first value
-may say ORIGINAL."""
+"""Values of ImageType for projections over slices and for other images computed from slices. Their first value may
+still be ORIGINAL."""
 
 AXIAL_COSINE = 0.8
-"""A stack whose normal is at least so near to the patient's axis is axial: up to 37 degrees of tilt."""
+"""A stack is axial if the cosine of its normal and the patient's axis is at least this: up to 37 degrees of tilt."""
 
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """Slices that make one volume, in the order of their place along the normal.
+    """Slices of one volume, in the order of their position along the normal.
 
-    ``extent_mm`` : from the first slice to the last. ``step_mm`` : median distance of slices, 0 of a single one.
+    ``extent_mm`` : from the first slice to the last. ``step_mm`` : median distance of slices, 0 for a single slice.
     """
 
     slices: tuple[SliceHeader, ...]
@@ -65,33 +65,33 @@ class Volume:
 
     @property
     def first(self) -> SliceHeader:
-        """The slice whose header stands for all."""
+        """The slice whose header represents all slices."""
         return self.slices[0]
 
     @property
     def is_original(self) -> bool:
-        """Whether the slices were reconstructed from a scan, not computed from other slices."""
+        """Whether the slices were reconstructed from a scan and not computed from other slices."""
         types = self.first.image_type
         return not (self.first.is_capture or types[:1] == ("DERIVED",) or COMPUTED.intersection(types))
 
     @property
     def is_projected(self) -> bool:
-        """Whether values are not those of a slice: a maximum or a mean over several."""
+        """Whether the values are a maximum or a mean over several slices."""
         return bool(PROJECTED.intersection(self.first.image_type))
 
     @property
     def is_axial(self) -> bool:
-        """Whether the slices cross the patient."""
+        """Whether the slices are axial."""
         return abs(_normal(self.first)[2]) >= AXIAL_COSINE
 
     @property
     def thickness_mm(self) -> float:
-        """What a slice stands for: its thickness, or the distance to the next where that is more."""
+        """The extent of a slice along the axis: its thickness, or the distance to the next one if that is larger."""
         return max(self.step_mm, self.first.thickness_mm or 0.0)
 
     @property
     def has_lung_kernel(self) -> bool:
-        """Whether the kernel is one that is made for lungs."""
+        """Whether the kernel is one for lungs."""
         kernel = self.first.kernel.upper()
         digits = "".join(c for c in kernel if c.isdigit())
         numbered = kernel[:1] in "BIQ" and len(digits) >= 2 and int(digits[:2]) in SIEMENS_LUNG_KERNELS
@@ -128,11 +128,11 @@ CRITERIA: tuple[tuple[str, Callable[[Volume, Sequence[Volume]], bool]], ...] = (
     ("a kernel made for lungs", lambda v, _: v.has_lung_kernel),
     ("more slices", lambda v, all_: len(v.slices) == max(len(o.slices) for o in all_)),
 )
-"""What makes a volume better for an analysis of the lungs, the most important first."""
+"""The criteria by which a volume is better for the lungs, the most important one first."""
 
 
 def split_volumes(headers: Sequence[SliceHeader]) -> list[Volume]:
-    """Return the volumes that the slices make, in no order that depends on file names.
+    """Return the volumes of the slices; their order does not depend on file names.
 
     Parameters
     ----------
@@ -153,9 +153,9 @@ def split_volumes(headers: Sequence[SliceHeader]) -> list[Volume]:
 
 
 def best_first(volumes: Sequence[Volume]) -> list[tuple[Volume, str]]:
-    """Return the volumes, best first, each with what made it better than the next ones.
+    """Return the volumes, best first, each with the criterion that makes it better than the next ones.
 
-    Equals are ordered by acquisition and UID.
+    Equal volumes are ordered by acquisition and UID.
     """
     ranked: list[tuple[Volume, str]] = []
     left = sorted(volumes, key=_tie_key)
@@ -176,7 +176,7 @@ def _tie_key(volume: Volume) -> tuple:
 
 
 def patients_of(volumes: Iterable[Volume]) -> int:
-    """How many people the volumes show."""
+    """Number of patients in the volumes."""
     known: list[tuple[str, ...]] = []
     for volume in volumes:
         if not any(_agree(volume.first.patient, other) for other in known):
@@ -185,7 +185,7 @@ def patients_of(volumes: Iterable[Volume]) -> int:
 
 
 def volume_notes(volume: Volume) -> tuple[QualityNote, ...]:
-    """What the reader of a result should know of the kind of images."""
+    """Notes for the user about the kind of images."""
     if volume.first.is_capture:
         message = (
             "The images are Secondary Captures with the geometry of a CT: what was done to their values before they "
@@ -202,7 +202,7 @@ def volume_notes(volume: Volume) -> tuple[QualityNote, ...]:
 
 
 def differences(volumes: Sequence[Volume]) -> str:
-    """Words for what tells the volumes apart."""
+    """Text about the fields in which the volumes differ."""
     fields: tuple[tuple[str, Callable[[Volume], Hashable]], ...] = (
         ("patient", lambda v: v.first.patient),
         ("series", lambda v: v.first.series_uid),
@@ -224,7 +224,7 @@ def differences(volumes: Sequence[Volume]) -> str:
 
 
 def _telling_keys(headers: Sequence[SliceHeader]) -> Callable[[SliceHeader], Hashable]:
-    """What must be equal in the slices of a volume; identifiers only where they are not those of single slices."""
+    """The fields that must be equal in a volume, without identifiers that identify single slices."""
     identifiers: list[Callable[[SliceHeader], Hashable]] = [
         lambda h: h.series_uid,
         lambda h: h.study_uid,
@@ -257,7 +257,7 @@ def _fits(a: SliceHeader, b: SliceHeader) -> bool:
 
 
 def _agree(a: Sequence[str], b: Sequence[str]) -> bool:
-    """Whether no field that both know contradicts the other."""
+    """Whether all fields that both of them have are equal."""
     return all(not x or not y or x == y for x, y in zip(a, b, strict=True))
 
 

@@ -11,23 +11,20 @@ from scipy import ndimage
 from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.types import CtVolume, Lobe, Side
 
-from .fissures import CELL_MM, FissureSurface, LungImage, find_fissures
-from .lobe_atlas import Fissure, LobeAtlas, load_atlas
-from .lung_frame import LungFrame, lung_extent, match_lungs
+from .config import LobeConfig, LungFrameConfig
+from .fissures import FissureSurface, LungImage, find_fissures
+from .lobe_atlas import Fissure, load_atlas
+from .lung_frame import LungExtent, LungFrame, lung_extent, match_lungs
 from .values import FissureFinding, LobeSegmentation
-
-WELL_SEEN_MM = 3.0
-"""Lobes are no longer called approximate where every fissure is expected to lie this near to its true place: 45 ml for
-a fissure of 150 cm2, under 2 % of a lung. It takes about two thirds of every fissure to be seen."""
 
 ROW_MM = 0.5
 """Step along a fissure's plane at which its heights are tabled, mm: less than a voxel."""
 
 MARGIN = (2, 4, 4)
-"""Voxels (K, J, I) about a lung that are kept with it, for the samples beside its border."""
+"""Voxels (K, J, I) around a lung that are kept with it, for the samples beside its border."""
 
 
-def anatomical_lobes(volume: CtVolume, lungs: NDArray[np.uint8]) -> LobeSegmentation:
+def anatomical_lobes(volume: CtVolume, lungs: NDArray[np.uint8], config: LobeConfig = LobeConfig()) -> LobeSegmentation:
     """Five lobes by an atlas of the fissures, refined where the image shows them.
 
     The confidence of a lobe is its expected Dice coefficient with the true lobe: 1 minus half the volume between the
@@ -35,8 +32,12 @@ def anatomical_lobes(volume: CtVolume, lungs: NDArray[np.uint8]) -> LobeSegmenta
 
     Parameters
     ----------
-    volume : the chest CT.
-    lungs : (K, J, I) uint8 of :class:`Side`; one lung may be absent.
+    volume : CtVolume
+        Chest CT.
+    lungs : (K, J, I) ndarray of uint8
+        Labels of :class:`Side`; one lung may be absent.
+    config : LobeConfig
+        How the lungs are matched to the atlas, and fissures found.
 
     Raises
     ------
@@ -54,23 +55,27 @@ def anatomical_lobes(volume: CtVolume, lungs: NDArray[np.uint8]) -> LobeSegmenta
         mask = lungs[box] == side
         if not mask.any():
             continue
-        image = _lung_image(volume, box, mask, atlas, side)
+        image = _lung_image(volume, box, mask, atlas.lungs[side], config.frame)
         models = {fissure: model for fissure, model in atlas.fissures.items() if fissure.side is side}
-        surfaces = find_fissures(image, models)
+        surfaces = find_fissures(image, models, config.fissures)
         np.copyto(labels[box], _labels(image, surfaces), where=mask)
         confidence |= _confidence(image, surfaces, np.bincount(labels[box][mask], minlength=len(Lobe) + 1))
         findings += [_finding(fissure, surface) for fissure, surface in surfaces.items()]
-    approximate = any(finding.expected_mm > WELL_SEEN_MM for finding in findings)
+    approximate = any(finding.expected_mm > config.well_seen_mm for finding in findings)
     return LobeSegmentation(labels, _source(findings), approximate, confidence, tuple(findings))
 
 
 def _lung_image(
-    volume: CtVolume, box: tuple[slice, slice, slice], mask: NDArray[np.bool_], atlas: LobeAtlas, side: Side
+    volume: CtVolume,
+    box: tuple[slice, slice, slice],
+    mask: NDArray[np.bool_],
+    atlas_lung: LungExtent,
+    config: LungFrameConfig,
 ) -> LungImage:
     """The lung in its box, with its frame; its ends are judged in the whole volume."""
     spacing = volume.geometry.spacing_kji
     faces = box[0].start == 0, box[0].stop == volume.hu.shape[0]
-    frame = match_lungs(lung_extent(mask, spacing, faces), atlas.lungs[side])
+    frame = match_lungs(lung_extent(mask, spacing, faces, config), atlas_lung)
     return LungImage(volume.hu[box], mask, spacing, frame)
 
 
@@ -95,7 +100,7 @@ def _above(image: LungImage, surface: FissureSurface) -> NDArray[np.bool_]:
     )
     a, b, h = surface.plane.of_atlas(k[:, None], j[None, :], i)
     rows = np.arange(surface.b[0], surface.b[-1] + ROW_MM, ROW_MM)
-    cells = np.meshgrid((rows - surface.b[0]) / CELL_MM, (a - surface.a[0]) / CELL_MM, indexing="ij")
+    cells = np.meshgrid((rows - surface.b[0]) / surface.cell_mm, (a - surface.a[0]) / surface.cell_mm, indexing="ij")
     table = ndimage.map_coordinates(surface.height.T, cells, output=np.float32, order=1, mode="nearest")
     row = np.clip(np.rint((b - rows[0]) / ROW_MM), 0, rows.size - 1).astype(np.intp)
     above = np.empty(image.mask.shape, dtype=bool)
@@ -129,9 +134,9 @@ def _confidence(image: LungImage, surfaces: Mapping[Fissure, FissureSurface], vo
 
 def _cell_areas_mm2(surface: FissureSurface, frame: LungFrame) -> NDArray[np.float64]:
     """(P, Q) area of the surface over every cell, in the patient."""
-    slope_a, slope_b = np.gradient(surface.height, CELL_MM)
+    slope_a, slope_b = np.gradient(surface.height, surface.cell_mm)
     size = float(np.prod(frame.scale)) ** (-2.0 / 3.0)
-    return CELL_MM**2 * np.sqrt(1.0 + slope_a**2 + slope_b**2) * size
+    return surface.cell_mm**2 * np.sqrt(1.0 + slope_a**2 + slope_b**2) * size
 
 
 def _finding(fissure: Fissure, surface: FissureSurface) -> FissureFinding:

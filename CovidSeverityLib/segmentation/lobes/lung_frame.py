@@ -1,4 +1,4 @@
-"""Lung coordinates: where a point of a patient's lung lies in the lung of the atlas, told from the lung's mask alone.
+"""Lung coordinates: where a point of a patient's lung lies in the lung of the atlas, by the mask of the lung alone.
 
 A frame is a scale and a shift per axis. Frames are in (K, J, I) order like arrays: superior, posterior, left, mm.
 """
@@ -10,13 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-VOLUME_SHARES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
-"""Shares of the lung's volume whose positions along an axis are matched. The outermost are not the lung's ends: a thin
-costophrenic recess, a bulla at the apex or a stray voxel must not stretch the frame."""
-
-END_AREA_SHARE = 0.1
-"""A lung ends where its axial section is this part of its largest one; a lung that is larger than that in the first or
-last slice is cut by the field of view."""
+from .config import LungFrameConfig
 
 
 @dataclass(frozen=True)
@@ -25,9 +19,12 @@ class LungExtent:
 
     Parameters
     ----------
-    quantiles_mm : for every axis, the positions below which :data:`VOLUME_SHARES` of the lung lie.
-    ends_mm : lowest and highest end along K.
-    cut : whether the field of view cuts the lung at its lower, its upper end.
+    quantiles_mm : tuple of three tuples of float
+        For every axis, the positions below which shares of the lung lie (``LungFrameConfig.volume_shares``).
+    ends_mm : (float, float)
+        Lowest and highest end along K.
+    cut : (bool, bool)
+        Whether the field of view cuts the lung at its lower, its upper end.
     """
 
     quantiles_mm: tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]
@@ -59,20 +56,28 @@ class LungFrame:
 
 
 def lung_extent(
-    mask: NDArray[np.bool_], spacing_kji: tuple[float, float, float], faces: tuple[bool, bool] = (True, True)
+    mask: NDArray[np.bool_],
+    spacing_kji: tuple[float, float, float],
+    faces: tuple[bool, bool] = (True, True),
+    config: LungFrameConfig = LungFrameConfig(),
 ) -> LungExtent:
     """How a lung lies in its array.
 
     Parameters
     ----------
-    mask : (K, J, I) bool, one lung, not empty.
-    spacing_kji : distance of voxel centres, (K, J, I), mm.
-    faces : whether the scan ends with the array's first, its last slice.
+    mask : (K, J, I) ndarray of bool
+        One lung, not empty.
+    spacing_kji : (float, float, float)
+        Distance of voxel centres, (K, J, I), mm.
+    faces : (bool, bool)
+        Whether the scan ends with the array's first, its last slice.
+    config : LungFrameConfig
+        Which shares of the volume are looked for, and where a lung ends.
     """
     by_slice_and_row, by_row_and_column = np.count_nonzero(mask, axis=2), np.count_nonzero(mask, axis=0)
     profiles = by_slice_and_row.sum(axis=1), by_row_and_column.sum(axis=1), by_row_and_column.sum(axis=0)
-    quantiles = tuple(_quantiles(p, mm) for p, mm in zip(profiles, spacing_kji, strict=True))
-    large = np.flatnonzero(profiles[0] >= END_AREA_SHARE * profiles[0].max())
+    quantiles = tuple(_quantiles(p, mm, config.volume_shares) for p, mm in zip(profiles, spacing_kji, strict=True))
+    large = np.flatnonzero(profiles[0] >= config.end_area_share * profiles[0].max())
     ends = float((large[0] - 0.5) * spacing_kji[0]), float((large[-1] + 0.5) * spacing_kji[0])
     cut = faces[0] and bool(large[0] == 0), faces[1] and bool(large[-1] == mask.shape[0] - 1)
     return LungExtent(quantiles, ends, cut)
@@ -92,11 +97,11 @@ def match_lungs(patient: LungExtent, atlas: LungExtent) -> LungFrame:
     return LungFrame(tuple(f[0] for f in fits), tuple(f[1] for f in fits), any(patient.cut))
 
 
-def _quantiles(profile: NDArray, mm: float) -> tuple[float, ...]:
-    """Positions of :data:`VOLUME_SHARES`, as if every voxel were filled evenly, mm."""
+def _quantiles(profile: NDArray, mm: float, shares: tuple[float, ...]) -> tuple[float, ...]:
+    """Positions of shares of the volume, as if every voxel were filled evenly, mm."""
     below = np.concatenate([[0.0], np.cumsum(profile) / profile.sum()])
     edges = (np.arange(below.size) - 0.5) * mm
-    return tuple(float(np.interp(share, below, edges)) for share in VOLUME_SHARES)
+    return tuple(float(np.interp(share, below, edges)) for share in shares)
 
 
 def _line(x: tuple[float, ...], y: tuple[float, ...]) -> tuple[float, float]:

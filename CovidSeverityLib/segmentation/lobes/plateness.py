@@ -8,97 +8,93 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-SIGMA_MM = 1.5
-"""Scale of the Hessian, mm: a fissure is under 1 mm thick, and blurred to 1-3 mm by the CT."""
-
-DENSITY_LIMITS_HU = (-1000.0, -500.0)
-"""Densities are cut to these, so that vessels do not outshine a fissure, which the blur leaves under -600 HU."""
-
-VESSEL_HU = -600.0
-"""Denser samples, and those beside them, are vessels, bronchi or lesions: no part of a fissure, and hardly crossed by
-one. Inside them (50 HU less) the evidence is negative by :data:`VESSEL_PENALTY`."""
-
-VESSEL_PENALTY = 0.3
-
-LEVEL_COSINE_2 = 0.45
-"""Smallest squared cosine between a sheet's normal and the block's last axis: 48 degrees."""
-
-ROUNDNESS = 0.5
-"""Second curvature relative to the largest at which the evidence falls to 0.61: 0 for a sheet, 1 for a tube."""
-
-NOISE_FACTOR = 3.0
-"""Curvature that counts half, in multiples of the block's median curvature: what noise and small vessels make."""
-
-PATCH_SIGMA_MM = 6.0
-PATCH_RADIUS = 4
-"""Patches are Gaussian; cut at this many cells, two sigmas. A vessel fills a fifth of one, a fissure all of it."""
-
-TILTS = (-0.45, -0.3, -0.15, 0.0, 0.15, 0.3, 0.45)
-"""Slopes of the patches along either axis of the surface: up to 24 degrees against the atlas, in steps that a patch
-does not notice."""
-
-SMALLEST_FILL = 0.3
-"""A patch that leaves the lung is judged by its part inside, down to this share."""
+from .config import PlatenessConfig
 
 
 def plateness(
-    hu: NDArray[np.float32], inside: NDArray[np.bool_], step_mm: tuple[float, float, float]
+    hu: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    step_mm: tuple[float, float, float],
+    config: PlatenessConfig = PlatenessConfig(),
 ) -> NDArray[np.float32]:
     """How much every sample looks like a part of a thin bright sheet across the last axis.
 
     Parameters
     ----------
-    hu : (A, B, H), Hounsfield units.
-    inside : (A, B, H) bool: lung, a few mm off its border; no evidence elsewhere.
-    step_mm : distance of samples along the axes, mm.
+    hu : (A, B, H) ndarray of float32
+        Hounsfield units.
+    inside : (A, B, H) ndarray of bool
+        Lung, a few mm off its border. There is no evidence elsewhere.
+    step_mm : (float, float, float)
+        Distance of samples along the axes, mm.
+    config : PlatenessConfig
+        Scale and limits.
 
     Returns
     -------
-    (A, B, H) float32, from ``-VESSEL_PENALTY`` to 1.
+    (A, B, H) ndarray of float32
+        From minus the penalty of vessels to 1.
     """
     evidence = np.zeros(hu.shape, dtype=np.float32)
     if not inside.any():
         return evidence
-    vessel = ndimage.grey_dilation(hu, (3, 3, 3)) > VESSEL_HU
-    hu = np.clip(hu, *DENSITY_LIMITS_HU)
-    chosen, hessian, noise = _hessian(hu, inside, ~vessel, step_mm)
+    vessel = ndimage.grey_dilation(hu, (3, 3, 3)) > config.vessel_hu
+    hu = np.clip(hu, *config.density_limits_hu)
+    chosen, hessian, noise = _hessian(hu, inside, ~vessel, step_mm, config.sigma_mm)
     if chosen.size:
         largest, second = _two_largest_eigenvalues(*hessian)
         largest = np.maximum(largest, 1e-6)
-        level = np.clip((hessian[2] / largest - LEVEL_COSINE_2) / (1.0 - LEVEL_COSINE_2), 0.0, 1.0)
-        flat = np.exp(-0.5 * (np.maximum(second, 0.0) / largest / ROUNDNESS) ** 2)
-        evidence.ravel()[chosen] = largest / (largest + NOISE_FACTOR * noise) * flat * np.sqrt(level)
-    evidence[inside & vessel & (hu > VESSEL_HU - 50.0)] = -VESSEL_PENALTY
+        lowest = config.level_cosine_2
+        level = np.clip((hessian[2] / largest - lowest) / (1.0 - lowest), 0.0, 1.0)
+        flat = np.exp(-0.5 * (np.maximum(second, 0.0) / largest / config.roundness) ** 2)
+        evidence.ravel()[chosen] = largest / (largest + config.noise_factor * noise) * flat * np.sqrt(level)
+    evidence[inside & vessel & (hu > config.vessel_hu - config.vessel_edge_hu)] = -config.vessel_penalty
     return evidence
 
 
 def patch_plateness(
-    evidence: NDArray[np.float32], inside: NDArray[np.float32], cell_mm: float, height_mm: float
+    evidence: NDArray[np.float32],
+    inside: NDArray[np.float32],
+    cell_mm: float,
+    height_mm: float,
+    config: PlatenessConfig = PlatenessConfig(),
 ) -> NDArray[np.float32]:
-    """The mean evidence over a flat patch about every sample, for the tilt that has most of it.
+    """The mean evidence over a flat patch around every sample, for the tilt that has most of it.
 
     Parameters
     ----------
-    evidence : (A, B, H).
-    inside : (A, B, H), share of a sample that lies in the lung.
-    cell_mm, height_mm : distance of samples along the first two axes, and along the last.
+    evidence : (A, B, H) ndarray of float32
+        Of every sample.
+    inside : (A, B, H) ndarray of float32
+        Share of a sample that lies in the lung.
+    cell_mm, height_mm : float
+        Distance of samples along the first two axes, and along the last, mm.
+    config : PlatenessConfig
+        Size and tilts of the patches.
     """
-    steps = cell_mm, height_mm
-    fill = _tilted_mean(_tilted_mean(inside, 0, 0.0, *steps), 1, 0.0, *steps)
+    offsets = np.arange(-config.patch_radius, config.patch_radius + 1)
+    weights = np.exp(-0.5 * (offsets * cell_mm / config.patch_sigma_mm) ** 2).astype(np.float32)
+    weights = weights / weights.sum()
+
+    def mean(array: NDArray, axis: int, slope: float) -> NDArray[np.float32]:
+        climbs = np.floor(slope * offsets * cell_mm / height_mm + 0.5).astype(int)
+        return _tilted_mean(array, axis, weights, climbs)
+
+    fill = mean(mean(inside, 0, 0.0), 1, 0.0)
     best = np.full(evidence.shape, -1.0, dtype=np.float32)
-    rows = {slope: _tilted_mean(evidence, 0, slope, *steps) for slope in TILTS}
-    for along_a, along_b in product(TILTS, TILTS):
-        np.maximum(best, _tilted_mean(rows[along_a], 1, along_b, *steps), out=best)
-    return best / np.maximum(fill, np.float32(SMALLEST_FILL))
+    rows = {slope: mean(evidence, 0, slope) for slope in config.tilts}
+    for along_a, along_b in product(config.tilts, config.tilts):
+        np.maximum(best, mean(rows[along_a], 1, along_b), out=best)
+    return best / np.maximum(fill, np.float32(config.smallest_fill))
 
 
-def _tilted_mean(array: NDArray, axis: int, slope: float, cell_mm: float, height_mm: float) -> NDArray[np.float32]:
-    """Gaussian mean along ``axis`` that climbs the last axis by ``slope``; zero beyond the block."""
-    offsets = range(-PATCH_RADIUS, PATCH_RADIUS + 1)
-    weights = np.exp(-0.5 * (np.array(offsets) * cell_mm / PATCH_SIGMA_MM) ** 2).astype(np.float32)
+def _tilted_mean(
+    array: NDArray, axis: int, weights: NDArray[np.float32], climbs: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Weighted mean along ``axis`` that climbs the last axis; zero beyond the block."""
     mean = np.zeros(array.shape, dtype=np.float32)
-    for offset, weight in zip(offsets, weights / weights.sum(), strict=True):
-        climb = int(np.floor(slope * offset * cell_mm / height_mm + 0.5))
+    radius = len(weights) // 2
+    for offset, weight, climb in zip(range(-radius, radius + 1), weights, climbs.tolist(), strict=True):
         target, source = [slice(None)] * 3, [slice(None)] * 3
         for n, move in ((axis, offset), (2, climb)):
             target[n] = slice(max(0, -move), array.shape[n] - max(0, move))
@@ -108,12 +104,16 @@ def _tilted_mean(array: NDArray, axis: int, slope: float, cell_mm: float, height
 
 
 def _hessian(
-    hu: NDArray[np.float32], inside: NDArray[np.bool_], clear: NDArray[np.bool_], step_mm: tuple[float, float, float]
+    hu: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    clear: NDArray[np.bool_],
+    step_mm: tuple[float, float, float],
+    sigma_mm: float,
 ) -> tuple[NDArray[np.intp], list[NDArray[np.float64]], float]:
     """Flat indices of samples that are brighter than those above and below, their negative second derivatives (aa, bb,
     hh, ab, ah, bh; HU per mm2), and the usual size of these."""
     filled = np.where(inside, hu, np.float32(np.median(hu[inside])))
-    sigma = [SIGMA_MM / mm for mm in step_mm]
+    sigma = [sigma_mm / mm for mm in step_mm]
 
     def derivative(order: tuple[int, int, int]) -> NDArray:
         unit = np.prod([mm**n for mm, n in zip(step_mm, order, strict=True)])

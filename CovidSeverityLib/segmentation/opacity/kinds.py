@@ -8,11 +8,26 @@ from numpy.typing import NDArray
 from CovidSeverityLib.types import Opacity
 
 CONSOLIDATION_HU = -200
-"""Infected lung above this is consolidation, below it ground glass (Chaganti 2020, doi 10.1148/ryai.2020200048; the
-same limit defines the percentage of high opacity)."""
+"""Limit of both profiles between ground glass and consolidation."""
 
 
-def opacity_labels(hu: NDArray[np.int16], infected: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """uint8 of :class:`Opacity`: infected voxels by density, 0 elsewhere."""
-    kinds = np.where(hu > CONSOLIDATION_HU, np.uint8(Opacity.CONSOLIDATION), np.uint8(Opacity.GROUND_GLASS))
-    return np.where(infected, kinds, np.uint8(0))
+def opacity_labels(
+    hu: NDArray[np.int16], opacities: NDArray[np.bool_], consolidation_hu: int = CONSOLIDATION_HU
+) -> NDArray[np.uint8]:
+    """Labels of :class:`Opacity` for every voxel by its density, 0 outside the opacities.
+
+    Parameters
+    ----------
+    hu : ndarray of int16
+        Hounsfield units, of any shape.
+    opacities : ndarray of bool
+        Of the same shape.
+    consolidation_hu : int
+        Denser voxels are consolidation.
+
+    Returns
+    -------
+    ndarray of uint8
+    """
+    kinds = np.where(hu > consolidation_hu, np.uint8(Opacity.CONSOLIDATION), np.uint8(Opacity.GROUND_GLASS))
+    return np.where(opacities, kinds, np.uint8(0))

@@ -80,7 +80,7 @@ class VolumetricMarking:
     ) -> NDArray[np.uint8]:
         """As :meth:`OpacityMarking.kinds`: a region is of one kind."""
         regions = slice_opacity_regions if independent_slices else opacity_regions
-        return regions(volume.hu, opacities, volume.geometry)
+        return regions(volume.hu, opacities, volume.geometry, self.config)
 
 
 @dataclass(frozen=True)
@@ -109,4 +109,4 @@ class PublishedMarking:
         independent_slices: bool = False,
     ) -> NDArray[np.uint8]:
         """As :meth:`OpacityMarking.kinds`: by the density of every voxel."""
-        return opacity_labels(volume.hu, opacities)
+        return opacity_labels(volume.hu, opacities, self.config.consolidation_hu)

@@ -154,10 +154,8 @@ def test_classify_without_what_it_needs_is_refused(program, chest_folder, option
 
 
 @pytest.fixture(scope="module")
-def network(program, chest_folder, tmp_path_factory):
+def network(keras, program, chest_folder, tmp_path_factory):
     """An EfficientNetB0 with random weights as the only model of a store; the folder of ``classify`` and its run."""
-    pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
-    keras = pytest.importorskip("keras")
     from CovidSeverityLib.classification.keras.network import build_network, save_weights
 
     folder = tmp_path_factory.mktemp("network")
@@ -278,8 +276,7 @@ def test_diagnosis_that_fails_leaves_no_folder(program, chest_folder, tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_file_that_is_no_network_of_ours_is_refused_in_one_sentence(program, chest_folder, tmp_path):
-    pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+def test_file_that_is_no_network_of_ours_is_refused_in_one_sentence(keras, program, chest_folder, tmp_path):
     (tmp_path / "w.hdf5").write_bytes(b"no weights")
     options = ("--classifier", tmp_path / "w.hdf5")
     status, out, err = program("classify", chest_folder / "ct.nii.gz", *options)

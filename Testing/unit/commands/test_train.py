@@ -30,9 +30,8 @@ def patients(tiny_chest, training_factory, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def first_weights(tmp_path_factory):
+def first_weights(keras, tmp_path_factory):
     """A file that stands for ImageNet's weights: a backbone of random ones, in the layout of Keras's own files."""
-    keras = pytest.importorskip("keras")
     from CovidSeverityLib.classification.keras.files import write_weights
 
     keras.utils.set_random_seed(1)
@@ -215,11 +214,10 @@ def test_frozen_random_backbone_is_refused(program, options, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_too_few_patients_are_refused_and_failures_written(program, options, patients, tmp_path):
+def test_too_few_patients_are_refused_and_failures_written(keras, program, options, patients, tmp_path):
     (tmp_path / "few.csv").write_text(
         "case,label\nct0,normal\nct3,normal\nct6,normal\nct1,CAP\nbroken,CAP\nct2,COVID-19\n"
     )
-    pytest.importorskip("keras")
     message = refusal(program, *options, "-o", tmp_path / "out", "--labels", tmp_path / "few.csv")
     assert "1 patient has the diagnosis CAP and a CT that can be used; 3 at least are needed of each" in message
     assert message.endswith("1 CT failed, failures.csv says why\n")

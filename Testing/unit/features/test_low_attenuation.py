@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from CovidSeverityLib.evaluation.synthetic.lesions.scan_noise import ScanNoise, noise_plane
 from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
-from CovidSeverityLib.features.air_noise import FEWEST_PIXELS, airway_noise
+from CovidSeverityLib.features.air_noise import AirNoiseConfig, airway_noise
 from CovidSeverityLib.features.low_attenuation import (
     BIN_HU,
     LowAttenuationConfig,
@@ -158,7 +158,7 @@ def test_noise_is_not_known_without_air_between_the_lungs(quiet_chest):
     spacing = quiet_chest.volume.geometry.spacing_kji
     assert airway_noise(quiet_chest.volume.hu, only_right, spacing) is None
     assert airway_noise(quiet_chest.volume.hu, np.zeros_like(only_right), spacing) is None
-    assert FEWEST_PIXELS > 0
+    assert AirNoiseConfig().fewest_pixels > 0
 
 
 @pytest.mark.parametrize(

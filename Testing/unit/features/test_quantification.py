@@ -6,7 +6,6 @@ import pytest
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.features.published_score import SliceScoreConfig, published_score
 from CovidSeverityLib.features.quantification import (
-    WELL_AERATED_HU,
     Counts,
     count_voxels,
     densitometry,
@@ -114,7 +113,7 @@ def test_well_aerated_lung_includes_both_bounds():
     for voxel, value in zip(inside, (-951, -950, -949, -701, -700, -699), strict=False):
         hu[tuple(voxel)] = value
     found = densitometry(hu, LUNGS, MixtureConfig())
-    assert WELL_AERATED_HU == (-950, -700)
+    assert found.well_aerated_hu == (-950, -700)
     assert found.well_aerated_voxels == 4
     assert found.first_hu == -951
     assert found.histogram.sum() == np.count_nonzero(LUNGS)

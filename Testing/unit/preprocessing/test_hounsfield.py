@@ -305,11 +305,8 @@ def test_padding_right_below_air_that_a_resampling_has_blurred_is_no_evidence(co
 
 
 @pytest.mark.parametrize("number", [1, 2, 4, 6])
-def test_windowed_ct_with_padding_is_left_alone(real_ct_root, number):
-    path = real_ct_root.parent / "medseg" / f"{number}_ct.nii.gz"
-    if not path.is_file():
-        pytest.skip("windowed CTs (../shared/data/medseg) are not on this machine")
-    assert read_ct(path).notes == ()
+def test_windowed_ct_with_padding_is_left_alone(real_data, number):
+    assert read_ct(real_data("data/medseg") / f"{number}_ct.nii.gz").notes == ()
 
 
 @pytest.mark.parametrize("offset", [1012, 1045, 979], ids=["between 1000 and 1024", "21 beyond 1024", "21 under 1000"])

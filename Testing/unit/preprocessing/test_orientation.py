@@ -182,8 +182,5 @@ def test_real_scans_are_told_in_every_reversal(real_ct_root, patient):
 
 
 @pytest.mark.parametrize("number", WINDOWED)
-def test_windowed_scans_are_told_in_every_reversal(real_ct_root, number):
-    path = real_ct_root.parent / "medseg" / f"{number}_ct.nii.gz"
-    if not path.is_file():
-        pytest.skip("windowed CTs (../shared/data/medseg) are not on this machine")
-    _judged(read_ct(path))
+def test_windowed_scans_are_told_in_every_reversal(real_data, number):
+    _judged(read_ct(real_data("data/medseg") / f"{number}_ct.nii.gz"))

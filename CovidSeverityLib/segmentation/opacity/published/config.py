@@ -1,4 +1,4 @@
-"""The constants of the published infection mask, which its windows and its later steps share."""
+"""The numbers of the published method's opacities."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 from CovidSeverityLib.checked import HOUNSFIELD, Range, check_fields
 from CovidSeverityLib.errors import ConfigurationError
+from CovidSeverityLib.segmentation.opacity.kinds import CONSOLIDATION_HU
 from CovidSeverityLib.types import AIR_HU
 
 from .mixture import MixtureConfig
@@ -21,7 +22,7 @@ COMPONENTS = 3
 
 @dataclass(frozen=True)
 class PublishedOpacityConfig:
-    """The published method's constants; where its two programs differ, the defaults are those of the segmentation.
+    """How the published method marks opacities. Where its two programs differ, the defaults are the segmentation's.
 
     Parameters
     ----------
@@ -43,6 +44,9 @@ class PublishedOpacityConfig:
         False leaves the step out (for ablation).
     dilation_px : int, px
         Edge of the square that dilates the mask, as published. 1 leaves the mask as it is (for ablation).
+    consolidation_hu : int, HU
+        A voxel of opacity above this is consolidation, below it ground glass (Chaganti 2020,
+        doi 10.1148/ryai.2020200048). The same limit defines the percentage of high opacity.
     mixture : MixtureConfig
         Gives the windows, by its second and third component.
     vesselness : VesselnessConfig
@@ -64,6 +68,7 @@ class PublishedOpacityConfig:
     fill_holes: bool = True
     open_area: bool = True
     dilation_px: Annotated[int, Range(1, 99, step=2)] = 5
+    consolidation_hu: WholeHu = CONSOLIDATION_HU
     mixture: MixtureConfig = MixtureConfig()
     vesselness: VesselnessConfig = VesselnessConfig()
 

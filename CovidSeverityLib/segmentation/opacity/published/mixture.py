@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.checked import HOUNSFIELD, Range, check_fields
+from CovidSeverityLib.checked import HOUNSFIELD, Checked, Range
 
 SQRT_TWO_PI = float(np.sqrt(2.0 * np.pi))
 TINY, EPSILON = float(np.finfo(np.float64).tiny), float(np.finfo(np.float64).eps)
@@ -31,7 +31,7 @@ class MixtureFit:
 
 
 @dataclass(frozen=True)
-class MixtureConfig:
+class MixtureConfig(Checked):
     """How the mixture is fitted.
 
     Parameters
@@ -57,9 +57,6 @@ class MixtureConfig:
     variance_floor_hu2: Annotated[float, Range(0)] = 0.1
     tolerance: Annotated[float, Range(0, 1)] = 1e-10
     max_iterations: Annotated[int, Range(1)] = 5000
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 def fit_mixture(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.checked import Range, check_fields
+from CovidSeverityLib.checked import Checked, Range
 
 ROOT_IS_REAL = 1e-9
 """An imaginary part below this is rounding."""
@@ -21,7 +21,7 @@ WIDTHS_PX = Range(0.1, 50)
 
 
 @dataclass(frozen=True)
-class VesselnessConfig:
+class VesselnessConfig(Checked):
     """Scales and threshold of the vessel filter.
 
     Parameters
@@ -43,9 +43,6 @@ class VesselnessConfig:
     sigmas_px: tuple[Annotated[float, WIDTHS_PX], ...] = (0.5, 1.0, 1.5, 2.0, 2.5)
     threshold: Annotated[float, Range(0, 1, without_ends=True)] = 0.65
     enabled: bool = True
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     @property
     def reach_px(self) -> int:

@@ -8,58 +8,61 @@ from scipy import ndimage
 
 from CovidSeverityLib.morphology.components import component_sizes
 from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box
-from CovidSeverityLib.segmentation.opacity.kinds import CONSOLIDATION_HU
 from CovidSeverityLib.types import Geometry, Opacity
 
 from .config import OpacityConfig
-
-SMOOTHING_MM = 1.5
-"""Standard deviation of the Gaussian over the density, inside the opacity: noise and vessels of 4 mm in ground glass
-stay under the limit, a consolidated lobule (10-25 mm; Fleischner glossary, doi 10.1148/radiol.2462070712) does not."""
-
-SMALLEST_ML = OpacityConfig().smallest_ml
-"""Smaller consolidation, and smaller ground glass inside consolidation, is not told apart: a ball of 8 mm, as the
-smallest opacity."""
+from .lung_features import TRUNCATE
 
 
-def opacity_regions(hu: NDArray[np.int16], infected: NDArray[np.bool_], geometry: Geometry) -> NDArray[np.uint8]:
-    """Tell consolidation from ground glass by the mean density of places, not of voxels.
+def opacity_regions(
+    hu: NDArray[np.int16], opacities: NDArray[np.bool_], geometry: Geometry, config: OpacityConfig = OpacityConfig()
+) -> NDArray[np.uint8]:
+    """Divide opacities into consolidation and ground glass by the mean density of places, not of voxels.
 
     Parameters
     ----------
-    hu : (K, J, I) int16, Hounsfield units.
-    infected : (K, J, I) bool.
-    geometry : of both.
+    hu : (K, J, I) ndarray of int16
+        Hounsfield units.
+    opacities : (K, J, I) ndarray of bool
+        What is divided.
+    geometry : Geometry
+        Of both.
+    config : OpacityConfig
+        Limit, smoothing and smallest region.
 
     Returns
     -------
-    (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Opacity`, 0 outside ``infected``.
+    (K, J, I) ndarray of uint8
+        Labels of :class:`~CovidSeverityLib.types.Opacity`, 0 outside ``opacities``.
 
     Examples
     --------
     A ball of soft tissue in ground glass is consolidation::
 
-        labels = opacity_regions(volume.hu, infected, volume.geometry)
+        labels = opacity_regions(volume.hu, opacities, volume.geometry)
         consolidated_ml = np.count_nonzero(labels == Opacity.CONSOLIDATION) * volume.geometry.voxel_ml
     """
-    labels = infected.astype(np.uint8) * np.uint8(Opacity.GROUND_GLASS)
-    box = bounding_box(infected)
-    if not infected[box].size:
+    labels = opacities.astype(np.uint8) * np.uint8(Opacity.GROUND_GLASS)
+    box = bounding_box(opacities)
+    inside = opacities[box]
+    if not inside.size:
         return labels
     whole = WorkingGrid.of(geometry)
-    grid = WorkingGrid(infected[box].shape, whole.factors, whole.spacing_mm)
-    solid = grid.expand(_solid(hu[box], infected[box], grid, whole.blocks_of(SMALLEST_ML)))
-    labels[box][infected[box] & solid] = Opacity.CONSOLIDATION
+    grid = WorkingGrid(inside.shape, whole.factors, whole.spacing_mm)
+    solid = grid.expand(_solid(hu[box], inside, grid, whole.blocks_of(config.smallest_ml), config))
+    labels[box][inside & solid] = Opacity.CONSOLIDATION
     return labels
 
 
-def _solid(hu: NDArray[np.int16], infected: NDArray[np.bool_], grid: WorkingGrid, smallest: float) -> NDArray[np.bool_]:
+def _solid(
+    hu: NDArray[np.int16], inside: NDArray[np.bool_], grid: WorkingGrid, smallest: float, config: OpacityConfig
+) -> NDArray[np.bool_]:
     """(K, J, I) blocks whose smoothed density is over the limit, without specks of either kind."""
-    sigma = [SMOOTHING_MM / mm for mm in grid.spacing_mm]
-    share = grid.reduce(infected.view(np.uint8))
-    total = grid.reduce(np.where(infected, hu, np.int16(0)))
-    weight, density = (ndimage.gaussian_filter(a, sigma, truncate=3.0, mode="constant") for a in (share, total))
-    dense = (density > np.float32(CONSOLIDATION_HU) * weight) & (share > 0)
+    sigma = [config.consolidation_smoothing_mm / mm for mm in grid.spacing_mm]
+    share = grid.reduce(inside.view(np.uint8))
+    total = grid.reduce(np.where(inside, hu, np.int16(0)))
+    weight, density = (ndimage.gaussian_filter(a, sigma, truncate=TRUNCATE, mode="constant") for a in (share, total))
+    dense = (density > np.float32(config.consolidation_hu) * weight) & (share > 0)
     glass = (share > 0) & ~_large(dense, smallest)
     return (share > 0) & ~_large(glass, smallest)
 

@@ -20,47 +20,19 @@ from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Geometry, frozen_array
 
-from .parenchyma import INSIDE_SHARE, ExcessDensity, excess_density
+from .config import FeatureConfig
+from .parenchyma import ExcessDensity, excess_density
 
 Blocks = NDArray[np.float32]
 
 MARGIN_BLOCKS = 2
-"""Blocks about the lungs that are kept with them."""
-
-SMOOTHING_MM = 0.7
-"""Standard deviation of the first smoothing, in the axial plane: with the blocks it makes noise of 40 HU a pixel about
-a third."""
-
-CLIPPED_HU = (-200.0, 1000.0)
-"""Excess density that features are taken of: calcium and metal count as soft tissue."""
-
-FINE_MM, MIDDLE_MM, WIDE_MM, REGION_MM, LUNG_MM = 1.5, 3.0, 6.0, 12.0, 25.0
-"""Scales of the smoothing, mm: from a small vessel's radius to a large part of a lobe, each twice the one before."""
-
-OPENING_MM = (2.0, 4.0, 7.0)
-"""Half edges of the squares that have to fit in: about the radii of a subsegmental, a segmental and the interlobar
-artery."""
-
-BESIDE_MM = 5.0
-"""How far above and below it is looked whether a density goes on: more than a slice's or the diaphragm's blur."""
-
-COARSEST_SLICE_MM = 4.5
-"""Blocks are joined along the axis up to this."""
+"""Blocks around the lungs that are kept with them."""
 
 LEAST_WEIGHT = 1e-3
 """Share of lung under which nothing is known of a place."""
 
 TRUNCATE = 3.0
 """A Gaussian filter sees this many standard deviations far."""
-
-GRADIENT_HU = 10.0
-"""Least difference of aerated lung from front to back that tells which is below: above its own uncertainty (6 HU)."""
-
-RAISED_MM = 60.0
-"""Height over the lower face of the lung that counts as 1: farther up nothing is airless by its weight alone."""
-
-TYPICAL_HU = -860.0
-"""Density of aerated lung in full inspiration; where it is far from that, little of the lung may be aerated."""
 
 FEATURES = (
     "excess",
@@ -83,10 +55,14 @@ class LungFeatures:
 
     Parameters
     ----------
-    shape : of the volume, (K, J, I) voxels.
-    box : its part that the blocks cover.
-    density : over aerated lung, HU.
-    values : (F, N) float32, the features of :data:`FEATURES` of the N blocks of lung, in the order of the array.
+    shape : (int, int, int)
+        Of the volume, (K, J, I) voxels.
+    box : (slice, slice, slice)
+        Its part that the blocks cover.
+    density : ExcessDensity
+        Density over aerated lung.
+    values : (F, N) ndarray of float32
+        The features of :data:`FEATURES` of the N blocks of lung, in the order of the array.
     """
 
     shape: tuple[int, int, int]
@@ -108,20 +84,27 @@ class LungFeatures:
         return mask
 
 
-def gather_features(hu: NDArray[np.int16], lung: NDArray[np.bool_], geometry: Geometry) -> LungFeatures:
-    """The features of every block of lung; a single slice is asked what one slice can answer.
+def gather_features(
+    hu: NDArray[np.int16], lung: NDArray[np.bool_], geometry: Geometry, config: FeatureConfig = FeatureConfig()
+) -> LungFeatures:
+    """The features of every block of lung. A single slice has neighbours in its own plane only.
 
     Parameters
     ----------
-    hu : (K, J, I) int16, Hounsfield units.
-    lung : (K, J, I) bool, at least one voxel.
-    geometry : of both.
+    hu : (K, J, I) ndarray of int16
+        Hounsfield units.
+    lung : (K, J, I) ndarray of bool
+        Both lungs, at least one voxel.
+    geometry : Geometry
+        Of both.
+    config : FeatureConfig
+        Scales and limits.
     """
     whole = WorkingGrid.of(geometry)
     box = _block_box(lung, whole.factors)
     grid = WorkingGrid(lung[box].shape, whole.factors, whole.spacing_mm)
-    density = excess_density(hu[box], lung[box], grid, SMOOTHING_MM)
-    return LungFeatures(hu.shape, box, density, _features(density, geometry.spacing_kji[0]))
+    density = excess_density(hu[box], lung[box], grid, config)
+    return LungFeatures(hu.shape, box, density, _features(density, geometry.spacing_kji[0], config))
 
 
 def _block_box(lung: NDArray[np.bool_], factors: tuple[int, int, int]) -> tuple[slice, slice, slice]:
@@ -137,11 +120,19 @@ class Face(Enum):
     BACK = "back"
 
 
-def lower_face(density: ExcessDensity) -> Face | None:
-    """Which face of the lungs is below: lung is denser where it bears weight. None where that is not seen."""
+def lower_face(density: ExcessDensity, gradient_hu: float) -> Face | None:
+    """Which face of the lungs is below: lung is denser where it bears weight. None where that is not seen.
+
+    Parameters
+    ----------
+    density : ExcessDensity
+        Of the lungs.
+    gradient_hu : float
+        Least difference of aerated lung from front to back.
+    """
     rows = np.flatnonzero(density.lung.any(axis=(0, 2)))
     front, back = (float(density.aerated_hu[n]) for n in (rows[0], rows[-1]))
-    if abs(back - front) < GRADIENT_HU:
+    if abs(back - front) < gradient_hu:
         return None
     return Face.BACK if back > front else Face.FRONT
 
@@ -172,9 +163,9 @@ class _Level:
         known = share > LEAST_WEIGHT
         return np.where(known, gaussian(getattr(self, of)) / np.maximum(share, LEAST_WEIGHT), np.float32(0)), share
 
-    def joined(self) -> _Level:
-        """The same on blocks of twice the size."""
-        along = 2 if 2 * self.spacing_mm[0] <= COARSEST_SLICE_MM and len(self.total) > 1 else 1
+    def joined(self, coarsest_slice_mm: float) -> _Level:
+        """The same on blocks of twice the size; along the axis only up to ``coarsest_slice_mm``."""
+        along = 2 if 2 * self.spacing_mm[0] <= coarsest_slice_mm and len(self.total) > 1 else 1
         factors = (along, 2, 2)
         spacing = tuple(mm * f for mm, f in zip(self.spacing_mm, factors, strict=True))
         parts = (_joined(values, factors) for values in (self.total, self.squares, self.weight))
@@ -209,28 +200,29 @@ def _doubled(values: Blocks) -> Blocks:
     return result
 
 
-def _features(density: ExcessDensity, slice_mm: float) -> NDArray[np.float32]:
+def _features(density: ExcessDensity, slice_mm: float, config: FeatureConfig) -> NDArray[np.float32]:
     """(F, N) features of the blocks of lung."""
     inside = density.lung
-    excess = np.clip(density.excess_hu, *CLIPPED_HU)
+    excess = np.clip(density.excess_hu, *config.clipped_hu)
     fine = _Level(excess, excess * excess, inside.astype(np.float32), density.grid.spacing_mm)
-    middle = fine.joined()
-    coarse = middle.joined()
+    middle = fine.joined(config.coarsest_slice_mm)
+    coarse = middle.joined(config.coarsest_slice_mm)
+    far = {"mean_region": config.region_mm, "mean_lung": config.lung_mm}
     parts: tuple[Callable[[], Mapping[str, Blocks]], ...] = (
-        lambda: _curved("fine", fine, FINE_MM) | {"excess": excess},
-        lambda: _openings(excess, inside, density.grid.spacing_mm),
-        lambda: _curved("middle", middle, MIDDLE_MM) | _spread(middle),
-        lambda: _curved("wide", middle, WIDE_MM),
-        lambda: {name: coarse.smoothed(mm)[0] for name, mm in (("mean_region", REGION_MM), ("mean_lung", LUNG_MM))},
-        lambda: {"medial": _medial(coarse)},
+        lambda: _curved("fine", fine, config.fine_mm) | {"excess": excess},
+        lambda: _openings(excess, inside, density.grid.spacing_mm, config),
+        lambda: _curved("middle", middle, config.middle_mm) | _spread(middle, config.middle_mm),
+        lambda: _curved("wide", middle, config.wide_mm),
+        lambda: {name: coarse.smoothed(mm)[0] for name, mm in far.items()},
+        lambda: {"medial": _medial(coarse, config)},
     )
     rows = np.empty((len(FEATURES), int(inside.sum())), dtype=np.float32)
     rows[FEATURES.index("slice")] = np.log2(slice_mm)
     rows[FEATURES.index("alone")] = len(inside) == 1
-    height = height_mm(density, lower_face(density) is Face.FRONT)
+    height = height_mm(density, lower_face(density, config.gradient_hu) is Face.FRONT)
     aerated = np.broadcast_to(density.aerated_hu[None, :, None], inside.shape)[inside]
-    rows[FEATURES.index("aerated")] = aerated - np.float32(TYPICAL_HU)
-    rows[FEATURES.index("raised")] = np.minimum(height[inside] / np.float32(RAISED_MM), 1)
+    rows[FEATURES.index("aerated")] = aerated - np.float32(config.typical_hu)
+    rows[FEATURES.index("raised")] = np.minimum(height[inside] / np.float32(config.raised_mm), 1)
 
     def keep(part: Callable[[], Mapping[str, Blocks]]) -> None:
         for name, values in part().items():
@@ -276,23 +268,23 @@ def _mixed(values: Blocks, a: int, b: int) -> Blocks:
     return np.float32(0.5) * (_moved(along, b, 1) - _moved(along, b, -1))
 
 
-def _spread(level: _Level) -> Mapping[str, Blocks]:
+def _spread(level: _Level, sigma_mm: float) -> Mapping[str, Blocks]:
     """Standard deviation of the density about a place: vessels stand out of aerated lung, and less of ground glass."""
-    mean, _ = level.smoothed(MIDDLE_MM)
-    squares, _ = level.smoothed(MIDDLE_MM, "squares")
+    mean, _ = level.smoothed(sigma_mm)
+    squares, _ = level.smoothed(sigma_mm, "squares")
     return {"spread": np.sqrt(np.maximum(squares - mean * mean, 0))}
 
 
 def _openings(
-    excess: Blocks, inside: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
+    excess: Blocks, inside: NDArray[np.bool_], spacing_mm: tuple[float, float, float], config: FeatureConfig
 ) -> Mapping[str, Blocks]:
     """Densities that squares fit under (grey openings; Serra 1982): what is thinner than they are is gone.
 
     Beyond the lung's border everything counts as dense, so that an opacity at the chest wall needs half the thickness.
     """
-    low, high = CLIPPED_HU
+    low, high = config.clipped_hu
     found = {}
-    for name, half_mm in zip(("small", "middle", "large"), OPENING_MM, strict=True):
+    for name, half_mm in zip(("small", "middle", "large"), config.opening_mm, strict=True):
         eroded = np.where(inside, excess, np.float32(high))
         sizes = [2 * max(1, round(half_mm / mm)) + 1 for mm in spacing_mm[1:]]
         for axis, size in enumerate(sizes, start=1):
@@ -303,28 +295,27 @@ def _openings(
         for axis, size in enumerate(sizes, start=1):
             opened = ndimage.maximum_filter1d(opened, size, axis=axis, mode="nearest")
         found[f"opening_{name}"] = opened
-    return found | _beside(found["opening_middle"], inside, spacing_mm[0])
+    return found | _beside(found["opening_middle"], inside, max(1, round(config.beside_mm / spacing_mm[0])))
 
 
-def _beside(values: Blocks, inside: NDArray[np.bool_], slice_mm: float) -> Mapping[str, Blocks]:
+def _beside(values: Blocks, inside: NDArray[np.bool_], steps: int) -> Mapping[str, Blocks]:
     """The larger and the smaller of the values above and below; where the lung ends, that of the other side."""
-    steps = max(1, round(BESIDE_MM / slice_mm))
     (up, has_up), (down, has_down) = ((_moved(values, 0, n), _moved(inside, 0, n)) for n in (steps, -steps))
     above = np.where(has_up, up, np.where(has_down, down, values))
     below = np.where(has_down, down, np.where(has_up, up, values))
     return {"beside_more": np.maximum(above, below), "beside_less": np.minimum(above, below)}
 
 
-def _medial(level: _Level) -> Blocks:
+def _medial(level: _Level, config: FeatureConfig) -> Blocks:
     """How much of what surrounds a place lies between the lungs, where vessels are thickest: a share.
 
     Between is what has lung on both sides in its row and in its column of the axial slice.
     """
-    lung = level.weight > INSIDE_SHARE
+    lung = level.weight > config.block_lung_share
     between = ~lung
     for axis in (1, 2):
         before = np.maximum.accumulate(lung, axis=axis)
         after = np.flip(np.maximum.accumulate(np.flip(lung, axis), axis=axis), axis)
         between &= before & after
-    sigma = [REGION_MM / mm for mm in level.spacing_mm]
+    sigma = [config.region_mm / mm for mm in level.spacing_mm]
     return ndimage.gaussian_filter(between.astype(np.float32), sigma, truncate=TRUNCATE, mode="nearest")

@@ -21,7 +21,7 @@ from CovidSeverityLib.segmentation.opacity.values import MarkedOpacities
 from CovidSeverityLib.types import Geometry, Progress
 
 from .config import OpacityConfig
-from .lung_features import LungFeatures, gather_features
+from .lung_features import TRUNCATE, LungFeatures, gather_features
 from .opacity_classifier import OpacityClassifier, load_classifier
 from .uncounted import uncounted_density
 
@@ -52,7 +52,7 @@ def segment_opacities(
     geometry : Geometry
         Of both.
     config : OpacityConfig
-        Thresholds.
+        How places are described, and thresholds.
     progress : callable, optional
         Called with the stage "infection" as steps are done.
     classifier : OpacityClassifier, optional
@@ -65,7 +65,7 @@ def segment_opacities(
     """
     report = partial(progress, STAGE) if progress is not None else _silent
     report(0, 3)
-    features = gather_features(hu, lung, geometry)
+    features = gather_features(hu, lung, geometry, config.features)
     report(1, 3)
     odds = opacity_odds(features, config, classifier)
     report(2, 3)
@@ -74,7 +74,7 @@ def segment_opacities(
     )
     mask, stricter, more_lenient = (features.expand(m, lung) for m in (marked, strict & marked, lenient | marked))
     report(3, 3)
-    return MarkedOpacities(mask, stricter, more_lenient, uncounted_density(features, marked))
+    return MarkedOpacities(mask, stricter, more_lenient, uncounted_density(features, marked, config))
 
 
 def _silent(_done: int, _total: int) -> None:
@@ -87,10 +87,10 @@ def opacity_odds(
     """(K, J, I) float32: log-odds of opacity of every block, smoothed inside the lungs."""
     inside = features.density.lung
     odds = np.zeros(inside.shape, dtype=np.float32)
-    odds[inside] = (classifier or load_classifier()).logits(features.values)
+    odds[inside] = (classifier or load_classifier()).logits(features.values, config.features.half_hu)
     sigma = [config.smoothing_mm / mm for mm in features.density.grid.spacing_mm]
     total, share = (
-        ndimage.gaussian_filter(a, sigma, truncate=3.0, mode="nearest") for a in (odds, inside.astype(np.float32))
+        ndimage.gaussian_filter(a, sigma, truncate=TRUNCATE, mode="nearest") for a in (odds, inside.astype(np.float32))
     )
     return np.where(inside, total / np.maximum(share, np.float32(1e-6)), UNLIKELY)
 

@@ -19,12 +19,10 @@ from numpy.typing import NDArray
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import frozen_array
 
+from .config import FeatureConfig
 from .lung_features import FEATURES
 
 CLASSIFIER_FILE = "opacity_classifier.json"
-
-HALF_HU = 150.0
-"""A density of this many HU becomes one half: between faint densities a difference counts more."""
 
 SHARES = frozenset({"inside_fine", "inside_wide", "medial", "raised", "slice", "alone"})
 """Features that are no densities; they are taken as they are."""
@@ -33,10 +31,10 @@ CHUNK = 1 << 14
 """Places that are decided together: they stay in a processor's cache."""
 
 
-def compressed(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(F, N) features with densities compressed to -1 to 1: ``x / (|x| + 150)``."""
+def compressed(features: NDArray[np.float32], half_hu: float = FeatureConfig.half_hu) -> NDArray[np.float32]:
+    """(F, N) features with densities compressed to -1 to 1: ``x / (|x| + half_hu)``."""
     rows = [
-        row if name in SHARES else row / (np.abs(row) + np.float32(HALF_HU))
+        row if name in SHARES else row / (np.abs(row) + np.float32(half_hu))
         for name, row in zip(FEATURES, features, strict=True)
     ]
     return np.stack(rows)
@@ -48,8 +46,10 @@ class OpacityClassifier:
 
     Parameters
     ----------
-    weights : (inputs, outputs) float32 of every layer.
-    offsets : (outputs,) float32 of every layer.
+    weights : tuple of (inputs, outputs) ndarray of float32
+        Of every layer.
+    offsets : tuple of (outputs,) ndarray of float32
+        Of every layer.
     """
 
     weights: tuple[NDArray[np.float32], ...]
@@ -66,19 +66,26 @@ class OpacityClassifier:
         for name in ("weights", "offsets"):
             object.__setattr__(self, name, tuple(frozen_array(part) for part in getattr(self, name)))
 
-    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N,) float32: log-odds of opacity.
+    def logits(self, features: NDArray[np.float32], half_hu: float = FeatureConfig.half_hu) -> NDArray[np.float32]:
+        """Log-odds of opacity.
 
         Sums run feature by feature, so that the bits depend neither on the number of threads nor on a matrix library.
 
         Parameters
         ----------
-        features : (F, N) float32.
+        features : (F, N) ndarray of float32
+            Of every place.
+        half_hu : float
+            A density of this size becomes one half.
+
+        Returns
+        -------
+        (N,) ndarray of float32
         """
         result = np.empty(features.shape[1], dtype=np.float32)
 
         def decide(start: int) -> None:
-            values = compressed(features[:, start : start + CHUNK])
+            values = compressed(features[:, start : start + CHUNK], half_hu)
             for n, (w, b) in enumerate(zip(self.weights, self.offsets, strict=True)):
                 values = _layer(values, w, b)
                 if n + 1 < len(self.weights):

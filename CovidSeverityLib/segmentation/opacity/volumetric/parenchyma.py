@@ -16,26 +16,7 @@ from scipy import ndimage
 from CovidSeverityLib.morphology.grid import WorkingGrid
 from CovidSeverityLib.types import AIR_HU, frozen_array
 
-AERATED_HU = (-1000, -600)
-"""Where the peak of aerated lung is looked for: emphysema to a scan in expiration."""
-
-BIN_HU = 8
-PEAK_SMOOTHING_BINS = 2.0
-PEAK_SHARE = 0.15
-"""The darkest peak of at least this share of the highest is aerated lung: ground glass can fill most of the lungs."""
-
-BANDS = 8
-"""From front to back; every one holds enough voxels for a histogram, and the gradient is close to a line."""
-
-FEWEST_VOXELS = 200
-"""A band with fewer is left out."""
-
-STEEPEST_HU = 60.0
-"""Largest difference of a band's peak to the whole lung's: from front to back it was 25 to 55 HU in the scans that were
-looked at, and is about twice that in expiration."""
-
-INSIDE_SHARE = 0.5
-"""A block of which less is lung is left out."""
+from .config import AeratedLungConfig, FeatureConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,22 +50,25 @@ class ExcessDensity:
 
 
 def excess_density(
-    hu: NDArray[np.int16], lung: NDArray[np.bool_], grid: WorkingGrid, smoothing_mm: float
+    hu: NDArray[np.int16], lung: NDArray[np.bool_], grid: WorkingGrid, config: FeatureConfig = FeatureConfig()
 ) -> ExcessDensity:
     """Density over that of aerated lung, on blocks of 1 to 2 mm.
 
     Parameters
     ----------
-    hu : (K, J, I) int16, Hounsfield units.
-    lung : (K, J, I) bool.
-    grid : blocks of their voxels.
-    smoothing_mm : standard deviation of the Gaussian in the axial plane, mm: with the blocks it makes noise of 40 HU a
-        pixel about a third.
+    hu : (K, J, I) ndarray of int16
+        Hounsfield units.
+    lung : (K, J, I) ndarray of bool
+        Both lungs.
+    grid : WorkingGrid
+        Blocks of their voxels.
+    config : FeatureConfig
+        Smoothing, and how the density of aerated lung is measured.
     """
     share = grid.reduce(lung.view(np.uint8))
-    inside = share > INSIDE_SHARE
-    smooth = smoothed_inside(grid.reduce(hu), inside, smoothing_mm, grid.spacing_mm[1:], outside=AIR_HU)
-    aerated = aerated_density(smooth, inside)
+    inside = share > config.block_lung_share
+    smooth = smoothed_inside(grid.reduce(hu), inside, config.smoothing_mm, grid.spacing_mm[1:], outside=AIR_HU)
+    aerated = aerated_density(smooth, inside, config.aerated)
     excess = np.where(inside, smooth - aerated[None, :, None], np.float32(0))
     return ExcessDensity(grid, inside, smooth, aerated, excess)
 
@@ -107,34 +91,45 @@ def smoothed_inside(
     return result
 
 
-def aerated_density(hu: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(J,) float32: density of aerated lung in every row, from front to back, HU.
-
-    The peaks of the histograms of bands of rows, each within :data:`STEEPEST_HU` of the whole lung's.
+def aerated_density(
+    hu: NDArray[np.float32], inside: NDArray[np.bool_], config: AeratedLungConfig = AeratedLungConfig()
+) -> NDArray[np.float32]:
+    """Density of aerated lung in every row, from front to back: the peaks of the histograms of bands of rows.
 
     Parameters
     ----------
-    hu, inside : (K, J, I); at least one voxel is inside.
+    hu : (K, J, I) ndarray of float32
+        Hounsfield units.
+    inside : (K, J, I) ndarray of bool
+        Lung, at least one voxel.
+    config : AeratedLungConfig
+        Bands, histogram and peaks.
+
+    Returns
+    -------
+    (J,) ndarray of float32
+        HU.
     """
     rows = np.broadcast_to(np.arange(hu.shape[1])[None, :, None], hu.shape)[inside]
     values = hu[inside]
-    whole = _peak(values)
-    edges = np.linspace(rows.min(), rows.max() + 1, BANDS + 1)
+    whole = _peak(values, config)
+    edges = np.linspace(rows.min(), rows.max() + 1, config.bands + 1)
     centres, peaks = [], []
     for low, high in pairwise(edges):
         band = values[(rows >= low) & (rows < high)]
-        if band.size >= FEWEST_VOXELS:
+        if band.size >= config.fewest_blocks:
             centres.append((low + high - 1) / 2)
-            peaks.append(np.clip(_peak(band), whole - STEEPEST_HU, whole + STEEPEST_HU))
+            peaks.append(np.clip(_peak(band, config), whole - config.steepest_hu, whole + config.steepest_hu))
     if not centres:
         return np.full(hu.shape[1], whole, dtype=np.float32)
     return np.interp(np.arange(hu.shape[1]), centres, peaks).astype(np.float32)
 
 
-def _peak(values: NDArray[np.float32]) -> float:
+def _peak(values: NDArray[np.float32], config: AeratedLungConfig) -> float:
     """The darkest high peak of the histogram of aerated lung, HU."""
-    edges = np.arange(AERATED_HU[0], AERATED_HU[1] + BIN_HU, BIN_HU)
-    counts = ndimage.gaussian_filter1d(np.histogram(values, edges)[0].astype(np.float64), PEAK_SMOOTHING_BINS)
+    low, high = config.peak_range_hu
+    edges = np.arange(low, high + config.bin_hu, config.bin_hu)
+    counts = ndimage.gaussian_filter1d(np.histogram(values, edges)[0].astype(np.float64), config.peak_smoothing_bins)
     left, right = np.concatenate([[-1.0], counts[:-1]]), np.concatenate([counts[1:], [-1.0]])
-    tops = np.flatnonzero((counts >= left) & (counts > right) & (counts >= PEAK_SHARE * counts.max()))
-    return float(edges[tops[0]] + BIN_HU / 2) if tops.size else float(np.mean(AERATED_HU))
+    tops = np.flatnonzero((counts >= left) & (counts > right) & (counts >= config.peak_share * counts.max()))
+    return float(edges[tops[0]] + config.bin_hu / 2) if tops.size else (low + high) / 2

@@ -25,7 +25,7 @@ def segment_slice_opacities(
 ) -> MarkedOpacities:
     """Mark the opacities of every slice alone; slices without lung stay empty.
 
-    Parameters are those of :func:`~.lesions.segment_opacities`.
+    Parameters are those of :func:`~.opacities.segment_opacities`.
     """
     masks = np.zeros((3, *hu.shape), dtype=bool)
     slices = np.flatnonzero(lung.any(axis=(1, 2)))
@@ -39,10 +39,12 @@ def segment_slice_opacities(
     return MarkedOpacities(*masks, _sum(map_in_order(mark, slices.tolist(), STAGE, progress)))
 
 
-def slice_opacity_regions(hu: NDArray[np.int16], infected: NDArray[np.bool_], geometry: Geometry) -> NDArray[np.uint8]:
+def slice_opacity_regions(
+    hu: NDArray[np.int16], opacities: NDArray[np.bool_], geometry: Geometry, config: OpacityConfig = OpacityConfig()
+) -> NDArray[np.uint8]:
     """Ground glass and consolidation of every slice alone, as :func:`~.consolidation.opacity_regions`."""
-    parts = [opacity_regions(hu[k : k + 1], infected[k : k + 1], geometry.of_one_slice) for k in range(len(hu))]
-    return np.concatenate(parts)
+    slices = zip(hu[:, None], opacities[:, None], strict=True)
+    return np.concatenate([opacity_regions(*pair, geometry.of_one_slice, config) for pair in slices])
 
 
 def _sum(parts: list[UncountedDensity]) -> UncountedDensity:

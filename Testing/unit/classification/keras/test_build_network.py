@@ -16,12 +16,6 @@ SMALL = NetworkDescription("EfficientNetB0", SIZE, (16, 8), imagenet_rescaling=T
 
 
 @pytest.fixture(scope="module")
-def keras():
-    pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
-    return pytest.importorskip("keras")
-
-
-@pytest.fixture(scope="module")
 def network(keras24):
     """A network of :data:`SMALL` whose answers depend on the image, and whose variance single precision would move."""
     model = build_network(SMALL)
@@ -69,8 +63,7 @@ def test_same_weights_are_written_as_the_same_bytes_and_replace_a_file(network, 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one.hdf5", "two.hdf5"]
 
 
-def test_weights_that_cannot_be_written_leave_the_file_as_it_was(network, tmp_path, monkeypatch):
-    h5py = pytest.importorskip("h5py")
+def test_weights_that_cannot_be_written_leave_the_file_as_it_was(h5py, network, tmp_path, monkeypatch):
     (tmp_path / "own.hdf5").write_bytes(b"before")
     full = OSError(28, "No space left on device")
 

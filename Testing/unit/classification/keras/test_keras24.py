@@ -30,11 +30,6 @@ VARIANTS = {
 
 
 @pytest.fixture(scope="module")
-def h5py():
-    return pytest.importorskip("h5py", reason="TensorFlow is not installed")
-
-
-@pytest.fixture(scope="module")
 def run_old(repository):
     """A function that runs ``write_networks.py`` in a Python that has TensorFlow 2.4.3."""
 

@@ -21,12 +21,6 @@ CHANNEL_MEANS, CHANNEL_VARIANCES = np.array([0.485, 0.456, 0.406]), np.array([0.
 """What the published backbone's normalisation holds, to a digit or two."""
 
 
-@pytest.fixture(scope="module")
-def keras():
-    pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
-    return pytest.importorskip("keras")
-
-
 def pictures(number=5):
     """(N, J, I) uint8 that differ in brightness and pattern."""
     rng = np.random.default_rng(3)
@@ -79,9 +73,8 @@ def named_weights(layer, frozen=False):
 
 
 @pytest.fixture(scope="module")
-def write(tmp_path_factory, keras):
+def write(h5py, tmp_path_factory, keras):
     """A function that writes a model's weights as Keras 2 did; ``change`` may put others in their place."""
-    h5py = pytest.importorskip("h5py")
 
     def names(group, attribute, values, pieces=1):
         if pieces == 1:
@@ -274,8 +267,7 @@ def test_weights_that_are_no_numbers_are_refused(model, write):
         load(write(model, change=broken))
 
 
-def test_file_that_contradicts_itself_or_its_description_is_refused(model, write):
-    h5py = pytest.importorskip("h5py")
+def test_file_that_contradicts_itself_or_its_description_is_refused(h5py, model, write):
     path, described = write(model), NetworkDescription(BACKBONE, SIZE, image="without-filling")
     with h5py.File(path, "r+") as file:
         file.attrs[DESCRIPTION_ATTRIBUTE] = json.dumps(described.as_dict())
@@ -304,8 +296,7 @@ def test_file_without_weights_in_the_layout_of_keras_2_is_refused(model, write, 
         load(write(model, change=lambda _: []))
 
 
-def test_saved_model_without_weights_is_refused(keras, tmp_path):
-    h5py = pytest.importorskip("h5py")
+def test_saved_model_without_weights_is_refused(h5py, keras, tmp_path):
     with h5py.File(tmp_path / "model.hdf5", "w") as file:
         file.attrs["model_config"] = "{}"
     with pytest.raises(InputError, match=r"^model\.hdf5 is a saved model without weights"):
@@ -319,8 +310,7 @@ def test_damaged_file_is_refused(model, write):
         load(path)
 
 
-def test_file_that_lacks_a_weight_that_it_names_is_refused(model, write):
-    h5py = pytest.importorskip("h5py")
+def test_file_that_lacks_a_weight_that_it_names_is_refused(h5py, model, write):
     path = write(model)
     with h5py.File(path, "r+") as file:
         del file["efficientnetb0/stem_conv/kernel:0"]

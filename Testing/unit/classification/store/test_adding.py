@@ -58,9 +58,8 @@ def _loaded_once(loaded_once, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def own_bytes(tmp_path_factory):
+def own_bytes(keras, tmp_path_factory):
     """A file of weights as training writes it."""
-    pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
     path = tmp_path_factory.mktemp("own") / "own.hdf5"
     save_weights(build_network(OWN), OWN, path)
     return path.read_bytes()
@@ -73,9 +72,8 @@ def own(own_bytes, tmp_path):
 
 
 @pytest.fixture
-def foreign(own):
+def foreign(h5py, own):
     """The same weights as Keras 2.4 writes them, which does not say what they are."""
-    h5py = pytest.importorskip("h5py")
     path = own.rename(own.with_name("saved-model-05.hdf5"))
     with h5py.File(path, "r+") as file:
         del file.attrs["covid_severity_network"]
@@ -165,8 +163,7 @@ def test_name_of_the_manifest_needs_its_file(foreign):
     assert left() == ["THEIRS"]
 
 
-def test_name_of_a_model_without_a_checksum_takes_a_file_that_may_be_it(foreign):
-    h5py = pytest.importorskip("h5py")
+def test_name_of_a_model_without_a_checksum_takes_a_file_that_may_be_it(h5py, foreign):
     known = [entry(source="https://example.org")]
     assert add_model(foreign, "theirs", known).entry == entry(foreign, source="https://example.org")
     with h5py.File(foreign, "r+") as file:
@@ -188,8 +185,7 @@ def test_licence_that_is_known_is_not_changed(foreign):
     assert add_model(foreign, "theirs", known, facts={"licence": "CC0-1.0"}).entry.licence == "CC0-1.0"
 
 
-def test_weights_of_newer_keras_are_said_to_be_a_guess(foreign):
-    h5py = pytest.importorskip("h5py")
+def test_weights_of_newer_keras_are_said_to_be_a_guess(h5py, foreign):
     with h5py.File(foreign, "r+") as file:
         file.attrs["keras_version"] = np.bytes_("2.15.0")
     added = add_model(foreign, "theirs").entry
@@ -197,8 +193,7 @@ def test_weights_of_newer_keras_are_said_to_be_a_guess(foreign):
     assert added.limits.endswith("Its training is taken to have begun with ImageNet's weights.")
 
 
-def test_network_that_cannot_be_filled_leaves_nothing(own):
-    h5py = pytest.importorskip("h5py")
+def test_network_that_cannot_be_filled_leaves_nothing(h5py, own):
     with h5py.File(own, "r+") as file:
         (group,) = (group for name, group in file.items() if name.startswith("efficientnet"))
         del group["stem_bn/gamma:0"]
@@ -216,8 +211,7 @@ def test_truncated_file_leaves_nothing(foreign):
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", bytes(4096)])
-def test_file_that_is_no_network_leaves_nothing(tmp_path, content):
-    pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+def test_file_that_is_no_network_leaves_nothing(keras, tmp_path, content):
     (tmp_path / "note.hdf5").write_bytes(content)
     with pytest.raises(InputError, match=r"note\.hdf5 is not an HDF5 file"):
         add_model(tmp_path / "note.hdf5", "mine")

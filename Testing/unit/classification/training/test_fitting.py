@@ -39,11 +39,6 @@ SLICES = (
 
 
 @pytest.fixture(scope="module")
-def keras():
-    return pytest.importorskip("keras")
-
-
-@pytest.fixture(scope="module")
 def examples(training_factory, tmp_path_factory):
     """Training and validation images of easy cases."""
     cases, prepared = training_factory.easy_cases(tmp_path_factory.mktemp("cache"), 4, SIZE)

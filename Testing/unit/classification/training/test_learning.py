@@ -69,8 +69,7 @@ def patients(tmp_path_factory):
     return cases, PreparedCases(images)
 
 
-def test_patients_that_were_not_learnt_from_are_told_apart(patients, tmp_path):
-    pytest.importorskip("tensorflow")
+def test_patients_that_were_not_learnt_from_are_told_apart(keras, patients, tmp_path):
     from CovidSeverityLib.classification.training.run import train
 
     shares = {"validation": 0.12, "test": 0.22}

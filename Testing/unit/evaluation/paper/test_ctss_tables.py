@@ -17,12 +17,9 @@ from CovidSeverityLib.evaluation.paper.ctss_tables import (
 
 
 @pytest.fixture(scope="session")
-def reference_scores(repository) -> Path:
-    """The folder of the published scores; a test that asks for it is skipped where it is absent."""
-    folder = repository.parent / "shared" / "data" / "reference"
-    if not folder.is_dir():
-        pytest.skip("published scores (../shared/data/reference) are not on this machine")
-    return folder
+def reference_scores(real_data) -> Path:
+    """The folder of the published scores."""
+    return real_data("data/reference")
 
 
 @pytest.fixture

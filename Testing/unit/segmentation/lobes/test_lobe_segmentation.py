@@ -10,7 +10,8 @@ from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.features.quality import result_notes
 from CovidSeverityLib.reporting.report import build_report, report_schema
 from CovidSeverityLib.reporting.summary import summary_text
-from CovidSeverityLib.segmentation.lobes.lobe_segmentation import WELL_SEEN_MM, anatomical_lobes
+from CovidSeverityLib.segmentation.lobes.config import LobeConfig
+from CovidSeverityLib.segmentation.lobes.lobe_segmentation import anatomical_lobes
 from CovidSeverityLib.segmentation.lobes.values import FissureFinding, LobeSegmentation
 from CovidSeverityLib.types import CtVolume, Geometry, Lobe, Side
 
@@ -69,7 +70,7 @@ def test_without_fissures_in_the_image_the_atlas_decides(phantom, lobes):
 def test_source_says_how_much_was_seen(lobes):
     assert lobes.source.startswith("fissure atlas, refined where the image shows the fissures (right oblique ")
     assert [fissure.name for fissure in lobes.fissures] == ["right oblique", "right horizontal", "left oblique"]
-    assert lobes.approximate == any(fissure.expected_mm > WELL_SEEN_MM for fissure in lobes.fissures)
+    assert lobes.approximate == any(fissure.expected_mm > LobeConfig().well_seen_mm for fissure in lobes.fissures)
 
 
 def test_confidence_is_a_share_for_every_lobe(lobes):

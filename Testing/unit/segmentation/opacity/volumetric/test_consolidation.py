@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from CovidSeverityLib.segmentation.opacity.volumetric.consolidation import SMALLEST_ML, opacity_regions
+from CovidSeverityLib.segmentation.opacity.volumetric.config import OpacityConfig
+from CovidSeverityLib.segmentation.opacity.volumetric.consolidation import opacity_regions
 from CovidSeverityLib.segmentation.opacity.volumetric.single_slices import slice_opacity_regions
 from CovidSeverityLib.types import Geometry, Opacity
 
@@ -51,7 +52,7 @@ def test_air_around_an_opacity_does_not_thin_it():
 
 
 def test_specks_are_not_told_apart():
-    radius = 0.8 * (750 * SMALLEST_ML / np.pi) ** (1 / 3)
+    radius = 0.8 * (750 * OpacityConfig().smallest_ml / np.pi) ** (1 / 3)
     assert not (labelled(np.where(ball(radius), 600, -600))[0] == Opacity.CONSOLIDATION).any()
 
 

@@ -26,6 +26,6 @@ def test_excess_is_zero_outside_the_lung_and_in_plain_lung():
     lung = np.zeros(shape, dtype=bool)
     lung[5:35, 10:70, 10:50] = lung[5:35, 10:70, 70:110] = True
     hu = np.where(lung, -850, 40).astype(np.int16)
-    density = excess_density(hu, lung, WorkingGrid(shape, (1, 1, 1), (2.0, 1.2, 1.2)), 0.7)
+    density = excess_density(hu, lung, WorkingGrid(shape, (1, 1, 1), (2.0, 1.2, 1.2)))
     assert np.abs(density.excess_hu[density.lung]).max() < 12
     assert (density.excess_hu[~density.lung] == 0).all()

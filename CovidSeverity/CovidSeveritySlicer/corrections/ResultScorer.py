@@ -1,4 +1,4 @@
-"""A result whose segmentation is being corrected: its scores at any time."""
+"""Scores of a result whose segmentation is edited."""
 
 from __future__ import annotations
 
@@ -30,26 +30,27 @@ from .Corrected import DIFFERENCE_ATTRIBUTE, Corrected, differenceFromText
 from .LabelLayers import LabelLayers
 
 ROW_TOLERANCE = 1e-6
-"""Largest difference of numbers of a slice that are the same: a table that was saved holds them as text."""
+"""Numbers of a slice that differ by less are equal. A saved table has them as text."""
 
 _log = logging.getLogger(__name__)
 
 
-class FollowedResult:
+class ResultScorer:
     """Scores the segmentation of a result.
 
-    The masks that are found first count as the automatic ones if their numbers are those of the report, together with
-    what the scene keeps of earlier corrections. If they are not, the segmentation was edited while nobody followed it:
-    then it is only known by its numbers whether it is back to the automatic masks.
+    The first masks are the automatic ones if their numbers are those of the report. Earlier corrections, which the
+    scene keeps, are taken into account. If the numbers differ, the segmentation was edited while it was not followed.
+    Then the automatic masks are unknown, and only numbers can show that the segmentation is back to them.
 
     Parameters
     ----------
-    result : to follow.
+    result : AnalysisResult
+        Result to score.
 
     Raises
     ------
     UnusableSegmentation
-        If its segmentation cannot be scored.
+        The segmentation cannot be scored.
     """
 
     def __init__(self, result: AnalysisResult) -> None:
@@ -60,28 +61,28 @@ class FollowedResult:
         stored = _storedDifference(result.segmentationNode)
         self._automaticKnown = any(self._begin(difference) for difference in dict.fromkeys((stored, None)))
 
-    def follow(self) -> bool:
+    def read(self) -> bool:
         """Read the segmentation and say whether anything changed.
 
         Raises
         ------
         UnusableSegmentation
-            If there are no label maps to read.
+            There are no label maps to read.
         """
         layers = LabelLayers(self.result.segmentationNode, self._grid)
         return self._masks.follow(layers.box, layers.plane)
 
     def difference(self) -> MaskDifference | None:
-        """From the automatic masks, for the scene to keep; None where those are not known."""
+        """The difference from the automatic masks, for the scene to keep; None if these are unknown."""
         return self._masks.difference() if self._automaticKnown else None
 
     def corrected(self) -> Corrected | None:
-        """The numbers as they are now; None where the masks are the automatic ones.
+        """The corrected numbers; None if the masks are the automatic ones.
 
         Raises
         ------
         UnusableSegmentation
-            If no lung is left.
+            No lung is left.
         """
         if self._automaticKnown and not self._masks.changed:
             return None
@@ -103,7 +104,7 @@ class FollowedResult:
         return Corrected(fields, rows, *volumes, low)
 
     def _begin(self, difference: MaskDifference | None) -> bool:
-        """Read the segmentation; whether its automatic masks have the automatic numbers."""
+        """Read the segmentation. Return whether its automatic masks have the automatic numbers."""
         layers = LabelLayers(self.result.segmentationNode, self._grid)
         self._masks = EditedMasks(self._grid.shape)
         self._masks.begin(layers.box, layers.plane)
@@ -111,7 +112,7 @@ class FollowedResult:
             try:
                 self._masks.restore(difference)
             except ValueError as error:
-                _log.warning("Earlier corrections are not known: %s.", error)
+                _log.warning("Earlier corrections are unknown: %s.", error)
                 return False
         automatic = rescore_tally(self._masks.tally_automatic(), self._masks.automatic, self._rules)
         return self._areAutomatic(*self._numbers(automatic))
@@ -131,7 +132,7 @@ class FollowedResult:
 
 
 def _wholeRows(rows: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], ...]:
-    """The rows, or none where the table of the slices holds something else by now."""
+    """The rows, or none if the slice table has other content by now."""
     whole = all(isinstance(row.get(column), int | float) for row in rows for column in SLICE_COLUMNS)
     return rows if whole else ()
 
@@ -143,5 +144,5 @@ def _storedDifference(segmentationNode: Any) -> MaskDifference | None:
     try:
         return differenceFromText(text)
     except ValueError as error:
-        _log.warning("Earlier corrections are not known: %s.", error)
+        _log.warning("Earlier corrections are unknown: %s.", error)
         return None

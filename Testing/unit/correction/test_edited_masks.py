@@ -151,6 +151,17 @@ def test_opacity_painted_and_erased_leaves_the_automatic_masks(segments, spot):
     assert not segments.masks.changed
 
 
+def test_lung_that_vanishes_where_several_segments_appear_at_once_was_erased(analysis, segments, spot):
+    old = (analysis.lobes == Lobe.RLL) & (analysis.infection == Opacity.GROUND_GLASS)
+    upper = np.arange(len(spot))[:, None, None] > np.flatnonzero(spot.any(axis=(1, 2)))[0]
+    assert old.any()
+    assert (spot & upper).any()
+    segments.parts[spot & upper] |= np.uint16(Part.GROUND_GLASS)
+    segments.parts[spot & ~upper] |= np.uint16(Part.CONSOLIDATION)
+    segments.edit(old, take=Part.RIGHT_LUNG)
+    assert not sides_of(segments.full())[old].any()
+
+
 def test_erased_lung_with_opacity_in_it_is_told_as_opacity_outside(analysis, segments):
     sick = (analysis.infection > 0) & (analysis.lobes == Lobe.LLL)
     assert sick.any()
@@ -178,7 +189,9 @@ def test_erased_lobe_is_told_and_painted_lobe_is_known_as_changed(segments, spot
     segments.edit(spot, take=Part.RUL)
     found = segments.masks.masks()
     assert (found.lobes, found.lung_without_lobe_voxels) == ({Lobe.RUL}, np.count_nonzero(spot))
-    segments.edit(spot, add=Part.RML)
+    segments.edit(spot, take=Part.RIGHT_LUNG)
+    assert segments.masks.masks().lung_without_lobe_voxels == 0
+    segments.edit(spot, add=Part.RIGHT_LUNG | Part.RML)
     found = segments.masks.masks()
     assert (found.lobes, found.lung_without_lobe_voxels) == ({Lobe.RUL, Lobe.RML}, 0)
     assert (lobes_of(segments.full())[spot] == Lobe.RML).all()
@@ -245,6 +258,20 @@ def test_undo_of_any_two_strokes_gives_back_what_every_state_meant():
         segments.follow()
         np.testing.assert_array_equal(segments.full(), meant[n])
     assert not segments.masks.changed
+
+
+def test_undo_is_known_when_the_box_has_grown_below(analysis, segments, spot):
+    segments.overwrite(spot, Part.GROUND_GLASS)
+    meant = segments.full()[spot]
+    below = np.zeros_like(spot)
+    below[0] = analysis.lungs[segments.masks.box[0].start] > 0
+    assert segments.masks.box[0].start > 0
+    segments.edit(spot, add=Part.RIGHT_LUNG)
+    segments.edit(below, add=Part.CONSOLIDATION)
+    assert segments.masks.box[0].start == 0
+    segments.edit(spot, take=Part.RIGHT_LUNG)
+    np.testing.assert_array_equal(segments.full()[spot], meant)
+    assert (sides_of(meant) == Side.RIGHT).all()
 
 
 # What a scene keeps

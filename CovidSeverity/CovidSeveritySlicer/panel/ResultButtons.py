@@ -1,4 +1,4 @@
-"""The buttons under a result: views of it, and the ways out of Slicer."""
+"""The buttons under a result: views of it, saving and export."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from CovidSeveritySlicer.scene.ResultFiles import REPORT_FILE
 from CovidSeveritySlicer.scene.SceneBridge import jumpTo, setShownIn3d, studyForExport, worstSlice
 
 
-class ResultViews:
-    """Connects the buttons of the result with what they show.
+class ResultButtons:
+    """Connects the buttons of the result with their actions.
 
     Parameters
     ----------
-    ui : namespace of the panel's widgets.
-    logic : with ``liveScores``.
+    ui : namespace
+        Widgets of the panel.
+    logic : CovidSeverityLogic
+        Its ``liveScores`` have the corrected numbers.
     """
 
     def __init__(self, ui: Any, logic: Any) -> None:
@@ -39,7 +41,7 @@ class ResultViews:
         ui.exportDicomButton.connect("clicked(bool)", self.onExportDicom)
 
     def setResult(self, result: AnalysisResult | None) -> None:
-        """The result that the buttons are for; None for none."""
+        """Set the result that the buttons act on; None for no result."""
         if result is not None and (
             self._result is None or result.segmentationNode is not self._result.segmentationNode
         ):
@@ -49,7 +51,7 @@ class ResultViews:
         self._result = result
 
     def showFirst(self, result: AnalysisResult) -> None:
-        """Show the CT under a result that has just been made, unless a slice view shows it already."""
+        """Show the CT of a new result in the slice views, unless one of them shows it already."""
         shown = {node.GetBackgroundVolumeID() for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
         if shown and result.volumeNode.GetID() not in shown:
             slicer.util.setSliceViewerLayers(background=result.volumeNode, fit=True)
@@ -63,19 +65,19 @@ class ResultViews:
                 manager.threeDWidget(0).threeDView().resetFocalPoint()
 
     def onWorstSlice(self, _checked: bool = False) -> None:
-        """Go to the slice with the largest area of opacity."""
+        """Show the slice with the largest area of opacity."""
         position = worstSlice(self._result)
         if position is None:
-            slicer.util.showStatusMessage(_("No slice shows an opacity."), 5000)
+            slicer.util.showStatusMessage(_("No slice contains an opacity."), 5000)
             return
         jumpTo(position)
 
     def onEdit(self, _checked: bool = False) -> None:
-        """Correct the segmentation."""
+        """Open the segmentation in the Segment Editor."""
         openInSegmentEditor(self._result)
 
     def onTables(self, _checked: bool = False) -> None:
-        """Show the lobe table; the view's own selector leads to the others."""
+        """Show the lobe table. The selector of the view has the other tables."""
         if not _isThere(self._result.lobeTable):
             return
         manager = slicer.app.layoutManager()
@@ -118,10 +120,10 @@ def _showChart(chart: Any) -> None:
 
 
 def _isThere(node: Any) -> bool:
-    """Whether a node of a result is still in the scene; tells the user where it is not."""
+    """Whether a node of a result is still in the scene. If not, the user gets a message."""
     if node is not None and node.GetScene() is not None:
         return True
-    slicer.util.showStatusMessage(_("It was deleted from the scene; analyse again to get it."), 5000)
+    slicer.util.showStatusMessage(_("It was deleted from the scene. Analyze again to get a new one."), 5000)
     return False
 
 
@@ -133,8 +135,8 @@ def _shownIn3d(result: AnalysisResult) -> bool:
 
 
 def _mayWriteTo(folder: Path) -> bool:
-    """Whether no report is lost, or the user agrees."""
+    """Whether the folder has no report, or the user agrees to replace it."""
     if not (folder / REPORT_FILE).exists():
         return True
-    question = _("The folder holds a report already; its files are replaced by those of this result.")
+    question = _("The folder already contains a report. Its files will be replaced.")
     return slicer.util.confirmOkCancelDisplay(question, windowTitle=_("CovidSeverity"))

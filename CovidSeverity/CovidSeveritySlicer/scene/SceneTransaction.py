@@ -1,4 +1,4 @@
-"""Changes of the scene that happen as a whole or not at all."""
+"""Transactions: changes of the scene that happen as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import slicer
 
 
-class SceneChange:
-    """A ``with`` block: when an error leaves it, new nodes leave the scene, and kept nodes are as they were.
+class SceneTransaction:
+    """A ``with`` block that undoes its changes after an error: new nodes are removed, kept nodes are restored.
 
-    Nodes that are discarded leave the scene when the block ends well.
+    Discarded nodes are removed from the scene when the block ends without an error.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class SceneChange:
         self._undo: list[Callable[[], None]] = []
         self._obsolete: list[Any] = []
 
-    def __enter__(self) -> SceneChange:
+    def __enter__(self) -> SceneTransaction:
         return self
 
     def __exit__(
@@ -34,13 +34,16 @@ class SceneChange:
         removeNodes(reversed(self._new))
 
     def add(self, className: str, name: str, unique: bool = True) -> Any:
-        """A new node.
+        """Add a node to the scene.
 
         Parameters
         ----------
-        className : of the node.
-        name : for people; a number is added where another node has it.
-        unique : False for a name that several nodes may have.
+        className : str
+            Class of the node.
+        name : str
+            Name that is shown. A number is appended if another node has it.
+        unique : bool
+            False: several nodes may have the name.
         """
         scene = slicer.mrmlScene
         node = scene.AddNewNodeByClass(className, scene.GenerateUniqueName(name) if unique else name)
@@ -48,20 +51,20 @@ class SceneChange:
         return node
 
     def adopt(self, node: Any) -> None:
-        """A node that Slicer made on the way: it counts as new."""
+        """Treat a node that Slicer created as new."""
         if node is not None:
             self._new.append(node)
 
     def keep(self, node: Any) -> None:
-        """Remember a node with its references and attributes, and its segmentation, table or properties."""
+        """Remember a node, with references, attributes and content, for the case of an error."""
         self._undo.append(_restorer(node))
 
     def onError(self, undo: Callable[[], None]) -> None:
-        """Call ``undo`` should an error end the block."""
+        """Call ``undo`` if an error ends the block."""
         self._undo.append(undo)
 
     def discard(self, nodes: Iterable[Any]) -> None:
-        """Let nodes leave the scene at the end."""
+        """Remove nodes from the scene at the end of the block."""
         self._obsolete.extend(nodes)
 
 
@@ -97,7 +100,7 @@ def _restorer(node: Any) -> Callable[[], None]:
 
 
 def _contentRestorer(node: Any) -> Callable[[], None] | None:
-    """For nodes whose content is an object of its own, that is replaced and not changed."""
+    """Restores nodes whose content is a separate object that is replaced, not changed."""
     if node.IsA("vtkMRMLSegmentationNode"):
         segmentation = node.GetSegmentation()
         return lambda: node.SetAndObserveSegmentation(segmentation)
