@@ -21,6 +21,7 @@ Edges = tuple[float, float, float]
 
 Mask = NDArray[np.bool_]
 FloatImage = NDArray[np.float32]
+Box = tuple[slice, slice, slice]
 
 WORKING_SPACING_MM: Edges = (2.0, 1.6, 1.6)
 """Largest block edge (K, J, I), mm: finer than the thinnest wall that must not be lost (trachea, diaphragm: 2-4 mm)."""
@@ -94,8 +95,17 @@ class WorkingGrid:
         k, j, i = self.shape
         return array[:k, :j, :i]
 
+    def interpolate(self, field: FloatImage, near: Box, highest: float) -> FloatImage:
+        """``field``, at most ``highest``, interpolated on the full grid; ``highest`` where it is not ``near``."""
+        fine = np.full([n * f for n, f in zip(field.shape, self.factors, strict=True)], highest, dtype=np.float32)
+        if field[near].size:
+            inner = tuple(slice(s.start * f, s.stop * f) for s, f in zip(near, self.factors, strict=True))
+            part = np.minimum(field[near], np.float32(highest))
+            fine[inner] = ndimage.zoom(part, self.factors, order=1, mode="nearest", grid_mode=True)
+        return fine[tuple(slice(0, n) for n in self.shape)]
 
-def bounding_box(mask: NDArray, margin: tuple[int, int, int] = (0, 0, 0)) -> tuple[slice, slice, slice]:
+
+def bounding_box(mask: NDArray, margin: tuple[int, int, int] = (0, 0, 0)) -> Box:
     """The smallest box around ``mask``, widened by ``margin`` voxels (K, J, I) and cut at the array's faces.
 
     An empty mask gives an empty box.

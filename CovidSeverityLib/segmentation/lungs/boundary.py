@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.components import largest_component
-from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box
+from CovidSeverityLib.morphology.grid import Box, FloatImage, Mask, WorkingGrid, bounding_box
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Side
 
@@ -54,7 +54,7 @@ def refined_lungs(
         Voxels of each lung, by :class:`Side`.
     """
 
-    def refine(side: Side) -> tuple[tuple[slice, slice, slice], Mask]:
+    def refine(side: Side) -> tuple[Box, Mask]:
         """One lung's voxels in a box of the full grid (empty where there is none)."""
         box = bounding_box(lungs == side, margin=(1, 1, 1))
         full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.morphology.components import fill_holes, largest_component
-from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box, close_mm
+from CovidSeverityLib.morphology.grid import Box, FloatImage, Mask, WorkingGrid, bounding_box, close_mm
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Side
 
@@ -42,7 +42,7 @@ class CompletedLungs:
 class _Lung:
     """One lung in a box of the working grid, the airless parts that were added, and the number of blocks of fluid."""
 
-    box: tuple[slice, slice, slice]
+    box: Box
     mask: Mask
     restored: Mask
     fluid: int

@@ -124,19 +124,14 @@ def expected_lungs(
     def expected(side: Side) -> ExpectedLung:
         inside, dents, possible, wall = np.zeros((4, *aerated.shape), dtype=bool)
         near = bounding_box(shapes.distances[side] < hidden.possible_mm, margin=(1, 1, 1))
-
-        def interpolated(field: FloatImage, highest: float) -> FloatImage:
-            return _interpolated(field, near, block_grid, highest)
-
-        distance = interpolated(shapes.distances[side], hidden.possible_mm + max(block_grid.spacing_mm))
-        allowed = not_bone & (interpolated(shapes.impossible, 1.0) <= 0.5)
-        inside[box], possible[box] = (
-            allowed & (distance < hidden.tolerance_mm),
-            allowed & (distance < hidden.possible_mm),
-        )
-        wall[box] = possible[box] & (interpolated(shapes.walls[side].astype(np.float32), 1.0) > 0.5)
+        farthest_mm = hidden.possible_mm + max(block_grid.spacing_mm)
+        distance = block_grid.interpolate(shapes.distances[side], near, farthest_mm)
+        allowed = not_bone & (block_grid.interpolate(shapes.impossible, near, 1.0) <= 0.5)
+        inside[box] = allowed & (distance < hidden.tolerance_mm)
+        possible[box] = allowed & (distance < hidden.possible_mm)
+        wall[box] = possible[box] & (block_grid.interpolate(shapes.walls[side].astype(np.float32), near, 1.0) > 0.5)
         rolled = rolling_ball_distance(blocks.lungs[side], hidden.face_radius_mm, block_grid.spacing_mm)
-        dents[box] = inside[box] & (interpolated(rolled, hidden.possible_mm) < hidden.dent_mm)
+        dents[box] = inside[box] & (block_grid.interpolate(rolled, near, hidden.possible_mm) < hidden.dent_mm)
         return ExpectedLung(inside, dents, possible, wall)
 
     return dict(zip(found, map_in_order(expected, found, "shapes", None), strict=True))
@@ -220,16 +215,3 @@ def _observations(
     depth = np.maximum(distance_to(~rolled, spacing_mm)[surface] - spacing_mm[0], 0.0)
     trust = np.exp(-depth / config.face_depth_mm)
     return SurfaceObservations(surface, trust, inner_boundary(outside) & ~known, spacing_mm)
-
-
-def _interpolated(
-    field: FloatImage, near: tuple[slice, slice, slice], blocks: WorkingGrid, highest: float
-) -> FloatImage:
-    """``field``, at most ``highest``, interpolated on the grid of which the blocks were made; ``highest`` where it is
-    not ``near``."""
-    fine = np.full([n * f for n, f in zip(field.shape, blocks.factors, strict=True)], highest, dtype=np.float32)
-    if field[near].size:
-        inner = tuple(slice(s.start * f, s.stop * f) for s, f in zip(near, blocks.factors, strict=True))
-        part = np.minimum(field[near], np.float32(highest))
-        fine[inner] = ndimage.zoom(part, blocks.factors, order=1, mode="nearest", grid_mode=True)
-    return fine[tuple(slice(0, n) for n in blocks.shape)]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.components import component_sizes
-from CovidSeverityLib.morphology.grid import Mask, WorkingGrid, bounding_box, open_by_ball
+from CovidSeverityLib.morphology.grid import Box, Mask, WorkingGrid, bounding_box, open_by_ball
 from CovidSeverityLib.preprocessing.thorax import body_mask
 from CovidSeverityLib.types import Geometry, Side
 
@@ -69,7 +69,7 @@ def pleural_gas(
     return found
 
 
-def _chest(lung: Mask, middle: float) -> tuple[slice, slice, slice]:
+def _chest(lung: Mask, middle: float) -> Box:
     """The box around both lungs. A lung that was not found is assumed to reach as far aside as the other."""
     k, j, i = bounding_box(lung)
     reach = max(middle - i.start, i.stop - middle)
