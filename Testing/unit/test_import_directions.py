@@ -24,7 +24,7 @@ ORDER = (
     ("features",),
     ("segmentation", "io"),
     ("preprocessing",),
-    ("morphology", "parallel", "stage_clock", "checked", "checksums", "deciding_numbers"),
+    ("morphology", "parallel", "stage_clock", "checked", "checksums"),
     ("types", "errors", "ctss", "metrics", "plain", "version"),
 )
 """The rooms from the roof to the ground. A room imports rooms below it, never one beside or above it."""

@@ -53,7 +53,7 @@ def lungs_from_labels(
             "or a single label for both lungs"
         )
     require_on_lungs(volume, sides > 0, name, config)
-    outside = cut_out_value(volume.hu)
+    outside = cut_out_value(volume.hu, config.cut_out, config.thorax.gas.highest_hu)
     cut = () if outside is None else (cut_out_note(outside),)
     return LungSegmentation(sides, f"file {name}", (*cut, *field_of_view_notes(sides, config.field_of_view)))
 
@@ -98,7 +98,7 @@ def require_on_lungs(volume: CtVolume, mask: Mask, name: str, config: LungConfig
 
 def _inside(volume: CtVolume, grid: WorkingGrid, config: LungConfig) -> Mask:
     """The body on the working grid, or the part of the CT that was not cut away."""
-    outside = cut_out_value(volume.hu)
+    outside = cut_out_value(volume.hu, config.cut_out, config.thorax.gas.highest_hu)
     if outside is None:
         return body_mask(grid.reduce(volume.hu), grid, config.thorax)
     return grid.reduce(volume.hu != outside) >= 0.5

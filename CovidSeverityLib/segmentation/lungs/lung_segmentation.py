@@ -122,7 +122,7 @@ def lung_labels(
     body = body_mask(blocks, grid, config.thorax)
     box = bounding_box(body)
     if not body[box].size:
-        raise _no_lungs(name, hu, "it shows no body")
+        raise _no_lungs(name, hu, "it shows no body", config)
     full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
     labels = np.zeros(hu.shape, dtype=np.uint8)
     blocks, body = blocks[box], body[box]
@@ -130,7 +130,7 @@ def lung_labels(
     found_ml, least_ml = float(np.count_nonzero(aerated)) * grid.voxel_ml, config.field_of_view.smallest_lungs_ml
     if found_ml < least_ml:
         least = f"at least {least_ml:.0f} ml are expected in a chest CT"
-        raise _no_lungs(name, hu, f"{found_ml:.0f} ml of aerated lung, {least}")
+        raise _no_lungs(name, hu, f"{found_ml:.0f} ml of aerated lung, {least}", config)
     if whole_chest:
         _refuse_parts(name, aerated, found_ml, config.field_of_view)
     complete = complete_lungs(blocks, aerated, body, airway, gas, grid, config, whole_chest=whole_chest)
@@ -147,8 +147,8 @@ def _aerated(hu: FloatImage, body: Mask, grid: WorkingGrid, config: LungConfig) 
     return main_lungs(split_sides(pieces, body, grid, config.sides), grid, config.sides), airway, gas
 
 
-def _no_lungs(name: str, hu: NDArray[np.int16], reason: str) -> NoLungsError:
-    outside = cut_out_value(hu)
+def _no_lungs(name: str, hu: NDArray[np.int16], reason: str, config: LungConfig) -> NoLungsError:
+    outside = cut_out_value(hu, config.cut_out, config.thorax.gas.highest_hu)
     return NoLungsError(f"no lungs found in {name}: {reason if outside is None else cut_out_reason(outside)}")
 
 
