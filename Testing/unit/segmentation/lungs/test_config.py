@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib import AnalysisConfig, ConfigurationError, InputError, NoLungsError, analyze
-from CovidSeverityLib.preprocessing import thorax, window
+from CovidSeverityLib.preprocessing import cut_out, thorax, window
 from CovidSeverityLib.segmentation.lungs import (
     airless_pieces,
     airways,
@@ -30,7 +30,7 @@ from CovidSeverityLib.segmentation.lungs.config import LungConfig
 
 MODULES = (
     airless_pieces, airways, boundary, completion, expected_shape, external_lungs, hidden_lung, islands,
-    lung_segmentation, lungmask_engine, notes, pleural_gas, rib_cage, sides, single_slices, thorax, window,
+    lung_segmentation, lungmask_engine, notes, pleural_gas, rib_cage, sides, single_slices, cut_out, thorax, window,
 )  # fmt: skip
 
 
