@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import NoLungsError
 from CovidSeverityLib.immutable import Value
-from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box
+from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box
 from CovidSeverityLib.preprocessing.cut_out import cut_out_reason, cut_out_value
 from CovidSeverityLib.preprocessing.thorax import body_mask, gas_mask, parenchyma_pieces
 from CovidSeverityLib.preprocessing.window import window_note, window_top, with_bone
@@ -92,12 +92,7 @@ def segment_lungs(volume: CtVolume, config: LungConfig = LungConfig()) -> LungSe
 
 
 def lung_labels(
-    hu: NDArray[np.int16],
-    geometry: Geometry,
-    config: LungConfig,
-    name: str = "the volume",
-    *,
-    whole_chest: bool = True,
+    hu: NDArray[np.int16], geometry: Geometry, config: LungConfig, name: str = "the volume", *, whole_chest: bool = True
 ) -> tuple[NDArray[np.uint8], tuple[QualityNote, ...]]:
     """Both lungs, and notes for the reader.
 
@@ -148,9 +143,7 @@ def lung_labels(
     return labels, _notes(complete, bool(airway.any()), grid, config.notes.airless_share)
 
 
-def _aerated(
-    hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid, config: LungConfig
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
+def _aerated(hu: FloatImage, body: Mask, grid: WorkingGrid, config: LungConfig) -> tuple[NDArray[np.uint8], Mask, Mask]:
     """Aerated lung by side, large airways (empty where no trachea is found), and other air that is no aerated lung."""
     airway = airway_mask(hu, body, grid, config.airways)
     gas = gas_mask(hu, body, airway, grid, config.thorax)
