@@ -224,6 +224,9 @@ def rebuilt(template, value):
         return type(template)(**{name: rebuilt(getattr(template, name), value[name]) for name in names})
     if isinstance(template, tuple) and value is not None:
         return tuple(rebuilt(*pair) for pair in zip(template, value, strict=True))
+    if callable(template):
+        assert value == template.__name__
+        return template
     return value if template is None or value is None else type(template)(value)
 
 
