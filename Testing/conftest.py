@@ -9,6 +9,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,11 @@ os.environ.setdefault(*ONE_KERNEL)  # as the library does: some tests start Tens
 REPOSITORY = Path(__file__).parents[1]
 COARSE = {"shape": (72, 128, 128), "spacing_mm": (3.0, 3.0, 4.4)}
 
-MARKED = {"tensorflow": {"keras", "h5py"}, "data": {"real_data"}}
+MARKED = {
+    "tensorflow": {"keras", "h5py"},
+    "data": {"real_data"},
+    "slow": {"keras", "real_ct_root", "truth_and_analysis", "fine_phantom"},
+}
 """A marker of every test that depends on one of these fixtures."""
 
 
@@ -170,16 +175,24 @@ class Run(NamedTuple):
 def program() -> Callable[..., Run]:
     """A function that runs the command line in this process."""
 
-    def run(*arguments: object) -> Run:
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                status = main([str(argument) for argument in arguments])
-            except SystemExit as left:
-                status = left.code
-        return Run(status, out.getvalue(), err.getvalue())
+    return partial(called, main)
 
-    return run
+
+def called(entry: Callable[[list[str]], int], *arguments: object) -> Run:
+    """What ``entry`` does with arguments of a command line."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = entry([str(argument) for argument in arguments])
+        except SystemExit as left:
+            status = left.code
+    return Run(status, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def call() -> Callable[..., Run]:
+    """``call(main, *arguments)``: a program of ``models/``, run in this process."""
+    return called
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,7 @@ def test_left_out_fissures_are_as_near_as_is_said(fitted):
         assert load_atlas().fissures[Fissure(fissure)].distance_mm == pytest.approx(float(figures[0]), abs=0.06)
 
 
+@pytest.mark.slow
 def test_infected_lobes_of_slices_are_those_of_the_radiologists(analysed, real_ct_root):
     analysis = analysed("P001")
     with (real_ct_root / "P001_labels.csv").open(newline="") as file:

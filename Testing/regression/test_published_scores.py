@@ -47,6 +47,7 @@ def test_published_scores_agree_with_radiologists_as_published(program, tables, 
     assert "computed from CTSS_results.csv of github.com/aanandt/" in table
 
 
+@pytest.mark.slow
 def test_reference_profile_scores_a_real_ct_as_the_authors_do(real_ct_root):
     result = analyze(read_ct(real_ct_root / "P001"), AnalysisConfig.for_profile("reference"))
     assert abs(result.ctss - PUBLISHED_CTSS_OF_P001) <= 1

@@ -94,6 +94,7 @@ def test_interrupted_work_goes_on_where_it_was_and_leaves_nothing_half_written(c
     assert calls == [("cases", 2, 3), ("cases", 3, 3)]
 
 
+@pytest.mark.slow
 def test_processes_make_the_same_images_and_end_when_they_are_interrupted(cases, cache, tmp_path):
     (tmp_path / "other").mkdir()
     with pytest.raises(CancelledError):
@@ -165,6 +166,7 @@ def test_cache_that_cannot_be_written_ends_the_run(cases, tmp_path):
         prepare_images(cases, IMAGE, SIZE, tmp_path / "nowhere", 1)
 
 
+@pytest.mark.slow
 def test_process_that_was_killed_is_told(cases, cache):
     def kill(_stage, done, _total):
         for process in multiprocessing.active_children() if done else ():

@@ -114,6 +114,7 @@ def test_seen_fissure_is_expected_nearer_than_a_guessed_one():
     assert seen.expected_mm[seen.inside].mean() < 0.5 * guessed.expected_mm[guessed.inside].mean()
 
 
+@pytest.mark.slow
 def test_same_lung_gives_the_same_bits():
     first, second = (found_in(lung_with_fissure(5.0)) for _ in range(2))
     np.testing.assert_array_equal(first.height, second.height)

@@ -121,6 +121,7 @@ def test_nothing_else_is_noted_of_a_whole_chest(chest):
     assert found.source == "classical"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seed", "lobe", "placement"),
     [
@@ -177,6 +178,7 @@ def test_lungs_that_touch_are_parted():
     assert np.mean(labels[bridge] > 0) > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "opacity",
     [
