@@ -29,6 +29,7 @@ def tables(real_data):
     return real_data("data/reference")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_truth", [True, False])
 def test_published_scores_agree_with_radiologists_as_published(program, tables, tmp_path, with_truth):
     truth = ("--truth", tables / "CTSS_GT.csv") if with_truth else ()

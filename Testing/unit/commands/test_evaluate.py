@@ -228,6 +228,7 @@ def beside(program, study, tmp_path_factory):
     return program("evaluate", "segmentation", *options, "--slices", "20-24", "--in-lungs", "both", "-o", out), out
 
 
+@pytest.mark.slow
 def test_images_masks_and_lungs_may_lie_in_one_folder(beside):
     run, out = beside
     assert run.status == 0, run.err
@@ -242,6 +243,7 @@ def test_images_masks_and_lungs_may_lie_in_one_folder(beside):
     assert run.err == ""
 
 
+@pytest.mark.slow
 def test_both_lungs_are_shown_each_for_itself(beside):
     run, out = beside
     assert "own lungs: Dice per case" in run.out

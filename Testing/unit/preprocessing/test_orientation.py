@@ -123,6 +123,7 @@ def test_analysis_carries_the_warning_and_refuses_what_is_upside_down(coarse_pha
         analyze(flipped(coarse_phantom.volume, [Axis.HEAD_FOOT]))
 
 
+@pytest.mark.slow
 def test_program_refuses_an_upside_down_file_unless_forced(program, coarse_phantom, tmp_path):
     import SimpleITK as sitk
 

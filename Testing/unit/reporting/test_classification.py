@@ -223,6 +223,7 @@ def unusual(factory, case):
     return dataclasses.replace(found, diagnosis=dataclasses.replace(found.diagnosis, classifier=known))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["one slice", "diagnosis alone", "unknown classifier", "one lung", "long names"])
 def test_unusual_cases_give_a_page(factory, case):
     assert picture(drawn(unusual(factory, case))).std() > 20
@@ -280,7 +281,9 @@ def centre_of_change(before, after):
     return (rows * change).sum() / change.sum() / height, (columns * change).sum() / change.sum() / before.shape[1]
 
 
-@pytest.mark.parametrize(("row", "column"), [(1, 1), (1, 6), (3, 1), (3, 6)])
+@pytest.mark.parametrize(
+    ("row", "column"), [(1, 6), *(pytest.param(*place, marks=pytest.mark.slow) for place in ((1, 1), (3, 1), (3, 6)))]
+)
 def test_evidence_is_drawn_over_the_place_that_it_is_of(factory, row, column):
     """A cell of the map, and what lies in the CT under that cell, change the same place of the page."""
     cells = np.full((5, 8), HARDLY, np.float32)

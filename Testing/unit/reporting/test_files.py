@@ -47,6 +47,7 @@ def diagnosed(factory):
     return factory.make_diagnosed(factory.make_chest((6, 24, 32)))
 
 
+@pytest.mark.slow
 def test_page_of_the_diagnosis_is_written_with_one_and_removed_without(small, diagnosed, tmp_path):
     paths = write_results(diagnosed, tmp_path)
     assert names_in(tmp_path) == {path.name for path in paths} == NAMES | {"classification.png"}
@@ -56,6 +57,7 @@ def test_page_of_the_diagnosis_is_written_with_one_and_removed_without(small, di
     assert names_in(tmp_path) == NAMES
 
 
+@pytest.mark.slow
 def test_page_of_an_earlier_diagnosis_stays_when_the_run_is_stopped(small, diagnosed, tmp_path):
     write_results(diagnosed, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -190,6 +190,7 @@ def test_jobs_are_at_least_one_and_no_more_than_cores():
     assert 1 <= default_jobs() <= (os.cpu_count() or 1)
 
 
+@pytest.mark.slow
 def test_training_imports_no_tensorflow_before_it_is_needed():
     """In a process of its own: here another test may have imported it."""
     imports = "import sys, CovidSeverityLib.__main__, CovidSeverityLib.classification.training.run"

@@ -78,6 +78,7 @@ def test_confidence_is_a_share_for_every_lobe(lobes):
     assert all(0.5 < sure <= 1 for sure in lobes.confidence.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", Side)
 def test_one_lung_has_its_lobes_alone(phantom, lobes, side):
     alone = anatomical_lobes(phantom.volume, np.where(phantom.lungs == side, phantom.lungs, 0).astype(np.uint8))
@@ -97,6 +98,7 @@ def test_lungs_must_lie_on_the_grid_of_the_volume(phantom):
         anatomical_lobes(phantom.volume, phantom.lungs[1:])
 
 
+@pytest.mark.slow
 def test_a_lung_cut_by_the_field_of_view_still_has_lobes(phantom, lobes):
     lowest = int(np.flatnonzero(phantom.lungs.any(axis=(1, 2)))[0])
     volume, lungs = part_of(phantom.volume, phantom.lungs, slice(lowest + 15, None))
