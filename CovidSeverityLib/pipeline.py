@@ -19,7 +19,6 @@ from .classification.evidence import EXPLANATION_STAGE, classify_slices, with_ev
 from .classification.notes import classification_notes, contradiction_notes
 from .config import AnalysisConfig
 from .ctss import severity_for
-from .deciding_numbers import deciding_numbers
 from .errors import InputError
 from .features.low_attenuation import low_attenuation
 from .features.quality import (
@@ -69,24 +68,16 @@ def analyze(
     force: bool = False,
     independent_slices: bool = False,
 ) -> Analysis:
-    """Analyse a chest CT: lungs, lobes, infection, CT severity score and, with a classifier, the diagnosis.
-
-    Nothing is printed or written and the network is not used. The same volume and configuration give the same bits,
-    whatever the number of threads.
+    """Analyse a chest CT; :func:`CovidSeverityLib.analyze` is the same for whatever a user has in hand.
 
     Parameters
     ----------
-    volume : chest CT in Hounsfield units, as :func:`~.io.read_ct` returns it.
-    config : None for the default profile.
-    progress : called as ``progress(stage, done, total)``; it may raise to stop the analysis.
-    lungs : masks from elsewhere, or another way to find them; None finds them here.
-    lobes : masks from elsewhere; without ``lungs`` the lungs are their union. None splits the lungs here.
-    classifier : tells COVID-19, community-acquired pneumonia and normal apart, as
-        :func:`~.classification.keras.network.load_classifier` returns it; None leaves the diagnosis open. No other
-        number depends on it.
-    force : analyse a CT that its own anatomy shows upside down, with a warning, instead of refusing it.
-    independent_slices : the slices do not belong together (of several patients, say): each is decided alone, and no
-        lobe is known, so that there is no score. A single slice is always taken so.
+    volume : CtVolume
+        The CT.
+    config : AnalysisConfig or None
+        None is the default profile.
+    progress, lungs, lobes, classifier, force, independent_slices
+        As for :func:`CovidSeverityLib.analyze`, but a classifier has no name here.
 
     Returns
     -------
@@ -94,17 +85,14 @@ def analyze(
 
     Raises
     ------
-    NoLungsError
-        If the volume shows no lungs.
-    InputError
-        If the body is wider or narrower than any, the CT is upside down and ``force`` is False, or the classifier
-        answers what are no probabilities.
+    NoLungsError, InputError
+        As :func:`CovidSeverityLib.analyze`, but for what reading raises.
     """
     config = config or AnalysisConfig()
     clock = StageClock(progress)
     with clock.stage("lungs"):
         alone = independent_slices or volume.is_single_slice
-        volume = _admitted(volume, force, alone)
+        volume = _admitted(volume, force, alone, config)
         found = _lungs(volume, lungs, lobes, alone, config.lungs)
     with clock.stage("lobes"):
         regions = config.scoring.regions(volume, found.labels, lobes, alone)
@@ -129,20 +117,22 @@ def classify(
 
     Parameters
     ----------
-    volume, classifier, progress, lungs, force : as for :func:`analyze`.
+    volume, classifier, progress, lungs, force
+        As for :func:`analyze`.
+
+    Returns
+    -------
+    ClassifiedCt
 
     Raises
     ------
-    NoLungsError
-        If the volume shows no lungs.
-    InputError
-        If the body is wider or narrower than any, the CT is upside down and ``force`` is False, no slice around the
-        middle of the scan shows lung, or the classifier answers what are no probabilities.
+    NoLungsError, InputError
+        As :func:`analyze`; or no slice around the middle of the scan shows lung.
     """
     clock = StageClock(progress)
     with clock.stage("lungs"):
         alone = volume.is_single_slice
-        volume = _admitted(volume, force, alone)
+        volume = _admitted(volume, force, alone, AnalysisConfig())
         found = _lungs(volume, lungs, None, alone, LungConfig())
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     if diagnosis is None:
@@ -187,10 +177,11 @@ def _with_diagnosis(
     return replace(analysis, classification=diagnosis, quality=(*analysis.quality, *notes))
 
 
-def _admitted(volume: CtVolume, force: bool, alone: bool) -> CtVolume:
+def _admitted(volume: CtVolume, force: bool, alone: bool, config: AnalysisConfig) -> CtVolume:
     """``volume`` with notes on what its anatomy says; a body of impossible width and an upside-down one are refused."""
-    check_body_width(volume)
-    notes = (slices_alone_note(volume),) if alone else check_orientation(volume, force=force)
+    check_body_width(volume, config.body_width)
+    found = () if alone else check_orientation(volume, config.orientation, config.lungs.thorax, force=force)
+    notes = (slices_alone_note(volume),) if alone else found
     return replace(volume, notes=(*volume.notes, *notes)) if notes else volume
 
 
@@ -232,22 +223,16 @@ def _assemble(
     opacities: MarkedOpacities,
     alone: bool,
 ) -> Analysis:
-    ml = volume.geometry.voxel_ml
     counts = count_voxels(lungs.labels, lobes.labels, opacities.mask)
     scores = config.scoring.score(counts, opacities, lobes, volume.geometry)
     kinds = config.marking.kinds(volume, opacities.mask, independent_slices=alone)
     sides = side_voxels(lungs.labels)
+    sides_ml = {} if alone else {side: n * volume.geometry.voxel_ml for side, n in sides.items()}
     low = low_attenuation(volume, lungs.labels, lobes.labels, config.low_attenuation)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
     notes = (
         *resolution_notes(volume.geometry, config.notes),
-        *result_notes(
-            lobes,
-            {} if alone else {side: n * ml for side, n in sides.items()},
-            percent,
-            config.notes,
-            config.lungs.notes,
-        ),
+        *result_notes(lobes, sides_ml, percent, config.notes, config.lungs.notes),
         *uncertainty_notes(scores.lobes, scores.ctss_range, opacities.uncounted, config.notes),
         *low_attenuation_notes(low, volume.kernel, config.notes),
     )
@@ -277,7 +262,7 @@ def _provenance(config: AnalysisConfig, lungs: LungSegmentation, lobes: LobeSegm
     return Provenance(
         version=__version__,
         profile=config.name,
-        configuration=config.as_dict() | {"numbers": deciding_numbers()},
+        configuration=config.as_dict(),
         seconds={},
         lungs_from=lungs.source,
         lobes_from=lobes.source,

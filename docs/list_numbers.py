@@ -21,9 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from CovidSeverityLib.config import AnalysisConfig
-from CovidSeverityLib.deciding_numbers import CHAPTERS as ROOMS
-from CovidSeverityLib.deciding_numbers import LIBRARY
-from CovidSeverityLib.deciding_numbers import numbers_of as constants_of
+from CovidSeverityLib.preprocessing.hounsfield_config import HounsfieldConfig
 
 PAGE = Path(__file__).with_name("numbers.md")
 
@@ -71,7 +69,7 @@ class Number:
 def configurations() -> dict[str, Any]:
     """The configurations by name: the default profile's and, where that has none, the published method's."""
     default, published = AnalysisConfig(), AnalysisConfig.for_profile("reference")
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"hounsfield": HounsfieldConfig()}
     for field in fields(AnalysisConfig):
         value = getattr(default, field.name)
         found[field.name] = getattr(published, field.name) if value is None else value
@@ -144,18 +142,7 @@ def page() -> str:
             reason = "likewise" if number.reason == last else number.reason
             last = number.reason
             lines.append(f"| `{number.name}` | {number.value} | {number.unit} | {_cell(reason)} |")
-    return "\n".join(lines + constants()) + "\n"
-
-
-def constants() -> list[str]:
-    """Numbers that are still constants of modules."""
-    lines = []
-    for chapter, modules in ROOMS.items():
-        lines += ["", f"## {chapter}", "", "| number | value | what it is, and why |", "|---|---|---|"]
-        for module in modules:
-            for number in constants_of(LIBRARY / module):
-                lines.append(f"| `{Path(module).stem}.{number.name}` | {number.value[:90]} | {_cell(number.reason)} |")
-    return lines
+    return "\n".join(lines) + "\n"
 
 
 def _cell(text: str) -> str:

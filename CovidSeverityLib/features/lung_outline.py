@@ -18,7 +18,7 @@ ROBERTS_CUTOFF = 6
 Step = tuple[int, int]
 """Rows and columns from a pixel to its neighbour."""
 
-RIGHT, DOWN, DOWN_RIGHT, DOWN_LEFT = (0, 1), (1, 0), (1, 1), (1, -1)
+RIGHTWARDS, DOWN, DOWN_RIGHT, DOWN_LEFT = (0, 1), (1, 0), (1, 1), (1, -1)
 
 
 def lung_outline(lung: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -45,7 +45,7 @@ def prewitt_edges(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     around = _Neighbours(mask.astype(np.int64), beyond="edge")
     across = sum(around[row, 1] - around[row, -1] for row in (-1, 0, 1))
     down = sum(around[1, column] - around[-1, column] for column in (-1, 0, 1))
-    return _thin_edges((across, RIGHT), (down, DOWN), PREWITT_CUTOFF)
+    return _thin_edges((across, RIGHTWARDS), (down, DOWN), PREWITT_CUTOFF)
 
 
 def roberts_edges(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

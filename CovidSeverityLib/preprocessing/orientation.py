@@ -20,11 +20,13 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote
 
 from . import orientation_cues as cues
+from .config import ThoraxConfig
+from .orientation_config import ChestViewConfig
 from .orientation_cues import ChestView
 
 LOGISTIC_SLOPE = 8.0
-"""Log-likelihood ratio of a sign that is as strong as usual: two normal distributions at plus and minus the usual
-value, with half of it as standard deviation."""
+"""Log-likelihood ratio of a sign that is as strong as usual. It follows from two normal distributions at plus and minus
+the usual value, with half of it as standard deviation."""
 
 
 class Axis(IntEnum):
@@ -41,10 +43,17 @@ class Cue:
 
     Parameters
     ----------
-    axis : that it speaks of.
-    measure : of a :class:`~.orientation_cues.ChestView`; positive where the axis is right, NaN where nothing is seen.
-    usual : what it measures in most people, in its own unit.
-    exceptions : share of patients whose anatomy or disease contradicts it, 0 to 0.5.
+    axis : Axis
+        The axis that it speaks of.
+    measure : callable
+        Takes a :class:`~.orientation_cues.ChestView`. Its answer is positive where the axis is right, NaN where nothing
+        is seen.
+    usual : float, unit of the sign
+        What it measures in most people: the values of synthetic chests and of one normal scan.
+    exceptions : float, share
+        Share of patients whose anatomy or disease contradicts it, 0 to 0.5. It is one in twenty for most (a
+        consolidated lobe, a raised diaphragm, a shifted mediastinum), one in a hundred for the liver (situs inversus is
+        one in 10 000; a spleen as large is rarer than a consolidated lobe), and one in ten for the table (prone scans).
 
     Examples
     --------
@@ -63,6 +72,11 @@ class Cue:
         if not 0 < self.exceptions < 0.5:
             raise ValueError(f"the exceptions to a cue are {self.exceptions:g}; a share between 0 and 0.5 is needed")
 
+    @property
+    def name(self) -> str:
+        """What is measured."""
+        return self.measure.__name__
+
     def strength(self, measured: float) -> float:
         """Log-likelihood ratio of the axis as it is to the reversed one; 0 for NaN."""
         if math.isnan(measured):
@@ -77,12 +91,15 @@ class OrientationConfig:
 
     Parameters
     ----------
-    cues : usual values are those of synthetic chests and of one normal scan. Exceptions are one patient in twenty (a
-        consolidated lobe, a raised diaphragm, a shifted mediastinum), one in a hundred for the liver (situs inversus is
-        one in 10 000; a spleen as large is rarer than a consolidated lobe), and one in ten for the table (prone scans).
-    decisive_odds : an axis is decided where the signs favour one way this many times over the other: about the odds
-        that a header is right at all, so that a CT is rather left alone.
-    table_cm2 : section of a table, cm2: 40 cm wide, two shells of 2 mm and a mattress; less is no table.
+    cues : tuple of Cue
+        The signs, at least one of every axis.
+    decisive_odds : float, odds
+        An axis is decided where the signs favour one way this many times over the other: about the odds that a header
+        is right at all, so that a CT is rather left alone.
+    table_cm2 : float, cm2
+        Section of a table: 40 cm wide, two shells of 2 mm and a mattress; less is no table.
+    view : ChestViewConfig
+        How organs are recognised.
     """
 
     cues: tuple[Cue, ...] = (
@@ -99,6 +116,7 @@ class OrientationConfig:
     )
     decisive_odds: float = 50.0
     table_cm2: float = 20.0
+    view: ChestViewConfig = ChestViewConfig()
 
     def __post_init__(self) -> None:
         if {cue.axis for cue in self.cues} != set(Axis):
@@ -116,9 +134,12 @@ class OrientationFindings:
 
     Parameters
     ----------
-    evidence : log-likelihood ratio of each axis as it is to the reversed one, (K, J, I); 0 where it was not asked.
-    decisive : from this on, either way, an axis is decided.
-    prone : whether the table lies before the chest.
+    evidence : (float, float, float)
+        Log-likelihood ratio of each axis as it is to the reversed one, (K, J, I); 0 where it was not asked.
+    decisive : float
+        From this on, either way, an axis is decided.
+    prone : bool
+        Whether the table lies before the chest.
     """
 
     evidence: tuple[float, float, float]
@@ -135,13 +156,19 @@ class OrientationFindings:
         return frozenset(axis for axis in Axis if self.contradicted(axis))
 
 
-def judge_orientation(volume: CtVolume, config: OrientationConfig | None = None) -> OrientationFindings:
+def judge_orientation(
+    volume: CtVolume, config: OrientationConfig = OrientationConfig(), thorax: ThoraxConfig = ThoraxConfig()
+) -> OrientationFindings:
     """What the patient's anatomy says of each axis; nothing where no chest is seen.
 
     Parameters
     ----------
-    volume : chest CT in Hounsfield units.
-    config : None for the defaults.
+    volume : CtVolume
+        Chest CT in Hounsfield units.
+    config : OrientationConfig
+        How it is judged.
+    thorax : ThoraxConfig
+        How body and lungs are found.
 
     Examples
     --------
@@ -150,11 +177,10 @@ def judge_orientation(volume: CtVolume, config: OrientationConfig | None = None)
     >>> judge_orientation(chest).reversed_axes
     frozenset()
     """
-    config = config or OrientationConfig()
     decisive = math.log(config.decisive_odds)
     evidence = [0.0, 0.0, 0.0]
-    view = ChestView.of(volume.hu, volume.geometry)
-    if view.lungs_ml < cues.LUNGS_ML:
+    view = ChestView.of(volume.hu, volume.geometry, config.view, thorax)
+    if view.lungs_ml < config.view.lungs_ml:
         return OrientationFindings((0.0, 0.0, 0.0), decisive, prone=False)
     for axis in Axis:
         evidence[axis] = sum(cue.strength(cue.measure(view)) for cue in config.cues if cue.axis == axis)
@@ -167,15 +193,24 @@ def judge_orientation(volume: CtVolume, config: OrientationConfig | None = None)
 
 
 def check_orientation(
-    volume: CtVolume, *, force: bool = False, config: OrientationConfig | None = None
+    volume: CtVolume,
+    config: OrientationConfig = OrientationConfig(),
+    thorax: ThoraxConfig = ThoraxConfig(),
+    *,
+    force: bool = False,
 ) -> tuple[QualityNote, ...]:
     """Notes on a CT that contradicts its own header.
 
     Parameters
     ----------
-    volume : chest CT in Hounsfield units.
-    force : note that a CT is upside down instead of refusing it.
-    config : None for the defaults.
+    volume : CtVolume
+        Chest CT in Hounsfield units.
+    config : OrientationConfig
+        How it is judged.
+    thorax : ThoraxConfig
+        How body and lungs are found.
+    force : bool
+        True notes that a CT is upside down instead of refusing it.
 
     Raises
     ------
@@ -188,7 +223,7 @@ def check_orientation(
     >>> check_orientation(make_phantom(0, shape=(72, 96, 96), spacing_mm=(4.0, 4.0, 4.4)).volume)
     ()
     """
-    found = judge_orientation(volume, config)
+    found = judge_orientation(volume, config, thorax)
     reversed_axes = found.reversed_axes
     if not reversed_axes:
         return (_note(PRONE, NoteSeverity.INFO, PRONE_MESSAGE),) if found.prone else ()

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from CovidSeverityLib.checked import HOUNSFIELD, Range, check_fields
+from CovidSeverityLib.checked import Hu, Range, WholeHu, check_fields
 from CovidSeverityLib.errors import ConfigurationError
-from CovidSeverityLib.segmentation.opacity.kinds import CONSOLIDATION_HU
+from CovidSeverityLib.segmentation.opacity.kinds import CONSOLIDATION_LIMIT_HU
 from CovidSeverityLib.types import AIR_HU
 
 from .mixture import MixtureConfig
 from .vesselness import VesselnessConfig
-
-WholeHu = Annotated[int, HOUNSFIELD]
-Hu = Annotated[float, HOUNSFIELD]
 
 COMPONENTS = 3
 """Of the mixture: aerated lung, and the two that have a window each."""
@@ -68,7 +65,7 @@ class PublishedOpacityConfig:
     fill_holes: bool = True
     open_area: bool = True
     dilation_px: Annotated[int, Range(1, 99, step=2)] = 5
-    consolidation_hu: WholeHu = CONSOLIDATION_HU
+    consolidation_hu: WholeHu = CONSOLIDATION_LIMIT_HU
     mixture: MixtureConfig = MixtureConfig()
     vesselness: VesselnessConfig = VesselnessConfig()
 

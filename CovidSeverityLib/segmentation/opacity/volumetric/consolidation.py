@@ -47,7 +47,7 @@ def opacity_regions(
     inside = opacities[box]
     if not inside.size:
         return labels
-    whole = WorkingGrid.of(geometry)
+    whole = WorkingGrid.of(geometry, config.features.block_mm)
     grid = WorkingGrid(inside.shape, whole.factors, whole.spacing_mm)
     solid = grid.expand(_solid(hu[box], inside, grid, whole.blocks_of(config.smallest_ml), config))
     labels[box][inside & solid] = Opacity.CONSOLIDATION
