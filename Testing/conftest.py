@@ -8,6 +8,7 @@ import importlib.util
 import io
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -43,12 +44,15 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
+    """Put markers on by rule, and the files with the most slow tests first: no process is left with one at the end."""
     for item in items:
         markers = [marker for marker, fixtures in MARKED.items() if fixtures & {*getattr(item, "fixturenames", ())}]
         if item.path.is_relative_to(REPOSITORY / "Testing" / "slicer"):
             markers.append("slicer")
         for marker in markers:
             item.add_marker(marker)
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)
