@@ -137,9 +137,12 @@ def _name(kind: str, seed: int, options: dict) -> str:
 
 
 @pytest.fixture(scope="session")
-def analysed(once, real_ct_root) -> Callable[[str], Analysis]:
-    """``analysed(patient)``: the default analysis of a real CT."""
-    return lambda patient: once(f"analysed-{patient}", lambda: analyze(read_ct(real_ct_root / patient)))
+def analysed(once, real_ct_root) -> Callable[..., Analysis]:
+    """``analysed(patient, profile)``: the analysis of a real CT."""
+    return lambda patient, profile="default": once(
+        f"analysed-{patient}-{profile}",
+        lambda: analyze(read_ct(real_ct_root / patient), AnalysisConfig.for_profile(profile)),
+    )
 
 
 @pytest.fixture(scope="session")

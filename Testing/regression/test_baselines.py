@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from CovidSeverityLib import Analysis, AnalysisConfig, analyze, read_ct
+from CovidSeverityLib import Analysis
 from CovidSeverityLib.evaluation.synthetic.phantom import LesionSpec, Phantom
 from CovidSeverityLib.metrics import MaskAgreement
 from CovidSeverityLib.reporting import build_report
@@ -130,9 +130,8 @@ def test_real_cts(hold, analysed, case):
 
 
 @pytest.mark.slow
-def test_real_ct_in_the_published_way(hold, real_ct_root):
-    analysis = analyze(read_ct(real_ct_root / "P001"), AnalysisConfig.for_profile("reference"))
-    hold(OF_THE_REFERENCE, numbers_of(build_report(analysis)))
+def test_real_ct_in_the_published_way(hold, analysed):
+    hold(OF_THE_REFERENCE, numbers_of(build_report(analysed("P001", "reference"))))
 
 
 def test_every_file_belongs_to_a_case():
