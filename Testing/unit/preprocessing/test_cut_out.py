@@ -45,6 +45,7 @@ def test_a_mask_of_the_lungs_lets_them_be_analysed(coarse_phantom, whole, labels
         assert alone.side_voxels[side] == pytest.approx(count, rel=0.002)
 
 
+@pytest.mark.slow
 def test_command_line_names_the_reason_and_takes_a_mask(coarse_phantom, program, tmp_path):
     write_phantom(replace(coarse_phantom, volume=cut_out(coarse_phantom)), tmp_path)
     status, _, err = program("analyze", tmp_path / "ct.nii.gz", "-o", tmp_path / "out")

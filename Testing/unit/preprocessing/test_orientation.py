@@ -181,6 +181,7 @@ def test_real_scans_are_told_in_every_reversal(real_ct_root, patient):
     _judged(read_ct(real_ct_root / patient))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", WINDOWED)
 def test_windowed_scans_are_told_in_every_reversal(real_data, number):
     _judged(read_ct(real_data("data/medseg") / f"{number}_ct.nii.gz"))

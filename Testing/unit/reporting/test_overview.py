@@ -110,6 +110,7 @@ def unusual(factory, case):
     return factory.make_analysis(chest, volume, quality=long_notes(30))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", ["no infection", "one lung", "three slices", "no mixture", "no lobes", "long texts and thick slices"]
 )
@@ -167,6 +168,7 @@ def test_settings_of_the_user_do_not_reach_the_page(factory):
         assert np.array_equal(page(analysis), plain)
 
 
+@pytest.mark.slow
 def test_importing_brings_neither_matplotlib_nor_slicerio():
     code = (
         "import sys, CovidSeverityLib.reporting; "

@@ -345,6 +345,7 @@ def summary(out):
     return json.loads((out / "summary.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_run_writes_every_file_and_prints_the_table(run):
     done, out = run
     tables = {"results.csv", "robustness.csv", "failures.csv", "summary.json", "table.md", "cases.jsonl"}
@@ -362,6 +363,7 @@ def test_run_writes_every_file_and_prints_the_table(run):
     assert "## Whole CTs\n" in (out / "table.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_the_analysis(run, study, coarse_phantom):
     _, out = run
     volume = read_ct(study / "images" / "sick.nii.gz")
@@ -379,6 +381,7 @@ def test_figures_are_those_of_the_analysis(run, study, coarse_phantom):
         assert area["n"] == volume.hu.shape[0]
 
 
+@pytest.mark.slow
 def test_misses_are_marked_and_counted(run):
     done, out = run
     found = summary(out)
@@ -390,6 +393,7 @@ def test_misses_are_marked_and_counted(run):
     assert done.out.count(" missed\n") + done.out.count(" missed  ") == sum(found["missed"].values())
 
 
+@pytest.mark.slow
 def test_results_hold_the_truth_of_every_simulated_case(run):
     _, out = run
     laid_in = [row for row in rows(out / "results.csv") if row["what"].startswith(("simulated", "single"))]
@@ -405,6 +409,7 @@ def test_results_hold_the_truth_of_every_simulated_case(run):
         assert all(0 <= recall <= 1 for recall in recalls)
 
 
+@pytest.mark.slow
 def test_resumed_run_does_nothing_again(program, run, study, monkeypatch):
     _, out = run
     monkeypatch.setattr(accuracy, "PHANTOM_GRID", GRID)
@@ -438,6 +443,7 @@ def test_ct_and_lesions_are_made_once_for_all_profiles(healthy, monkeypatch):
     assert first["lungs_dice"] == [1.0, 1.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -464,6 +470,7 @@ def test_options_that_cannot_be_used_end_with_status_2(program, study, tmp_path,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_labels_of_another_ct_fail_that_case_and_no_other(program, study, tmp_path, monkeypatch):
     labels = tmp_path / "labels"
     labels.mkdir()
