@@ -155,6 +155,7 @@ def test_json_is_the_report_and_nothing_else(program, result, chest_folder, tmp_
     assert err.splitlines() == [f"{n['severity']}: {n['message']}" for n in json.loads(out)["quality"]]
 
 
+@pytest.mark.slow
 def test_quiet_prints_nothing_and_a_second_run_replaces_the_first(program, result, chest_folder, tmp_path):
     mha, out = tmp_path / "ct.mha", tmp_path / "out"
     sitk.WriteImage(sitk.ReadImage(str(chest_folder / "ct.nii.gz")), str(mha))
@@ -297,6 +298,7 @@ def test_traceback_is_shown_on_request_before_or_after_the_command(program, tmp_
         assert err.splitlines()[-1].startswith("covid-severity: no such file")
 
 
+@pytest.mark.slow
 def test_output_that_knows_no_unicode_ends_no_run(tmp_path, monkeypatch):
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", stream)
@@ -369,6 +371,7 @@ def test_progress_lines_have_standard_output_to_themselves(process, chest_folder
     assert {path.name for path in (tmp_path / "work" / "ct-covid-severity").iterdir()} == NAMES
 
 
+@pytest.mark.slow
 def test_phantom_writes_the_chest_that_was_asked_for(program, tmp_path):
     status, out, err = program("phantom", tmp_path / "a", "--seed", 7, "--healthy", *COARSE)
     assert (status, err) == (0, "")
@@ -406,6 +409,7 @@ def test_impossible_phantom_is_refused(program, tmp_path, options, expected):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("ITK: cannot write")])
 def test_phantom_that_cannot_be_written_leaves_no_folder(program, tmp_path, monkeypatch, error):
     def fail(*_):

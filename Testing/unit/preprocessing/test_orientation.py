@@ -48,6 +48,7 @@ def test_every_set_of_reversed_axes_is_told(chests, axes):
         assert judge_orientation(flipped(chest, axes)).reversed_axes == frozenset(axes)
 
 
+@pytest.mark.slow
 def test_values_clipped_at_150_hu_are_enough(chests):
     windowed = replace(chests[0], hu=np.clip(chests[0].hu, -1024, 150))
     for axes in FLIPS:
@@ -61,6 +62,7 @@ def with_surroundings(volume: CtVolume, change) -> CtVolume:
     return replace(volume, hu=np.where(body, volume.hu, change(np.where(body, -1000, volume.hu))))
 
 
+@pytest.mark.slow
 def test_a_chest_without_table_is_judged_as_well(chests):
     bare = with_surroundings(chests[0], lambda hu: np.full_like(hu, -1000))
     for axes in FLIPS:
@@ -116,6 +118,7 @@ def test_volume_without_chest_tells_nothing(chests):
         assert not found.reversed_axes
 
 
+@pytest.mark.slow
 def test_analysis_carries_the_warning_and_refuses_what_is_upside_down(coarse_phantom):
     codes = [note.code for note in analyze(flipped(coarse_phantom.volume, [Axis.RIGHT_LEFT])).quality]
     assert codes.count(MIRRORED) == 1

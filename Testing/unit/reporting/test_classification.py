@@ -156,6 +156,7 @@ def test_summary_without_a_diagnosis_says_why_in_one_line(factory):
 # Page
 
 
+@pytest.mark.slow
 def test_page_is_the_same_every_time_and_holds_no_date(factory):
     found = ClassifiedCt.of(factory.make_diagnosed(factory.make_chest((6, 24, 32))))
     first, second = io.BytesIO(), io.BytesIO()
@@ -318,6 +319,7 @@ def test_no_attention_is_not_to_be_seen_and_all_of_it_leaves_the_ct_readable():
     assert (np.diff(luminance) > 0).all()
 
 
+@pytest.mark.slow
 def test_overview_names_the_diagnosis_and_is_as_before_without_one(factory):
     def page(analysis):
         figure = Figure(figsize=PAGE_INCHES, dpi=60)

@@ -71,6 +71,7 @@ def test_page_of_an_earlier_diagnosis_stays_when_the_run_is_stopped(small, diagn
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_diagnosis_alone_has_files_of_its_own(diagnosed, tmp_path):
     paths = write_classified(ClassifiedCt.of(diagnosed), tmp_path)
     assert [path.name for path in paths] == ["classification.png", "slices.csv", "classification.json"]
@@ -97,6 +98,7 @@ def test_an_interrupt_leaves_the_earlier_result_as_it_was(small, tmp_path, inter
     assert (tmp_path / "report.json").read_text() == "earlier"
 
 
+@pytest.mark.slow
 def test_writing_again_replaces_the_earlier_result(small, tmp_path):
     write_results(small, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -104,6 +106,7 @@ def test_writing_again_replaces_the_earlier_result(small, tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_mixture_of_two_results_has_no_report(small, tmp_path):
     (tmp_path / "report.json").write_text("earlier")
     (tmp_path / "overview.png").mkdir()

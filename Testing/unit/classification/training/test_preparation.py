@@ -84,6 +84,7 @@ def test_images_are_made_once(cases, cache):
     assert calls == [("cases", 3, 3)]
 
 
+@pytest.mark.slow
 def test_interrupted_work_goes_on_where_it_was_and_leaves_nothing_half_written(cases, cache):
     with pytest.raises(CancelledError, match=r"^stopped after the images of 2 of 3 CTs; the same command goes on"):
         prepare_images(cases, IMAGE, SIZE, cache, 1, stop_after(2))

@@ -263,6 +263,7 @@ def test_seeds_of_measured_chests_are_not_those_that_may_be_fitted_to():
     assert max(CHEST_SEEDS) < FITTING_SEEDS_FROM
 
 
+@pytest.mark.slow
 def test_chest_can_be_reduced_before_anything_is_done(monkeypatch):
     monkeypatch.setattr(accuracy, "PHANTOM_GRID", {"shape": (24, 48, 64), "spacing_mm": (6.0, 8.0, 13.0)})
     whole, reduced = (Chest("s", None, pixels=pixels).read() for pixels in (64, 32))
@@ -278,6 +279,7 @@ def test_true_ctss_follows_from_the_lobes_shares():
     assert true_ctss(truth, lobes) == score_for_percent(4) + score_for_percent(80) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 3])
 def test_pictures_are_drawn_for_any_number_of_cases(tmp_path, count):
     laid_in = [simulated_record(n, dice=n / 4, true_percent=2.0 + n) for n in range(count)]
@@ -425,6 +427,7 @@ def test_resumed_run_does_nothing_again(program, run, study, monkeypatch):
     assert "was made with another seed" in other.err
 
 
+@pytest.mark.slow
 def test_ct_and_lesions_are_made_once_for_all_profiles(healthy, monkeypatch):
     made = []
 

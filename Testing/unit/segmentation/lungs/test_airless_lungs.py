@@ -111,6 +111,7 @@ def test_consolidations_anywhere_stay_in(chest, burden):
     assert "airless" in found.notes[0].message
 
 
+@pytest.mark.slow
 def test_layer_of_consolidation_at_the_chest_wall_stays_in(chest):
     """10 mm thick over 4 cm: thinner than anything that the shape of the chest alone would tell."""
     lungs = chest.lungs > 0

@@ -151,6 +151,7 @@ def test_trachea_of_the_same_density_as_lung_stays_out():
     assert not found_in(painted((TRACHEA, -850))).labels[TRACHEA].any()
 
 
+@pytest.mark.slow
 def test_airway_that_opens_into_both_lungs_stays_out():
     """Its density is that of lung, so that shape alone tells."""
     bronchi = (np.hypot(Y + 10, Z - 12 + 0.5 * np.abs(X)) < 8) & (np.abs(X) < 60)
@@ -328,6 +329,7 @@ def test_whole_lungs_have_no_note(plain):
     assert plain.notes == ()
 
 
+@pytest.mark.slow
 def test_chest_without_a_trachea_is_noted():
     assert codes(found_in(painted((TRACHEA, 40)))) == {"airway_not_found"}
 
