@@ -36,7 +36,6 @@ COARSE_CHESTS = {
     "seed-1-default": ("default", 1, {}),
     "seed-1-reference": ("reference", 1, {}),
     "healthy-4-default": ("default", 4, {"healthy": True}),
-    "healthy-4-default": ("default", 4, {"healthy": True}),
     "consolidation-2-default": ("default", 2, {"lesions": CONSOLIDATED}),
 }
 OTHERS = ("healthy-4-default",)
