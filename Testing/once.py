@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import copyreg
-import io
 import os
 import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -59,27 +56,16 @@ class Once:
 def store(value: object, path: Path) -> None:
     """Write a value and, behind it, its arrays."""
     buffers: list[pickle.PickleBuffer] = []
-    stream = io.BytesIO()
-    pickler = pickle.Pickler(stream, 5, buffer_callback=buffers.append)
-    pickler.dispatch_table = copyreg.dispatch_table | {MappingProxyType: _parts}
-    pickler.dump(value)
+    head = pickle.dumps(value, 5, buffer_callback=buffers.append)
     unfinished = path.with_suffix(f".{os.getpid()}")
     with unfinished.open("wb") as file:
-        pickle.dump((stream.getvalue(), [_bytes(buffer.raw()) for buffer in buffers]), file, 5)
+        pickle.dump((head, [_bytes(buffer.raw()) for buffer in buffers]), file, 5)
     unfinished.replace(path)
 
 
 def _bytes(buffer: memoryview) -> bytes | bytearray:
     """An array over bytes is read-only, one over a bytearray is not: each comes back as it was."""
     return bytes(buffer) if buffer.readonly else bytearray(buffer)
-
-
-def _parts(proxy: MappingProxyType) -> tuple:
-    return _proxy, (dict(proxy),)
-
-
-def _proxy(content: dict) -> MappingProxyType:
-    return MappingProxyType(content)
 
 
 def load(path: Path) -> object:

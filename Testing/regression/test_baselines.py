@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from CovidSeverityLib import Analysis, AnalysisConfig, analyze, read_ct
+from CovidSeverityLib import Analysis
 from CovidSeverityLib.evaluation.synthetic.phantom import LesionSpec, Phantom
 from CovidSeverityLib.metrics import MaskAgreement
 from CovidSeverityLib.reporting import build_report
@@ -38,6 +38,9 @@ COARSE_CHESTS = {
     "healthy-4-default": ("default", 4, {"healthy": True}),
     "consolidation-2-default": ("default", 2, {"lesions": CONSOLIDATED}),
 }
+OTHERS = ("healthy-4-default",)
+"""Not among the fast tests: the two sick chests go through every step."""
+
 FINE_CHESTS = {"seed-0-fine-default": ("default", 0, {}), "seed-3-fine-default": ("default", 3, {})}
 REAL_CTS = {f"{patient}-default": patient for patient in ("P001", "cap001", "normal001")}
 OF_THE_REFERENCE = "P001-reference"
@@ -111,7 +114,9 @@ def hold_synthetic(hold, phantom_of, analysis_of, case, profile, seed, options):
     hold(case, numbers_of(build_report(analysis)) | agreement)
 
 
-@pytest.mark.parametrize("case", COARSE_CHESTS)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow) if case in OTHERS else case for case in COARSE_CHESTS]
+)
 def test_coarse_synthetic_chests(hold, phantom_of, analysis_of, case):
     profile, seed, options = COARSE_CHESTS[case]
     hold_synthetic(hold, phantom_of, analysis_of, case, profile, seed, options | COARSE)
@@ -130,9 +135,8 @@ def test_real_cts(hold, analysed, case):
 
 
 @pytest.mark.slow
-def test_real_ct_in_the_published_way(hold, real_ct_root):
-    analysis = analyze(read_ct(real_ct_root / "P001"), AnalysisConfig.for_profile("reference"))
-    hold(OF_THE_REFERENCE, numbers_of(build_report(analysis)))
+def test_real_ct_in_the_published_way(hold, analysed):
+    hold(OF_THE_REFERENCE, numbers_of(build_report(analysed("P001", "reference"))))
 
 
 def test_every_file_belongs_to_a_case():

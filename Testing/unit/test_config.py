@@ -130,6 +130,7 @@ def test_a_changed_profile_says_so():
     assert replace(default, lesions=OpacityConfig()).name == "default"
 
 
+@pytest.mark.slow
 def test_report_says_custom_where_a_number_was_changed(tiny_chest):
     config = AnalysisConfig(lesions=OpacityConfig(smallest_ml=1.0))
     provenance = build_report(analyze(tiny_chest.volume, config))["provenance"]

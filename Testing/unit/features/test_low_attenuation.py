@@ -65,6 +65,7 @@ def test_without_holes_and_noise_nothing_is_of_low_attenuation_but_bronchi(quiet
     assert found.total.percent < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("percent", [0.0, 3.0, 10.0])
 @pytest.mark.parametrize("sd_hu", [10.0, 20.0, 40.0])
 def test_share_of_holes_is_found_whatever_the_noise(quiet_chest, percent, sd_hu):

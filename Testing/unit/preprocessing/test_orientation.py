@@ -48,6 +48,7 @@ def test_every_set_of_reversed_axes_is_told(chests, axes):
         assert judge_orientation(flipped(chest, axes)).reversed_axes == frozenset(axes)
 
 
+@pytest.mark.slow
 def test_values_clipped_at_150_hu_are_enough(chests):
     windowed = replace(chests[0], hu=np.clip(chests[0].hu, -1024, 150))
     for axes in FLIPS:
@@ -61,6 +62,7 @@ def with_surroundings(volume: CtVolume, change) -> CtVolume:
     return replace(volume, hu=np.where(body, volume.hu, change(np.where(body, -1000, volume.hu))))
 
 
+@pytest.mark.slow
 def test_a_chest_without_table_is_judged_as_well(chests):
     bare = with_surroundings(chests[0], lambda hu: np.full_like(hu, -1000))
     for axes in FLIPS:
@@ -116,6 +118,7 @@ def test_volume_without_chest_tells_nothing(chests):
         assert not found.reversed_axes
 
 
+@pytest.mark.slow
 def test_analysis_carries_the_warning_and_refuses_what_is_upside_down(coarse_phantom):
     codes = [note.code for note in analyze(flipped(coarse_phantom.volume, [Axis.RIGHT_LEFT])).quality]
     assert codes.count(MIRRORED) == 1
@@ -123,6 +126,7 @@ def test_analysis_carries_the_warning_and_refuses_what_is_upside_down(coarse_pha
         analyze(flipped(coarse_phantom.volume, [Axis.HEAD_FOOT]))
 
 
+@pytest.mark.slow
 def test_program_refuses_an_upside_down_file_unless_forced(program, coarse_phantom, tmp_path):
     import SimpleITK as sitk
 
@@ -180,6 +184,7 @@ def test_real_scans_are_told_in_every_reversal(real_ct_root, patient):
     _judged(read_ct(real_ct_root / patient))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", WINDOWED)
 def test_windowed_scans_are_told_in_every_reversal(real_data, number):
     _judged(read_ct(real_data("data/medseg") / f"{number}_ct.nii.gz"))

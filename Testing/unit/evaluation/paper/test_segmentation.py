@@ -94,7 +94,14 @@ def marked_chest(coarse_phantom, coarse_analysis, tmp_path_factory):
 FINDING = mask_config("default")
 
 
-@pytest.mark.parametrize(("ct", "mask"), [("ct", "mask"), ("ct", "mask_head_first"), ("ct_head_first", "mask")])
+@pytest.mark.parametrize(
+    ("ct", "mask"),
+    [
+        pytest.param("ct", "mask", marks=pytest.mark.slow),
+        ("ct", "mask_head_first"),
+        pytest.param("ct_head_first", "mask", marks=pytest.mark.slow),
+    ],
+)
 def test_own_mask_agrees_with_itself_however_both_are_stored(marked_chest, ct, mask):
     record = evaluate_segmentation(
         Case("c", marked_chest / f"{ct}.nii.gz", marked_chest / f"{mask}.nii.gz"), config=FINDING
@@ -249,6 +256,7 @@ def ablation(chest_folder):
     return evaluate_ablation(chest, FINDING, PUBLISHED_CLASSIFICATION_IMAGE, parse_slice_list("20-45"))
 
 
+@pytest.mark.slow
 def test_steps_that_are_switched_off_change_the_result(ablation):
     for what in ("segmentation", "images"):
         complete, *others = ablation[what].values()
@@ -258,6 +266,7 @@ def test_steps_that_are_switched_off_change_the_result(ablation):
         assert all(changed[1:])
 
 
+@pytest.mark.slow
 def test_steps_do_what_their_names_say(ablation):
     marked = {name: sum(row[2] + row[3] for row in rows) for name, rows in ablation["segmentation"].items()}
     assert marked["without filling"] <= marked[COMPLETE]

@@ -261,6 +261,7 @@ def test_consolidation_hides_the_ground_glass_of_an_earlier_lesion(block):
     assert added < np.count_nonzero(canvas.labels == Opacity.CONSOLIDATION)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("position", SINGLE_POSITIONS)
 def test_single_lesion_has_its_size_wherever_it_lies(healthy, position):
     found = []
@@ -273,6 +274,7 @@ def test_single_lesion_has_its_size_wherever_it_lies(healthy, position):
     assert np.mean(found) == pytest.approx(12.0, rel=0.25)
 
 
+@pytest.mark.slow
 def test_single_lesions_lie_against_what_they_are_asked_to(healthy):
     lungs, (k, _, i) = healthy.lungs, np.indices(healthy.lungs.shape)
     right = lungs == Side.RIGHT

@@ -60,7 +60,7 @@ def plain():
     return found_in(painted())
 
 
-@pytest.fixture(scope="module", params=[0, 1])
+@pytest.fixture(scope="module", params=[pytest.param(0, marks=pytest.mark.slow), 1])
 def chest(request, phantom_of, lungs_of):
     """A coarse phantom and the lungs found in it."""
     return phantom_of(request.param, **COARSE), lungs_of(request.param, **COARSE)
@@ -121,6 +121,7 @@ def test_nothing_else_is_noted_of_a_whole_chest(chest):
     assert found.source == "classical"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seed", "lobe", "placement"),
     [
@@ -150,6 +151,7 @@ def test_trachea_of_the_same_density_as_lung_stays_out():
     assert not found_in(painted((TRACHEA, -850))).labels[TRACHEA].any()
 
 
+@pytest.mark.slow
 def test_airway_that_opens_into_both_lungs_stays_out():
     """Its density is that of lung, so that shape alone tells."""
     bronchi = (np.hypot(Y + 10, Z - 12 + 0.5 * np.abs(X)) < 8) & (np.abs(X) < 60)
@@ -177,6 +179,7 @@ def test_lungs_that_touch_are_parted():
     assert np.mean(labels[bridge] > 0) > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "opacity",
     [
@@ -193,6 +196,7 @@ def test_airless_lung_is_put_back(opacity):
     assert dice(labels == Side.RIGHT, LUNG[Side.RIGHT]) > 0.97
 
 
+@pytest.mark.slow
 def test_vessels_and_bronchi_inside_the_lung_belong_to_it():
     vessel = (np.hypot(X + 80, Z) < 3.1) & LUNG[Side.RIGHT]
     bronchus = (np.hypot(X - 80, Z) < 3.1) & LUNG[Side.LEFT]
@@ -201,12 +205,14 @@ def test_vessels_and_bronchi_inside_the_lung_belong_to_it():
     assert np.mean(labels[bronchus] == Side.LEFT) > 0.9
 
 
+@pytest.mark.slow
 def test_organ_that_rises_into_the_lung_from_below_stays_out():
     liver = ellipsoid((-80, 0, -110), (40, 50, 80))
     labels = found_in(painted((liver, 60))).labels
     assert np.mean(labels[liver & LUNG[Side.RIGHT]] > 0) < 0.05
 
 
+@pytest.mark.slow
 def test_bowel_gas_stays_out():
     gas = ellipsoid((60, -30, -122), (25, 25, 12))
     assert not found_in(painted((gas, -1000))).labels[gas].any()
@@ -264,6 +270,7 @@ def test_gas_at_the_chest_wall_with_lung_on_its_other_sides_is_a_bulla(wall_mm, 
     assert gas[distance < 18].all() == gas.any() == is_gas
 
 
+@pytest.mark.slow
 def test_table_does_not_matter():
     table = (np.abs(Y - 125) < 5) & (np.abs(X) < 150)
     labels = found_in(painted((table & ~BODY, -100))).labels
@@ -285,6 +292,7 @@ def test_missing_lung_is_noted_and_the_other_keeps_its_side(side):
     assert note.severity is NoteSeverity.WARNING
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "expected"),
     [
@@ -321,6 +329,7 @@ def test_whole_lungs_have_no_note(plain):
     assert plain.notes == ()
 
 
+@pytest.mark.slow
 def test_chest_without_a_trachea_is_noted():
     assert codes(found_in(painted((TRACHEA, 40)))) == {"airway_not_found"}
 

@@ -47,6 +47,7 @@ def test_lungs_of_a_slice_are_those_of_the_chest(coarse_phantom, coarse_analysis
         assert dice(alone == side, whole == side) > 0.93
 
 
+@pytest.mark.slow
 def test_dome_of_an_organ_stays_out_of_a_slice(phantom_of):
     made = phantom_of(4, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4), healthy=True)
     truth = made.lungs > 0
@@ -119,6 +120,7 @@ def test_unrelated_slices_are_decided_alone(coarse_phantom, middle):
     np.testing.assert_array_equal(result.infection[0], alone.infection[0])
 
 
+@pytest.mark.slow
 def test_commands_take_unrelated_slices(program, coarse_phantom, middle, tmp_path):
     for name, array in (("images", coarse_phantom.volume.hu), ("masks", coarse_phantom.infection)):
         write_slices(array, [middle, middle - 10, middle], coarse_phantom.volume, tmp_path / name / "stack.nii.gz")
@@ -149,6 +151,7 @@ def test_consolidation_of_unrelated_slices_is_told_slice_by_slice(coarse_phantom
         assert (kinds[k][lungs[k]] == Opacity.GROUND_GLASS).all()
 
 
+@pytest.mark.slow
 def test_a_patch_in_a_single_slice_is_found(phantom_of):
     made = phantom_of(4, shape=(72, 256, 256), spacing_mm=(1.5, 1.5, 4.4), healthy=True)
     volume, lungs = made.volume, made.lungs
