@@ -23,6 +23,7 @@ from typing import Any
 from CovidSeverityLib.classification.voting import VOTE_DEFINITION
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.ctss import CTSS_DEFINITION, TSS_DEFINITION, TSS_SOURCE, severity_for
+from CovidSeverityLib.features.classification_image import SLICES_DEFINITION
 from CovidSeverityLib.preprocessing.hounsfield_config import HounsfieldConfig
 
 PAGE = Path(__file__).with_name("numbers.md")
@@ -135,6 +136,7 @@ def definitions() -> dict[str, str]:
         "CTSS": CTSS_DEFINITION,
         "Severity": severity_for(None).cutoffs,
         "Total severity score": f"{TSS_DEFINITION} ({TSS_SOURCE})",
+        "Slices that vote": SLICES_DEFINITION,
         "Vote of the slices": VOTE_DEFINITION,
     }
 

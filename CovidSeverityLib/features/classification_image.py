@@ -26,6 +26,12 @@ LONG_SCAN_SLICES = 80
 LONG_SCAN_REACH, SHORT_SCAN_REACH = 40, 25
 """Slices on either side of the middle one that are classified in a long scan and in another (published)."""
 
+SLICES_DEFINITION = (
+    f"Of a scan of more than {LONG_SCAN_SLICES} slices {LONG_SCAN_REACH} on either side of the middle one are classified, "
+    f"of another {SHORT_SCAN_REACH}, as far as they show lung (as published)"
+)
+"""Which slices are classified, in words."""
+
 
 @dataclass(frozen=True)
 class ClassificationImageConfig(Checked):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.morphology.components import fill_holes, largest_component
-from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box, close_mm
+from CovidSeverityLib.morphology.grid import Box, FloatImage, Mask, WorkingGrid, bounding_box, close_mm
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Side
 
@@ -34,7 +34,7 @@ class CompletedLungs:
     """
 
     lungs: NDArray[np.uint8]
-    restored: NDArray[np.bool_]
+    restored: Mask
     fluid: int
 
 
@@ -42,9 +42,9 @@ class CompletedLungs:
 class _Lung:
     """One lung in a box of the working grid, the airless parts that were added, and the number of blocks of fluid."""
 
-    box: tuple[slice, slice, slice]
-    mask: NDArray[np.bool_]
-    restored: NDArray[np.bool_]
+    box: Box
+    mask: Mask
+    restored: Mask
     fluid: int
 
 
@@ -52,21 +52,21 @@ class _Lung:
 class _Chest:
     """The arguments of :func:`complete_lungs`, and the main bronchi."""
 
-    hu: NDArray[np.float32]
+    hu: FloatImage
     aerated: NDArray[np.uint8]
-    body: NDArray[np.bool_]
-    airway: NDArray[np.bool_]
-    gas: NDArray[np.bool_]
-    bronchi: NDArray[np.bool_]
+    body: Mask
+    airway: Mask
+    gas: Mask
+    bronchi: Mask
     grid: WorkingGrid
 
 
 def complete_lungs(
-    hu: NDArray[np.float32],
+    hu: FloatImage,
     aerated: NDArray[np.uint8],
-    body: NDArray[np.bool_],
-    airway: NDArray[np.bool_],
-    gas: NDArray[np.bool_],
+    body: Mask,
+    airway: Mask,
+    gas: Mask,
     grid: WorkingGrid,
     config: LungConfig,
     *,

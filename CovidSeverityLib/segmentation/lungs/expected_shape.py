@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.morphology.grid import Edges, signed_distance
+from CovidSeverityLib.morphology.grid import Edges, FloatImage, Mask, signed_distance
 from CovidSeverityLib.types import Side
 
 from .config import ExpectedLungConfig
@@ -42,15 +42,15 @@ class SurfaceObservations:
         Edges of a voxel (K, J, I), mm.
     """
 
-    surface: NDArray[np.bool_]
-    trust: NDArray[np.float32]
-    organs: NDArray[np.bool_]
+    surface: Mask
+    trust: FloatImage
+    organs: Mask
     spacing_mm: Edges
 
 
 def fit_usual_lung(
     side: Side, seen: SurfaceObservations, box_mm: NDArray[np.float64], config: ExpectedLungConfig
-) -> NDArray[np.float32]:
+) -> FloatImage:
     """Fit the usual lung by an affine map.
 
     Parameters
@@ -80,7 +80,7 @@ def fit_usual_lung(
 class _UsualLungs:
     """Signed distance to each lung (K, J, I), mm, the grid, and the corners of the box around both, mm."""
 
-    distances: dict[Side, NDArray[np.float32]]
+    distances: dict[Side, FloatImage]
     step_mm: float
     origin_mm: NDArray[np.float64]
     corners_mm: NDArray[np.float64]
@@ -96,22 +96,20 @@ def _usual_lungs() -> _UsualLungs:
     return _UsualLungs(distances, step, origin, corners)
 
 
-def _sample(field: NDArray[np.float32], points_mm: NDArray[np.float64]) -> NDArray[np.float32]:
+def _sample(field: FloatImage, points_mm: NDArray[np.float64]) -> FloatImage:
     usual = _usual_lungs()
     index = (points_mm - usual.origin_mm) / usual.step_mm
     return ndimage.map_coordinates(field, index.T, order=1, mode="nearest")
 
 
-def _on_patient(
-    field: NDArray[np.float32], matrix: NDArray, shift: NDArray, seen: SurfaceObservations
-) -> NDArray[np.float32]:
+def _on_patient(field: FloatImage, matrix: NDArray, shift: NDArray, seen: SurfaceObservations) -> FloatImage:
     usual = _usual_lungs()
     scale = matrix * np.array(seen.spacing_mm) / usual.step_mm
     offset = ((matrix * (0.5 * np.array(seen.spacing_mm))).sum(axis=1) + shift - usual.origin_mm) / usual.step_mm
     return ndimage.affine_transform(field, scale, offset, seen.surface.shape, order=1, mode="nearest")
 
 
-def _points(mask: NDArray[np.bool_], spacing_mm: Edges, most: int) -> tuple[NDArray[np.float64], int]:
+def _points(mask: Mask, spacing_mm: Edges, most: int) -> tuple[NDArray[np.float64], int]:
     """(N, 3) centres of about ``most`` voxels of ``mask``, mm, and the step from one of them to the next."""
     found = np.argwhere(mask)
     step = max(1, len(found) // most)
@@ -162,9 +160,7 @@ def _surface_weight(distance: NDArray, trust: NDArray, trust_mm: float, far_mm: 
     return np.where(distance > 0, outside, trust / (1.0 + (distance / trust_mm) ** 2) ** 2)
 
 
-def register_nonrigid(
-    seen: SurfaceObservations, distance: NDArray[np.float32], config: ExpectedLungConfig
-) -> NDArray[np.float32]:
+def register_nonrigid(seen: SurfaceObservations, distance: FloatImage, config: ExpectedLungConfig) -> FloatImage:
     """Move the expected surface onto the observed one by smooth displacements, from coarse to fine.
 
     Every displacement is a normalised convolution of the remaining error (Knutsson and Westin 1993,

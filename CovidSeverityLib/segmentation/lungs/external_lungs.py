@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.morphology.grid import WorkingGrid, distance_to
+from CovidSeverityLib.morphology.grid import Mask, WorkingGrid, distance_to
 from CovidSeverityLib.preprocessing.cut_out import cut_out_note, cut_out_value
 from CovidSeverityLib.preprocessing.thorax import body_mask
 from CovidSeverityLib.types import CtVolume, Side
@@ -24,22 +24,30 @@ def lungs_from_labels(
     Parameters
     ----------
     labels : (K, J, I) ndarray of int
-        Labels on the grid of ``volume``.
+        Labels on the grid of ``volume``, as :func:`~CovidSeverityLib.read_mask` returns them.
     volume : CtVolume
         The CT, to check the mask against.
     name : str
-        Name of the mask's file, for messages.
+        Name of the mask's file, for messages and reports.
     config : LungConfig
         Which masks are accepted.
 
     Returns
     -------
     LungSegmentation
+        For :func:`~CovidSeverityLib.analyze`.
 
     Raises
     ------
     InputError
         If the labels are others, the sides are swapped, or the mask does not lie on lungs.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import lungs_from_labels, read_ct, read_mask
+    >>> ct = read_ct("ct.nii.gz")
+    >>> lungs_from_labels(read_mask("lungs.nii.gz", ct), ct, "lungs.nii.gz").source
+    'file lungs.nii.gz'
     """
     found = set(np.unique(labels).tolist()) - {0}
     if found == {1, 2}:
@@ -58,7 +66,7 @@ def lungs_from_labels(
     return LungSegmentation(sides, f"file {name}", (*cut, *field_of_view_notes(sides, config.field_of_view)))
 
 
-def require_on_lungs(volume: CtVolume, mask: NDArray[np.bool_], name: str, config: LungConfig = LungConfig()) -> None:
+def require_on_lungs(volume: CtVolume, mask: Mask, name: str, config: LungConfig = LungConfig()) -> None:
     """Check that a mask has the size of lungs, is aerated and lies inside the body.
 
     Where the surroundings of the lungs were cut away, the rest of the CT counts as the body.
@@ -96,7 +104,7 @@ def require_on_lungs(volume: CtVolume, mask: NDArray[np.bool_], name: str, confi
         )
 
 
-def _inside(volume: CtVolume, grid: WorkingGrid, config: LungConfig) -> NDArray[np.bool_]:
+def _inside(volume: CtVolume, grid: WorkingGrid, config: LungConfig) -> Mask:
     """The body on the working grid, or the part of the CT that was not cut away."""
     outside = cut_out_value(volume.hu, config.cut_out, config.thorax.gas.highest_hu)
     if outside is None:
@@ -116,7 +124,7 @@ def _require_right_on_the_right(sides: NDArray[np.uint8], name: str) -> None:
         )
 
 
-def _split(mask: NDArray[np.bool_], volume: CtVolume, config: LungConfig) -> NDArray[np.uint8]:
+def _split(mask: Mask, volume: CtVolume, config: LungConfig) -> NDArray[np.uint8]:
     """Sides of a mask of both lungs: divided on the working grid, and the nearer side on the full one."""
     grid = WorkingGrid.of(volume.geometry, config.block_mm)
     coarse = split_sides(grid.reduce(mask) >= 0.5, _inside(volume, grid, config), grid, config.sides)
