@@ -16,9 +16,8 @@ CTSS_EDGES_PERCENT = (0.0, 5.0, 25.0, 50.0, 75.0)
 TSS_EDGES_PERCENT = (0.0, 25.0, 50.0, 75.0)
 """Upper edges of scores 0-3; above the last is 4 (Chung 2020, doi 10.1148/radiol.2020200230)."""
 
-LOBES = 5
-CTSS_MAX = LOBES * len(CTSS_EDGES_PERCENT)
-TSS_MAX = LOBES * len(TSS_EDGES_PERCENT)
+CTSS_MAX, TSS_MAX = 5 * len(CTSS_EDGES_PERCENT), 5 * len(TSS_EDGES_PERCENT)
+"""Largest sums over five lobes."""
 
 SEVERITY_CUTOFFS = ((0, "none"), (7, "mild"), (17, "moderate"), (CTSS_MAX, "severe"))
 """Highest CTSS of each word. From 18 the risk of death rises (Francone 2020); above 7 severe and critical disease

@@ -169,8 +169,10 @@ def count_voxels(lungs: NDArray[np.uint8], lobes: NDArray[np.uint8], infected: N
 
     Parameters
     ----------
-    lungs, lobes : (K, J, I) uint8 labels.
-    infected : (K, J, I) bool; what lies outside the lungs is not counted.
+    lungs, lobes : (K, J, I) ndarray of uint8
+        Labels.
+    infected : (K, J, I) ndarray of bool
+        Opacities; what lies outside the lungs is not counted.
     """
     lung = np.zeros((lungs.shape[0], len(Lobe) + 1), dtype=np.int64)
     sick = np.zeros_like(lung)
@@ -229,8 +231,10 @@ def spilled_lobes(infected: NDArray[np.bool_], lobes: NDArray[np.uint8]) -> froz
 
     Parameters
     ----------
-    infected : (K, J, I) bool.
-    lobes : (K, J, I) uint8 labels.
+    infected : (K, J, I) ndarray of bool
+        Opacities.
+    lobes : (K, J, I) ndarray of uint8
+        Labels.
     """
     box = bounding_box(infected)
     labels, count = ndimage.label(infected[box], np.ones((3, 3, 3), dtype=bool))
