@@ -1,4 +1,4 @@
-"""What the published classifier looks at: the infected densities of an axial slice and the outline of its lungs."""
+"""What the published classifier looks at: the densities of opacity in an axial slice and the outline of its lungs."""
 
 from __future__ import annotations
 
