@@ -136,7 +136,7 @@ def lung_labels(
     complete = complete_lungs(blocks, aerated, body, airway, gas, grid, config, whole_chest=whole_chest)
     allowed = body & ~((airway | gas) & (complete.lungs == 0))
     labels[full] = refined_lungs(hu[full], blocks, complete.lungs, complete.restored, allowed, grid, config)
-    return labels, _notes(complete, bool(airway.any()), grid, config.notes.airless_share)
+    return labels, _completion_notes(complete, bool(airway.any()), grid, config.notes.airless_share)
 
 
 def _aerated(hu: FloatImage, body: Mask, grid: WorkingGrid, config: LungConfig) -> tuple[NDArray[np.uint8], Mask, Mask]:
@@ -162,25 +162,25 @@ def _refuse_parts(name: str, aerated: NDArray[np.uint8], found_ml: float, config
             )
 
 
-def _notes(
+def _completion_notes(
     complete: CompletedLungs, airway_found: bool, grid: WorkingGrid, airless_share: float
 ) -> tuple[QualityNote, ...]:
     notes = []
     if not airway_found:
-        notes.append(_warn("airway_not_found", "The trachea was not found; part of it may be counted as lung."))
+        notes.append(_warning("airway_not_found", "The trachea was not found; part of it may be counted as lung."))
     share = np.count_nonzero(complete.restored) / max(1, np.count_nonzero(complete.lungs))
     if share >= airless_share:
         message = (
             f"{100 * share:.0f} % of the lungs is airless; where it lies against heart, liver or chest wall its border "
             "is estimated from the shape of the chest; look at the outlines."
         )
-        notes.append(_warn("lungs_airless", message))
+        notes.append(_warning("lungs_airless", message))
     if complete.fluid:
         message = (
             f"About {complete.fluid * grid.voxel_ml:.0f} ml beside the lungs have the density of fluid and no texture; "
             "they were taken for an effusion and left out."
         )
-        notes.append(_warn("pleural_fluid", message))
+        notes.append(_warning("pleural_fluid", message))
     return tuple(notes)
 
 
@@ -201,7 +201,7 @@ def field_of_view_notes(
     tuple of QualityNote
     """
     notes = [
-        _warn("lung_missing", f"No {side.name.lower()} lung was found; its lobes have no volume and score 0.")
+        _warning("lung_missing", f"No {side.name.lower()} lung was found; its lobes have no volume and score 0.")
         for side in Side
         if not (labels == side).any()
     ]
@@ -209,15 +209,15 @@ def field_of_view_notes(
     for index, where in ((0, "lower"), (-1, "upper")):
         if areas[index] > config.cut_area_share * areas.max():
             message = f"The {where} end of the volume cuts the lungs; {PART_SEEN}."
-            notes.append(_warn(f"lungs_cut_{where}", message))
+            notes.append(_warning(f"lungs_cut_{where}", message))
     edges = {"front": labels[:, 0], "back": labels[:, -1], "right": labels[:, :, 0], "left": labels[:, :, -1]}
     cut = [name for name, edge in edges.items() if edge.any()]
     if cut:
         where = "all round" if len(cut) == len(edges) else f"at the patient's {' and '.join(cut)}"
         message = f"The field of view, or a crop of the image, cuts the lungs {where}; {PART_SEEN}."
-        notes.append(_warn("lungs_cut_sideways", message))
+        notes.append(_warning("lungs_cut_sideways", message))
     return tuple(notes)
 
 
-def _warn(code: str, message: str) -> QualityNote:
+def _warning(code: str, message: str) -> QualityNote:
     return QualityNote(code, NoteSeverity.WARNING, message)
