@@ -22,7 +22,7 @@ from CovidSeverityLib.types import CtVolume, Geometry, NoteSeverity, QualityNote
 
 from .airways import airway_mask
 from .boundary import refined_lungs
-from .completion import CompletedLungs, complete_lungs
+from .completion import AeratedChest, CompletedLungs, complete_lungs
 from .config import FieldOfViewConfig, LungConfig
 from .sides import main_lungs, split_sides
 
@@ -125,26 +125,26 @@ def lung_labels(
         raise _no_lungs(name, hu, "it shows no body", config)
     full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
     labels = np.zeros(hu.shape, dtype=np.uint8)
-    blocks, body = blocks[box], body[box]
-    aerated, airway, gas = _aerated(blocks, body, grid, config)
-    found_ml, least_ml = float(np.count_nonzero(aerated)) * grid.voxel_ml, config.field_of_view.smallest_lungs_ml
+    chest = _aerated_chest(blocks[box], body[box], grid, config)
+    found_ml = float(np.count_nonzero(chest.aerated)) * grid.voxel_ml
+    least_ml = config.field_of_view.smallest_lungs_ml
     if found_ml < least_ml:
         least = f"at least {least_ml:.0f} ml are expected in a chest CT"
         raise _no_lungs(name, hu, f"{found_ml:.0f} ml of aerated lung, {least}", config)
     if whole_chest:
-        _refuse_parts(name, aerated, found_ml, config.field_of_view)
-    complete = complete_lungs(blocks, aerated, body, airway, gas, grid, config, whole_chest=whole_chest)
-    allowed = body & ~((airway | gas) & (complete.lungs == 0))
-    labels[full] = refined_lungs(hu[full], blocks, complete.lungs, complete.restored, allowed, grid, config)
-    return labels, _completion_notes(complete, bool(airway.any()), grid, config.notes.airless_share)
+        _refuse_parts(name, chest.aerated, found_ml, config.field_of_view)
+    complete = complete_lungs(chest, config, whole_chest=whole_chest)
+    allowed = chest.body & ~((chest.airway | chest.gas) & (complete.lungs == 0))
+    labels[full] = refined_lungs(hu[full], chest.hu, complete.lungs, complete.restored, allowed, grid, config)
+    return labels, _completion_notes(complete, bool(chest.airway.any()), grid, config.notes.airless_share)
 
 
-def _aerated(hu: FloatImage, body: Mask, grid: WorkingGrid, config: LungConfig) -> tuple[NDArray[np.uint8], Mask, Mask]:
-    """Aerated lung by side, large airways (empty where no trachea is found), and other air that is no aerated lung."""
+def _aerated_chest(hu: FloatImage, body: Mask, grid: WorkingGrid, config: LungConfig) -> AeratedChest:
     airway = airway_mask(hu, body, grid, config.airways)
     gas = gas_mask(hu, body, airway, grid, config.thorax)
     pieces = parenchyma_pieces(hu, body, gas | airway, grid, config.thorax)
-    return main_lungs(split_sides(pieces, body, grid, config.sides), grid, config.sides), airway, gas
+    aerated = main_lungs(split_sides(pieces, body, grid, config.sides), grid, config.sides)
+    return AeratedChest(hu, aerated, body, airway, gas, grid)
 
 
 def _no_lungs(name: str, hu: NDArray[np.int16], reason: str, config: LungConfig) -> NoLungsError:
