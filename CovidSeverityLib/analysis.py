@@ -112,9 +112,9 @@ class Analysis(Value, Totals):
     >>> from CovidSeverityLib import Analysis, Lobe
     >>> result = Analysis.load("results")
     >>> result.ctss, result.severity.label, round(result.infection_percent, 1)
-    (9, 'moderate', 8.2)
+    (9, 'moderate', 8.5)
     >>> {score.lobe.name: score.score for score in result.lobe_scores}
-    {'RUL': 1, 'RML': 2, 'RLL': 3, 'LUL': 1, 'LLL': 2}
+    {'RUL': 2, 'RML': 1, 'RLL': 2, 'LUL': 2, 'LLL': 2}
     >>> result.infection.shape == result.volume.hu.shape
     True
     """
@@ -197,8 +197,8 @@ class Analysis(Value, Totals):
         --------
         >>> from CovidSeverityLib import Analysis
         >>> result = Analysis.load("results")
-        >>> [path.name for path in result.save("copy")]  # doctest: +ELLIPSIS
-        ['segmentation.seg.nrrd', 'overview.png', ..., 'analysis.npz', 'report.json']
+        >>> sorted(path.name for path in result.save("copy"))[:3]
+        ['analysis.npz', 'histogram.csv', 'lobes.csv']
         """
         from .reporting.saving import save_analysis
 
@@ -228,7 +228,7 @@ class Analysis(Value, Totals):
         --------
         >>> from CovidSeverityLib import Analysis
         >>> Analysis.load("results")
-        Analysis('ct.nii.gz', CTSS 9 of 25, moderate, 8.2 % of 4527 ml lung infected, profile default)
+        Analysis('ct.nii.gz', CTSS 9 of 25, moderate, 8.5 % of 5321 ml lung infected, profile default)
         """
         from .reporting.saving import load_analysis
 

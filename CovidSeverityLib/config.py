@@ -58,6 +58,16 @@ class AnalysisConfig:
     ------
     ConfigurationError
         If there is no such profile, if it marks infection in another way, or a value is of the wrong type.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from CovidSeverityLib import AnalysisConfig
+    >>> config = AnalysisConfig()
+    >>> config.name
+    'default'
+    >>> replace(config, low_attenuation=replace(config.low_attenuation, thin_threshold_hu=-940)).name
+    'custom (from default)'
     """
 
     profile: str = "default"

@@ -40,7 +40,23 @@ prevails (Li 2020, doi 10.1097/RLI.0000000000000672)."""
 
 @dataclass(frozen=True)
 class Severity:
-    """A word for the total score, with the cut-offs that chose it and where they come from."""
+    """A word for the total score.
+
+    Parameters
+    ----------
+    label : str
+        ``"none"``, ``"mild"``, ``"moderate"`` or ``"severe"``; ``"not scored"`` without a score.
+    cutoffs : str
+        The limits that chose it, for people.
+    source : str
+        Where they come from.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import Analysis
+    >>> Analysis.load("results").severity.label
+    'moderate'
+    """
 
     label: str
     cutoffs: str

@@ -9,23 +9,70 @@ from __future__ import annotations
 
 
 class CovidSeverityError(Exception):
-    """Base of every error that the library raises on purpose."""
+    """Base of every error that the library raises on purpose.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import CovidSeverityError, analyze
+    >>> try:
+    ...     analyze("lungs.nii.gz")
+    ... except CovidSeverityError as error:
+    ...     print(type(error).__name__)
+    InputError
+    """
 
 
 class InputError(CovidSeverityError):
-    """The input or an option cannot be used as it is: a missing file, a wrong modality, a mask of another geometry."""
+    """The input or an option cannot be used as it is: a missing file, a wrong modality, a mask of another geometry.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import read_ct
+    >>> read_ct("missing.nii.gz")
+    Traceback (most recent call last):
+    ...
+    CovidSeverityLib.errors.InputError: no such file or folder: missing.nii.gz
+    """
 
 
 class ConfigurationError(InputError, ValueError):
-    """A configuration is none: a value of the wrong type or out of its range, or a profile that it is not."""
+    """A configuration is none: a value of the wrong type or out of its range, or a profile that it is not.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import AnalysisConfig
+    >>> AnalysisConfig.for_profile("fast")
+    Traceback (most recent call last):
+    ...
+    CovidSeverityLib.errors.ConfigurationError: no profile 'fast'; there are default and reference
+    """
 
 
 class NoLungsError(InputError):
-    """The volume is readable but holds no lungs."""
+    """The volume is readable but holds no lungs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from CovidSeverityLib import CtVolume
+    >>> CtVolume.from_array(np.full((20, 64, 64), -1000), spacing_mm=(6, 6, 8))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    CovidSeverityLib.errors.NoLungsError: every voxel is -1000: the volume holds nothing but air, ...
+    """
 
 
 class OutputError(InputError):
-    """The results cannot be written where they were asked for."""
+    """The results cannot be written where they were asked for.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import Analysis
+    >>> Analysis.load("results").save("ct.nii.gz")
+    Traceback (most recent call last):
+    ...
+    CovidSeverityLib.errors.OutputError: cannot write results to ct.nii.gz: it is a file, not a folder
+    """
 
 
 class DownloadError(CovidSeverityError):
@@ -33,4 +80,15 @@ class DownloadError(CovidSeverityError):
 
 
 class CancelledError(CovidSeverityError):
-    """The caller's progress function asked to stop."""
+    """The caller's progress function asked to stop.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import CancelledError, analyze
+    >>> def stop(stage, done, total):
+    ...     raise CancelledError(f"stopped in stage {stage}")
+    >>> analyze("ct.nii.gz", progress=stop)
+    Traceback (most recent call last):
+    ...
+    CovidSeverityLib.errors.CancelledError: stopped in stage read
+    """

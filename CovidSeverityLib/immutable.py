@@ -72,17 +72,17 @@ class Value:
 
 def _same(first: Any, second: Any) -> bool:  # noqa: ANN401 (any field)
     """Whether both hold the same; what is not a number is the same as another that is none."""
-    if type(first) is not type(second):
-        return False
-    if isinstance(first, np.ndarray):
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
         return first.dtype == second.dtype and np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
-    if is_dataclass(first):
+    if isinstance(first, np.ndarray) or isinstance(second, np.ndarray):
+        return False
+    if is_dataclass(first) and type(first) is type(second):
         return all(_same(getattr(first, field.name), getattr(second, field.name)) for field in fields(first))
-    if isinstance(first, tuple):
+    if isinstance(first, tuple) and isinstance(second, tuple):
         return len(first) == len(second) and all(map(_same, first, second))
-    if isinstance(first, Mapping):
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
         return first.keys() == second.keys() and all(_same(item, second[key]) for key, item in first.items())
-    return first is second or first == second or (first != first and second != second)
+    return bool(first is second or first == second or (first != first and second != second))
 
 
 def _short(value: Any) -> str:  # noqa: ANN401 (any field)

@@ -68,24 +68,16 @@ def analyze(
     force: bool = False,
     independent_slices: bool = False,
 ) -> Analysis:
-    """Analyse a chest CT: lungs, lobes, infection, CT severity score and, with a classifier, the diagnosis.
-
-    Nothing is printed or written and the network is not used. The same volume and configuration give the same bits,
-    whatever the number of threads.
+    """Analyse a chest CT; :func:`CovidSeverityLib.analyze` is the same for whatever a user has in hand.
 
     Parameters
     ----------
-    volume : chest CT in Hounsfield units, as :func:`~.io.read_ct` returns it.
-    config : None for the default profile.
-    progress : called as ``progress(stage, done, total)``; it may raise to stop the analysis.
-    lungs : masks from elsewhere, or another way to find them; None finds them here.
-    lobes : masks from elsewhere; without ``lungs`` the lungs are their union. None splits the lungs here.
-    classifier : tells COVID-19, community-acquired pneumonia and normal apart, as
-        :func:`~.classification.keras.network.load_classifier` returns it; None leaves the diagnosis open. No other
-        number depends on it.
-    force : analyse a CT that its own anatomy shows upside down, with a warning, instead of refusing it.
-    independent_slices : the slices do not belong together (of several patients, say): each is decided alone, and no
-        lobe is known, so that there is no score. A single slice is always taken so.
+    volume : CtVolume
+        The CT.
+    config : AnalysisConfig or None
+        None is the default profile.
+    progress, lungs, lobes, classifier, force, independent_slices
+        As for :func:`CovidSeverityLib.analyze`, but a classifier has no name here.
 
     Returns
     -------
@@ -93,11 +85,8 @@ def analyze(
 
     Raises
     ------
-    NoLungsError
-        If the volume shows no lungs.
-    InputError
-        If the body is wider or narrower than any, the CT is upside down and ``force`` is False, or the classifier
-        answers what are no probabilities.
+    NoLungsError, InputError
+        As :func:`CovidSeverityLib.analyze`, but for what reading raises.
     """
     config = config or AnalysisConfig()
     clock = StageClock(progress)
@@ -128,15 +117,17 @@ def classify(
 
     Parameters
     ----------
-    volume, classifier, progress, lungs, force : as for :func:`analyze`.
+    volume, classifier, progress, lungs, force
+        As for :func:`analyze`.
+
+    Returns
+    -------
+    ClassifiedCt
 
     Raises
     ------
-    NoLungsError
-        If the volume shows no lungs.
-    InputError
-        If the body is wider or narrower than any, the CT is upside down and ``force`` is False, no slice around the
-        middle of the scan shows lung, or the classifier answers what are no probabilities.
+    NoLungsError, InputError
+        As :func:`analyze`; or no slice around the middle of the scan shows lung.
     """
     clock = StageClock(progress)
     with clock.stage("lungs"):

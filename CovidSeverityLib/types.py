@@ -150,7 +150,7 @@ class QualityNote:
     >>> from CovidSeverityLib import Analysis
     >>> note = Analysis.load("results").quality[0]
     >>> note.code, note.severity.value
-    ('thick_slices', 'warning')
+    ('pixels_coarse', 'warning')
     """
 
     code: str
@@ -428,9 +428,8 @@ class CtVolume(Value):
         --------
         >>> from CovidSeverityLib import Analysis
         >>> result = Analysis.load("results")
-        >>> lungs = result.volume.to_image(result.lungs)
-        >>> lungs.GetSize(), lungs.GetSpacing()
-        ((64, 64, 36), (6.0, 6.0, 8.8))
+        >>> result.volume.to_image(result.lungs).GetSize()
+        (64, 64, 36)
         """
         import SimpleITK as sitk
 

@@ -19,6 +19,7 @@ from CovidSeverityLib.__main__ import main
 from CovidSeverityLib.classification.keras.architecture import ONE_KERNEL
 from CovidSeverityLib.classification.store.installed import FOLDER_VARIABLE
 from CovidSeverityLib.evaluation.synthetic.phantom import Phantom, make_phantom, write_phantom
+from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmentation, segment_lungs
 from Testing.once import Once
 
@@ -29,6 +30,10 @@ COARSE = {"shape": (72, 128, 128), "spacing_mm": (3.0, 3.0, 4.4)}
 
 MARKED = {"tensorflow": {"keras", "h5py"}, "data": {"real_data"}}
 """A marker of every test that depends on one of these fixtures."""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--write-baselines", action="store_true", help="write Testing/baselines anew")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -138,6 +143,19 @@ def coarse_phantom(phantom_of) -> Phantom:
 def coarse_analysis(analysis_of) -> Analysis:
     """The default analysis of ``coarse_phantom``."""
     return analysis_of("default", 1, **COARSE)
+
+
+@pytest.fixture(scope="session")
+def coarse_masks(coarse_analysis) -> dict[str, LungSegmentation | LobeSegmentation]:
+    """Lungs and lobes of ``coarse_analysis`` as ``analyze`` takes them: for tests of what comes after them."""
+    lobes = LobeSegmentation(coarse_analysis.lobes, coarse_analysis.provenance.lobes_from, approximate=True)
+    return {"lungs": LungSegmentation(coarse_analysis.lungs, coarse_analysis.provenance.lungs_from), "lobes": lobes}
+
+
+@pytest.fixture(scope="session")
+def reference_analysis(analysis_of) -> Analysis:
+    """The analysis of ``coarse_phantom`` in the published way."""
+    return analysis_of("reference", 1, **COARSE)
 
 
 class Run(NamedTuple):

@@ -20,7 +20,7 @@ LONGEST_SECONDS = 300
 class Once:
     """Values by name in ``folder``: made by the process that asks first, read by the others.
 
-    The folder belongs to one run, so that nothing of an earlier version of the library is found. Arrays are read-only.
+    The folder belongs to one run, so that nothing of an earlier version of the library is found.
     """
 
     def __init__(self, folder: Path):
@@ -65,8 +65,13 @@ def store(value: object, path: Path) -> None:
     pickler.dump(value)
     unfinished = path.with_suffix(f".{os.getpid()}")
     with unfinished.open("wb") as file:
-        pickle.dump((stream.getvalue(), [bytes(buffer.raw()) for buffer in buffers]), file, 5)
+        pickle.dump((stream.getvalue(), [_bytes(buffer.raw()) for buffer in buffers]), file, 5)
     unfinished.replace(path)
+
+
+def _bytes(buffer: memoryview) -> bytes | bytearray:
+    """An array over bytes is read-only, one over a bytearray is not: each comes back as it was."""
+    return bytes(buffer) if buffer.readonly else bytearray(buffer)
 
 
 def _parts(proxy: MappingProxyType) -> tuple:
@@ -78,6 +83,6 @@ def _proxy(content: dict) -> MappingProxyType:
 
 
 def load(path: Path) -> object:
-    """Read what :func:`store` wrote; arrays that lie on bytes cannot be written to."""
+    """Read what :func:`store` wrote."""
     head, buffers = pickle.loads(path.read_bytes())
     return pickle.loads(head, buffers=buffers)

@@ -1,7 +1,8 @@
-"""A classifier by its name in the model store or by its file, together with what is known of its weights."""
+"""A classifier by its name in the model store or by its file, with source and licence of its weights."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,12 @@ from .store.installed import resolve
 
 @dataclass(frozen=True, eq=False)
 class KnownClassifier:
-    """A classifier with where its weights come from: an :class:`~.diagnosis.ExplainingClassifier` itself.
+    """A classifier with the source of its weights; it is an :class:`~.diagnosis.ExplainingClassifier` itself.
 
     Parameters
     ----------
-    classifier : that answers.
-    source, licence : of its weights; None where no manifest tells.
+    classifier : the classifier.
+    source, licence : source and licence of its weights; None if no manifest contains them.
     """
 
     classifier: ExplainingClassifier
@@ -32,7 +33,7 @@ class KnownClassifier:
 
     @property
     def name(self) -> str:
-        """What the user knows it by."""
+        """Name for the user."""
         return self.classifier.name
 
     @property
@@ -42,31 +43,45 @@ class KnownClassifier:
 
     @property
     def description(self) -> NetworkDescription:
-        """All about it but its weights."""
+        """Everything except the weights."""
         return self.classifier.description
 
     def __call__(self, images: NDArray[np.uint8], /) -> NDArray[np.float32]:
-        """As the classifier answers."""
+        """The answer of the classifier."""
         return self.classifier(images)
 
     def explain(self, images: NDArray[np.uint8], diagnoses: Sequence[Diagnosis], /) -> NDArray[np.float32]:
-        """As the classifier explains."""
+        """The explanation of the classifier."""
         return self.classifier.explain(images, diagnoses)
 
 
-def open_classifier(name_or_file: str | Path) -> KnownClassifier:
+def open_classifier(name_or_file: str | os.PathLike[str]) -> KnownClassifier:
     """Find a classifier and load it. Nothing is downloaded; TensorFlow is imported here and not before.
 
     Parameters
     ----------
-    name_or_file : a model of the store, or a file of weights (:func:`~.store.resolve`).
+    name_or_file : str or path-like
+        A model of the store, or a file of weights (:func:`~.store.resolve`).
+
+    Returns
+    -------
+    KnownClassifier
+        An :class:`ExplainingClassifier` that knows the source and the licence of its weights.
 
     Raises
     ------
     InputError
         If there is no such model or file, it holds no network of ours, or TensorFlow is not installed.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import open_classifier
+    >>> open_classifier("resnet")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    CovidSeverityLib.errors.InputError: ...
     """
-    found = resolve(name_or_file)
+    found = resolve(name_or_file if isinstance(name_or_file, str) else Path(name_or_file))
     from .keras.network import load_classifier
 
     entry = found.entry

@@ -8,13 +8,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from CovidSeverityLib.analysis import Analysis
-from CovidSeverityLib.config import PROFILES, AnalysisConfig
-from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.io import read_mask
-from CovidSeverityLib.pipeline import analyze
+from CovidSeverityLib.api import Analysis, AnalysisConfig, InputError, analyze, lobes_from_labels, read_mask
+from CovidSeverityLib.config import PROFILES
 from CovidSeverityLib.reporting import OUTPUT_NAMES, build_report, check_output_folder, summary_text, write_results
-from CovidSeverityLib.segmentation.lobes.external_lobes import lobes_from_labels
 from CovidSeverityLib.segmentation.lungs.lungmask_engine import LungmaskEngine
 from CovidSeverityLib.types import Progress
 

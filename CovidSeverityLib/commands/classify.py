@@ -7,9 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from CovidSeverityLib.analysis import ClassifiedCt
-from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.pipeline import classify
+from CovidSeverityLib.api import ClassifiedCt, InputError, classify
 from CovidSeverityLib.reporting import (
     CLASSIFICATION_OUTPUT_NAMES,
     build_classification,

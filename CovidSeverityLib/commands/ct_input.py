@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from CovidSeverityLib.errors import NoLungsError
-from CovidSeverityLib.io import read_ct, read_mask
-from CovidSeverityLib.segmentation.lungs.external_lungs import lungs_from_labels
-from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmentation, LungSegmenter
-from CovidSeverityLib.types import CtVolume, Progress
+from CovidSeverityLib.api import CtVolume, LungSegmentation, NoLungsError, lungs_from_labels, read_ct, read_mask
+from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmenter
+from CovidSeverityLib.types import Progress
 
 CHOSEN = ("series_chosen", "volume_chosen")
 """Codes of the notes that the input contains several series or volumes."""

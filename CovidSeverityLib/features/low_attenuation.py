@@ -211,9 +211,11 @@ def low_attenuation(
 
     Examples
     --------
-    >>> found = low_attenuation(ct, lungs, lobes)  # doctest: +SKIP
-    >>> round(found.total.percent, 1), round(found.lobe(Lobe.RUL).percentile_hu)  # doctest: +SKIP
-    (6.2, -931)
+    >>> from CovidSeverityLib import Analysis
+    >>> result = Analysis.load("results")
+    >>> found = low_attenuation(result.volume, result.lungs, result.lobes)
+    >>> round(found.total.percent, 1), round(found.lobe(Lobe.RUL).percentile_hu)
+    (9.1, -903)
     """
     for name, mask in (("lungs", lungs), ("lobes", lobes)):
         if mask.shape != volume.hu.shape:

@@ -133,8 +133,9 @@ def low_attenuation_notes(
 
     Examples
     --------
-    >>> low_attenuation_notes(found, "B70f")[0].code  # doctest: +SKIP
-    'low_attenuation_kernel'
+    >>> from CovidSeverityLib import Analysis
+    >>> [note.code for note in low_attenuation_notes(Analysis.load("results").low_attenuation, "B70f")]
+    ['low_attenuation_noise_unknown', 'low_attenuation_kernel']
     """
     if low.total.measured_percent < config.little_low_attenuation_percent:
         return ()

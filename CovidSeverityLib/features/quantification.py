@@ -21,11 +21,34 @@ from .config import MeasureConfig
 
 @dataclass(frozen=True)
 class LobeScore:
-    """What was found in one lobe: ``score`` 0-5 (CTSS) and ``total_severity_score`` 0-4 (TSS, Chung 2020).
+    """What was found in one lobe.
 
-    ``confidence`` is the lobe's expected Dice coefficient with the true one, 0 to 1; None where it is not known. The
-    ranges hold lowest and highest value with thresholds and fissures moved by their uncertainty; None where they were
-    not looked for.
+    Parameters
+    ----------
+    lobe : Lobe
+        Which one.
+    voxels, infected_voxels : int
+        Of the lobe, and of the opacities in it.
+    voxel_ml : float
+        Volume of a voxel, ml.
+    score : int
+        CTSS, 0 to 5.
+    total_severity_score : int
+        TSS, 0 to 4 (Chung 2020).
+    confidence : float or None
+        Expected Dice coefficient of the lobe with the true one, 0 to 1; None where it is not known.
+    score_range, involvement_range_percent : tuple of two numbers, or None
+        Lowest and highest value with thresholds and fissures moved by their uncertainty; None where they were not
+        looked for.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import Analysis
+    >>> score = Analysis.load("results").lobe_scores[2]
+    >>> score.lobe.name, score.score, score.score_range
+    ('RLL', 2, (2, 2))
+    >>> round(score.involvement_percent), round(score.volume_ml)
+    (9, 1304)
     """
 
     lobe: Lobe
@@ -61,7 +84,28 @@ class LobeScore:
 
 @dataclass(frozen=True)
 class SliceRow:
-    """What was found in one axial slice. ``lobe_*`` run over :class:`Lobe` in its order."""
+    """What was found in one axial slice.
+
+    Parameters
+    ----------
+    index : int
+        Of the slice in the arrays, inferior to superior.
+    z_mm : float
+        LPS position of the slice, mm.
+    voxel_ml : float
+        Volume of a voxel, ml.
+    lung_voxels, infected_voxels : int
+        Of the slice.
+    lobe_voxels, lobe_infected_voxels : tuple of five int
+        The same of each lobe, in the order of :class:`Lobe`.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import Analysis
+    >>> worst = max(Analysis.load("results").slices, key=lambda row: row.infected_voxels)
+    >>> worst.index, round(worst.lung_ml), round(worst.infection_percent)
+    (6, 112, 24)
+    """
 
     index: int
     z_mm: float

@@ -21,24 +21,35 @@ DIRECTION_TOLERANCE = 1e-3
 """Differences that a message mentions: relative spacing, and direction cosines."""
 
 
-def read_mask(path: str | os.PathLike, volume: CtVolume) -> NDArray[np.integer]:
+def read_mask(path: str | os.PathLike[str], volume: CtVolume) -> NDArray[np.integer]:
     """Read a label mask and bring it to the axes of ``volume``.
 
     The axis order and the flips of the stored mask may differ from those of the CT, if the voxels have the same places.
 
     Parameters
     ----------
-    path : a .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file with one label per voxel.
-    volume : the CT of the mask.
+    path : str or path-like
+        A .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file with one label per voxel.
+    volume : CtVolume
+        The CT of the mask.
 
     Returns
     -------
-    (K, J, I) ndarray of labels on the grid of ``volume.hu``: uint8 if they fit, otherwise int32. Read-only.
+    (K, J, I) ndarray of uint8 or int32
+        Labels on the grid of ``volume.hu``, read-only; int32 if uint8 is too small.
 
     Raises
     ------
     InputError
         The file is missing or damaged, contains layers or numbers that are not labels, or has another geometry.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from CovidSeverityLib import read_ct, read_mask
+    >>> mask = read_mask("lungs.nii.gz", read_ct("ct.nii.gz"))
+    >>> mask.shape, np.unique(mask).tolist()
+    ((36, 64, 64), [0, 1, 2])
     """
     source = Path(path)
     if not source.exists():

@@ -59,7 +59,11 @@ def corrected_low_attenuation(
 
     Examples
     --------
-    >>> corrected_low_attenuation(report, {Lobe.RML}, False)["lobes"]["RML"]  # doctest: +SKIP
+    >>> from CovidSeverityLib import Analysis
+    >>> from CovidSeverityLib.reporting import build_report
+    >>> low = corrected_low_attenuation(build_report(Analysis.load("results")), {Lobe.RML}, False)
+    >>> [name for name, part in low["lobes"].items() if part is None]
+    ['RML']
     """
     automatic = report.get("low_attenuation")
     if automatic is None or lungs_changed:

@@ -28,14 +28,31 @@ def lobes_from_labels(labels: NDArray[np.integer], volume: CtVolume, name: str) 
 
     Parameters
     ----------
-    labels : (K, J, I) integers on the grid of ``volume``.
-    volume : the CT, to check the mask against.
-    name : of the mask's file, for messages.
+    labels : (K, J, I) ndarray of int
+        On the grid of ``volume``, as :func:`~CovidSeverityLib.read_mask` returns them.
+    volume : CtVolume
+        The CT, to check the mask against.
+    name : str
+        Of the mask's file, for messages and reports.
+
+    Returns
+    -------
+    LobeSegmentation
+        For :func:`~CovidSeverityLib.analyze`.
 
     Raises
     ------
     InputError
         If the labels are others, lobes lie on the wrong side or upside down, or not on lungs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from CovidSeverityLib import lobes_from_labels, read_ct, read_mask
+    >>> ct = read_ct("ct.nii.gz")
+    >>> as_totalsegmentator = np.array([0, 12, 13, 14, 10, 11])[read_mask("lobes.nii.gz", ct)]
+    >>> lobes_from_labels(as_totalsegmentator, ct, "other.nii.gz").source
+    'file other.nii.gz (TotalSegmentator labels)'
     """
     found = set(np.unique(labels).tolist()) - {0}
     scheme = _scheme_of(found)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.types import Lobe, frozen_array
+from CovidSeverityLib.immutable import Value
+from CovidSeverityLib.types import Lobe
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,29 @@ class FissureFinding:
     expected_mm: float
 
 
-@dataclass(frozen=True, eq=False)
-class LobeSegmentation:
+@dataclass(frozen=True, eq=False, repr=False)
+class LobeSegmentation(Value):
     """Lobes and how they were made.
 
     Parameters
     ----------
-    labels : (K, J, I) uint8 of :class:`Lobe`.
-    source : the method or the file.
-    approximate : whether single scores may be off for that reason.
-    confidence : of every lobe, its expected Dice coefficient with the true one, 0 to 1; None where it is not known.
-    fissures : how they were found, where lobes were made from them.
+    labels : (K, J, I) ndarray of uint8
+        Labels of :class:`Lobe`.
+    source : str
+        The method or the file.
+    approximate : bool
+        Whether single scores may be off for that reason.
+    confidence : mapping of Lobe to float, or None
+        Of every lobe, its expected Dice coefficient with the true one, 0 to 1; None where it is not known.
+    fissures : tuple of FissureFinding
+        How they were found, where lobes were made from them.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import LobeSegmentation, read_ct, read_mask
+    >>> mask = read_mask("lobes.nii.gz", read_ct("ct.nii.gz"))
+    >>> LobeSegmentation(mask, "drawn by hand", approximate=False).labels.max()
+    np.uint8(5)
     """
 
     labels: NDArray[np.uint8]
@@ -46,8 +58,3 @@ class LobeSegmentation:
     approximate: bool
     confidence: Mapping[Lobe, float] | None = None
     fissures: tuple[FissureFinding, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", frozen_array(self.labels))
-        if self.confidence is not None:
-            object.__setattr__(self, "confidence", MappingProxyType(dict(self.confidence)))

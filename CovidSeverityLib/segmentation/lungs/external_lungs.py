@@ -24,22 +24,30 @@ def lungs_from_labels(
     Parameters
     ----------
     labels : (K, J, I) ndarray of int
-        Labels on the grid of ``volume``.
+        Labels on the grid of ``volume``, as :func:`~CovidSeverityLib.read_mask` returns them.
     volume : CtVolume
         The CT, to check the mask against.
     name : str
-        Name of the mask's file, for messages.
+        Name of the mask's file, for messages and reports.
     config : LungConfig
         Which masks are accepted.
 
     Returns
     -------
     LungSegmentation
+        For :func:`~CovidSeverityLib.analyze`.
 
     Raises
     ------
     InputError
         If the labels are others, the sides are swapped, or the mask does not lie on lungs.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import lungs_from_labels, read_ct, read_mask
+    >>> ct = read_ct("ct.nii.gz")
+    >>> lungs_from_labels(read_mask("lungs.nii.gz", ct), ct, "lungs.nii.gz").source
+    'file lungs.nii.gz'
     """
     found = set(np.unique(labels).tolist()) - {0}
     if found == {1, 2}:

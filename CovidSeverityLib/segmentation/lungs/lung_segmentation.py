@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import NoLungsError
+from CovidSeverityLib.immutable import Value
 from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box
 from CovidSeverityLib.preprocessing.cut_out import cut_out_reason, cut_out_value
 from CovidSeverityLib.preprocessing.thorax import body_mask, gas_mask, parenchyma_pieces
 from CovidSeverityLib.preprocessing.window import window_note, window_top, with_bone
-from CovidSeverityLib.types import CtVolume, Geometry, NoteSeverity, QualityNote, Side, frozen_array
+from CovidSeverityLib.types import CtVolume, Geometry, NoteSeverity, QualityNote, Side
 
 from .airways import airway_mask
 from .boundary import refined_lungs
@@ -36,26 +37,29 @@ class LungSegmenter(Protocol):
         """Find the lungs of ``volume``, or raise :class:`NoLungsError`."""
 
 
-@dataclass(frozen=True, eq=False)
-class LungSegmentation:
+@dataclass(frozen=True, eq=False, repr=False)
+class LungSegmentation(Value):
     """The lungs of a CT.
 
     Parameters
     ----------
     labels : (K, J, I) ndarray of uint8
-        Values of :class:`Side`; a read-only copy is kept.
+        Values of :class:`Side`; they become read-only.
     source : str
         The method or the file.
     notes : tuple of QualityNote
         For the reader.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import LungSegmentation, read_ct, read_mask
+    >>> LungSegmentation(read_mask("lungs.nii.gz", read_ct("ct.nii.gz")), "drawn by hand")
+    LungSegmentation(labels=<36 x 64 x 64 uint8>, source='drawn by hand', notes=())
     """
 
     labels: NDArray[np.uint8]
     source: str
     notes: tuple[QualityNote, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", frozen_array(self.labels))
 
 
 def segment_lungs(volume: CtVolume, config: LungConfig = LungConfig()) -> LungSegmentation:

@@ -44,8 +44,10 @@ def pleural_gas(
 
     Examples
     --------
-    >>> pleural_gas(volume.hu, found.labels, volume.geometry)  # doctest: +SKIP
-    {<Side.RIGHT: 1>: 612.4}
+    >>> from CovidSeverityLib import Analysis
+    >>> result = Analysis.load("results")
+    >>> pleural_gas(result.volume.hu, result.lungs, result.volume.geometry)
+    {}
     """
     gas_config = config.pleural_gas
     grid = WorkingGrid.of(geometry, gas_config.block_mm, config.block_mm[0])

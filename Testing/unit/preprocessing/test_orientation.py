@@ -11,7 +11,6 @@ import pytest
 
 from CovidSeverityLib import analyze, read_ct
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.preprocessing.orientation import (
     BACK_TO_FRONT,
     MIRRORED,
@@ -38,9 +37,9 @@ def flipped(volume: CtVolume, axes) -> CtVolume:
 
 
 @pytest.fixture(scope="module")
-def chests():
+def chests(phantom_of):
     """Three synthetic chests in voxels of 3 x 3 x 4.4 mm."""
-    return [make_phantom(seed, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4)).volume for seed in (0, 4, 7)]
+    return [phantom_of(seed, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4)).volume for seed in (0, 4, 7)]
 
 
 @pytest.mark.parametrize("axes", FLIPS, ids=lambda axes: "+".join(a.name for a in axes) or "as it is")
@@ -103,9 +102,9 @@ def test_other_contradictions_warn_of_left_and_right_and_say_what_to_turn(chests
     assert ("situs inversus" in note.message) == (code == MIRRORED)
 
 
-def test_chest_whose_left_lung_is_solid_is_left_alone():
+def test_chest_whose_left_lung_is_solid_is_left_alone(phantom_of):
     """A solid left lung draws the organs aside: no word of a mirrored header."""
-    phantom = make_phantom(0, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4))
+    phantom = phantom_of(0, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4))
     hu = np.where((phantom.lungs == 2) & (phantom.volume.hu < 0), 30, phantom.volume.hu)
     assert check_orientation(replace(phantom.volume, hu=hu)) == ()
 

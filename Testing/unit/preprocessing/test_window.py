@@ -5,15 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.preprocessing.config import WindowConfig
 from CovidSeverityLib.preprocessing.window import window_top, with_bone
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 
 
 @pytest.fixture(scope="module")
-def chest():
-    return make_phantom(3, shape=(72, 160, 160), spacing_mm=(2.4, 2.4, 4.4), healthy=True)
+def chest(phantom_of):
+    return phantom_of(3, shape=(72, 160, 160), spacing_mm=(2.4, 2.4, 4.4), healthy=True)
 
 
 def clipped(volume, top, levels=None):

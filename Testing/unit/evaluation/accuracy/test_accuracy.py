@@ -28,7 +28,7 @@ from CovidSeverityLib.evaluation.accuracy.measurement import (
 from CovidSeverityLib.evaluation.accuracy.targets import Sense, Target
 from CovidSeverityLib.evaluation.accuracy.variations import HEALTHY_VARIATIONS, Variation
 from CovidSeverityLib.evaluation.accuracy.variations import VARIATIONS as ALL_VARIATIONS
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom, write_phantom
+from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
 from CovidSeverityLib.types import Lobe
 
 GRID = {"shape": (72, 128, 128), "spacing_mm": (3.0, 3.0, 4.4)}
@@ -296,8 +296,8 @@ def test_pictures_are_drawn_for_any_number_of_cases(tmp_path, count):
 
 
 @pytest.fixture(scope="module")
-def healthy():
-    return make_phantom(1, healthy=True, **GRID)
+def healthy(phantom_of):
+    return phantom_of(1, healthy=True, **GRID)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,6 @@ from CovidSeverityLib.evaluation.paper.segmentation import (
 from CovidSeverityLib.evaluation.paper.slice_lists import parse_slice_list
 from CovidSeverityLib.features.classification_image import PUBLISHED_CLASSIFICATION_IMAGE, image_variants
 from CovidSeverityLib.metrics import MaskAgreement
-from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 
 CONFIG = mask_config("reference")
 BOTH_EMPTY = MaskAgreement(0, 0, 0, 100)
@@ -76,11 +75,11 @@ def test_case_in_which_nothing_was_found_has_no_value_in_the_paper():
 
 
 @pytest.fixture(scope="module")
-def marked_chest(coarse_phantom, tmp_path_factory):
+def marked_chest(coarse_phantom, coarse_analysis, tmp_path_factory):
     """A folder with a CT, its lungs, and as its true infection the mask that the program itself finds."""
     folder = tmp_path_factory.mktemp("marked")
     volume = coarse_phantom.volume
-    lungs = segment_lungs(volume).labels
+    lungs = coarse_analysis.lungs
     found = FINDING.marking.mark(volume, lungs > 0).mask
     for name, array in (("ct", volume.hu), ("mask", found.astype(np.uint8)), ("lungs", lungs)):
         image = sitk.GetImageFromArray(array)

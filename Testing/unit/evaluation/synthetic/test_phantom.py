@@ -25,18 +25,18 @@ ASKED = (
 
 
 @pytest.fixture(scope="module")
-def phantoms():
-    return {seed: make_phantom(seed, **COARSE) for seed in SEEDS}
+def phantoms(phantom_of):
+    return {seed: phantom_of(seed, **COARSE) for seed in SEEDS}
 
 
 @pytest.fixture(scope="module")
-def fine_phantom():
-    return make_phantom(0)
+def fine_phantom(phantom_of):
+    return phantom_of(0)
 
 
 @pytest.fixture(scope="module")
-def asked_phantom():
-    return make_phantom(3, lesions=ASKED, **COARSE)
+def asked_phantom(phantom_of):
+    return phantom_of(3, lesions=ASKED, **COARSE)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -23,7 +23,7 @@ from CovidSeverityLib.evaluation.synthetic.lesions.simulated_lesions import (
     SingleLesionSpec,
     simulate_lesions,
 )
-from CovidSeverityLib.evaluation.synthetic.phantom import LesionKind, make_phantom
+from CovidSeverityLib.evaluation.synthetic.phantom import LesionKind
 from CovidSeverityLib.types import CtVolume, Geometry, Opacity, Side
 
 GLASS, SOLID, MIXED = LesionKind.GROUND_GLASS, LesionKind.CONSOLIDATION, LesionKind.MIXED
@@ -31,9 +31,9 @@ IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
 @pytest.fixture(scope="module")
-def healthy():
+def healthy(phantom_of):
     """A healthy synthetic chest of coarse voxels."""
-    return make_phantom(1, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4), healthy=True)
+    return phantom_of(1, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4), healthy=True)
 
 
 @pytest.fixture(scope="module")

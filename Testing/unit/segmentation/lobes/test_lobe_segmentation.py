@@ -6,7 +6,6 @@ import jsonschema
 import numpy as np
 import pytest
 
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.features.quality import result_notes
 from CovidSeverityLib.reporting.report import build_report, report_schema
 from CovidSeverityLib.reporting.summary import summary_text
@@ -19,8 +18,8 @@ SIDES_ML = {Side.RIGHT: 2500.0, Side.LEFT: 2300.0}
 
 
 @pytest.fixture(scope="module")
-def phantom():
-    return make_phantom(1, shape=(96, 192, 192), spacing_mm=(2.0, 2.0, 3.3))
+def phantom(phantom_of):
+    return phantom_of(1, shape=(96, 192, 192), spacing_mm=(2.0, 2.0, 3.3))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
 from CovidSeverityLib.errors import NoLungsError
-from CovidSeverityLib.evaluation.synthetic.phantom import LesionSpec, make_phantom
+from CovidSeverityLib.evaluation.synthetic.phantom import LesionSpec
 from CovidSeverityLib.io import volume_from_array
 from CovidSeverityLib.morphology.grid import WorkingGrid
 from CovidSeverityLib.preprocessing.config import ThoraxConfig
@@ -61,10 +61,9 @@ def plain():
 
 
 @pytest.fixture(scope="module", params=[0, 1])
-def chest(request):
+def chest(request, phantom_of, lungs_of):
     """A coarse phantom and the lungs found in it."""
-    phantom = make_phantom(request.param, **COARSE)
-    return phantom, segment_lungs(phantom.volume)
+    return phantom_of(request.param, **COARSE), lungs_of(request.param, **COARSE)
 
 
 # Coarse phantoms
@@ -132,8 +131,8 @@ def test_nothing_else_is_noted_of_a_whole_chest(chest):
         (1, Lobe.LLL, "central"),
     ],
 )
-def test_consolidation_stays_in(seed, lobe, placement):
-    phantom = make_phantom(seed, lesions=[LesionSpec("consolidation", lobe, 50.0, placement)], **COARSE)
+def test_consolidation_stays_in(phantom_of, seed, lobe, placement):
+    phantom = phantom_of(seed, lesions=[LesionSpec("consolidation", lobe, 50.0, placement)], **COARSE)
     found = segment_lungs(phantom.volume)
     airless = (phantom.infection > 0) & (phantom.volume.hu > -200)
     assert airless.sum() > 500

@@ -9,7 +9,6 @@ import pytest
 from scipy import ndimage
 
 from CovidSeverityLib import analyze, read_ct
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.morphology.grid import WorkingGrid, dilate_mm
 from CovidSeverityLib.preprocessing.thorax import body_mask
 from CovidSeverityLib.segmentation.lungs.airways import airway_mask
@@ -88,8 +87,8 @@ def test_gas_counts_whether_the_lungs_hold_it_or_not(coarse_phantom):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_no_synthetic_chest_has_a_pneumothorax(seed):
-    phantom = make_phantom(seed, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4))
+def test_no_synthetic_chest_has_a_pneumothorax(phantom_of, seed):
+    phantom = phantom_of(seed, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4))
     assert pleural_gas(phantom.volume.hu, phantom.lungs, phantom.volume.geometry) == {}
 
 

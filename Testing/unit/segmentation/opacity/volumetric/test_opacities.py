@@ -8,7 +8,6 @@ from scipy.ndimage import gaussian_filter
 
 from CovidSeverityLib import parallel
 from CovidSeverityLib.evaluation.accuracy.variations import Variation, vary
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.segmentation.opacity.volumetric.config import OpacityConfig
 from CovidSeverityLib.segmentation.opacity.volumetric.opacities import segment_opacities
 from CovidSeverityLib.segmentation.opacity.volumetric.single_slices import segment_slice_opacities
@@ -24,8 +23,7 @@ HEALTHY_PERCENT = 0.15
 class Chest:
     """A healthy synthetic chest that lesions are laid into."""
 
-    def __init__(self):
-        made = make_phantom(SEED, healthy=True)
+    def __init__(self, made):
         self.volume, self.lungs = made.volume, made.lungs
         self.geometry = self.volume.geometry
         self.axes = np.ogrid[tuple(slice(0, n) for n in self.lungs.shape)]
@@ -52,8 +50,8 @@ class Chest:
 
 
 @pytest.fixture(scope="module")
-def chest():
-    return Chest()
+def chest(phantom_of):
+    return Chest(phantom_of(SEED, healthy=True))
 
 
 def found(volume, lungs, config=OpacityConfig(), **options):
