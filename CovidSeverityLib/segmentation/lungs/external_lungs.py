@@ -17,7 +17,7 @@ from .sides import split_sides
 
 
 def lungs_from_labels(
-    labels: NDArray[np.integer], volume: CtVolume, name: str, config: LungConfig = LungConfig()
+    labels: NDArray[np.integer], volume: CtVolume, name: str, config: LungConfig | None = None
 ) -> LungSegmentation:
     """Lungs from a label array: 1 right and 2 left, as lungmask's R231 model writes them, or one label for both.
 
@@ -29,8 +29,8 @@ def lungs_from_labels(
         The CT, to check the mask against.
     name : str
         Name of the mask's file, for messages and reports.
-    config : LungConfig
-        Which masks are accepted.
+    config : LungConfig, optional
+        Which masks are accepted; ``AnalysisConfig().lungs`` if left out.
 
     Returns
     -------
@@ -49,6 +49,7 @@ def lungs_from_labels(
     >>> lungs_from_labels(read_mask("lungs.nii.gz", ct), ct, "lungs.nii.gz").source
     'file lungs.nii.gz'
     """
+    config = config or LungConfig()
     found = set(np.unique(labels).tolist()) - {0}
     if found == {1, 2}:
         sides = labels.astype(np.uint8)
