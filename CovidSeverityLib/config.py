@@ -57,7 +57,7 @@ class AnalysisConfig:
     Raises
     ------
     ConfigurationError
-        If there is no such profile, if it marks infection in another way, or a value is of the wrong type.
+        If there is no such profile, if it marks opacities in another way, or a value is of the wrong type.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def _check_profile(profile: str) -> None:
 
 
 def mask_config(profile: str) -> AnalysisConfig:
-    """How ``profile`` marks infection where the mask itself is wanted: for ``"reference"``, as in the paper's tables.
+    """How ``profile`` marks opacities where the mask itself is wanted: for ``"reference"``, as in the paper's tables.
 
     Raises
     ------

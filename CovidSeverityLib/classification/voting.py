@@ -91,7 +91,8 @@ def weighted_vote(labels: Sequence[Diagnosis]) -> Vote:
 
     Parameters
     ----------
-    labels : one for each slice, in order along the body.
+    labels : sequence of Diagnosis
+        One for each slice, in order along the body.
 
     Raises
     ------
@@ -118,7 +119,8 @@ def even_label(labels: Sequence[Diagnosis]) -> Diagnosis:
 
     Parameters
     ----------
-    labels : one for each slice, in order along the body.
+    labels : sequence of Diagnosis
+        One for each slice, in order along the body.
     """
     tenths = slice_tenths(len(labels))[:, Diagnosis.COVID19]
     weights = {d: sum(int(t) for t, label in zip(tenths, labels, strict=True) if label == d) for d in Diagnosis}

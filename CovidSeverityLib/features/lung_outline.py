@@ -26,11 +26,13 @@ def lung_outline(lung: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
     Parameters
     ----------
-    lung : (J, I) bool.
+    lung : (J, I) ndarray of bool
+        Lungs of a slice.
 
     Returns
     -------
-    (J, I) bool; empty where the slice is all lung or none.
+    (J, I) ndarray of bool
+        Empty where the slice is all lung or none.
     """
     return prewitt_edges(lung) | roberts_edges(lung)
 
@@ -40,7 +42,8 @@ def prewitt_edges(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
     Parameters
     ----------
-    mask : (J, I) bool.
+    mask : (J, I) ndarray of bool
+        Of a slice.
     """
     around = _Neighbours(mask.astype(np.int64), beyond="edge")
     across = sum(around[row, 1] - around[row, -1] for row in (-1, 0, 1))
@@ -53,7 +56,8 @@ def roberts_edges(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
     Parameters
     ----------
-    mask : (J, I) bool.
+    mask : (J, I) ndarray of bool
+        Of a slice.
     """
     around = _Neighbours(mask.astype(np.int64), beyond="edge")
     return _thin_edges(

@@ -19,6 +19,22 @@ def component_sizes(labels: NDArray) -> NDArray[np.int64]:
     return sizes
 
 
+def large_components(mask: NDArray, smallest: float, structure: NDArray | None = None) -> Mask:
+    """The connected components of ``mask`` that have at least ``smallest`` voxels.
+
+    Parameters
+    ----------
+    mask : (K, J, I) ndarray of bool
+        Of any content.
+    smallest : float
+        Voxels.
+    structure : (3, 3, 3) ndarray of bool, optional
+        Which neighbours are connected; None for those that share a face.
+    """
+    labels, _ = ndimage.label(mask, structure)
+    return (component_sizes(labels) >= smallest)[labels] & mask
+
+
 def largest_component(mask: NDArray) -> Mask:
     """The largest 6-connected component of ``mask`` (the first in array order among equals; empty stays empty)."""
     labels, count = ndimage.label(mask)

@@ -14,9 +14,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Annotated
 
-from CovidSeverityLib.checked import check_fields
-from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.checked import Checked, Positive, Range
+from CovidSeverityLib.errors import ConfigurationError, InputError
 from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote
 
 from . import orientation_cues as cues
@@ -38,7 +39,7 @@ class Axis(IntEnum):
 
 
 @dataclass(frozen=True)
-class Cue:
+class Cue(Checked):
     """One sign of an axis.
 
     Parameters
@@ -62,15 +63,9 @@ class Cue:
     """
 
     axis: Axis
-    measure: Callable[[ChestView], float]
-    usual: float
-    exceptions: float
-
-    def __post_init__(self) -> None:
-        if not self.usual > 0:
-            raise ValueError(f"the usual value of a cue is {self.usual:g}; a number above 0 is needed")
-        if not 0 < self.exceptions < 0.5:
-            raise ValueError(f"the exceptions to a cue are {self.exceptions:g}; a share between 0 and 0.5 is needed")
+    measure: Callable
+    usual: Positive
+    exceptions: Annotated[float, Range(0, 0.5, without_ends=True)]
 
     @property
     def name(self) -> str:
@@ -86,7 +81,7 @@ class Cue:
 
 
 @dataclass(frozen=True)
-class OrientationConfig:
+class OrientationConfig(Checked):
     """How the orientation is judged.
 
     Parameters
@@ -114,18 +109,14 @@ class OrientationConfig:
         Cue(Axis.RIGHT_LEFT, cues.aorta_on_left_mm, usual=12.0, exceptions=0.05),
         Cue(Axis.RIGHT_LEFT, cues.liver_on_right_mm, usual=45.0, exceptions=0.01),
     )
-    decisive_odds: float = 50.0
-    table_cm2: float = 20.0
+    decisive_odds: Annotated[float, Range(1, without_ends=True)] = 50.0
+    table_cm2: Positive = 20.0
     view: ChestViewConfig = ChestViewConfig()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if {cue.axis for cue in self.cues} != set(Axis):
-            raise ValueError("the orientation needs a cue of every axis")
-        if not self.decisive_odds > 1:
-            raise ValueError(f"odds of {self.decisive_odds:g} decide nothing; a number above 1 is needed")
-        if not self.table_cm2 > 0:
-            raise ValueError(f"a table of {self.table_cm2:g} cm2; a section above 0 is needed")
-        check_fields(self)
+            raise ConfigurationError("the orientation needs a cue of every axis")
 
 
 @dataclass(frozen=True)

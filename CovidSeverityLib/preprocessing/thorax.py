@@ -37,7 +37,7 @@ def body_mask(hu: FloatImage, grid: WorkingGrid, config: ThoraxConfig = ThoraxCo
     patient = labels == component_sizes(labels).argmax()
     in_plane = (2 * body.regain_mm, *grid.spacing_mm[1:])  # no slice reaches the next
     shell = dilate_mm(patient, body.regain_mm, in_plane) & tissue
-    shell |= _cut_lung(hu, body)
+    shell |= _lung_at_image_edge(hu, body)
     filled = fill_holes_in_slices(shell)
     return _close_along_k(filled, body.closing_slices)
 
@@ -65,15 +65,15 @@ def gas_mask(hu: FloatImage, body: Mask, airway: Mask, grid: WorkingGrid, config
     gas = config.gas
     core = ndimage.binary_opening((hu < gas.highest_hu) & body, _disc(gas.core_radius_mm, grid))
     thick = grid.spacing_mm[0] > gas.rim_mm
-    around = (gas.lung_around_hu, gas.highest_hu)
-    core = _walled(core, hu, 3 if thick else 2, around, gas.lung_around_share)
+    lung_hu = (gas.lung_around_hu, gas.highest_hu)
+    core = _surrounded_by_wall(core, hu, 3 if thick else 2, lung_hu, gas.lung_around_share)
     if grid.spacing_mm[0] <= gas.bulla_ring_mm:
         core &= ~_bullae(core, hu, airway, grid, gas)
     mask = dilate_mm(core, gas.rim_mm, grid.spacing_mm) & body
-    return _with_thick_rims(mask, body & (hu < config.lung_tissue_hu), gas.island_share) if thick else mask
+    return _with_continued_islands(mask, body & (hu < config.lung_tissue_hu), gas.island_share) if thick else mask
 
 
-def _with_thick_rims(gas: Mask, air: Mask, share: float) -> Mask:
+def _with_continued_islands(gas: Mask, air: Mask, share: float) -> Mask:
     """``gas`` with the islands of ``air`` that continue it, slice by slice, upwards and then downwards."""
     whole = gas.copy()
     last = len(gas) - 1
@@ -97,10 +97,11 @@ def _bullae(gas: Mask, hu: FloatImage, airway: Mask, grid: WorkingGrid, config: 
     keep[np.unique(labels[airway])] = False
     large = keep[labels]
     ring = max(1, round(config.bulla_ring_mm / grid.spacing_mm[2]))
-    return large & ~_walled(large, hu, ring, (config.lung_around_hu, config.bulla_lung_hu), config.bulla_share)
+    lung_hu = (config.lung_around_hu, config.bulla_lung_hu)
+    return large & ~_surrounded_by_wall(large, hu, ring, lung_hu, config.bulla_share)
 
 
-def _walled(gas: Mask, hu: FloatImage, ring: int, lung_hu: tuple[float, float], share: float) -> Mask:
+def _surrounded_by_wall(gas: Mask, hu: FloatImage, ring: int, lung_hu: tuple[float, float], share: float) -> Mask:
     """The 3-D components of ``gas`` that a wall surrounds: less than ``share`` of the blocks ``ring`` away is lung.
 
     Lung lies below the first and from the second of ``lung_hu`` on. Noise breaks gas into pieces with gas around them,
@@ -152,7 +153,7 @@ def parenchyma_pieces(hu: FloatImage, body: Mask, gas: Mask, grid: WorkingGrid, 
     return keep[labels]
 
 
-def _cut_lung(hu: FloatImage, config: BodyConfig) -> Mask:
+def _lung_at_image_edge(hu: FloatImage, config: BodyConfig) -> Mask:
     """Lung at the in-plane edges of the image: where the field of view cuts the chest, the edge is its wall."""
     cut = np.zeros(hu.shape, dtype=bool)
     for side in (np.s_[:, 0], np.s_[:, -1], np.s_[:, :, 0], np.s_[:, :, -1]):

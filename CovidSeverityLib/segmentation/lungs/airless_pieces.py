@@ -148,7 +148,7 @@ class _Surroundings:
     def pieces(self, tissue: Mask) -> _Pieces:
         """The connected pieces of ``tissue``."""
         labels, count = ndimage.label(tissue)
-        on_lung, on_tissue, elsewhere = _surfaces(labels, count, self.lung, self.room, self.grid)
+        on_lung, on_tissue, elsewhere = _surface_areas(labels, count, self.lung, self.room, self.grid)
         whole, inner = on_lung + on_tissue + elsewhere, on_lung + on_tissue
         sizes, near = (np.bincount(labels[m], minlength=count + 1) for m in (labels > 0, self.hilum))
         return _Pieces(labels, _share(on_lung, whole), _share(on_tissue, inner), _share(near, sizes))
@@ -195,7 +195,7 @@ def _are_fluid(
     return large
 
 
-def _surfaces(labels: NDArray, count: int, lung: Mask, room: Mask, grid: WorkingGrid) -> NDArray[np.float64]:
+def _surface_areas(labels: NDArray, count: int, lung: Mask, room: Mask, grid: WorkingGrid) -> NDArray[np.float64]:
     """(3, labels) area of every label's surface on lung, on other tissue that could be lung, and on anything else."""
     voxels = np.nonzero(labels)
     own = labels[voxels]

@@ -73,7 +73,8 @@ def fit_usual_lung(
     lungs, corners = usual.distances, usual.corners_mm
     stretch = (corners[1] - corners[0]) / (box_mm[1] - box_mm[0])
     matrix, shift = _affine(lungs[side], seen, np.diag(stretch), corners[0] - stretch * box_mm[0], config)
-    return (_on_patient(lungs[side], matrix, shift, seen) / np.cbrt(abs(np.linalg.det(matrix)))).astype(np.float32)
+    distance = _resampled_on_patient(lungs[side], matrix, shift, seen)
+    return (distance / np.cbrt(abs(np.linalg.det(matrix)))).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,20 +97,20 @@ def _usual_lungs() -> _UsualLungs:
     return _UsualLungs(distances, step, origin, corners)
 
 
-def _sample(field: FloatImage, points_mm: NDArray[np.float64]) -> FloatImage:
+def _interpolated(field: FloatImage, points_mm: NDArray[np.float64]) -> FloatImage:
     usual = _usual_lungs()
     index = (points_mm - usual.origin_mm) / usual.step_mm
     return ndimage.map_coordinates(field, index.T, order=1, mode="nearest")
 
 
-def _on_patient(field: FloatImage, matrix: NDArray, shift: NDArray, seen: SurfaceObservations) -> FloatImage:
+def _resampled_on_patient(field: FloatImage, matrix: NDArray, shift: NDArray, seen: SurfaceObservations) -> FloatImage:
     usual = _usual_lungs()
     scale = matrix * np.array(seen.spacing_mm) / usual.step_mm
     offset = ((matrix * (0.5 * np.array(seen.spacing_mm))).sum(axis=1) + shift - usual.origin_mm) / usual.step_mm
     return ndimage.affine_transform(field, scale, offset, seen.surface.shape, order=1, mode="nearest")
 
 
-def _points(mask: Mask, spacing_mm: Edges, most: int) -> tuple[NDArray[np.float64], int]:
+def _surface_points(mask: Mask, spacing_mm: Edges, most: int) -> tuple[NDArray[np.float64], int]:
     """(N, 3) centres of about ``most`` voxels of ``mask``, mm, and the step from one of them to the next."""
     found = np.argwhere(mask)
     step = max(1, len(found) // most)
@@ -121,8 +122,8 @@ def _affine(
 ) -> tuple[NDArray, NDArray]:
     """The affine map from patient to usual chest, by weighted Gauss-Newton steps from a first guess."""
     slopes = [slope / np.float32(_usual_lungs().step_mm) for slope in np.gradient(field)]
-    surface, step = _points(seen.surface, seen.spacing_mm, config.surface_samples)
-    organs, _ = _points(seen.organs, seen.spacing_mm, config.surface_samples)
+    surface, step = _surface_points(seen.surface, seen.spacing_mm, config.surface_samples)
+    organs, _ = _surface_points(seen.organs, seen.spacing_mm, config.surface_samples)
     trust, length_mm = seen.trust[::step], config.affine_length_mm
     centre = surface.mean(axis=0)
     arms = np.concatenate([surface, organs]) - centre
@@ -131,11 +132,11 @@ def _affine(
     current = guess
     for trust_mm in np.linspace(*config.affine_trust_mm, config.affine_rounds):
         mapped = np.einsum("ab,nb->na", current, arms)
-        error = _sample(field, mapped).astype(np.float64)
+        error = _interpolated(field, mapped).astype(np.float64)
         weight = _surface_weight(error[: len(surface)], trust, trust_mm, config.far_mm)
         error[len(surface) :] -= config.organ_gap_mm / 2
         inside = (error[len(surface) :] < 0) * min(1.0, len(surface) / max(1, len(organs)))
-        slope = np.stack([_sample(s, mapped) for s in slopes], axis=1)
+        slope = np.stack([_interpolated(s, mapped) for s in slopes], axis=1)
         hold = config.affine_stiffness * float(weight.sum()) * np.array([[1.0, 1.0, 1.0, 0.0]] * 3).ravel()
         back = hold * config.affine_stiffness * (current - guess).ravel()
         current = _gauss_newton_step(current, slope, arms, error, np.concatenate([weight, inside]), hold, back)

@@ -54,7 +54,7 @@ def pleural_gas(
     blocks, lung = grid.reduce(hu), grid.reduce(lungs > 0) >= 0.5
     body = body_mask(blocks, grid, config.thorax)
     middle = float(np.average(np.arange(body.shape[2]), weights=body.sum(axis=(0, 1)) + 1e-9))
-    box = _chest(lung, middle)
+    box = _chest_box(lung, middle)
     empty = np.zeros_like(body)
     empty[box] = ((blocks < gas_config.empty_hu) & body)[box]
     if np.count_nonzero(empty) * grid.voxel_ml < gas_config.smallest_ml:
@@ -71,7 +71,7 @@ def pleural_gas(
     return found
 
 
-def _chest(lung: Mask, middle: float) -> Box:
+def _chest_box(lung: Mask, middle: float) -> Box:
     """The box around both lungs. A lung that was not found is assumed to reach as far aside as the other."""
     k, j, i = bounding_box(lung)
     reach = max(middle - i.start, i.stop - middle)

@@ -113,7 +113,7 @@ def bridged_wall(lung: Mask, organs: Mask, cage: RibCage, spacing_mm: Edges, con
     if not contact.any():
         return np.zeros(lung.shape, dtype=bool)
     sector_mm = 2 * np.pi * float(np.median(cage.radius_mm[contact])) / config.sectors
-    gap = _closed_map(contact, config.bridge_mm / spacing_mm[0], config.bridge_mm / sector_mm) & ~contact
+    gap = _close_round_map(contact, config.bridge_mm / spacing_mm[0], config.bridge_mm / sector_mm) & ~contact
     k, j, i = np.nonzero(organs)
     sector, distance = cage.sector[j, i], cage.distance_mm[j, i]
     between = (distance > reach[k, sector]) & (distance < cage.radius_mm[k, sector])
@@ -144,7 +144,7 @@ def _smoothed_wall(nearest: FloatImage, slice_mm: float, config: RibCageConfig) 
     return np.where(support > config.least_support, wall, np.inf)
 
 
-def _closed_map(contact: Mask, slices: float, sectors: float) -> Mask:
+def _close_round_map(contact: Mask, slices: float, sectors: float) -> Mask:
     """Closing of a (K, sectors) map, round in its second axis, by an ellipse with these half axes."""
     k, a = int(slices) + 1, int(sectors) + 1
     padded = np.pad(np.pad(contact, [(k, k), (0, 0)]), [(0, 0), (a, a)], mode="wrap")

@@ -83,7 +83,7 @@ class PublishedOpacityConfig:
 
 
 PUBLISHED_SEGMENTATION = PublishedOpacityConfig()
-"""Infection masks of the paper's segmentation tables."""
+"""Opacities of the paper's segmentation tables."""
 
 PUBLISHED_CTSS = PublishedOpacityConfig(
     clip_hu=None,
@@ -93,4 +93,4 @@ PUBLISHED_CTSS = PublishedOpacityConfig(
     smallest_px=50,
     mixture=MixtureConfig(variance_floor_hu2=0.0),
 )
-"""Infection masks of the paper's severity score: other caps, and a vessel filter that sees 0 HU outside the lung."""
+"""Opacities of the paper's severity score: other caps, and a vessel filter that sees 0 HU outside the lung."""
