@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .checked import check_fields
+from .checked import check_fields, known
 from .errors import ConfigurationError
 from .features.config import MeasureConfig, NoteConfig
 from .features.low_attenuation import LowAttenuationConfig
@@ -116,7 +116,7 @@ class AnalysisConfig:
     @property
     def marking(self) -> OpacityMarking:
         """What marks opacities."""
-        return PublishedMarking(self.infection) if self.lesions is None else VolumetricMarking(self.lesions)
+        return PublishedMarking(known(self.infection)) if self.lesions is None else VolumetricMarking(self.lesions)
 
     @property
     def scoring(self) -> Scoring:

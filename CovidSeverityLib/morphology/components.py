@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from CovidSeverityLib.checked import known
+
 IN_PLANE_4 = ndimage.generate_binary_structure(3, 1) & (np.arange(3) == 1)[:, None, None]
 """Neighbours within an axial slice that share an edge."""
 
@@ -43,3 +45,8 @@ def _open_background(mask: NDArray, structure: NDArray | None, faces: tuple[int,
             reaches[np.unique(np.take(labels, end, axis=axis))] = True
     reaches[0] = False
     return reaches[labels]
+
+
+def boxes_of(labels: NDArray[np.integer]) -> list[tuple[slice, ...]]:
+    """The box of every label from 1 on, each of which occurs."""
+    return [known(box) for box in ndimage.find_objects(labels)]

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.types import Geometry
+from CovidSeverityLib.types import Box, Geometry, triple
 
 Edges = tuple[float, float, float]
 """(K, J, I), mm."""
@@ -50,11 +50,11 @@ class WorkingGrid:
     ) -> WorkingGrid:
         """The coarsest grid of ``geometry`` with edges (K, J, I) up to these, or its voxels if they are larger."""
         spacing = geometry.spacing_kji
-        factors = tuple(
+        factors = triple(
             max(1, min(int(largest / mm), count))
             for largest, mm, count in zip(largest_mm, spacing, geometry.shape, strict=True)
         )
-        edges = tuple(mm * f for mm, f in zip(spacing, factors, strict=True))
+        edges = triple(mm * f for mm, f in zip(spacing, factors, strict=True))
         return cls(geometry.shape, factors, edges, thin_slice_mm)
 
     @property
@@ -95,7 +95,7 @@ class WorkingGrid:
         return array[:k, :j, :i]
 
 
-def bounding_box(mask: NDArray, margin: tuple[int, int, int] = (0, 0, 0)) -> tuple[slice, slice, slice]:
+def bounding_box(mask: NDArray, margin: tuple[int, int, int] = (0, 0, 0)) -> Box:
     """The smallest box around ``mask``, widened by ``margin`` voxels (K, J, I) and cut at the array's faces.
 
     An empty mask gives an empty box.
@@ -104,9 +104,9 @@ def bounding_box(mask: NDArray, margin: tuple[int, int, int] = (0, 0, 0)) -> tup
     for axis in range(3):
         hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
         if not hit.size:
-            return (slice(0, 0),) * 3
+            return slice(0, 0), slice(0, 0), slice(0, 0)
         box.append(slice(max(0, int(hit[0]) - margin[axis]), min(mask.shape[axis], int(hit[-1]) + 1 + margin[axis])))
-    return tuple(box)
+    return triple(box)
 
 
 def distance_to(mask: NDArray, spacing_mm: Edges) -> NDArray[np.float32]:
@@ -130,7 +130,7 @@ def dilate_mm(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> NDArray[np.
     masks are laid over each other for every (K, J) offset. For the radii used here that is several times as fast as a
     distance map.
     """
-    box = bounding_box(mask, margin=tuple(1 + int(radius_mm / mm) for mm in spacing_mm))
+    box = bounding_box(mask, margin=triple(1 + int(radius_mm / mm) for mm in spacing_mm))
     grown = np.zeros(mask.shape, dtype=bool)
     core = mask[box]
     if not core.size:

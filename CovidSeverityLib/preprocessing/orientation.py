@@ -17,7 +17,7 @@ from enum import IntEnum
 
 from CovidSeverityLib.checked import check_fields
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote
+from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote, triple
 
 from . import orientation_cues as cues
 from .orientation_cues import ChestView
@@ -163,7 +163,7 @@ def judge_orientation(volume: CtVolume, config: OrientationConfig | None = None)
         if evidence[axis] < 0:
             view = view.reversed(axis)
     prone = abs(evidence[Axis.FRONT_BACK]) >= decisive and cues.table_behind_cm2(view) <= -config.table_cm2
-    return OrientationFindings(tuple(evidence), decisive, prone)
+    return OrientationFindings(triple(evidence), decisive, prone)
 
 
 def check_orientation(

@@ -7,6 +7,7 @@ import json
 from importlib import resources
 from typing import Any, TextIO
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.analysis import Analysis, Provenance
 from CovidSeverityLib.features.low_attenuation import LowAttenuation, LowDensity
 from CovidSeverityLib.plain import plain
@@ -69,7 +70,7 @@ def write_report(analysis: Analysis, file: TextIO) -> None:
 
 def report_schema() -> dict[str, Any]:
     """The JSON schema (draft 2020-12) of ``report.json``."""
-    return json.loads(resources.files(__package__).joinpath("report.schema.json").read_text(encoding="utf-8"))
+    return json.loads(resources.files(known(__package__)).joinpath("report.schema.json").read_text(encoding="utf-8"))
 
 
 def _uncounted(density: UncountedDensity | None) -> dict[str, float | None] | None:

@@ -13,7 +13,7 @@ from scipy import ndimage
 from CovidSeverityLib.morphology.components import largest_component
 from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box
 from CovidSeverityLib.parallel import map_in_order
-from CovidSeverityLib.types import Side
+from CovidSeverityLib.types import Box, Side, triple
 
 from .config import LungConfig
 
@@ -77,10 +77,10 @@ def _refine_side(
     side: Side,
     grid: WorkingGrid,
     config: LungConfig,
-) -> tuple[tuple[slice, slice, slice], NDArray[np.bool_]]:
+) -> tuple[Box, NDArray[np.bool_]]:
     """One lung's voxels in a box of the full grid (empty where there is none)."""
     box = bounding_box(lungs == side, margin=(1, 1, 1))
-    full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
+    full = triple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
     values, mask = voxels_hu[full], lungs[box] == side
     if not mask.any():
         return full, np.zeros(values.shape, dtype=bool)

@@ -26,7 +26,7 @@ from CovidSeverityLib.morphology.grid import (
     signed_distance,
 )
 from CovidSeverityLib.parallel import map_in_order
-from CovidSeverityLib.types import Side
+from CovidSeverityLib.types import Side, triple
 
 from .config import HiddenLungConfig, LungConfig
 from .expected_shape import SurfaceObservations, fit_usual_lung, register_nonrigid
@@ -145,9 +145,9 @@ def expected_lungs(
     return dict(zip(found, map_in_order(expected, found, "shapes", None), strict=True))
 
 
-def _block_grid(shape: tuple[int, ...], grid: WorkingGrid, block_mm: float) -> WorkingGrid:
-    factors = tuple(max(1, round(block_mm / mm)) for mm in grid.spacing_mm)
-    return WorkingGrid(shape, factors, tuple(mm * f for mm, f in zip(grid.spacing_mm, factors, strict=True)))
+def _block_grid(shape: tuple[int, int, int], grid: WorkingGrid, block_mm: float) -> WorkingGrid:
+    factors = triple(max(1, round(block_mm / mm)) for mm in grid.spacing_mm)
+    return WorkingGrid(shape, factors, triple(mm * f for mm, f in zip(grid.spacing_mm, factors, strict=True)))
 
 
 def _reduced(

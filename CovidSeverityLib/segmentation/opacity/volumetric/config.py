@@ -9,6 +9,7 @@ from typing import Annotated
 from CovidSeverityLib.checked import HOUNSFIELD, Checked, Range
 from CovidSeverityLib.errors import ConfigurationError
 from CovidSeverityLib.segmentation.opacity.kinds import CONSOLIDATION_HU
+from CovidSeverityLib.types import triple
 
 WIDEST_SMOOTHING_MM = 50.0
 """Half the width of a lung: beyond it nothing of where an opacity lies is left."""
@@ -181,4 +182,4 @@ class OpacityConfig(Checked):
     @property
     def levels(self) -> tuple[float, float, float]:
         """Log-odds of the three probabilities: as it is marked, stricter, more lenient."""
-        return tuple(log(p / (1 - p)) for p in (self.probability, self.stricter, self.more_lenient))
+        return triple(log(p / (1 - p)) for p in (self.probability, self.stricter, self.more_lenient))
