@@ -154,7 +154,7 @@ def draw_levels(axes: Axes, heights_mm: list[float]) -> None:
         axes.text(0.937, height, str(number), ha="right", va="center", **label)
 
 
-def _on_image() -> dict[str, list]:
+def _on_image() -> dict[str, Any]:
     """A dark rim, so that white and yellow text is legible on any tissue."""
     from matplotlib.patheffects import withStroke
 

@@ -7,8 +7,8 @@ import json
 from importlib import resources
 from typing import Any, TextIO
 
-from CovidSeverityLib.checked import known
 from CovidSeverityLib.analysis import Analysis, Provenance
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.features.low_attenuation import LowAttenuation, LowDensity
 from CovidSeverityLib.plain import plain
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureFit

@@ -172,7 +172,7 @@ def _shapes(blocks: _Blocks, config: LungConfig, *, whole_chest: bool) -> _Shape
     cage = rib_cage(blocks.bone, both, spacing_mm, config.rib_cage)
     beyond = cage.outside()
     corners = np.argwhere(both)
-    box_mm = np.array([corners.min(axis=0), corners.max(axis=0) + 1]) * np.array(spacing_mm)
+    box_mm = np.array([corners.min(axis=0), corners.max(axis=0) + 1]) * np.array(spacing_mm, dtype=np.float64)
     near = distance_to(both, spacing_mm) < NEAR_SURFACE_MM
     chest_wall = (beyond & ndimage.binary_dilation(~beyond)) | blocks.bone
     centres = _organ_centres(both, beyond, spacing_mm, radius_mm)
