@@ -66,6 +66,14 @@ def known(value: T | None) -> T:
 HOUNSFIELD = Range(-1024, 3071)
 """What scanners store in 12 bits."""
 
+Hu = Annotated[float, HOUNSFIELD]
+WholeHu = Annotated[int, HOUNSFIELD]
+Share = Annotated[float, Range(0, 1)]
+Percent = Annotated[float, Range(0, 100)]
+NotNegative = Annotated[float, Range(0)]
+Positive = Annotated[float, Range(0, without_ends=True)]
+Count = Annotated[int, Range(1)]
+
 
 class Checked:
     """Base of configurations that have no more to check than the annotations of their fields."""

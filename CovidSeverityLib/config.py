@@ -11,6 +11,8 @@ from .features.config import MeasureConfig, NoteConfig
 from .features.low_attenuation import LowAttenuationConfig
 from .features.published_score import SliceScoreConfig
 from .features.scoring import Scoring, SliceScoring, VolumeScoring
+from .preprocessing.body_width import BodyWidthConfig
+from .preprocessing.orientation import OrientationConfig
 from .segmentation.lobes.config import LobeConfig
 from .segmentation.lungs.config import LungConfig
 from .segmentation.opacity.marking import OpacityMarking, PublishedMarking, VolumetricMarking
@@ -41,6 +43,10 @@ class AnalysisConfig:
         Which density is that of emphysema. No score depends on it.
     slice_scores : SliceScoreConfig or None
         The published score of rows of slices. None scores lobes by their volume.
+    body_width : BodyWidthConfig
+        How wide a body is.
+    orientation : OrientationConfig
+        How it is seen that the header of a CT is wrong.
     lobes : LobeConfig
         How the lungs are divided into lobes. The published score has regions of its own.
     measures : MeasureConfig
@@ -51,7 +57,7 @@ class AnalysisConfig:
     Raises
     ------
     ConfigurationError
-        If there is no such profile, if it marks infection in another way, or a value is of the wrong type.
+        If there is no such profile, if it marks opacities in another way, or a value is of the wrong type.
 
     Examples
     --------
@@ -71,6 +77,8 @@ class AnalysisConfig:
     mixture: MixtureConfig = MixtureConfig()
     low_attenuation: LowAttenuationConfig = LowAttenuationConfig()
     slice_scores: SliceScoreConfig | None = None
+    body_width: BodyWidthConfig = BodyWidthConfig()
+    orientation: OrientationConfig = OrientationConfig()
     lobes: LobeConfig = LobeConfig()
     measures: MeasureConfig = MeasureConfig()
     notes: NoteConfig = NoteConfig()
@@ -121,13 +129,14 @@ class AnalysisConfig:
     @property
     def scoring(self) -> Scoring:
         """What divides the lungs into regions and scores them."""
-        return (
-            VolumeScoring(self.lobes, self.measures) if self.slice_scores is None else SliceScoring(self.slice_scores)
-        )
+        by_volume = self.slice_scores is None
+        return VolumeScoring(self.lobes, self.measures) if by_volume else SliceScoring(self.slice_scores)
 
     def as_dict(self) -> dict[str, Any]:
-        """The whole configuration as plain values, for a report."""
-        return asdict(self)
+        """The whole configuration as plain values, for a report; functions by their names."""
+        return asdict(
+            self, dict_factory=lambda pairs: {name: getattr(value, "__name__", value) for name, value in pairs}
+        )
 
 
 def _check_profile(profile: str) -> None:
@@ -136,7 +145,7 @@ def _check_profile(profile: str) -> None:
 
 
 def mask_config(profile: str) -> AnalysisConfig:
-    """How ``profile`` marks infection where the mask itself is wanted: for ``"reference"``, as in the paper's tables.
+    """How ``profile`` marks opacities where the mask itself is wanted: for ``"reference"``, as in the paper's tables.
 
     Raises
     ------

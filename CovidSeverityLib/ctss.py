@@ -16,26 +16,37 @@ CTSS_EDGES_PERCENT = (0.0, 5.0, 25.0, 50.0, 75.0)
 TSS_EDGES_PERCENT = (0.0, 25.0, 50.0, 75.0)
 """Upper edges of scores 0-3; above the last is 4 (Chung 2020, doi 10.1148/radiol.2020200230)."""
 
-CTSS_MAX = 25
-TSS_MAX = 20
-
-CTSS_DEFINITION = (
-    "Sum over five lobes of 0 (none), 1 (up to 5 %), 2 (up to 25 %), 3 (up to 50 %), 4 (up to 75 %), 5 (above) of the "
-    "lobe's volume infected; 0-25 (Francone 2020, doi 10.1007/s00330-020-07033-y)"
-)
-TSS_DEFINITION = (
-    "Sum over five lobes of 0 (none), 1 (up to 25 %), 2 (up to 50 %), 3 (up to 75 %), 4 (above) of the lobe's volume "
-    "infected; 0-20"
-)
-TSS_SOURCE = "Chung 2020, doi 10.1148/radiol.2020200230"
-CTSS_REFERENCE_DEFINITION = (
-    "Sum over five regions of an axial slice (rows of the lungs) of the rounded mean over slices of the slice's score, "
-    "0-25, as published; bands as in Francone 2020, doi 10.1007/s00330-020-07033-y"
-)
+CTSS_MAX, TSS_MAX = 5 * len(CTSS_EDGES_PERCENT), 5 * len(TSS_EDGES_PERCENT)
+"""Largest sums over five lobes."""
 
 SEVERITY_CUTOFFS = ((0, "none"), (7, "mild"), (17, "moderate"), (CTSS_MAX, "severe"))
 """Highest CTSS of each word. From 18 the risk of death rises (Francone 2020); above 7 severe and critical disease
 prevails (Li 2020, doi 10.1097/RLI.0000000000000672)."""
+
+
+def _bands(edges: tuple[float, ...]) -> str:
+    """The scores of a lobe, in words."""
+    inner = ", ".join(f"{score} (up to {edge:.0f} %)" for score, edge in enumerate(edges) if score)
+    return f"0 (none), {inner}, {len(edges)} (above)"
+
+
+def _words() -> str:
+    """The words for a score with their ranges."""
+    lowest = (0, *(highest + 1 for highest, _ in SEVERITY_CUTOFFS))
+    ranges = zip(lowest, SEVERITY_CUTOFFS, strict=False)
+    return ", ".join(f"{low if low == high else f'{low}-{high}'} {word}" for low, (high, word) in ranges)
+
+
+CTSS_DEFINITION = (
+    f"Sum over five lobes of {_bands(CTSS_EDGES_PERCENT)} of the lobe's volume infected; 0-{CTSS_MAX} (Francone 2020, "
+    "doi 10.1007/s00330-020-07033-y)"
+)
+TSS_DEFINITION = f"Sum over five lobes of {_bands(TSS_EDGES_PERCENT)} of the lobe's volume infected; 0-{TSS_MAX}"
+TSS_SOURCE = "Chung 2020, doi 10.1148/radiol.2020200230"
+CTSS_REFERENCE_DEFINITION = (
+    "Sum over five regions of an axial slice (rows of the lungs) of the rounded mean over slices of the slice's score, "
+    f"0-{CTSS_MAX}, as published; bands as in Francone 2020, doi 10.1007/s00330-020-07033-y"
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,7 @@ def severity_for(ctss: int | None) -> Severity:
     label = NOT_SCORED if ctss is None else next(word for highest, word in SEVERITY_CUTOFFS if ctss <= highest)
     return Severity(
         label=label,
-        cutoffs="CTSS 0 none, 1-7 mild, 8-17 moderate, 18-25 severe",
+        cutoffs=f"CTSS {_words()}",
         source="above 7: Li 2020, doi 10.1097/RLI.0000000000000672; "
         "from 18: Francone 2020, doi 10.1007/s00330-020-07033-y",
     )

@@ -19,7 +19,6 @@ from .classification.evidence import EXPLANATION_STAGE, classify_slices, with_ev
 from .classification.notes import classification_notes, contradiction_notes
 from .config import AnalysisConfig
 from .ctss import severity_for
-from .deciding_numbers import deciding_numbers
 from .errors import InputError
 from .features.low_attenuation import low_attenuation
 from .features.quality import (
@@ -93,7 +92,7 @@ def analyze(
     clock = StageClock(progress)
     with clock.stage("lungs"):
         alone = independent_slices or volume.is_single_slice
-        volume = _admitted(volume, force, alone)
+        volume = _admitted(volume, force, alone, config)
         found = _lungs(volume, lungs, lobes, alone, config.lungs)
     with clock.stage("lobes"):
         regions = config.scoring.regions(volume, found.labels, lobes, alone)
@@ -133,7 +132,7 @@ def classify(
     clock = StageClock(progress)
     with clock.stage("lungs"):
         alone = volume.is_single_slice
-        volume = _admitted(volume, force, alone)
+        volume = _admitted(volume, force, alone, AnalysisConfig())
         found = _lungs(volume, lungs, None, alone, LungConfig())
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     if diagnosis is None:
@@ -178,10 +177,11 @@ def _with_diagnosis(
     return replace(analysis, classification=diagnosis, quality=(*analysis.quality, *notes))
 
 
-def _admitted(volume: CtVolume, force: bool, alone: bool) -> CtVolume:
+def _admitted(volume: CtVolume, force: bool, alone: bool, config: AnalysisConfig) -> CtVolume:
     """``volume`` with notes on what its anatomy says; a body of impossible width and an upside-down one are refused."""
-    check_body_width(volume)
-    notes = (slices_alone_note(volume),) if alone else check_orientation(volume, force=force)
+    check_body_width(volume, config.body_width)
+    found = () if alone else check_orientation(volume, config.orientation, config.lungs.thorax, force=force)
+    notes = (slices_alone_note(volume),) if alone else found
     return replace(volume, notes=(*volume.notes, *notes)) if notes else volume
 
 
@@ -223,22 +223,16 @@ def _assemble(
     opacities: MarkedOpacities,
     alone: bool,
 ) -> Analysis:
-    ml = volume.geometry.voxel_ml
     counts = count_voxels(lungs.labels, lobes.labels, opacities.mask)
     scores = config.scoring.score(counts, opacities, lobes, volume.geometry)
     kinds = config.marking.kinds(volume, opacities.mask, independent_slices=alone)
     sides = side_voxels(lungs.labels)
+    sides_ml = {} if alone else {side: n * volume.geometry.voxel_ml for side, n in sides.items()}
     low = low_attenuation(volume, lungs.labels, lobes.labels, config.low_attenuation)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
     notes = (
         *resolution_notes(volume.geometry, config.notes),
-        *result_notes(
-            lobes,
-            {} if alone else {side: n * ml for side, n in sides.items()},
-            percent,
-            config.notes,
-            config.lungs.notes,
-        ),
+        *result_notes(lobes, sides_ml, percent, config.notes, config.lungs.notes),
         *uncertainty_notes(scores.lobes, scores.ctss_range, opacities.uncounted, config.notes),
         *low_attenuation_notes(low, volume.kernel, config.notes),
     )
@@ -268,7 +262,7 @@ def _provenance(config: AnalysisConfig, lungs: LungSegmentation, lobes: LobeSegm
     return Provenance(
         version=__version__,
         profile=config.name,
-        configuration=config.as_dict() | {"numbers": deciding_numbers()},
+        configuration=config.as_dict(),
         seconds={},
         lungs_from=lungs.source,
         lobes_from=lobes.source,

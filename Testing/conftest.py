@@ -8,7 +8,9 @@ import importlib.util
 import io
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +21,7 @@ from CovidSeverityLib.__main__ import main
 from CovidSeverityLib.classification.keras.architecture import ONE_KERNEL
 from CovidSeverityLib.classification.store.installed import FOLDER_VARIABLE
 from CovidSeverityLib.evaluation.synthetic.phantom import Phantom, make_phantom, write_phantom
+from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmentation, segment_lungs
 from Testing.once import Once
 
@@ -27,18 +30,29 @@ os.environ.setdefault(*ONE_KERNEL)  # as the library does: some tests start Tens
 REPOSITORY = Path(__file__).parents[1]
 COARSE = {"shape": (72, 128, 128), "spacing_mm": (3.0, 3.0, 4.4)}
 
-MARKED = {"tensorflow": {"keras", "h5py"}, "data": {"real_data"}}
+MARKED = {
+    "tensorflow": {"keras", "h5py"},
+    "data": {"real_data"},
+    "slow": {"keras", "real_ct_root", "truth_and_analysis", "fine_phantom"},
+}
 """A marker of every test that depends on one of these fixtures."""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--write-baselines", action="store_true", help="write Testing/baselines anew")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
+    """Put markers on by rule, and the files with the most slow tests first: no process is left with one at the end."""
     for item in items:
         markers = [marker for marker, fixtures in MARKED.items() if fixtures & {*getattr(item, "fixturenames", ())}]
         if item.path.is_relative_to(REPOSITORY / "Testing" / "slicer"):
             markers.append("slicer")
         for marker in markers:
             item.add_marker(marker)
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -123,9 +137,12 @@ def _name(kind: str, seed: int, options: dict) -> str:
 
 
 @pytest.fixture(scope="session")
-def analysed(once, real_ct_root) -> Callable[[str], Analysis]:
-    """``analysed(patient)``: the default analysis of a real CT."""
-    return lambda patient: once(f"analysed-{patient}", lambda: analyze(read_ct(real_ct_root / patient)))
+def analysed(once, real_ct_root) -> Callable[..., Analysis]:
+    """``analysed(patient, profile)``: the analysis of a real CT."""
+    return lambda patient, profile="default": once(
+        f"analysed-{patient}-{profile}",
+        lambda: analyze(read_ct(real_ct_root / patient), AnalysisConfig.for_profile(profile)),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -140,6 +157,19 @@ def coarse_analysis(analysis_of) -> Analysis:
     return analysis_of("default", 1, **COARSE)
 
 
+@pytest.fixture(scope="session")
+def coarse_masks(coarse_analysis) -> dict[str, LungSegmentation | LobeSegmentation]:
+    """Lungs and lobes of ``coarse_analysis`` as ``analyze`` takes them: for tests of what comes after them."""
+    lobes = LobeSegmentation(coarse_analysis.lobes, coarse_analysis.provenance.lobes_from, approximate=True)
+    return {"lungs": LungSegmentation(coarse_analysis.lungs, coarse_analysis.provenance.lungs_from), "lobes": lobes}
+
+
+@pytest.fixture(scope="session")
+def reference_analysis(analysis_of) -> Analysis:
+    """The analysis of ``coarse_phantom`` in the published way."""
+    return analysis_of("reference", 1, **COARSE)
+
+
 class Run(NamedTuple):
     """What the program did: exit status, standard output and standard error."""
 
@@ -152,16 +182,24 @@ class Run(NamedTuple):
 def program() -> Callable[..., Run]:
     """A function that runs the command line in this process."""
 
-    def run(*arguments: object) -> Run:
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                status = main([str(argument) for argument in arguments])
-            except SystemExit as left:
-                status = left.code
-        return Run(status, out.getvalue(), err.getvalue())
+    return partial(called, main)
 
-    return run
+
+def called(entry: Callable[[list[str]], int], *arguments: object) -> Run:
+    """What ``entry`` does with arguments of a command line."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = entry([str(argument) for argument in arguments])
+        except SystemExit as left:
+            status = left.code
+    return Run(status, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def call() -> Callable[..., Run]:
+    """``call(main, *arguments)``: a program of ``models/``, run in this process."""
+    return called
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import copyreg
-import io
 import os
 import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -20,7 +17,7 @@ LONGEST_SECONDS = 300
 class Once:
     """Values by name in ``folder``: made by the process that asks first, read by the others.
 
-    The folder belongs to one run, so that nothing of an earlier version of the library is found. Arrays are read-only.
+    The folder belongs to one run, so that nothing of an earlier version of the library is found.
     """
 
     def __init__(self, folder: Path):
@@ -59,25 +56,19 @@ class Once:
 def store(value: object, path: Path) -> None:
     """Write a value and, behind it, its arrays."""
     buffers: list[pickle.PickleBuffer] = []
-    stream = io.BytesIO()
-    pickler = pickle.Pickler(stream, 5, buffer_callback=buffers.append)
-    pickler.dispatch_table = copyreg.dispatch_table | {MappingProxyType: _parts}
-    pickler.dump(value)
+    head = pickle.dumps(value, 5, buffer_callback=buffers.append)
     unfinished = path.with_suffix(f".{os.getpid()}")
     with unfinished.open("wb") as file:
-        pickle.dump((stream.getvalue(), [bytes(buffer.raw()) for buffer in buffers]), file, 5)
+        pickle.dump((head, [_bytes(buffer.raw()) for buffer in buffers]), file, 5)
     unfinished.replace(path)
 
 
-def _parts(proxy: MappingProxyType) -> tuple:
-    return _proxy, (dict(proxy),)
-
-
-def _proxy(content: dict) -> MappingProxyType:
-    return MappingProxyType(content)
+def _bytes(buffer: memoryview) -> bytes | bytearray:
+    """An array over bytes is read-only, one over a bytearray is not: each comes back as it was."""
+    return bytes(buffer) if buffer.readonly else bytearray(buffer)
 
 
 def load(path: Path) -> object:
-    """Read what :func:`store` wrote; arrays that lie on bytes cannot be written to."""
+    """Read what :func:`store` wrote."""
     head, buffers = pickle.loads(path.read_bytes())
     return pickle.loads(head, buffers=buffers)

@@ -14,6 +14,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
 
 from CovidSeverityLib import api
@@ -94,8 +95,22 @@ def write_examples(folder: Path) -> None:
 def _signature(function: object) -> str:
     signature = inspect.signature(function)
     parameters = [p for p in signature.parameters.values() if p.name not in ("self", "cls")]
-    bare = [p.replace(annotation=inspect.Parameter.empty) for p in parameters]
+    bare = [p.replace(annotation=inspect.Parameter.empty, default=_shown(p.default)) for p in parameters]
     return str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+
+
+def _shown(default: object) -> object:
+    """A default value; a whole configuration by its name alone."""
+    if not is_dataclass(default) or isinstance(default, type):
+        return default
+    return _Code(f"{type(default).__name__}()")
+
+
+class _Code(str):
+    """Text that a signature shows without quotes."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _markdown(docstring: str) -> Iterator[str]:

@@ -20,10 +20,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from CovidSeverityLib.classification.voting import VOTE_DEFINITION
 from CovidSeverityLib.config import AnalysisConfig
-from CovidSeverityLib.deciding_numbers import CHAPTERS as ROOMS
-from CovidSeverityLib.deciding_numbers import LIBRARY
-from CovidSeverityLib.deciding_numbers import numbers_of as constants_of
+from CovidSeverityLib.ctss import CTSS_DEFINITION, TSS_DEFINITION, TSS_SOURCE, severity_for
+from CovidSeverityLib.features.classification_image import SLICES_DEFINITION
+from CovidSeverityLib.preprocessing.hounsfield_config import HounsfieldConfig
 
 PAGE = Path(__file__).with_name("numbers.md")
 
@@ -35,7 +36,9 @@ number is a field of a configuration. The name says where it stands: `lobes.fiss
 `configuration`, by the same names. Only the numbers of `hounsfield` act earlier, when the CT is read.
 
 The page does not list the weights of the opacity classifier, which are fitted (`opacity_classifier.json`, with its data
-sheet). It does not list steps of the computation on which no result depends either.
+sheet). It does not list steps of the computation on which no result depends either. The numbers that define a
+published score are no fields: another number would be another score. They stand in words under "Definitions", as in
+every report.
 
 `docs/list_numbers.py` writes this page from the code.
 """
@@ -71,7 +74,7 @@ class Number:
 def configurations() -> dict[str, Any]:
     """The configurations by name: the default profile's and, where that has none, the published method's."""
     default, published = AnalysisConfig(), AnalysisConfig.for_profile("reference")
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"hounsfield": HounsfieldConfig()}
     for field in fields(AnalysisConfig):
         value = getattr(default, field.name)
         found[field.name] = getattr(published, field.name) if value is None else value
@@ -127,10 +130,22 @@ def unit_of(described: str) -> str:
     return unit if unit != described and ")" not in unit and unit != "optional" else ""
 
 
+def definitions() -> dict[str, str]:
+    """The published scores and the published vote in words, with the numbers that define them."""
+    return {
+        "CTSS": CTSS_DEFINITION,
+        "Severity": severity_for(None).cutoffs,
+        "Total severity score": f"{TSS_DEFINITION} ({TSS_SOURCE})",
+        "Slices that vote": SLICES_DEFINITION,
+        "Vote of the slices": VOTE_DEFINITION,
+    }
+
+
 def page() -> str:
     """The whole page."""
     found = {name: list(numbers_of(config, name)) for name, config in configurations().items()}
-    lines = [HEAD.rstrip(), "", f"There are {sum(map(len, found.values()))}."]
+    lines = [HEAD.rstrip(), "", f"There are {sum(map(len, found.values()))}.", "", "## Definitions", ""]
+    lines += [f"* *{name}*: {text}" for name, text in definitions().items()]
     for name in sorted(found, key=list(CHAPTERS).index):
         lines += [
             "",
@@ -144,18 +159,7 @@ def page() -> str:
             reason = "likewise" if number.reason == last else number.reason
             last = number.reason
             lines.append(f"| `{number.name}` | {number.value} | {number.unit} | {_cell(reason)} |")
-    return "\n".join(lines + constants()) + "\n"
-
-
-def constants() -> list[str]:
-    """Numbers that are still constants of modules."""
-    lines = []
-    for chapter, modules in ROOMS.items():
-        lines += ["", f"## {chapter}", "", "| number | value | what it is, and why |", "|---|---|---|"]
-        for module in modules:
-            for number in constants_of(LIBRARY / module):
-                lines.append(f"| `{Path(module).stem}.{number.name}` | {number.value[:90]} | {_cell(number.reason)} |")
-    return lines
+    return "\n".join(lines) + "\n"
 
 
 def _cell(text: str) -> str:

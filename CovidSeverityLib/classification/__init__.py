@@ -1,1 +1,1 @@
-"""COVID-19, community-acquired pneumonia or normal: a network looks at slices, and the slices vote."""
+"""COVID-19, community-acquired pneumonia or normal: a network classifies slices, and the slices vote."""

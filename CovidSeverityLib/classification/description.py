@@ -1,4 +1,4 @@
-"""What has to be known of a classifier besides its weights: to build it, to feed it, and to understand its answer."""
+"""The description of a classifier: everything except its weights that is needed to build, use and understand it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES
 from CovidSeverityLib.types import Diagnosis
 
 NETWORK_SIZE_PX = 512
-"""Edge of the square image that the published network looks at."""
+"""Edge length of the square image of the published network, pixels."""
 
 HEAD_UNITS = (2048, 1024)
-"""Units of the dense layers between the backbone's mean and the diagnoses (published)."""
+"""Units of the dense layers between the backbone's mean and the diagnoses, as published."""
 
 EFFICIENT_NETS = tuple(f"EfficientNetB{n}" for n in range(8))
 RESNETS = ("ResNet50", "ResNet101")
@@ -23,18 +23,18 @@ BACKBONES = (*EFFICIENT_NETS, *RESNETS)
 """Names in ``keras.applications``. An EfficientNet normalises 0-255 itself, a ResNet does not."""
 
 INPUT_SCALINGS = ("none", "caffe")
-""""none": 0-255 as it is (published, for every backbone); "caffe": blue, green, red less ImageNet's means, what the
-ImageNet weights of a ResNet were trained with."""
+""""none": 0-255 unchanged (published, for every backbone); "caffe": blue, green, red minus ImageNet's means, with which
+the ImageNet weights of a ResNet were trained."""
 
 CLASS_NAMES: Mapping[Diagnosis, str] = MappingProxyType(
     {Diagnosis.NORMAL: "normal", Diagnosis.CAP: "CAP", Diagnosis.COVID19: "COVID-19"}
 )
-"""How classes are written in ``manifest.json`` and in files of weights."""
+"""Names of the classes in ``manifest.json`` and in files of weights."""
 
 
 @dataclass(frozen=True)
 class NetworkDescription:
-    """A classifier without its weights; the defaults are the published one.
+    """A classifier without its weights; the defaults are those of the published one.
 
     Parameters
     ----------
@@ -91,23 +91,23 @@ class NetworkDescription:
             raise InputError(f"{len(self.classes)} classes {_shown(self.classes)}; {wanted} are needed, in any order")
 
     def as_dict(self) -> dict[str, Any]:
-        """Values that JSON holds; :meth:`from_dict` is the way back."""
+        """Values for JSON; :meth:`from_dict` is the inverse."""
         values = asdict(self)
         return values | {"head_units": list(self.head_units), "classes": [CLASS_NAMES[c] for c in self.classes]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], what: str) -> NetworkDescription:
-        """A description from what :meth:`as_dict` gave, after a way through JSON.
+        """A description from the values of :meth:`as_dict`, as read from JSON.
 
         Parameters
         ----------
-        values : every field by name; what is missing is as published.
-        what : the text comes from, for messages.
+        values : fields by name; missing ones have the published values.
+        what : name of the source in messages.
 
         Raises
         ------
         InputError
-            If there is a field of another name or kind, or a value is not allowed.
+            If a field has an unknown name or a wrong type, or a value is not allowed.
         """
         diagnoses = {name: diagnosis for diagnosis, name in CLASS_NAMES.items()}
         kinds = {"size_px": int, "head_units": list, "classes": list, "imagenet_rescaling": bool}

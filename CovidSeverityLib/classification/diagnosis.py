@@ -1,4 +1,4 @@
-"""A patient's diagnosis: images of the slices, a classifier's answer for each, and their vote."""
+"""A patient's diagnosis: images of the slices, the answer of a classifier for each, and their vote."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CLASSIFICATION_STAGE = "classification"
 
 
 class SliceClassifier(Protocol):
-    """Anything that tells the diagnoses of slices apart."""
+    """A classifier of slices."""
 
     def __call__(self, images: NDArray[np.uint8], /) -> NDArray[np.float32]:
         """(N, J, I) uint8 images to (N, 3) float32 probabilities, columns in the order of :class:`Diagnosis`."""
@@ -48,7 +48,7 @@ class ExplainingClassifier(SliceClassifier, Protocol):
 
     @property
     def name(self) -> str:
-        """What the user knows it by: a name of the model store, or that of a file."""
+        """Name for the user: a name in the model store, or that of a file."""
         ...
 
     @property
@@ -58,28 +58,28 @@ class ExplainingClassifier(SliceClassifier, Protocol):
 
     @property
     def description(self) -> NetworkDescription:
-        """All about it but its weights."""
+        """Everything except the weights."""
         ...
 
     def explain(self, images: NDArray[np.uint8], diagnoses: Sequence[Diagnosis], /) -> NDArray[np.float32]:
         """Where the network looked for one diagnosis of each image (Grad-CAM).
 
-        (N, J, I) uint8 images to (N, rows, columns) float32, coarser than the images, 0 to 1 in each (all 0 where
-        nothing speaks for the diagnosis). First and last cell touch the edges of the image.
+        (N, J, I) uint8 images to (N, rows, columns) float32, coarser than the images, 0 to 1 in each (all 0 if nothing
+        supports the diagnosis). The first and the last cell touch the edges of the image.
         """
         ...
 
 
 @dataclass(frozen=True)
 class ClassifierIdentity:
-    """Which weights gave an answer.
+    """The weights that gave an answer.
 
     Parameters
     ----------
-    name : a name of the model store, or that of a file.
-    sha256 : of the file, 64 hexadecimal digits.
-    description : of the network.
-    source, licence : of the weights; None where that is not known.
+    name : name in the model store, or name of a file.
+    sha256 : checksum of the file, 64 hexadecimal digits.
+    description : description of the network.
+    source, licence : source and licence of the weights; None if not known.
     """
 
     name: str
@@ -95,7 +95,7 @@ class SliceEvidence(Value):
 
     Parameters
     ----------
-    index : the slice of the CT.
+    index : index of the slice in the CT.
     attention : (rows, columns) float32, 0 to 1, over the whole slice from edge to edge, rows from anterior to posterior
         and columns from the patient's right to left; coarser than the slice.
     """
@@ -112,7 +112,7 @@ class SliceEvidence(Value):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PatientDiagnosis(Value):
-    """What the classifier said of every slice; all else follows from it.
+    """The answers of a classifier for every slice, from which the diagnosis follows.
 
     Parameters
     ----------
@@ -151,12 +151,12 @@ class PatientDiagnosis(Value):
 
     @property
     def slice_labels(self) -> tuple[Diagnosis, ...]:
-        """The most probable diagnosis of every slice (the first of equals, as published)."""
+        """The most probable diagnosis of every slice (the first of equal ones, as published)."""
         return tuple(Diagnosis(int(n)) for n in self.probabilities.argmax(axis=1))
 
     @property
     def slice_weights(self) -> NDArray[np.float64]:
-        """(N,) what every slice counts in the vote, for its own diagnosis."""
+        """(N,) weight of every slice in the vote, for its own diagnosis."""
         return slice_weights(self.slice_labels)
 
     @property
@@ -171,15 +171,15 @@ class PatientDiagnosis(Value):
 
     @property
     def mean_probabilities(self) -> NDArray[np.float64]:
-        """(3,) mean over the slices that voted, each counting the same and for every diagnosis the same."""
+        """(3,) mean over the slices that voted, with equal weights."""
         return self.probabilities.mean(axis=0, dtype=np.float64)
 
     @property
     def scores(self) -> NDArray[np.float64]:
-        """(3,) the soft form of the vote: probabilities weighted like votes and summed over slices; they sum to 1.
+        """(3,) the soft form of the vote: probabilities weighted like votes and summed over slices, with sum 1.
 
-        For ROC curves, which need a number for each diagnosis. The largest need not be :attr:`label`, whose rule
-        favours infection.
+        They are for ROC curves, which need a number for each diagnosis. The largest one need not be that of
+        :attr:`label`, whose rule favours infection.
         """
         weighted = (slice_tenths(len(self.slices)) * self.probabilities.astype(np.float64)).sum(axis=0)
         return weighted / weighted.sum()
@@ -191,7 +191,7 @@ def voting_slices(lung: NDArray[np.bool_], acquired: Sequence[bool] | None = Non
     Parameters
     ----------
     lung : (K, J, I) bool or labels.
-    acquired : False for a slice that was interpolated: it shows nothing that its neighbours do not, and does not vote.
+    acquired : False for an interpolated slice, which does not vote because it has no information of its own.
     """
     return tuple(k for k in classification_slices(lung) if acquired is None or acquired[k])
 
@@ -212,18 +212,18 @@ def diagnose(
     ----------
     hu : (K, J, I) int16, Hounsfield units; K from inferior to superior.
     lung : (K, J, I) bool.
-    classifier : given (n, size_px, size_px) uint8, n up to ``batch``.
-    config : the images that the classifier was trained with.
-    batch : slices that the classifier is given at a time.
-    size_px : edge of the classifier's image. Slices of another size are resampled to it linearly, each axis for itself,
-        so that both fields of view are the same.
+    classifier : classifier, called with (n, size_px, size_px) uint8, n up to ``batch``.
+    config : configuration of the images that the classifier was trained with.
+    batch : number of slices per call of the classifier.
+    size_px : edge length of the classifier's image. Slices of another size are resampled linearly along each axis, with
+        the same field of view.
     progress : called with stage "classification" as slices are done.
     acquired : as in :func:`voting_slices`.
 
     Raises
     ------
     InputError
-        If no slice around the middle of the scan shows lung, or the classifier answers what are no probabilities.
+        If no slice around the middle of the scan shows lung, or the classifier's answers are not probabilities.
     ValueError
         If the classifier's answer is not one row per slice and one column per diagnosis.
     """
@@ -244,7 +244,7 @@ def diagnose(
 
 
 def no_slice_reason(slices: int) -> str:
-    """Why a scan of so many slices has no diagnosis, where :func:`voting_slices` finds none."""
+    """Why a scan with so many slices has no diagnosis, if :func:`voting_slices` finds none."""
     return f"none of the slices around the middle of this scan ({slices} slices) shows lung to classify"
 
 
@@ -263,12 +263,12 @@ def _answer(classifier: SliceClassifier, images: NDArray[np.uint8]) -> NDArray[n
 
 
 def network_images(images: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    """(N, size_px, size_px), edges of the image on edges of the image; the same array where nothing is to be done.
+    """(N, size_px, size_px) images with the same edges; the same array if the size is already right.
 
     Parameters
     ----------
     images : (N, J, I) uint8.
-    size_px : edge of the classifier's image.
+    size_px : edge length of the classifier's image.
     """
     _, rows, columns = images.shape
     if (rows, columns) == (size_px, size_px):

@@ -1,4 +1,4 @@
-"""Why a patient got a diagnosis: the slices that decided, and where the network looked in them (Grad-CAM)."""
+"""The reasons for a diagnosis: the slices that decided, and where the network looked in them (Grad-CAM)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .diagnosis import (
 )
 
 DECIDING_SLICES = 4
-"""As many as a reader takes in at a glance."""
+"""Number of slices that a reader can see at a glance."""
 
 DECIDING_DISTANCE_MM = 10.0
-"""Deciding slices are at least this far apart, so that they show different places: a slice and its neighbour do not."""
+"""Smallest distance of deciding slices. Neighbouring slices would show the same place."""
 
 DECIDING_DEFINITION = (
     "Of the slices that voted for the patient's label, those with the largest product of vote weight and probability; "
@@ -43,17 +43,17 @@ def classify_slices(
     progress: Progress | None = None,
     batch: int = 8,
 ) -> PatientDiagnosis:
-    """The patient's diagnosis, by the images and the size that the classifier was trained with; no evidence yet.
+    """The patient's diagnosis, with the kind and size of image that the classifier was trained with; without evidence.
 
-    Memory is that of the uint8 images of the slices that vote (at most 81) and of one batch of the network.
+    The memory is that of the uint8 images of the slices that vote (at most 81) and of one batch of the network.
 
     Parameters
     ----------
     volume : chest CT. Its interpolated slices do not vote.
     lung : (K, J, I) bool.
-    classifier : that answers.
+    classifier : the classifier.
     progress : called with stage "classification" as slices are done.
-    batch : slices that the classifier is given at a time.
+    batch : number of slices per call of the classifier.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def classify_slices(
 
 
 def identity_of(classifier: ExplainingClassifier) -> ClassifierIdentity:
-    """What a classifier says of itself; source and licence of its weights where it has attributes of these names."""
+    """The identity of a classifier, with source and licence of its weights if it has attributes of these names."""
     known = {what: getattr(classifier, what, None) for what in ("source", "licence")}
     return ClassifierIdentity(classifier.name, classifier.sha256, classifier.description, **known)
 
@@ -85,7 +85,7 @@ def deciding_slices(diagnosis: PatientDiagnosis, slice_mm: float) -> tuple[int, 
 
     Parameters
     ----------
-    diagnosis : of the patient; at least one slice voted for its label.
+    diagnosis : diagnosis of the patient; at least one slice voted for its label.
     slice_mm : spacing of the CT's slices.
     """
     label = diagnosis.label
@@ -106,18 +106,18 @@ def with_evidence(
     classifier: ExplainingClassifier,
     progress: Progress | None = None,
 ) -> PatientDiagnosis:
-    """``diagnosis`` with where the classifier looked for it in the slices that decided.
+    """``diagnosis`` with its evidence: where the classifier looked in the slices that decided.
 
     Parameters
     ----------
-    diagnosis : of this CT, by this classifier.
+    diagnosis : diagnosis of this CT by this classifier.
     volume, lung, classifier : as for :func:`classify_slices`.
     progress : called with stage "explanation".
 
     Raises
     ------
     InputError
-        If the classifier answers what is no map of 0 to 1.
+        If the classifier's answer is not a map of 0 to 1.
     """
     slices = deciding_slices(diagnosis, volume.geometry.spacing_kji[0])
     if progress is not None:

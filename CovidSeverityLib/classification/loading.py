@@ -1,4 +1,4 @@
-"""A classifier by its name in the model store or by its file, together with what is known of its weights."""
+"""A classifier by its name in the model store or by its file, with source and licence of its weights."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .store.installed import resolve
 
 @dataclass(frozen=True, eq=False)
 class KnownClassifier:
-    """A classifier with where its weights come from: an :class:`~.diagnosis.ExplainingClassifier` itself.
+    """A classifier with the source of its weights; it is an :class:`~.diagnosis.ExplainingClassifier` itself.
 
     Parameters
     ----------
-    classifier : that answers.
-    source, licence : of its weights; None where no manifest tells.
+    classifier : the classifier.
+    source, licence : source and licence of its weights; None if no manifest contains them.
     """
 
     classifier: ExplainingClassifier
@@ -33,7 +33,7 @@ class KnownClassifier:
 
     @property
     def name(self) -> str:
-        """What the user knows it by."""
+        """Name for the user."""
         return self.classifier.name
 
     @property
@@ -43,15 +43,15 @@ class KnownClassifier:
 
     @property
     def description(self) -> NetworkDescription:
-        """All about it but its weights."""
+        """Everything except the weights."""
         return self.classifier.description
 
     def __call__(self, images: NDArray[np.uint8], /) -> NDArray[np.float32]:
-        """As the classifier answers."""
+        """The answer of the classifier."""
         return self.classifier(images)
 
     def explain(self, images: NDArray[np.uint8], diagnoses: Sequence[Diagnosis], /) -> NDArray[np.float32]:
-        """As the classifier explains."""
+        """The explanation of the classifier."""
         return self.classifier.explain(images, diagnoses)
 
 

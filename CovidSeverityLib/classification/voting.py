@@ -1,6 +1,6 @@
 """The published vote of a patient's slices: the middle of the lungs counts most.
 
-Weights are held in tenths, as integers, so that a tie is a tie.
+Weights are integers, in tenths, so that ties are exact.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from CovidSeverityLib.types import Diagnosis
 
 MIDDLE_TENTHS = {Diagnosis.NORMAL: 10, Diagnosis.CAP: 10, Diagnosis.COVID19: 10}
 OUTER_TENTHS = {Diagnosis.NORMAL: 5, Diagnosis.CAP: 7, Diagnosis.COVID19: 7}
-"""What a slice of the middle third, or of the first and last third, counts for the diagnosis it is given; tenths."""
+"""Weight of a slice of the middle third, and of the first and last third, for its diagnosis; tenths."""
 
 INFECTED_SHARE = (3, 4)
-"""Infection wins over more normal slices where both kinds together weigh at least this fraction of them."""
+"""Infection wins if both kinds of infection together have at least this fraction of the weight of normal."""
 
 VOTE_DEFINITION = (
     "A slice votes for its most probable diagnosis. It counts 1 in the middle third of the slices, elsewhere 0.7, or "
@@ -31,21 +31,21 @@ VOTE_DEFINITION = (
 
 @dataclass(frozen=True)
 class Vote:
-    """The patient's diagnosis and what the slices of each :class:`Diagnosis` weigh, in its order."""
+    """The patient's diagnosis, and the weight of the slices of each :class:`Diagnosis`, in its order."""
 
     label: Diagnosis
     weights: tuple[float, float, float]
 
     @property
     def total(self) -> float:
-        """What all slices weigh together."""
+        """Weight of all slices."""
         return sum(_tenths(self.weights)) / 10
 
     @property
     def smallest_change(self) -> float:
-        """Smallest part of all the weight, 0 to 1, that has to go from one diagnosis to another for another label.
+        """Smallest share of the weight, 0 to 1, that changes the label if it moves from one diagnosis to another.
 
-        A slice is taken to keep its weight; normal slices of the outer thirds would count a little more.
+        A slice is assumed to keep its weight, although a normal slice of the outer thirds would gain a little.
         """
         tenths = _tenths(self.weights)
         total = sum(tenths)
@@ -66,11 +66,11 @@ def _tenths(weights: Sequence[float]) -> list[int]:
 
 
 def slice_tenths(slices: int) -> NDArray[np.int64]:
-    """What every slice counts for each diagnosis.
+    """The weight of every slice for each diagnosis.
 
     Parameters
     ----------
-    slices : how many there are. A third is that number divided by three and rounded down; the last takes the rest.
+    slices : number of slices. A third is this number divided by three and rounded down; the last third has the rest.
 
     Returns
     -------
@@ -85,13 +85,14 @@ def slice_tenths(slices: int) -> NDArray[np.int64]:
 def weighted_vote(labels: Sequence[Diagnosis]) -> Vote:
     """The patient's diagnosis from those of the slices.
 
-    As published: COVID-19 if it weighs at least as much as either other; CAP if it weighs more than both; otherwise the
-    heavier of the two (COVID-19 on a tie) if together they weigh at least three quarters of normal; otherwise normal.
-    The last two sentences say it all: they give the same answer in the cases of the first two.
+    As published: COVID-19 if its weight is at least that of each other; CAP if its weight is larger than both others;
+    otherwise the heavier of the two (COVID-19 on a tie) if their sum is at least three quarters of normal; otherwise
+    normal. The last two rules are sufficient: they give the same answer in the cases of the first two.
 
     Parameters
     ----------
-    labels : one for each slice, in order along the body.
+    labels : sequence of Diagnosis
+        One for each slice, in order along the body.
 
     Raises
     ------
@@ -108,17 +109,18 @@ def weighted_vote(labels: Sequence[Diagnosis]) -> Vote:
 
 
 def slice_weights(labels: Sequence[Diagnosis]) -> NDArray[np.float64]:
-    """(N,) what every slice counted for the diagnosis it was given."""
+    """(N,) weight of every slice for its diagnosis."""
     tenths = slice_tenths(len(labels))
     return np.array([t[label] / 10 for t, label in zip(tenths, labels, strict=True)], dtype=np.float64)
 
 
 def even_label(labels: Sequence[Diagnosis]) -> Diagnosis:
-    """The heaviest diagnosis if every one counted like COVID-19: a vote that leans to none (but COVID-19 on a tie).
+    """The heaviest diagnosis if all diagnoses had the weights of COVID-19: an unbiased vote (COVID-19 on a tie).
 
     Parameters
     ----------
-    labels : one for each slice, in order along the body.
+    labels : sequence of Diagnosis
+        One for each slice, in order along the body.
     """
     tenths = slice_tenths(len(labels))[:, Diagnosis.COVID19]
     weights = {d: sum(int(t) for t, label in zip(tenths, labels, strict=True) if label == d) for d in Diagnosis}

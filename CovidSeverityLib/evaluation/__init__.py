@@ -1,1 +1,1 @@
-"""Evaluation: many cases, what is known of them, and the figures that compare both."""
+"""Evaluation: results for many cases compared with the known truth."""

@@ -1,7 +1,7 @@
-"""Which of two names, of an image, a mask or a row of a table, mean the same case.
+"""Matching of names of images, masks and table rows that mean the same case.
 
-Names are compared in steps, from the strictest (equal) to the loosest (equal but for words that datasets add). A pair
-counts only where it is the only one possible in its step: a doubtful one is reported, never guessed.
+Names are compared in steps, from the strictest (equal) to the loosest (equal without words that data sets add). A pair
+counts only if it is the only possible one in its step. Ambiguous names are reported and not guessed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import MappingProxyType
 from CovidSeverityLib.io.images import FORMATS
 
 NAME_ENDINGS = tuple(sorted({*FORMATS, ".seg.nrrd", ".dcm"}, key=len, reverse=True))
-"""What is no part of a case's name, longest first."""
+"""Endings that are not part of a case's name, longest first."""
 
 ADDED_WORDS = frozenset(
     {
@@ -25,29 +25,29 @@ ADDED_WORDS = frozenset(
         *("org", "dcm"),
     }
 )
-"""Words that tell a mask from its image and say nothing about the case: of MosMedData (``study_0255_mask``), MedSeg
+"""Words that distinguish a mask from its image and do not belong to the case: MosMedData (``study_0255_mask``), MedSeg
 (``tr_im``, ``tr_mask``, ``rp_lung_msk``), LiTS (``volume-3``, ``segmentation-3``) and Zenodo 3757476
 (``coronacases_org_001``; ``-dcm`` in its copy on Kaggle)."""
 
 ADDED_PHRASES = ("covid 19 pneumonia",)
 """The images of Zenodo 3757476 have it (``radiopaedia_org_covid-19-pneumonia-10_85902_0``), the masks do not. It is
-dropped as a whole only: 19 alone may be the number of a case."""
+only dropped as a whole, because 19 alone may be the number of a case."""
 
 CHANNEL_WORD = "0000"
-"""nnU-Net ends the name of an image, not that of its mask, with the number of the channel."""
+"""nnU-Net adds the number of the channel to the name of an image, but not to that of its mask."""
 
 SEPARATORS = re.compile(r"[_\-. /]+")
 DIGITS = re.compile(r"([0-9]+)")
 
 Edges = Mapping[str, Sequence[str]]
-"""Of a name: those that it may be the same as."""
+"""The names that a name may be equal to."""
 
 
 @dataclass(frozen=True)
 class NameMatches:
-    """``pairs``: from a wanted name to its partner. ``unclear``: wanted names, and all that each could belong to.
+    """``pairs``: from a wanted name to its partner. ``unclear``: wanted names with all their candidates.
 
-    An unclear name with a single candidate has to share it with another wanted name.
+    An unclear name with one candidate shares it with another wanted name.
     """
 
     pairs: Mapping[str, str]
@@ -71,12 +71,12 @@ def match_names(wanted: Iterable[str], available: Iterable[str]) -> NameMatches:
 
     Parameters
     ----------
-    wanted, available : names: of files (with or without an ending), or paths with ``/`` or a backslash.
+    wanted, available : names of files (with or without an ending), or paths with ``/`` or a backslash.
 
     Returns
     -------
     NameMatches
-        No available name is the partner of two. A wanted name that is in neither mapping has no candidate.
+        No available name is the partner of two names. A wanted name that is in neither mapping has no candidate.
     """
     left, right = tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(available))
     pairs: dict[str, str] = {}
@@ -95,9 +95,9 @@ def match_names(wanted: Iterable[str], available: Iterable[str]) -> NameMatches:
 
 
 def find_name(name: str, listed: Iterable[str]) -> tuple[str, ...]:
-    """Those of ``listed`` that mean the case ``name``: itself, or it with an ending, in other case or with folders.
+    """The names in ``listed`` that mean the case ``name``: equal, or with an ending, in other case or with folders.
 
-    Unlike in :func:`match_names`, words that datasets add make a difference here.
+    Unlike in :func:`match_names`, words that data sets add are significant here.
     """
     listed = tuple(listed)
     if name in listed:
@@ -108,13 +108,13 @@ def find_name(name: str, listed: Iterable[str]) -> tuple[str, ...]:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    """Folders and file of a name, as they are compared."""
+    """Folders and file of a name, in the form for comparison."""
     path = without_ending(name.strip()).casefold().replace("\\", "/")
     return tuple(part for part in path.split("/") if part not in ("", ".", "..")) or (path,)
 
 
 def _words(name: str) -> tuple[str, ...] | None:
-    """The words of ``name`` that may tell a case from others (None: it has none)."""
+    """The words of ``name`` that may identify a case; None without such words."""
     words = tuple(w for w in SEPARATORS.split("/".join(_parts(name))) if w and w not in ADDED_WORDS)
     return words or None
 
@@ -128,7 +128,7 @@ def _words_without_phrases(name: str) -> tuple[str, ...] | None:
 
 
 def _equal(key: Callable[[str], Hashable]) -> Callable[[Sequence[str], Sequence[str]], Edges]:
-    """A step that joins names of the same ``key`` (None: of no other)."""
+    """A step that pairs names with the same ``key``; names with the key None have no partner."""
 
     def edges(left: Sequence[str], right: Sequence[str]) -> Edges:
         by_key = defaultdict(list)

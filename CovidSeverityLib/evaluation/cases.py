@@ -24,15 +24,15 @@ PROBED_FILES = 8
 slices, and few for a folder of thousands of pictures."""
 
 DICOM_DIRECTORY = "dicomdir"
-"""The table of contents of a DICOM disc: a DICOM file, but no image."""
+"""The table of contents of a DICOM disc: a DICOM file that is not an image."""
 
 LISTED_NAMES = 5
-"""Names that a message lists before it says how many more there are."""
+"""A message lists so many names, then the number of further ones."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One CT and what belongs to it. ``image`` is a file or a DICOM folder; None where there is no such mask."""
+    """One CT with its masks. ``image`` is a file or a DICOM folder; a missing mask is None."""
 
     name: str
     image: Path
@@ -42,59 +42,59 @@ class Case:
 
 @dataclass(frozen=True)
 class Failure:
-    """A case that cannot be evaluated, and why: one sentence."""
+    """A case that cannot be evaluated, and the reason, in one sentence."""
 
     case: str
     reason: str
 
 
 def find_images(folder: Path, pattern: str = "*") -> Mapping[str, Path]:
-    """Find every image in a folder and below.
+    """Find every image in a folder and its subfolders.
 
     Parameters
     ----------
-    folder : is searched with everything below it, links followed; names that begin with a point are passed over.
-    pattern : that the names of files and DICOM folders have to match, with ``*``, ``?`` and ``[]`` as in a shell.
+    folder : folder to search, with its subfolders and links; names that begin with a dot are ignored.
+    pattern : pattern for the names of files and DICOM folders, with ``*``, ``?`` and ``[]`` as in a shell.
 
     Returns
     -------
     Path by name, in natural order: .nii, .nii.gz, .nrrd, .nhdr, .mha and .mhd files (no .seg.nrrd, which is a
-    segmentation) and folders that hold DICOM files themselves. The name is that of the file, without its ending, or
-    of the folder. Where several have one name, all of these are named by their path below ``folder``, with ``/``.
+    segmentation) and folders that directly contain DICOM files. The name is that of the file, without its ending, or
+    that of the folder. If several have the same name, each is named by its path below ``folder``, with ``/``.
 
     Raises
     ------
     InputError
-        If ``folder`` is none, cannot be read or holds no image.
+        If ``folder`` is not a folder, cannot be read or contains no image.
     """
     return _find(folder, pattern, lambda name: not name.lower().endswith(SEGMENTATION_ENDING))
 
 
 def find_masks(folder: Path, pattern: str = "*") -> Mapping[str, Path]:
-    """Find every mask in a folder and below: as :func:`find_images`, with .seg.nrrd files."""
+    """Find every mask in a folder and its subfolders: as :func:`find_images`, with .seg.nrrd files."""
     return _find(folder, pattern, lambda _: True)
 
 
 def pair_with(
     images: Mapping[str, Path], others: Mapping[str, Path], what: str
 ) -> tuple[Mapping[str, Path], tuple[Failure, ...]]:
-    """Find out which mask belongs to which image, by their names.
+    """Match masks to images by their names.
 
     Parameters
     ----------
-    images : of :func:`find_images`.
-    others : masks, of :func:`find_masks`. Where one of the two folders is inside the other, its files do not count as
-        the other kind.
-    what : the others are ("mask", "lung mask"), for messages.
+    images : result of :func:`find_images`.
+    others : masks, result of :func:`find_masks`. If one of the two folders is inside the other, its files do not count
+        as the other kind.
+    what : kind of the others ("mask", "lung mask"), for messages.
 
     Returns
     -------
     pairs
-        The other's path, by the name of the image, in the order of ``images``. An only image and an only other are a
-        pair whatever their names; else they have the same name, at last but for words that datasets add
+        Path of the other by the name of the image, in the order of ``images``. A single image and a single other are a
+        pair, whatever their names are. Otherwise they have the same name, possibly without words that data sets add
         (:mod:`.case_names`).
     failures
-        Every image that has no partner, or more than one possible one.
+        Every image without a partner, or with several possible partners.
 
     Raises
     ------
@@ -114,21 +114,21 @@ def pair_with(
 def cases_named(
     images: Mapping[str, Path], names: Iterable[str]
 ) -> tuple[tuple[Case, ...], tuple[Failure, ...], tuple[str, ...]]:
-    """Find the images of the cases that a table names.
+    """Find the images of the cases in a table.
 
     Parameters
     ----------
-    images : of :func:`find_images`.
-    names : of cases, as a table has them: also file names with their ending, or paths.
+    images : result of :func:`find_images`.
+    names : names of the cases in a table, also file names with their ending, or paths.
 
     Returns
     -------
     cases
-        In the order of ``names``, each with the name that the table has for it.
+        Cases in the order of ``names``, with the names in the table.
     failures
-        Names without an image, or with more than one possible one.
+        Names without an image, or with several possible images.
     unnamed
-        Images that the table does not name.
+        Images that are not in the table.
     """
     names = tuple(dict.fromkeys(names))
     matches = match_names(names, images)
@@ -158,7 +158,7 @@ def _listing(names: Sequence[str]) -> str:
 def _apart(
     images: Mapping[str, Path], others: Mapping[str, Path], what: str
 ) -> tuple[Mapping[str, Path], Mapping[str, Path]]:
-    """Both without the files of the smaller one in the larger one."""
+    """Both mappings; the files of the smaller one are removed from the larger one."""
     left, right = ({os.path.realpath(path) for path in paths.values()} for paths in (images, others))
     if left.isdisjoint(right):
         return images, others
@@ -195,7 +195,7 @@ def _images_under(folder: Path, wanted: Callable[[str], bool]) -> Iterator[Path]
 
 
 def _folders_under(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Every folder once, also where links lead in a circle, with the names of its visible files."""
+    """Every folder once, also with circular links, with the names of its visible files."""
     seen = {os.path.realpath(folder)}
     for parent, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
         visible = sorted((name for name in folders if not name.startswith(".")), key=natural_key)
@@ -220,7 +220,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _holds_dicom(folder: Path, names: Sequence[str]) -> bool:
-    """Whether one of the first files is DICOM, those first that are named as DICOM files are."""
+    """Whether one of the first files is DICOM; files with names like DICOM files come first."""
     paths = [folder / name for name in names if name.lower() != DICOM_DIRECTORY]
     paths = [path for path in paths if not is_image_name(path)]
     paths.sort(key=lambda path: path.suffix.lower() not in DICOM_ENDINGS)
@@ -228,7 +228,7 @@ def _holds_dicom(folder: Path, names: Sequence[str]) -> bool:
 
 
 def _may_be_dicom(path: Path) -> bool:
-    """Whether ``path`` is DICOM, or should be: what is wrong with the file is said when its case is read."""
+    """Whether ``path`` is DICOM, or an invalid DICOM file, whose error is reported when its case is read."""
     try:
         return path.is_file() and is_dicom(path)
     except (InputError, OSError):
@@ -236,7 +236,7 @@ def _may_be_dicom(path: Path) -> bool:
 
 
 def _named(folder: Path, found: Sequence[Path]) -> dict[str, Path]:
-    """``found`` by the shortest names that tell all of them apart."""
+    """``found`` by the shortest distinct names."""
     short = {path: _short_name(path) for path in found}
     below = {path: _path_below(folder, path) for path in found}
     named = {path: without_ending(below[path]) if count > 1 else short[path] for path, count in _counts(short)}
@@ -253,7 +253,7 @@ def _short_name(path: Path) -> str:
 
 
 def _entry_name(path: Path) -> str:
-    """Of a file or a DICOM folder, with its ending."""
+    """Name of a file or a DICOM folder, with its ending."""
     return path.name if is_image_name(path) else _folder_name(path)
 
 
@@ -262,5 +262,5 @@ def _folder_name(folder: Path) -> str:
 
 
 def _path_below(folder: Path, path: Path) -> str:
-    """With ``/`` everywhere; the folder itself keeps its own name."""
+    """Path with ``/`` on every system; the folder itself keeps its own name."""
     return path.relative_to(folder).as_posix() if path != folder else _folder_name(folder)

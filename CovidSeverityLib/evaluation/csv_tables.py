@@ -1,4 +1,4 @@
-"""Small tables as people write and export them: CSV with commas, semicolons or tabs, with or without a header."""
+"""Small tables that people write or export: CSV with commas, semicolons or tabs, with or without a header."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ CASE_WORDS = (
     *("case", "caseid", "casename", "patientname", "patientid", "patient", "subject", "subjectid", "studyid", "study"),
     *("folderid", "folder", "scanid", "scan", "image", "imageid", "file", "filename", "path", "name", "id"),
 )
-"""Headers of the column that names the case, as :func:`word` writes them: of several, the first in this order."""
+"""Headers of the column with the case, in the form of :func:`word`; the first one in this order is used."""
 
 MAX_BYTES = 50_000_000
-"""A table of a hundred thousand cases has a tenth of this; a larger file is a CT given by mistake."""
+"""Largest size of a table, bytes. A hundred thousand cases need a tenth of this; a larger file is probably a CT."""
 
 SPREADSHEET_ENDINGS = {".xlsx", ".xlsm", ".xls", ".ods", ".numbers"}
 SPREADSHEET_MAGIC = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""How a zip archive (.xlsx, .ods) and an OLE file (.xls) begin."""
+"""First bytes of a zip archive (.xlsx, .ods) and of an OLE file (.xls)."""
 
 DELIMITERS = ("\t", ";", ",")
-"""The first of these that is in the first line separates the cells: a comma may be a decimal point or part of a list
-where cells are separated by another."""
+"""The first of these in the first line separates the cells. With another separator, a comma may be a decimal point or
+part of a list."""
 
 QUOTED = re.compile(r'"[^"]*"')
 NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]+)?")
-"""A decimal comma, as in spreadsheets of many countries, is a decimal point."""
+"""A decimal comma, as in spreadsheets of many countries, is read as a decimal point."""
 
 NOT_WORD = re.compile(r"[\W_]+")
 
@@ -43,19 +43,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Row:
-    """``cells`` of the line ``line`` (the first is 1), without spaces around them and without empty ones at the end."""
+    """``cells`` of the line ``line`` (the first is 1), without surrounding spaces and empty cells at the end."""
 
     line: int
     cells: tuple[str, ...]
 
     def cell(self, column: int) -> str:
-        """The text in ``column``, empty where the row ends before it."""
+        """The text in ``column``, empty if the row is shorter."""
         return self.cells[column] if column < len(self.cells) else ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """What a file holds. ``header`` is None where it has none; ``rows`` are those with anything in them."""
+    """The content of a file. ``header`` is None without a header; ``rows`` are the rows that are not empty."""
 
     name: str
     header: tuple[str, ...] | None
@@ -63,12 +63,12 @@ class Table:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The header as :func:`word` writes it."""
+        """The header in the form of :func:`word`."""
         return tuple(word(cell) for cell in self.header or ())
 
     @property
     def shown(self) -> str:
-        """The header as it is written, for messages."""
+        """The header as in the file, for messages."""
         return ", ".join(name or "(no name)" for name in self.header or ())
 
     @property
@@ -77,11 +77,11 @@ class Table:
         return max(len(row.cells) for row in self.rows)
 
     def columns(self, words: Collection[str]) -> tuple[int, ...]:
-        """The columns with one of ``words`` as header."""
+        """The columns whose header is one of ``words``."""
         return tuple(n for n, text in enumerate(self.words) if text in words)
 
     def case_column(self) -> int | None:
-        """The column that names the case (None: there is none)."""
+        """The column with the case; None if there is none."""
         found = min(self.columns(CASE_WORDS), key=lambda n: CASE_WORDS.index(self.words[n]), default=None)
         if found is not None and self.words.count(self.words[found]) > 1:
             raise self.error(f"there are several columns {known(self.header)[found]}; one is needed")
@@ -97,15 +97,15 @@ def read_table(path: Path, is_header: Callable[[tuple[str, ...]], bool], *, ragg
 
     Parameters
     ----------
-    path : a text file, UTF-8 or (as spreadsheets export "Unicode text") UTF-16; cells may be quoted.
-    is_header : whether the first row is a header, given its cells as :func:`word` writes them.
-    ragged : rows may have more cells than the header.
+    path : a text file, UTF-8 or (the "Unicode text" of spreadsheets) UTF-16; cells may be quoted.
+    is_header : decides whether the first row is a header, from its cells in the form of :func:`word`.
+    ragged : whether rows may have more cells than the header.
 
     Raises
     ------
     InputError
-        If the file cannot be read, is a spreadsheet or no text, has no rows, a quote in it is not closed, or a row is
-        longer than the header.
+        If the file cannot be read, is a spreadsheet or not text, has no rows, contains an open quote, or has a row
+        that is longer than the header.
     """
     text = _text(path)
     try:
@@ -123,17 +123,17 @@ def read_table(path: Path, is_header: Callable[[tuple[str, ...]], bool], *, ragg
 
 
 def word(text: str) -> str:
-    """``text`` without case, spaces and punctuation: what headers and labels are compared by."""
+    """``text`` in lower case without spaces and punctuation, for comparing headers and labels."""
     return NOT_WORD.sub("", text.casefold())
 
 
 def number(text: str) -> float | None:
-    """The decimal number that ``text`` is (None: it is none)."""
+    """``text`` as a decimal number; None for other text."""
     return float(text.replace(",", ".")) if NUMBER.fullmatch(text) else None
 
 
 def whole_number(text: str) -> int | None:
-    """The whole number that ``text`` is, also as ``5.0`` (None: it is none)."""
+    """``text`` as an integer, also for ``5.0``; None for other text."""
     value = number(text)
     return int(value) if value is not None and value.is_integer() else None
 
@@ -143,14 +143,14 @@ def once_each(table: Table, entries: Iterable[tuple[Row, str, T]], what: str) ->
 
     Parameters
     ----------
-    table : for messages.
+    table : table, for messages.
     entries : row, case and value.
-    what : the values are ("label"), for messages.
+    what : kind of the values ("label"), for messages.
 
     Raises
     ------
     InputError
-        If a row names no case, or a case has two values.
+        If a row has no case, or a case has two values.
     """
     values: dict[str, T] = {}
     lines: dict[str, int] = {}

@@ -1,9 +1,9 @@
-"""What a chest CT shows, case by case: tables of true and of predicted diagnoses.
+"""Tables of true and of predicted diagnoses, case by case.
 
-Words count without case and punctuation (:data:`DIAGNOSIS_WORDS`). "positive" and "negative" are not understood: a
-patient without COVID-19 may have another pneumonia. Bare numbers are the order of the classifier's outputs (0 normal,
-1 CAP, 2 COVID-19), and only where the whole column is numbers with both 0 and 2 among them: 0 and 1 alone may as well
-mean no COVID-19 and COVID-19.
+Words are compared without case and punctuation (:data:`DIAGNOSIS_WORDS`). "positive" and "negative" are not accepted,
+because a patient without COVID-19 may have another pneumonia. Numbers mean the classifier's outputs (0 normal, 1 CAP,
+2 COVID-19), but only if the whole column is numbers and contains both 0 and 2: 0 and 1 alone could also mean no
+COVID-19 and COVID-19.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DIAGNOSIS_WORDS: Mapping[str, Diagnosis] = MappingProxyType(
         "cp": Diagnosis.CAP,
     }
 )
-"""What the words of a table mean."""
+"""Diagnosis of each word in a table."""
 
 UNDERSTOOD = "normal, CAP or COVID-19"
 AMBIGUOUS_NUMBERS = (
@@ -44,36 +44,36 @@ LABEL_WORDS = ("diagnosis", "label", "labels", "class", "category", "finding")
 """Headers of the column with the diagnosis, true or predicted."""
 
 TRUTH_WORDS = ("truth", "groundtruth", "gt", "truelabel", "trueclass", "truediagnosis")
-"""Headers of the column with the true diagnosis; before any of :data:`LABEL_WORDS`, and never a prediction."""
+"""Headers of the column with the true diagnosis. They precede :data:`LABEL_WORDS` and are never a prediction."""
 
 PREDICTION_WORDS = (
     *("prediction", "predictions", "predicted", "pred", "predictedlabel", "predictedclass", "predicteddiagnosis"),
     *("predlabel", "predclass"),
 )
-"""Headers of the column with the predicted diagnosis; before any of :data:`LABEL_WORDS`."""
+"""Headers of the column with the predicted diagnosis. They precede :data:`LABEL_WORDS`."""
 
 PATIENT_WORDS = ("patient", "patientid", "patientname", "subject", "subjectid")
-"""Headers of the column that says whose CT a case is, where another column names the case."""
+"""Headers of the column with the patient, if another column names the case."""
 
 SCORE_ADDITIONS = {"p", "prob", "probs", "proba", "probability", "score", "softmax", "class", "pred", "of"}
-"""Words around the name of a class in the header of its probabilities (``p_normal``, ``COVID-19 probability``)."""
+"""Words with the name of a class in the header of its probabilities (``p_normal``, ``COVID-19 probability``)."""
 
 SUM_TOLERANCE = 0.0101
-"""Three probabilities rounded to two decimals add up to 0.99 to 1.01 (and binary fractions to a little more)."""
+"""Tolerance of the sum: three probabilities with two decimals add up to 0.99 to 1.01, plus binary rounding."""
 
 LAYOUTS: tuple[tuple[str, frozenset[str]], ...] = (
     ("SPGC or LDCT (PatientName, Labels)", frozenset({"patientname", "labels"})),
     ("COVID-CT-MD (Diagnosis, Folder/ID)", frozenset({"diagnosis", "folderid"})),
     ("MosMedData (study_id, category)", frozenset({"studyid", "category"})),
 )
-"""Known tables, by the columns that they are known by."""
+"""Known layouts of tables, by their columns."""
 
 WITHOUT_HEADER = "case and label, without a header"
 
 
 @dataclass(frozen=True)
 class DiagnosisLabels:
-    """True diagnosis of each case, in the order of the table; ``layout`` says how the table was understood."""
+    """True diagnosis of each case, in the order of the table; ``layout`` is the recognised layout of the table."""
 
     by_case: Mapping[str, Diagnosis]
     layout: str
@@ -81,7 +81,7 @@ class DiagnosisLabels:
 
 @dataclass(frozen=True)
 class PredictedDiagnosis:
-    """``scores`` are probabilities in the order of :class:`Diagnosis`, None where there are none."""
+    """``scores`` are probabilities in the order of :class:`Diagnosis`, None without probabilities."""
 
     label: Diagnosis
     scores: tuple[float, float, float] | None = None
@@ -92,13 +92,13 @@ def read_diagnoses(path: Path) -> DiagnosisLabels:
 
     Parameters
     ----------
-    path : CSV with a header that has a column for the case and one for the label, or with just these two columns.
+    path : CSV with a header and columns for the case and the label, or with only these two columns.
 
     Raises
     ------
     InputError
-        If there is no such column, or several for the label; if a label is not understood or missing, or a case has
-        two. The message names the line.
+        If there is no such column, or several for the label; if a label is unknown or missing, or a case has two
+        labels. The message gives the line.
     """
     table = read_table(path, lambda words: bool({*CASE_WORDS, *LABEL_WORDS, *TRUTH_WORDS}.intersection(words)))
     case = _case_column(table)
@@ -111,7 +111,7 @@ def read_diagnoses(path: Path) -> DiagnosisLabels:
 
 
 def read_patients(path: Path) -> Mapping[str, str]:
-    """Read whose CT every case of a table of diagnoses is.
+    """Read the patient of every case in a table of diagnoses.
 
     Parameters
     ----------
@@ -119,13 +119,13 @@ def read_patients(path: Path) -> Mapping[str, str]:
 
     Returns
     -------
-    The patient by case: of the column with a header of :data:`PATIENT_WORDS` beside that of the case, and the case's
-    own name where there is none.
+    The patient by case, from the column with a header of :data:`PATIENT_WORDS`; without such a column, the name of the
+    case.
 
     Raises
     ------
     InputError
-        If several columns may name the patient, a row names none, or a case has two.
+        If several columns may contain the patient, a row has no patient, or a case has two patients.
     """
     table = read_table(path, lambda words: bool({*CASE_WORDS, *LABEL_WORDS, *TRUTH_WORDS}.intersection(words)))
     case = _case_column(table)
@@ -145,15 +145,15 @@ def read_diagnosis_predictions(path: Path) -> Mapping[str, PredictedDiagnosis]:
 
     Parameters
     ----------
-    path : CSV with a header that has a column for the case, and one for the label or one of probabilities for each
-        class, or all of these; or with just case and label. Without a label the class with the highest probability is
-        taken (of equals, the one that stands last in :class:`Diagnosis`: COVID-19 wins the published vote's ties).
-        Where normal and COVID-19 alone have probabilities, that of CAP is 0.
+    path : CSV with a header and columns for the case and for the label or the probabilities of each class, or both; or
+        only with case and label. Without a label the class with the highest probability is used (of equal ones the last
+        in :class:`Diagnosis`, because COVID-19 wins ties of the published vote). If only normal and COVID-19 have
+        probabilities, that of CAP is 0.
 
     Raises
     ------
     InputError
-        As of :func:`read_diagnoses`, or if probabilities are not from 0 to 1 or do not add up to 1.
+        As in :func:`read_diagnoses`, or if probabilities are not from 0 to 1 or do not add up to 1.
     """
     known = {*CASE_WORDS, *LABEL_WORDS, *PREDICTION_WORDS}
     table = read_table(path, lambda words: bool(known.intersection(words)))
@@ -186,7 +186,7 @@ def _case_column(table: Table) -> int:
 
 
 def _label_column(table: Table, *groups: Sequence[str]) -> int | None:
-    """The column with a header of the first of ``groups`` that has any."""
+    """The column whose header is in the first matching one of ``groups``."""
     case = table.case_column()
     for words in groups:
         found = [n for n in table.columns(words) if n != case]
@@ -220,7 +220,7 @@ def _diagnosis(table: Table, row: Row, text: str) -> Diagnosis:
 def _check_predicted(
     table: Table, column: int, labels: Sequence[Diagnosis], scores: Sequence[tuple[float, float, float] | None]
 ) -> None:
-    """Raise InputError where labels that are not called predicted may be the truth beside predicted probabilities."""
+    """Raise InputError if labels that are not named predicted may be the truth beside predicted probabilities."""
     for row, label, score in zip(table.rows, labels, scores, strict=True):
         if score is not None and score[label] < max(score):
             raise table.error(
@@ -229,7 +229,7 @@ def _check_predicted(
 
 
 def _score_columns(table: Table) -> dict[Diagnosis, int]:
-    """The columns of probabilities (none, or enough of them), by class."""
+    """The columns of probabilities by class: none, or a sufficient number."""
     columns: dict[Diagnosis, int] = {}
     for n, header in enumerate(table.header or ()):
         found = _class_of_scores(header)

@@ -1,4 +1,4 @@
-"""Estimates with bootstrap intervals: what a mean, or any measure, of a few cases is worth."""
+"""Estimates with bootstrap intervals: the uncertainty of a mean, or of any measure, of a few cases."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 2000
-"""Bootstrap samples; 1000 and more are asked for where an interval is wanted (Efron 1993, chapter 13)."""
+"""Number of bootstrap samples; an interval needs at least 1000 (Efron 1993, chapter 13)."""
 
 CONFIDENCE = 0.95
 SEED = 20210606
-"""Any number: it makes the same data give the same interval."""
+"""Seed: with it the same data give the same interval."""
 
 INTERVAL_METHOD = f"{CONFIDENCE:.0%} percentile bootstrap, {RESAMPLES} resamples"
 
@@ -26,7 +26,7 @@ Statistic = Callable[..., NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value over ``n`` units with the ends of its interval; None where it is not defined."""
+    """A value over ``n`` units with the ends of its interval; None if it is not defined."""
 
     value: float | None
     low: float | None
@@ -54,14 +54,14 @@ def bootstrap(samples: Sequence[NDArray], statistic: Statistic, resamples: int =
     Parameters
     ----------
     samples : arrays of one length; their elements are resampled together.
-    statistic : vectorised over every axis but the one that it reduces.
-    resamples : how many samples with replacement the interval comes from.
+    statistic : function that is vectorised over every axis except the one that it reduces.
+    resamples : number of samples with replacement for the interval.
 
     Returns
     -------
     Estimate
-        Without an interval for fewer than two elements, and where a resample in twenty or more leaves the statistic
-        undefined (then the data hold too little variety for one).
+        Without an interval for fewer than two elements, and if the statistic is undefined in one resample of twenty or
+        more (the data then have too little variation).
     """
     n = len(samples[0])
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -80,7 +80,7 @@ def _resampled(samples: Sequence[NDArray], statistic: Statistic, resamples: int)
     """(resamples,) the statistic of every resample."""
     from scipy import stats
 
-    with warnings.catch_warnings():  # where all resamples agree, as with perfect scores, the interval is one value
+    with warnings.catch_warnings():  # if all resamples agree, as with perfect scores, the interval is one value
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         return stats.bootstrap(
             tuple(samples),
@@ -94,7 +94,7 @@ def _resampled(samples: Sequence[NDArray], statistic: Statistic, resamples: int)
 
 
 def rowwise(measure: Callable[..., float]) -> Statistic:
-    """A statistic for :func:`bootstrap` from a measure of one-dimensional samples: every resample for itself."""
+    """A statistic for :func:`bootstrap` from a measure of one-dimensional samples, computed for each resample."""
 
     def statistic(*samples: NDArray, axis: int = -1) -> NDArray[np.float64]:
         moved = [np.moveaxis(np.asarray(sample), axis, -1) for sample in samples]
@@ -111,15 +111,15 @@ def mean_estimate(values: Sequence[float]) -> Estimate:
 
 
 def clustered_mean(groups: Sequence[Sequence[float]]) -> Estimate:
-    """The mean over the values of all groups, its interval by resampling whole groups.
+    """The mean over the values of all groups, with an interval from resampling whole groups.
 
-    Slices of one patient resemble each other: resampling them one by one would give an interval that is too narrow.
-    Within a single group there is nothing else to resample, and that is done: right for a file of single slices of many
-    patients, too narrow for one patient. Whoever shows the interval has to say so.
+    Slices of one patient are similar, so resampling single slices gives an interval that is too narrow. With only one
+    group, its values are resampled. This is right for a file of single slices of many patients, and too narrow for one
+    patient. Text with such an interval must say so.
 
     Parameters
     ----------
-    groups : the values of each group; what is not a number is left out. ``n`` of the result counts values.
+    groups : the values of each group; NaN is left out. ``n`` of the result is the number of values.
     """
     kept = [[v for v in group if isfinite(v)] for group in groups]
     if len(groups) == 1:
@@ -132,11 +132,11 @@ def clustered_mean(groups: Sequence[Sequence[float]]) -> Estimate:
 
 
 def ratio_estimate(parts: Sequence[float], wholes: Sequence[float]) -> Estimate:
-    """The sum of ``parts`` over that of ``wholes``, its interval by resampling cases; not defined where that is 0.
+    """The sum of ``parts`` divided by that of ``wholes`` (undefined for 0), with an interval from resampling cases.
 
     Parameters
     ----------
-    parts, wholes : of each case. A case with a whole of 0 says nothing and is left out of ``n``.
+    parts, wholes : values of each case. A case with a whole of 0 has no information and is not counted in ``n``.
     """
     kept = np.array([(p, w) for p, w in zip(parts, wholes, strict=True) if w > 0], dtype=np.float64).reshape(-1, 2)
     return bootstrap([kept[:, 0], kept[:, 1]], _ratio_of_sums)

@@ -10,12 +10,12 @@ INSTALL = 'pip install "covid-severity[evaluate]"'
 
 
 def require(*modules: str) -> None:
-    """Say what to install where a module is missing, before any work is done.
+    """Check before the work that modules are installed.
 
     Raises
     ------
     InputError
-        With the command that installs them.
+        If one is missing; the message gives the command that installs it.
     """
     missing = [module for module in modules if find_spec(module) is None]
     if missing:

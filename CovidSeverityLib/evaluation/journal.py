@@ -1,7 +1,8 @@
-"""A run over many cases that survives an interruption: every finished case is a line of a file.
+"""A run over many cases that can be resumed: every finished case is a line of a file.
 
-While a run goes on its lines are in ``unfinished.jsonl``; with the results written they are kept as ``cases.jsonl``, so
-that failed cases can be tried again. The first line says how the run was made; results of different ways are not mixed.
+During a run the lines are in ``unfinished.jsonl``. When the results are written, they are kept as ``cases.jsonl``, so
+that failed cases can be tried again. The first line has the settings of the run; results of different settings are not
+mixed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ UNFINISHED_NAME = "unfinished.jsonl"
 FINISHED_NAME = "cases.jsonl"
 
 Record = dict[str, Any]
-"""What is known of one case: values that JSON holds."""
+"""The results of one case, as values for JSON."""
 
 
 @dataclass
@@ -34,8 +35,8 @@ class Journal:
 
     Parameters
     ----------
-    folder : of the results.
-    made_with : everything that decides a case's record (configuration, version, options); values that JSON holds.
+    folder : folder of the results.
+    made_with : everything that determines a record (configuration, version, options), as values for JSON.
     """
 
     folder: Path
@@ -44,7 +45,7 @@ class Journal:
 
     @property
     def path(self) -> Path:
-        """The file of the run that goes on."""
+        """The file of the unfinished run."""
         return self.folder / UNFINISHED_NAME
 
     @property
@@ -53,13 +54,13 @@ class Journal:
         return dict(self._records)
 
     def open(self, resume: bool) -> None:
-        """Begin a run, or go on with one (``resume``), where there is one.
+        """Start a run, or continue an existing one (``resume``).
 
         Raises
         ------
         InputError
-            If an unfinished run is there and ``resume`` is false, or if ``resume`` is true and the run that is there
-            was made in another way.
+            If there is an unfinished run and ``resume`` is false, or if ``resume`` is true and the existing run has
+            other settings.
         OutputError
             If nothing can be written.
         """
@@ -82,7 +83,7 @@ class Journal:
             raise OutputError(f"cannot write to {self.folder}: {error.strerror or error}") from error
 
     def add(self, case: str, record: Record) -> None:
-        """Keep the record of a case, on the disk as well."""
+        """Store the record of a case, also on the disk."""
         self._records[case] = record
         try:
             with self.path.open("a", encoding="utf-8") as file:
@@ -93,15 +94,15 @@ class Journal:
             raise OutputError(f"cannot write to {self.folder}: {error.strerror or error}") from error
 
     def close(self) -> None:
-        """The run is finished and its results are written."""
+        """Close the journal of a finished run whose results are written."""
         self.path.replace(self.folder / FINISHED_NAME)
 
     def discard(self) -> None:
-        """Take back a run in which nothing was done."""
+        """Remove the journal of a run without any finished case."""
         self.path.unlink(missing_ok=True)
 
     def _read(self, source: Path) -> dict[str, Record]:
-        """The records of an earlier run; a last line that was cut off is left out."""
+        """The records of an earlier run; an incomplete last line is left out."""
         lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
         values = [_parsed(line) for line in lines]
         first = (values[0] if values else None) or {}
@@ -126,15 +127,15 @@ def run_cases(
     journal: Journal,
     progress: Progress | None = None,
 ) -> tuple[Failure, ...]:
-    """Evaluate every case that is not in the journal yet.
+    """Evaluate every case that is not in the journal.
 
-    A case that fails does not end the run: it is named with its reason, and the next one follows.
+    A case that fails does not end the run. It is reported with its reason, and the next case follows.
 
     Parameters
     ----------
-    names : of the cases, in order.
+    names : names of the cases, in order.
     evaluate : makes the record of a case.
-    journal : open.
+    journal : open journal.
     progress : called with stage "cases" as cases are done.
 
     Returns
@@ -175,7 +176,7 @@ def _run_case(name: str, evaluate: Callable[[str], Record], journal: Journal) ->
         return Failure(name, str(error))
     except MemoryError:
         return Failure(name, "not enough memory for this volume")
-    except Exception as error:  # one of a thousand cases must not end the run; it is named with what went wrong
+    except Exception as error:  # one of a thousand cases must not end the run; its error is reported with its name
         return Failure(name, f"unexpected {type(error).__name__}: {error}")
     journal.add(name, record)
     return None

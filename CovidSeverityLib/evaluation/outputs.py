@@ -16,7 +16,7 @@ from CovidSeverityLib.reporting.output_folder import FileWriter
 from .cases import Failure
 
 FLOAT_FORMAT = ".6g"
-"""Floats in tables: six digits, more than any measure here is worth."""
+"""Format of floats in tables: six digits, more than any measure here needs."""
 
 FAILURES_NAME = "failures.csv"
 SUMMARY_NAME = "summary.json"
@@ -27,7 +27,7 @@ Row = Sequence[Cell]
 
 @dataclass(frozen=True)
 class Table:
-    """A table of plain values: every row has a cell for every column."""
+    """A table of plain values; every row has a cell for every column."""
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -35,15 +35,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Everything that an evaluation writes but its failures.
+    """All output of an evaluation except its failures.
 
     Parameters
     ----------
     results : a row for every case.
-    summary : values that JSON holds.
-    table : Markdown, as the paper's table.
-    headline : the lines that are printed.
-    plots : writers of pictures, by file name.
+    summary : values for JSON.
+    table : Markdown, in the form of the paper's table.
+    headline : the printed lines.
+    plots : writers of plots, by file name.
     tables : further tables, by file name.
     """
 
@@ -66,12 +66,12 @@ def write_outputs(outputs: Outputs, failures: Iterable[Failure], folder: Path) -
 
 
 def failure_table(failures: Iterable[Failure]) -> Table:
-    """A row for every case that failed."""
+    """A row for every failed case."""
     return Table(("case", "reason"), tuple((f.case, f.reason) for f in failures))
 
 
 def csv_writer(table: Table) -> FileWriter:
-    """A writer of ``table`` as CSV; what is not a number is an empty cell."""
+    """A writer of ``table`` as CSV; NaN is an empty cell."""
 
     def write(path: Path) -> None:
         with path.open("w", encoding="utf-8", newline="") as file:
@@ -99,7 +99,7 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def finite_or_none(value: float) -> float | None:
-    """``value``, or None for what JSON cannot hold."""
+    """``value``, or None for values that are not possible in JSON."""
     return value if isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""The pictures of an evaluation. Each function returns a writer of one PNG; the same data give the same bytes."""
+"""The plots of an evaluation. Each function returns a writer of one PNG; the same data give the same bytes."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ BAR_PANEL_INCHES = (2.8, 3.0)
 INK, MUTED, BLUE, ORANGE, GREEN = "#1B2733", "#5B6875", "#0072B2", "#C8401A", "#009E73"
 CLASS_COLOURS = (GREEN, "#B8860B", ORANGE)
 MOST_NAMES = 40
-"""More cases than this stand on an axis without their names."""
+"""With more cases, the axis has no names."""
 
 SPREAD = 0.18
-"""Points that would hide each other are moved apart by at most this part of a score."""
+"""Largest shift of points that would hide each other, as a fraction of a score."""
 
 
 def scatter(truth: Sequence[float], variants: Mapping[str, Sequence[float]], notes: Mapping[str, str]) -> FileWriter:
-    """Scores against the truth, a panel for each variant, with ``notes`` under their titles."""
+    """Scores by the truth, a panel for each variant, with ``notes`` under the titles."""
 
     def draw(figure: Figure) -> None:
         for axes, (name, scores) in zip(panels(figure, len(variants)), variants.items(), strict=True):
@@ -50,7 +50,7 @@ def bland_altman(
     variants: Mapping[str, Sequence[float]],
     limits: Mapping[str, tuple[Estimate, Estimate, Estimate]],
 ) -> FileWriter:
-    """Difference against mean, a panel for each variant; ``limits`` are the lower limit, the bias, the upper limit."""
+    """Difference by mean, a panel for each variant; ``limits`` are the lower limit, the bias and the upper limit."""
 
     def draw(figure: Figure) -> None:
         for axes, (name, scores) in zip(panels(figure, len(variants)), variants.items(), strict=True):
@@ -67,7 +67,7 @@ def bland_altman(
 
 
 def dice_by_case(names: Sequence[str], dice: Sequence[float], mean: Estimate) -> FileWriter:
-    """Every case's Dice, the best on top, with the mean and its interval."""
+    """Dice of every case, the best at the top, with the mean and its interval."""
     order = sorted((n for n in range(len(dice)) if np.isfinite(dice[n])), key=lambda n: (dice[n], names[n]))
 
     def draw(figure: Figure) -> None:
@@ -87,7 +87,7 @@ def dice_by_case(names: Sequence[str], dice: Sequence[float], mean: Estimate) ->
 
 
 def volumes(truth_ml: Sequence[float], found_ml: Sequence[float]) -> FileWriter:
-    """Found against true volume of infection, a point a case."""
+    """Marked and true volume of opacities, one point per case."""
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -101,7 +101,7 @@ def volumes(truth_ml: Sequence[float], found_ml: Sequence[float]) -> FileWriter:
 
 
 def confusion(table: NDArray[np.int64], classes: Sequence[str]) -> FileWriter:
-    """A confusion matrix: rows the truth, columns the prediction; shades are shares of the row."""
+    """A confusion matrix: rows are the truth, columns the prediction; shades are shares of the row."""
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -118,7 +118,7 @@ def confusion(table: NDArray[np.int64], classes: Sequence[str]) -> FileWriter:
 
 
 def roc_curves(curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64], Estimate]]) -> FileWriter:
-    """One curve a class against the rest: false positive rates, true positive rates, area."""
+    """One curve per class against the others: false positive rates, true positive rates, area."""
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -167,7 +167,7 @@ def _bar(axes: Axes, row: int, estimate: Estimate) -> None:
 def picture_writer(
     draw: Callable[[Figure], None], count: int, panel_inches: tuple[float, float] = PANEL_INCHES
 ) -> FileWriter:
-    """A writer of the picture that ``draw`` makes of a figure as wide as ``count`` panels."""
+    """A writer of the plot that ``draw`` draws on a figure as wide as ``count`` panels."""
 
     def write(path: Path) -> None:
         import matplotlib.style
@@ -191,7 +191,7 @@ def panels(figure: Figure, count: int) -> list[Axes]:
 
 
 def label_axes(axes: Axes, title: str, x: str, y: str) -> None:
-    """Title and labels of axes, in the style of all pictures."""
+    """Title and labels of axes, in the style of all plots."""
     axes.set_title(title, fontsize=10, color=INK, parse_math=False)
     axes.set_xlabel(x, fontsize=9, color=MUTED)
     axes.set_ylabel(y, fontsize=9, color=MUTED)
@@ -233,7 +233,7 @@ def severity_bands(axes: Axes) -> None:
 def apart(
     x: Sequence[float] | NDArray, y: Sequence[float] | NDArray
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Points of whole scores that coincide, moved onto a small spiral around their place."""
+    """Coincident points of integer scores, moved onto a small spiral around their place."""
     points = np.column_stack([np.asarray(x, dtype=float), np.asarray(y, dtype=float)])
     seen: dict[tuple[float, float], int] = {}
     for n, point in enumerate(points.copy()):

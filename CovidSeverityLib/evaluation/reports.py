@@ -1,4 +1,4 @@
-"""What all evaluations' reports share: the head of the summary, the tables of estimates."""
+"""Common parts of the reports of all evaluations: the head of the summary, the tables of estimates."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MEASURE_TITLES = {
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a report says of the run itself: the profile (None for results from elsewhere), cases done, cases failed."""
+    """Facts of a run: the profile (None for results from elsewhere), finished cases, failed cases."""
 
     profile: str | None
     done: int

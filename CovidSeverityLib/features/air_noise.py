@@ -7,14 +7,14 @@ Air has no structure: what varies there from pixel to pixel is noise. In the lun
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.checked import HOUNSFIELD, Checked, Range
+from CovidSeverityLib.checked import Checked, Count, Hu, NotNegative
 from CovidSeverityLib.morphology.grid import bounding_box
+from CovidSeverityLib.preprocessing.config import LARGEST_LUMEN_HU
 from CovidSeverityLib.types import Side
 
 QUARTER_TO_SD = 1.4826
@@ -37,9 +37,9 @@ class AirNoiseConfig(Checked):
         Of air in all slices. From so many the noise is known to about 8 per cent (neighbours are not independent).
     """
 
-    lumen_hu: Annotated[float, HOUNSFIELD] = -800.0
-    margin_mm: Annotated[float, Range(0)] = 2.0
-    fewest_pixels: Annotated[int, Range(1)] = 400
+    lumen_hu: Hu = LARGEST_LUMEN_HU
+    margin_mm: NotNegative = 2.0
+    fewest_pixels: Count = 400
 
 
 def airway_noise(
@@ -78,12 +78,8 @@ def airway_noise(
     True
     """
     box = bounding_box(lungs > 0)
-    planes = zip(hu[box], lungs[box], strict=True)
-    dark = (
-        np.stack([_dark_between(plane, labels, config.lumen_hu) for plane, labels in planes])
-        if lungs.any()
-        else lungs > 0
-    )
+    planes = [_dark_between(*pair, config.lumen_hu) for pair in zip(hu[box], lungs[box], strict=True)]
+    dark = np.stack(planes) if planes else lungs > 0
     part = bounding_box(dark)
     size = (3, *(2 * int(np.ceil(config.margin_mm / mm)) + 1 for mm in spacing_mm[1:]))
     open_air = ndimage.minimum_filter(dark[part].view(np.uint8), size, mode="constant", cval=0) > 0

@@ -1,4 +1,4 @@
-"""What the published classifier looks at: the infected densities of an axial slice and the outline of its lungs."""
+"""What the published classifier looks at: the densities of opacity in an axial slice and the outline of its lungs."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ LONG_SCAN_SLICES = 80
 
 LONG_SCAN_REACH, SHORT_SCAN_REACH = 40, 25
 """Slices on either side of the middle one that are classified in a long scan and in another (published)."""
+
+SLICES_DEFINITION = (
+    f"Of a scan of more than {LONG_SCAN_SLICES} slices {LONG_SCAN_REACH} on either side of the middle one are "
+    f"classified, of another {SHORT_SCAN_REACH}, as far as they show lung (as published)"
+)
+"""Which slices are classified, in words."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +95,13 @@ def classification_slices(lung: NDArray[np.bool_]) -> tuple[int, ...]:
 
     Parameters
     ----------
-    lung : (K, J, I) bool or labels.
+    lung : (K, J, I) ndarray
+        True or a label in lung.
 
     Returns
     -------
-    Indices into ``lung``, in the order of the vote.
+    tuple of int
+        Indices into ``lung``, in the order of the vote.
     """
     number = len(lung)
     middle = number // 2
@@ -117,14 +125,19 @@ def classification_images(
 
     Parameters
     ----------
-    hu : (K, J, I) int16, Hounsfield units.
-    lung : (K, J, I) bool.
-    config : how the image is made.
-    slices : which slices; None for all. Each stands for itself.
+    hu : (K, J, I) ndarray of int16
+        Hounsfield units.
+    lung : (K, J, I) ndarray of bool
+        Both lungs.
+    config : ClassificationImageConfig
+        How the image is made.
+    slices : sequence of int, optional
+        Which slices; None for all. Each stands for itself.
 
     Returns
     -------
-    (N, J, I) uint8, one image for each of ``slices``, of the size of the CT's own slices.
+    (N, J, I) ndarray of uint8
+        One image for each of ``slices``, of the size of the CT's own slices.
 
     Raises
     ------

@@ -5,12 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from CovidSeverityLib.checked import HOUNSFIELD, Checked, Range
-
-Percent = Annotated[float, Range(0, 100)]
-Share = Annotated[float, Range(0, 1)]
-Positive = Annotated[float, Range(0, without_ends=True)]
-Hu = Annotated[int, HOUNSFIELD]
+from CovidSeverityLib.checked import Checked, Percent, Positive, Range, Share, WholeHu
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,7 @@ class MeasureConfig(Checked):
     least_percent: Percent = 0.3
     spill_percent: Percent = 0.5
     sampling_mm: Positive = 2.5
-    well_aerated_hu: tuple[Hu, Hu] = (-950, -700)
+    well_aerated_hu: tuple[WholeHu, WholeHu] = (-950, -700)
 
 
 @dataclass(frozen=True)

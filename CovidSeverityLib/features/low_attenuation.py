@@ -27,7 +27,7 @@ from .air_noise import AirNoiseConfig, airway_noise
 BIN_HU = 2
 """Width of the histogram's bins, HU: a tenth of the usual noise."""
 
-HIGHEST_HU = -400
+HISTOGRAM_END_HU = -400
 """The histogram ends here: more than ten times the noise of a low-dose CT above either threshold."""
 
 REACH_SDS = 5.0
@@ -37,7 +37,7 @@ GROUPS = (len(Side) + 1, len(Lobe) + 1)
 """Labels of lungs and of lobes with 0, no lung or no lobe."""
 
 
-BIN_EDGES = Range(AIR_HU + BIN_HU, HIGHEST_HU - BIN_HU, step=BIN_HU)
+BIN_EDGES = Range(AIR_HU + BIN_HU, HISTOGRAM_END_HU - BIN_HU, step=BIN_HU)
 """Thresholds that the histogram can tell, HU."""
 
 
@@ -98,7 +98,7 @@ class LowDensity:
         Under the threshold in the image, and not without noise.
     percentile_hu : float or None
         Percentile of the density without noise, HU; None for an absent part, or where it lies over
-        :data:`HIGHEST_HU`.
+        :data:`HISTOGRAM_END_HU`.
     """
 
     voxels: int
@@ -142,7 +142,7 @@ class LowAttenuation(Value):
     voxels : (3, 6) int64 ndarray
         By labels of :class:`Side` and :class:`Lobe`; row 0 is empty, column 0 is lung outside every lobe.
     measured : (3, 6, B) int64 ndarray
-        Voxels in bins of :data:`BIN_HU` from :data:`~CovidSeverityLib.types.AIR_HU` up to :data:`HIGHEST_HU`.
+        Voxels in bins of :data:`BIN_HU` from :data:`~CovidSeverityLib.types.AIR_HU` up to :data:`HISTOGRAM_END_HU`.
     noise_free : (3, 6, B) float64 ndarray
         The same without noise.
     """
@@ -293,8 +293,8 @@ def noise_kernel(noise_sd_hu: float) -> NDArray[np.float64]:
 def _histograms(
     hu: NDArray[np.int16], lungs: NDArray[np.uint8], lobes: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Voxels of every lung and lobe: all of them, and those up to :data:`HIGHEST_HU` in bins."""
-    bins = (HIGHEST_HU - AIR_HU) // BIN_HU
+    """Voxels of every lung and lobe: all of them, and those up to :data:`HISTOGRAM_END_HU` in bins."""
+    bins = (HISTOGRAM_END_HU - AIR_HU) // BIN_HU
     counts = np.zeros(GROUPS[0] * GROUPS[1] * (bins + 1), dtype=np.int64)
     box = bounding_box(lungs > 0)
     for plane, sides, parts in zip(hu[box], lungs[box], lobes[box], strict=True):

@@ -20,7 +20,7 @@ ROBERTS_CUTOFF = 6
 Step = tuple[int, int]
 """Rows and columns from a pixel to its neighbour."""
 
-RIGHT, DOWN, DOWN_RIGHT, DOWN_LEFT = (0, 1), (1, 0), (1, 1), (1, -1)
+RIGHTWARDS, DOWN, DOWN_RIGHT, DOWN_LEFT = (0, 1), (1, 0), (1, 1), (1, -1)
 
 
 def lung_outline(lung: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -28,11 +28,13 @@ def lung_outline(lung: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
     Parameters
     ----------
-    lung : (J, I) bool.
+    lung : (J, I) ndarray of bool
+        Lungs of a slice.
 
     Returns
     -------
-    (J, I) bool; empty where the slice is all lung or none.
+    (J, I) ndarray of bool
+        Empty where the slice is all lung or none.
     """
     return prewitt_edges(lung) | roberts_edges(lung)
 
@@ -42,12 +44,13 @@ def prewitt_edges(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
     Parameters
     ----------
-    mask : (J, I) bool.
+    mask : (J, I) ndarray of bool
+        Of a slice.
     """
     around = _Neighbours(mask.astype(np.int64), beyond="edge")
     across = np.sum([around[row, 1] - around[row, -1] for row in (-1, 0, 1)], axis=0)
     down = np.sum([around[1, column] - around[-1, column] for column in (-1, 0, 1)], axis=0)
-    return _thin_edges((across, RIGHT), (down, DOWN), PREWITT_CUTOFF)
+    return _thin_edges((across, RIGHTWARDS), (down, DOWN), PREWITT_CUTOFF)
 
 
 def roberts_edges(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -55,7 +58,8 @@ def roberts_edges(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
     Parameters
     ----------
-    mask : (J, I) bool.
+    mask : (J, I) ndarray of bool
+        Of a slice.
     """
     around = _Neighbours(mask.astype(np.int64), beyond="edge")
     return _thin_edges(

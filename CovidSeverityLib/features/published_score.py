@@ -49,7 +49,7 @@ class PublishedScore:
 def published_score(counts: Counts, slice_pixels: int, config: SliceScoreConfig = SliceScoreConfig()) -> PublishedScore:
     """Score every slice's regions and combine them.
 
-    A region's infected share is rounded up to whole per cent before it is scored; means are rounded half up.
+    A region's share of opacity is rounded up to whole per cent before it is scored; means are rounded half up.
 
     Parameters
     ----------

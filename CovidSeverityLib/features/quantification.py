@@ -73,12 +73,12 @@ class LobeScore:
 
     @property
     def infection_ml(self) -> float:
-        """Volume of the infected part, ml."""
+        """Volume of the opacities, ml."""
         return self.infected_voxels * self.voxel_ml
 
     @property
     def involvement_percent(self) -> float:
-        """Infected part of the lobe, per cent of its volume (0 for an absent lobe)."""
+        """Opacities of the lobe, per cent of its volume (0 for an absent lobe)."""
         return 100.0 * self.infected_voxels / self.voxels if self.voxels else 0.0
 
 
@@ -122,11 +122,11 @@ class SliceRow:
 
     @property
     def infection_percent(self) -> float:
-        """Infected part of the lung in this slice, per cent (0 where there is no lung)."""
+        """Opacities in this slice, per cent of its lung (0 where there is no lung)."""
         return 100.0 * self.infected_voxels / self.lung_voxels if self.lung_voxels else 0.0
 
     def lobe_infection_percent(self, lobe: Lobe) -> float:
-        """Infected part of ``lobe`` in this slice, per cent (0 where there is none of it)."""
+        """Opacities of ``lobe`` in this slice, per cent of it (0 where there is none of it)."""
         voxels = self.lobe_voxels[lobe - 1]
         return 100.0 * self.lobe_infected_voxels[lobe - 1] / voxels if voxels else 0.0
 
@@ -164,20 +164,22 @@ class Counts:
     infected: NDArray[np.int64]
 
 
-def count_voxels(lungs: NDArray[np.uint8], lobes: NDArray[np.uint8], infected: NDArray[np.bool_]) -> Counts:
-    """Count lung and infected lung in every slice and lobe.
+def count_voxels(lungs: NDArray[np.uint8], lobes: NDArray[np.uint8], opacities: NDArray[np.bool_]) -> Counts:
+    """Count lung and opacities in every slice and lobe.
 
     Parameters
     ----------
-    lungs, lobes : (K, J, I) uint8 labels.
-    infected : (K, J, I) bool; what lies outside the lungs is not counted.
+    lungs, lobes : (K, J, I) ndarray of uint8
+        Labels.
+    opacities : (K, J, I) ndarray of bool
+        Opacities; what lies outside the lungs is not counted.
     """
     lung = np.zeros((lungs.shape[0], len(Lobe) + 1), dtype=np.int64)
     sick = np.zeros_like(lung)
     for k in np.flatnonzero(lungs.any(axis=(1, 2))):
         inside = lungs[k] > 0
         lung[k] = np.bincount(lobes[k][inside], minlength=len(Lobe) + 1)
-        sick[k] = np.bincount(lobes[k][inside & infected[k]], minlength=len(Lobe) + 1)
+        sick[k] = np.bincount(lobes[k][inside & opacities[k]], minlength=len(Lobe) + 1)
     return Counts(lung, sick)
 
 
@@ -222,19 +224,21 @@ def lobe_scores(
     return tuple(result)
 
 
-def spilled_lobes(infected: NDArray[np.bool_], lobes: NDArray[np.uint8]) -> frozenset[Lobe]:
+def spilled_lobes(opacities: NDArray[np.bool_], lobes: NDArray[np.uint8]) -> frozenset[Lobe]:
     """Lobes that opacities reach only with their smaller part: none has most of its voxels there.
 
     Where the border of a lobe is known to a few millimetres, such a part may as well lie on the other side of it.
 
     Parameters
     ----------
-    infected : (K, J, I) bool.
-    lobes : (K, J, I) uint8 labels.
+    opacities : (K, J, I) ndarray of bool
+        Opacities.
+    lobes : (K, J, I) ndarray of uint8
+        Labels.
     """
-    box = bounding_box(infected)
-    labels, count = ndimage.label(infected[box], np.ones((3, 3, 3), dtype=bool))
-    inside = infected[box]
+    box = bounding_box(opacities)
+    labels, count = ndimage.label(opacities[box], np.ones((3, 3, 3), dtype=bool))
+    inside = opacities[box]
     pairs = labels[inside].astype(np.int64) * (len(Lobe) + 1) + lobes[box][inside]
     table = np.bincount(pairs, minlength=(count + 1) * (len(Lobe) + 1)).reshape(-1, len(Lobe) + 1)[1:, 1:]
     homes = set((table.argmax(axis=1)[table.any(axis=1)] + 1).tolist())
@@ -298,6 +302,6 @@ def side_voxels(lungs: NDArray[np.uint8]) -> dict[Side, int]:
     return {side: int(np.count_nonzero(lungs == side)) for side in Side}
 
 
-def opacity_voxels(infection: NDArray[np.uint8], lungs: NDArray[np.uint8]) -> dict[Opacity, int]:
+def opacity_voxels(opacities: NDArray[np.uint8], lungs: NDArray[np.uint8]) -> dict[Opacity, int]:
     """Voxels of each kind of opacity inside the lungs."""
-    return {kind: int(np.count_nonzero((infection == kind) & (lungs > 0))) for kind in Opacity}
+    return {kind: int(np.count_nonzero((opacities == kind) & (lungs > 0))) for kind in Opacity}

@@ -41,7 +41,7 @@ class ScoredLobes:
 
 def with_ranges(
     scores: tuple[LobeScore, ...],
-    infected: Sequence[NDArray[np.bool_]],
+    masks: Sequence[NDArray[np.bool_]],
     lobes: LobeSegmentation,
     geometry: Geometry,
     config: MeasureConfig = MeasureConfig(),
@@ -56,7 +56,7 @@ def with_ranges(
     ----------
     scores : tuple of LobeScore
         Of the opacities as they were marked, in the order of :class:`~CovidSeverityLib.types.Lobe`.
-    infected : sequence of (K, J, I) ndarray of bool
+    masks : sequence of (K, J, I) ndarray of bool
         Opacities as they were marked, then by other thresholds.
     lobes : LobeSegmentation
         On the same grid.
@@ -69,7 +69,7 @@ def with_ranges(
     spacing = triple(mm * part.step for mm, part in zip(geometry.spacing_kji, step, strict=True))
     box = bounding_box(lobes.labels[step])
     labels = lobes.labels[step][box]
-    marked, *others = (mask[step][box] for mask in infected)
+    marked, *others = (mask[step][box] for mask in masks)
     strict = replace(config, least_percent=0.0)
     variants = [_scored(mask, labels, lobes.approximate, config) for mask in others]
     variants += [_scored(mask, labels, lobes.approximate, strict) for mask in (marked, *others)]
@@ -83,12 +83,12 @@ def with_ranges(
 
 
 def _scored(
-    infected: NDArray[np.bool_], labels: NDArray[np.uint8], approximate: bool, config: MeasureConfig
+    opacities: NDArray[np.bool_], labels: NDArray[np.uint8], approximate: bool, config: MeasureConfig
 ) -> tuple[LobeScore, ...]:
     """Scores of samples; their volumes mean nothing."""
     whole = np.bincount(labels.ravel(), minlength=len(Lobe) + 1)
-    sick = np.bincount(labels[infected], minlength=len(Lobe) + 1)
-    spilled = spilled_lobes(infected, labels) if approximate else ()
+    sick = np.bincount(labels[opacities], minlength=len(Lobe) + 1)
+    spilled = spilled_lobes(opacities, labels) if approximate else ()
     least, spill = config.least_percent, config.spill_percent
     return lobe_scores(Counts(whole[None], sick[None]), 0.0, None, None, spilled, least, spill)
 

@@ -54,12 +54,12 @@ class Totals:
 
     @property
     def infection_percent(self) -> float:
-        """Percentage of opacity (PO): infected part of both lungs."""
+        """Percentage of opacity (PO): opacities in per cent of both lungs."""
         return self._percent_of_lung(sum(self.opacity_voxels.values()))
 
     @property
     def high_opacity_percent(self) -> float:
-        """Percentage of high opacity (PHO): infected lung above -200 HU, per cent of both lungs."""
+        """Percentage of high opacity (PHO): consolidation in per cent of both lungs."""
         return self._percent_of_lung(self.opacity_voxels[Opacity.CONSOLIDATION])
 
     @property

@@ -1,4 +1,4 @@
-"""Reading: DICOM, NIfTI, NRRD and MetaImage to a chest CT in Hounsfield units, and masks to its grid."""
+"""Reading of DICOM, NIfTI, NRRD and MetaImage: chest CTs in Hounsfield units, and masks on the grid of a CT."""
 
 from __future__ import annotations
 

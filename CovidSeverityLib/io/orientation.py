@@ -1,6 +1,6 @@
 """From the axes of a file to (K, J, I), and the matching of one grid to another.
 
-A geometry travels as :class:`~..types.Geometry`: triples in (I, J, K) order, world coordinates in LPS millimetres.
+A geometry is a :class:`~..types.Geometry`: triples in (I, J, K) order, world coordinates in LPS millimetres.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Geometry, StorageOrder, triple
 
 ORIGIN_STEP_MM = 1e-4
-"""Canonical origins are multiples of this: NIfTI keeps float32, which is good to about 2e-5 mm at 300 mm."""
+"""Canonical origins are multiples of this: float32 in NIfTI is accurate to about 2e-5 mm at 300 mm."""
 
 SPACING_STEP_MM = 1e-6
-"""Canonical spacings are multiples of this: float32 is good to about 1e-7 mm at 1 mm."""
+"""Canonical spacings are multiples of this: float32 is accurate to about 1e-7 mm at 1 mm."""
 
 DIRECTION_STEP = 1e-6
 """Canonical direction cosines are multiples of this."""
 
 TIE_BIAS = 0.0123
-"""Moves the edges of rounding off the decimal and dyadic fractions that headers are full of, in steps: float noise of a
-flip must not decide to which side -149.53125 goes."""
+"""Offset of the rounding edges, in steps. Headers often have decimal and dyadic fractions. Without the offset, float
+noise of a flip could decide to which side -149.53125 is rounded."""
 
 UNIT_LENGTH_TOLERANCE = 1e-2
-"""How far the length of a direction column may be from 1 (headers with few digits)."""
+"""Largest deviation of the length of a direction column from 1 (headers with few digits)."""
 
 RIGHT_ANGLE_TOLERANCE = 1e-2
 """Largest cosine between two axes that still count as perpendicular (0.6 degrees)."""
 
 
 def canonical_order(direction: ArrayLike) -> StorageOrder:
-    """Return the transpose and flips that bring stored array axes nearest to LPS (K, J, I).
+    """Return the transpose and flips that bring stored array axes closest to LPS (K, J, I).
 
-    All 48 permutations and flips of the three index axes are ranked by the trace of the direction matrix that they
-    lead to, that is, by how well the axes follow the patient's left, back and head. Equal traces are decided by the
-    matrix itself, so the answer depends on where the voxels lie and not on the order in which they were stored.
+    All 48 permutations and flips of the three index axes are ranked by the trace of the resulting direction matrix,
+    which measures how well the axes point to the patient's left, back and head. For equal traces the matrix itself
+    decides, so the result depends on the positions of the voxels and not on their stored order.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def canonical_order(direction: ArrayLike) -> StorageOrder:
 
 
 def order_onto(direction: ArrayLike, target: ArrayLike) -> StorageOrder:
-    """Return the transpose and flips that bring an array with ``direction`` nearest to a grid with ``target``.
+    """Return the transpose and flips that bring an array with ``direction`` closest to a grid with ``target``.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ def order_onto(direction: ArrayLike, target: ArrayLike) -> StorageOrder:
 def canonical_geometry(stored: Geometry, order: StorageOrder) -> Geometry:
     """Return the geometry of ``order.to_canonical(array)`` for an array of geometry ``stored``.
 
-    The result is rounded (see the steps above) so that the same physical volume has the same geometry, to the last
-    bit, however it was stored.
+    The result is rounded (see the steps above), so that one physical volume has the same geometry to the last bit in
+    every stored order.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def check_geometry(geometry: Geometry) -> None:
 
 
 def checked_direction(direction: ArrayLike) -> NDArray[np.float64]:
-    """Return ``direction`` as (3, 3) float64, or raise InputError if it is no set of perpendicular unit vectors."""
+    """Return ``direction`` as (3, 3) float64; raise InputError unless it is a set of perpendicular unit vectors."""
     matrix = np.asarray(direction, dtype=float)
     if matrix.size != 9 or not np.isfinite(matrix).all():
         raise InputError(f"the direction matrix is {_text(matrix)}; nine finite numbers are needed")
@@ -127,7 +127,7 @@ def checked_direction(direction: ArrayLike) -> NDArray[np.float64]:
 
 
 def _nearest_order(cosines: NDArray) -> StorageOrder:
-    """Return the order that makes the columns of ``cosines`` (3, 3) most nearly the identity."""
+    """Return the order that brings the columns of ``cosines`` (3, 3) closest to the identity."""
     candidates = []
     for axes in permutations(range(3)):
         for flips in product((False, True), repeat=3):

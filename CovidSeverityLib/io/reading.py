@@ -1,4 +1,4 @@
-"""A path, or an array with its geometry, to a chest CT in Hounsfield units on canonical axes."""
+"""Read a path, or an array with its geometry, into a chest CT in Hounsfield units on canonical axes."""
 
 from __future__ import annotations
 
@@ -40,32 +40,32 @@ def read_ct(
     Parameters
     ----------
     path : str or path-like
-        A folder with DICOM files in it or below it (any file names), one DICOM file (the volume that it belongs to),
-        a DICOMDIR, a .zip of such a folder, or a .nii, .nii.gz, .hdr, .nrrd, .nhdr, .mha or .mhd file. Of several
-        volumes the best for an analysis of the lungs is taken (:mod:`.dicom.volumes`).
+        A folder with DICOM files in it or in its subfolders (any file names), one DICOM file (for its volume), a
+        DICOMDIR, a .zip of such a folder, or a .nii, .nii.gz, .hdr, .nrrd, .nhdr, .mha or .mhd file. Of several
+        volumes the best one for the lungs is read (:mod:`.dicom.volumes`).
     series_uid : str or None
         SeriesInstanceUID of the series to read instead.
     volume : int or None
-        Number of the volume to read instead, in the list that the note ``volume_chosen`` or an error gives.
+        Number of the volume to read instead, in the list of the note ``volume_chosen`` or of an error.
     force : bool
         Interpolate missing slices instead of refusing the series.
     progress : callable or None
-        Called as ``progress("read", done, total)``; what it raises ends the reading.
+        Called as ``progress("read", done, total)``; it may raise an error to stop.
 
     Returns
     -------
     CtVolume
         Hounsfield units, no value under -1024, (K, J, I) from inferior to superior, anterior to posterior, patient
-        right to left. ``notes`` say what was repaired or left out. What the reader takes from the headers (which
-        series, padding, rescale) and from the values (another offset or scale) is explained in :mod:`.dicom.grid`,
-        :mod:`.dicom.reader` and :mod:`~CovidSeverityLib.preprocessing.hounsfield`.
+        right to left. ``notes`` say what was repaired or left out. :mod:`.dicom.grid` and :mod:`.dicom.reader` explain
+        how headers are used (series, padding, rescale), and :mod:`~CovidSeverityLib.preprocessing.hounsfield` how
+        values are checked (offset, scale).
 
     Raises
     ------
     NoLungsError
-        The volume holds nothing but air.
+        The volume contains only air.
     InputError
-        Anything else that is wrong with the input; the message names files without their folders.
+        Any other error of the input; the message names files without their folders.
 
     Examples
     --------
@@ -103,27 +103,27 @@ def volume_from_array(
     *,
     check: bool = False,
 ) -> CtVolume:
-    """Return a volume on canonical axes from an array as SimpleITK, or Slicer, holds it.
+    """Return a volume on canonical axes from an array in the layout of SimpleITK or Slicer.
 
     Parameters
     ----------
     array : (K, J, I) ndarray of int or float
-        In stored axis order, Hounsfield units. It is copied.
+        Hounsfield units in stored axis order. It is copied.
     spacing_mm : sequence of three float
-        Along the stored (I, J, K), mm.
+        Spacing along the stored (I, J, K), mm.
     origin_mm : sequence of three float
         LPS position of voxel (0, 0, 0), mm.
     direction : array_like of nine float
         Row-major; column n is the LPS unit vector of stored index axis n in (I, J, K) order.
     name : str
-        Of the CT.
+        Name of the CT.
     check : bool
-        See first whether the values are Hounsfield units and repair what is clear (as :func:`read_ct` does).
+        Whether to check that the values are Hounsfield units and to repair clear errors (as :func:`read_ct` does).
 
     Raises
     ------
     InputError
-        The array is not 3-D, holds no real numbers, its geometry is none, or ``check`` refuses its values.
+        The array is not 3-D or does not contain real numbers, its geometry is invalid, or ``check`` refuses its values.
     """
     array = np.asarray(array)
     if array.ndim != 3 or 0 in array.shape:
@@ -147,14 +147,14 @@ def _three(values: Sequence[float], what: str) -> Triple:
 def checked_volume(
     hu: NDArray, spacing_mm: Sequence[float], origin_mm: Sequence[float], direction: ArrayLike, name: str
 ) -> CtVolume:
-    """:meth:`CtVolume.from_array`: :func:`volume_from_array` with every check that a file has to pass."""
+    """:meth:`CtVolume.from_array`: :func:`volume_from_array` with all checks of a file."""
     volume = volume_from_array(hu, spacing_mm, origin_mm, direction, name, check=True)
     check_voxel_edges(volume.geometry.spacing_mm, name or "the array")
     return _with_axial_slices(volume)
 
 
 def volume_from_image(image: sitk.Image, name: str) -> CtVolume:
-    """:meth:`CtVolume.from_image`: the same for an image of SimpleITK."""
+    """:meth:`CtVolume.from_image`: the same for a SimpleITK image."""
     is_complex = "complex" in image.GetPixelIDTypeAsString()
     volume_size(image.GetSize(), image.GetNumberOfComponentsPerPixel(), name or "the image", is_complex=is_complex)
     if image.GetDimension() != 3:
@@ -170,7 +170,7 @@ def _read_dicom_ct(found: Source, name: str, choice: Choice, force: bool, progre
     if volume.storage.axes[0] != 0:
         return replace(
             volume, kernel=stack.kernel
-        )  # a sagittal or coronal series: no axial slice was measured, or interpolated, as a whole
+        )  # a sagittal or coronal series: no axial slice was measured or interpolated as a whole
     acquired = stack.acquired[::-1] if volume.storage.flipped[0] else stack.acquired
     return replace(volume, acquired=acquired, kernel=stack.kernel)
 
@@ -193,7 +193,7 @@ def _volume(
     check: bool = True,
     own: bool = False,
 ) -> CtVolume:
-    """Bring ``values`` (stored order, as decoded; changed and kept if ``own``) to HU and to canonical axes."""
+    """Convert ``values`` (stored order, as decoded; modified in place if ``own``) to HU on canonical axes."""
     order = canonical_order(stored.direction)
     geometry = canonical_geometry(stored, order)
     if check:
@@ -206,7 +206,7 @@ def _volume(
 
 
 def _with_axial_slices(volume: CtVolume) -> CtVolume:
-    """The same; refuses what holds a single slice in another plane."""
+    """The same; refuse a single slice in another plane."""
     if min(volume.geometry.size[:2]) < 2:
         shape = " x ".join(str(n) for n in volume.geometry.size)
         raise InputError(f"a single slice that is not axial was given ({shape}); a volume or an axial slice is needed")

@@ -8,6 +8,8 @@ from scipy import ndimage
 
 from CovidSeverityLib.checked import known
 
+from .grid import Mask
+
 IN_PLANE_4 = ndimage.generate_binary_structure(3, 1) & (np.arange(3) == 1)[:, None, None]
 """Neighbours within an axial slice that share an edge."""
 
@@ -19,7 +21,23 @@ def component_sizes(labels: NDArray) -> NDArray[np.int64]:
     return sizes
 
 
-def largest_component(mask: NDArray) -> NDArray[np.bool_]:
+def large_components(mask: NDArray, smallest: float, structure: NDArray | None = None) -> Mask:
+    """The connected components of ``mask`` that have at least ``smallest`` voxels.
+
+    Parameters
+    ----------
+    mask : (K, J, I) ndarray of bool
+        Of any content.
+    smallest : float
+        Voxels.
+    structure : (3, 3, 3) ndarray of bool, optional
+        Which neighbours are connected; None for those that share a face.
+    """
+    labels, _ = ndimage.label(mask, structure)
+    return (component_sizes(labels) >= smallest)[labels] & mask
+
+
+def largest_component(mask: NDArray) -> Mask:
     """The largest 6-connected component of ``mask`` (the first in array order among equals; empty stays empty)."""
     labels, count = ndimage.label(mask)
     if count <= 1:
@@ -27,24 +45,16 @@ def largest_component(mask: NDArray) -> NDArray[np.bool_]:
     return labels == component_sizes(labels).argmax()
 
 
-def fill_holes_in_slices(mask: NDArray) -> NDArray[np.bool_]:
-    """``mask`` with whatever it encloses within an axial slice (4-connected background)."""
-    return ~_open_background(mask, IN_PLANE_4, faces=(1, 2))
+def fill_holes_in_slices(mask: NDArray) -> Mask:
+    """``mask`` with everything that it encloses within an axial slice (4-connected background)."""
+    labels, _ = ndimage.label(np.pad(~mask, [(0, 0), (1, 1), (1, 1)], constant_values=True), IN_PLANE_4)
+    return (labels != labels[:, :1, :1])[:, 1:-1, 1:-1]
 
 
-def fill_holes(mask: NDArray) -> NDArray[np.bool_]:
-    """``mask`` with whatever it encloses in 3-D (6-connected background)."""
-    return ~_open_background(mask, None, faces=(0, 1, 2))
-
-
-def _open_background(mask: NDArray, structure: NDArray | None, faces: tuple[int, ...]) -> NDArray[np.bool_]:
-    labels, count = ndimage.label(~mask, structure)
-    reaches = np.zeros(count + 1, dtype=bool)
-    for axis in faces:
-        for end in (0, -1):
-            reaches[np.unique(np.take(labels, end, axis=axis))] = True
-    reaches[0] = False
-    return reaches[labels]
+def fill_holes(mask: NDArray) -> Mask:
+    """``mask`` with everything that it encloses in 3-D (6-connected background)."""
+    labels, _ = ndimage.label(np.pad(~mask, 1, constant_values=True))
+    return (labels != labels[0, 0, 0])[1:-1, 1:-1, 1:-1]
 
 
 def boxes_of(labels: NDArray[np.integer]) -> list[tuple[slice, ...]]:

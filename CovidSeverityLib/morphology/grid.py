@@ -19,6 +19,9 @@ from CovidSeverityLib.types import Box, Geometry, triple
 Edges = tuple[float, float, float]
 """(K, J, I), mm."""
 
+Mask = NDArray[np.bool_]
+FloatImage = NDArray[np.float32]
+
 WORKING_SPACING_MM: Edges = (2.0, 1.6, 1.6)
 """Largest block edge (K, J, I), mm: finer than the thinnest wall that must not be lost (trachea, diaphragm: 2-4 mm)."""
 
@@ -43,10 +46,7 @@ class WorkingGrid:
 
     @classmethod
     def of(
-        cls,
-        geometry: Geometry,
-        largest_mm: Edges = WORKING_SPACING_MM,
-        thin_slice_mm: float = WORKING_SPACING_MM[0],
+        cls, geometry: Geometry, largest_mm: Edges = WORKING_SPACING_MM, thin_slice_mm: float = WORKING_SPACING_MM[0]
     ) -> WorkingGrid:
         """The coarsest grid of ``geometry`` with edges (K, J, I) up to these, or its voxels if they are larger."""
         spacing = geometry.spacing_kji
@@ -74,7 +74,7 @@ class WorkingGrid:
         """How much thicker than thin the slices are, mm: so far they blur what is oblique."""
         return max(0.0, self.spacing_mm[0] - self.thin_slice_mm)
 
-    def reduce(self, array: NDArray) -> NDArray[np.float32]:
+    def reduce(self, array: NDArray) -> FloatImage:
         """Mean of every block, float32; blocks at the upper faces are completed with edge values."""
         array = np.pad(array, [(0, -n % f) for n, f in zip(array.shape, self.factors, strict=True)], mode="edge")
         for axis, factor in reversed(tuple(enumerate(self.factors))):
@@ -94,6 +94,15 @@ class WorkingGrid:
         k, j, i = self.shape
         return array[:k, :j, :i]
 
+    def interpolate(self, field: FloatImage, near: Box, highest: float) -> FloatImage:
+        """``field``, at most ``highest``, interpolated on the full grid; ``highest`` where it is not ``near``."""
+        fine = np.full([n * f for n, f in zip(field.shape, self.factors, strict=True)], highest, dtype=np.float32)
+        if field[near].size:
+            inner = tuple(slice(s.start * f, s.stop * f) for s, f in zip(near, self.factors, strict=True))
+            part = np.minimum(field[near], np.float32(highest))
+            fine[inner] = ndimage.zoom(part, self.factors, order=1, mode="nearest", grid_mode=True)
+        return fine[tuple(slice(0, n) for n in self.shape)]
+
 
 def bounding_box(mask: NDArray, margin: tuple[int, int, int] = (0, 0, 0)) -> Box:
     """The smallest box around ``mask``, widened by ``margin`` voxels (K, J, I) and cut at the array's faces.
@@ -109,7 +118,7 @@ def bounding_box(mask: NDArray, margin: tuple[int, int, int] = (0, 0, 0)) -> Box
     return triple(box)
 
 
-def distance_to(mask: NDArray, spacing_mm: Edges) -> NDArray[np.float32]:
+def distance_to(mask: NDArray, spacing_mm: Edges) -> FloatImage:
     """Distance of every voxel to the nearest voxel of ``mask``, mm (exact; Maurer 2003,
     doi 10.1109/TPAMI.2003.1177156).
 
@@ -123,7 +132,7 @@ def distance_to(mask: NDArray, spacing_mm: Edges) -> NDArray[np.float32]:
     return np.maximum(sitk.GetArrayViewFromImage(distance), 0.0)
 
 
-def dilate_mm(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> NDArray[np.bool_]:
+def dilate_mm(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> Mask:
     """``mask`` grown by a ball of ``radius_mm``.
 
     The ball is a stack of rows: the mask is widened along I once for every half-width that occurs, and the widened
@@ -147,22 +156,22 @@ def dilate_mm(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> NDArray[np.
     return grown
 
 
-def erode_mm(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> NDArray[np.bool_]:
+def erode_mm(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> Mask:
     """``mask`` shrunk by a ball of ``radius_mm``; the array's faces do not count as outside."""
     return ~dilate_mm(~mask, radius_mm, spacing_mm)
 
 
-def close_mm(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> NDArray[np.bool_]:
+def close_mm(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> Mask:
     """Gaps in ``mask`` that a ball of ``radius_mm`` does not enter, filled."""
     return mask | erode_mm(dilate_mm(mask, radius_mm, spacing_mm), radius_mm, spacing_mm)
 
 
-def signed_distance(mask: NDArray, spacing_mm: Edges) -> NDArray[np.float32]:
+def signed_distance(mask: NDArray, spacing_mm: Edges) -> FloatImage:
     """Distance to the surface of ``mask``, negative inside, mm."""
     return distance_to(mask, spacing_mm) - distance_to(~mask, spacing_mm)
 
 
-def rolling_ball_distance(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> NDArray[np.float32]:
+def rolling_ball_distance(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> FloatImage:
     """Distance to the surface of a ball that rolls over ``mask`` from outside, mm: negative in the mask and its dents.
 
     Parameters
@@ -184,12 +193,12 @@ def rolling_ball_distance(mask: NDArray, radius_mm: float, spacing_mm: Edges) ->
     return distance[tuple(slice(low, -high) for low, high in margin)]
 
 
-def close_by_ball(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> NDArray[np.bool_]:
+def close_by_ball(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> Mask:
     """Closing by a ball, from distance maps: fast for large balls."""
     return (rolling_ball_distance(mask, radius_mm, spacing_mm) < 0) | mask
 
 
-def open_by_ball(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> NDArray[np.bool_]:
+def open_by_ball(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> Mask:
     """Opening by a ball, from distance maps: what balls inside ``mask`` cover."""
     box = bounding_box(mask, margin=(2, 2, 2))
     core = distance_to(~mask[box], spacing_mm) > radius_mm
@@ -198,7 +207,7 @@ def open_by_ball(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> NDArray[
     return result
 
 
-def inner_boundary(mask: NDArray) -> NDArray[np.bool_]:
+def inner_boundary(mask: NDArray) -> Mask:
     """The voxels of ``mask`` with a neighbour outside it, across a face."""
     return mask & ~ndimage.binary_erosion(mask)
 

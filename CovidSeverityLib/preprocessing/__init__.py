@@ -1,1 +1,1 @@
-"""From Hounsfield units to lungs: what happens before anything is called infection."""
+"""From Hounsfield units to lungs: what happens before anything is segmented."""

@@ -8,23 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
+from .hounsfield_config import BlockConfig
 from .numbers import PADDING
-
-BLOCKS_ACROSS = 64
-"""Blocks along the shorter side of a slice: about 6 mm, in which noise is averaged, and fat and muscle still part."""
-
-MOST_SLICES = 48
-"""Slices that are looked at: every n-th, which is enough for a histogram."""
-
-BACKGROUND_SHARE = 0.25
-"""Least share of the voxels on the edges of the slices for one value to be that of a background: nothing measured is so
-constant, but air that was cut off at the lower end of the scale."""
-
-CUT_OFF_SHARE = 0.05
-"""Part of the range of the values that air, where it was cut off, lies over the end (0.01); padding is farther away."""
-
-MOST = 0.6
-"""Share of the background in a block from which it is one; noise leaves air half cut off at most."""
 
 NAMED_PEAKS = 4
 """Peaks that a refusal names."""
@@ -34,9 +19,16 @@ NAMED_PEAKS = 4
 class Blocks:
     """Means of blocks of voxels.
 
-    ``measured`` : (N,) float32, without those of nothing but background. ``background`` : the value of the larger part
-    of the slices' edges, None where there is none. ``whole_numbers`` : no voxel has a fraction.
-    ``top``, ``top_share`` : the largest value, and the share of the voxels that have it.
+    Parameters
+    ----------
+    measured : (N,) ndarray of float32
+        Without those of nothing but background.
+    background : float or None
+        The value of the larger part of the slices' edges; None where there is none.
+    whole_numbers : bool
+        No voxel has a fraction.
+    top, top_share : float
+        The largest value, and the share of the voxels that have it.
     """
 
     measured: NDArray[np.float32]
@@ -46,12 +38,20 @@ class Blocks:
     top_share: float
 
 
-def take_blocks(values: NDArray) -> Blocks:
-    """Blocks of a (K, J, I) array: means over what was measured in them, where that is half at least."""
-    values = values[:: -(-len(values) // MOST_SLICES)]
-    background = _background(values)
-    cut_off = background is not None and _is_cut_off(values, background)
-    edge = max(1, min(values.shape[1:]) // BLOCKS_ACROSS)
+def take_blocks(values: NDArray, config: BlockConfig = BlockConfig()) -> Blocks:
+    """Means of blocks over what was measured in them, where that is half at least.
+
+    Parameters
+    ----------
+    values : (K, J, I) ndarray
+        Values of a CT, of any real type.
+    config : BlockConfig
+        Size of the blocks, and what a background is.
+    """
+    values = values[:: -(-len(values) // config.most_slices)]
+    background = _background(values, config.background_share)
+    cut_off = background is not None and _is_cut_off(values, background, config.cut_off_share)
+    edge = max(1, min(values.shape[1:]) // config.blocks_across)
     whole, means = True, []
     for plane in values:
         rows, columns = (n // edge * edge for n in plane.shape)
@@ -61,7 +61,9 @@ def take_blocks(values: NDArray) -> Blocks:
         unused, most = _unmeasured(tiles), None
         if background is not None:
             same = tiles == tiles.dtype.type(background)
-            unused, most = (unused, same.mean(axis=(1, 3)) > MOST) if cut_off else (unused | same, None)
+            unused, most = (
+                (unused, same.mean(axis=(1, 3)) > config.background_in_block) if cut_off else (unused | same, None)
+            )
         used = np.full((tiles.shape[0], tiles.shape[2]), edge**2)
         if unused.any():
             used -= unused.sum(axis=(1, 3))
@@ -90,7 +92,7 @@ def _top(values: NDArray) -> tuple[float, float]:
     return float(top), float(np.mean([np.count_nonzero(plane == top) for plane in values])) / values[0].size
 
 
-def _is_cut_off(values: NDArray, background: float) -> bool:
+def _is_cut_off(values: NDArray, background: float, share: float) -> bool:
     """Whether the background is air at the lower end of the scale, where noise goes on above it; no padding."""
     sample = values[:, ::4, ::4]
     sample = sample[~_unmeasured(sample)]
@@ -98,17 +100,17 @@ def _is_cut_off(values: NDArray, background: float) -> bool:
     if above.size < sample[sample != background].size or not above.size:
         return False
     low, high = np.percentile(above, (1, 99))
-    return bool(low - background < CUT_OFF_SHARE * (high - background))
+    return bool(low - background < share * (high - background))
 
 
-def _background(values: NDArray) -> float | None:
+def _background(values: NDArray, share: float) -> float | None:
     edges = np.concatenate([values[:, [0, -1]].ravel(), values[:, :, [0, -1]].ravel()])
     edges = edges[~_unmeasured(edges)]
     if not edges.size:
         return None
     found, counts = np.unique(edges, return_counts=True)
     most = int(counts.argmax())
-    return found[most].item() if counts[most] >= BACKGROUND_SHARE * edges.size else None
+    return found[most].item() if counts[most] >= share * edges.size else None
 
 
 def smoothed_peaks(

@@ -2,46 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from CovidSeverityLib.checked import Checked, Positive, Share, WholeHu
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import CtVolume
 
-LEAST_WIDTH_M, LARGEST_WIDTH_M = 0.1, 0.7
-"""Of a body: a newborn's chest is about 0.1 m wide, the bore of a wide scanner 0.8 m."""
 
-BODY_HU = -900
-"""What is denser is no air around the patient, lung counts."""
+@dataclass(frozen=True)
+class BodyWidthConfig(Checked):
+    """How wide a body is.
 
-OCCUPIED_SHARE = 0.02
-"""Least share of a sagittal plane that is filled by the body; lines of the table and of noise fill less."""
+    Parameters
+    ----------
+    least_m, largest_m : float, m
+        Of a body: the chest of a newborn is about 0.1 m wide, the bore of a wide scanner 0.8 m.
+    body_hu : int, HU
+        What is denser is no air around the patient; lung is part of the body.
+    occupied_share : float, share
+        The body fills at least this share of a sagittal plane. Lines of the table and of noise fill less.
+    """
+
+    least_m: Positive = 0.1
+    largest_m: Positive = 0.7
+    body_hu: WholeHu = -900
+    occupied_share: Share = 0.02
+
 
 STEP = 4
 """One row and slice in so many is looked at."""
 
 
-def check_body_width(volume: CtVolume) -> None:
+def check_body_width(volume: CtVolume, config: BodyWidthConfig = BodyWidthConfig()) -> None:
     """Refuse a body that is wider or narrower than any.
 
     Parameters
     ----------
-    volume : chest CT in Hounsfield units.
+    volume : CtVolume
+        Chest CT in Hounsfield units.
+    config : BodyWidthConfig
+        How wide a body is.
 
     Raises
     ------
     InputError
-        The body is wider than 0.7 m or narrower than 0.1 m.
+        The body is wider or narrower than any.
     """
-    filled = (volume.hu[::STEP, ::STEP] > BODY_HU).mean(axis=(0, 1)) > OCCUPIED_SHARE
+    filled = (volume.hu[::STEP, ::STEP] > config.body_hu).mean(axis=(0, 1)) > config.occupied_share
     columns = np.flatnonzero(filled)
     if not columns.size:
         return  # nothing but air: refused for that
     width_m = (columns[-1] - columns[0] + 1) * volume.geometry.spacing_mm[0] / 1000
-    if LEAST_WIDTH_M <= width_m <= LARGEST_WIDTH_M:
+    if config.least_m <= width_m <= config.largest_m:
         return
     spacing = " x ".join(f"{mm:.3g}" for mm in volume.geometry.spacing_mm)
-    too = "wider" if width_m > LARGEST_WIDTH_M else "narrower"
-    limit = LARGEST_WIDTH_M if width_m > LARGEST_WIDTH_M else LEAST_WIDTH_M
+    too, limit = ("wider", config.largest_m) if width_m > config.largest_m else ("narrower", config.least_m)
     raise InputError(
         f"the body is {width_m:.2g} m wide with voxels of {spacing} mm, {too} than {limit:g} m; a voxel spacing in "
         "millimetres is needed"

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from CovidSeverityLib.checked import HOUNSFIELD, Checked, Range
+from CovidSeverityLib.checked import Checked, Count, Hu, Positive, Range, Share, WholeHu
 
-Hu = Annotated[float, HOUNSFIELD]
-WholeHu = Annotated[int, HOUNSFIELD]
-Share = Annotated[float, Range(0, 1)]
-NotNegative = Annotated[float, Range(0)]
-Positive = Annotated[float, Range(0, without_ends=True)]
-Count = Annotated[int, Range(1)]
+LARGEST_LUMEN_HU = -800.0
+"""Air of a large airway is darker, averaged over a block. Walls have more than -600 HU even when thin."""
+
+SMALLEST_LUNGS_ML = 300.0
+"""With less aerated lung, no chest is seen and no lungs are found."""
 
 
 @dataclass(frozen=True)

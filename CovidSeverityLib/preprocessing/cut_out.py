@@ -6,30 +6,50 @@ lung is not known. Such a CT is refused, unless a mask of the lungs comes with i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.checked import Checked, Share, WholeHu
 from CovidSeverityLib.types import AIR_HU, NoteSeverity, QualityNote
 
 from .config import GasConfig
 
-LUNG_HU = (-950, -500)
-"""Aerated lung; what else a CT shows has this density at surfaces alone."""
 
-CUT_SHARE = 0.3
-"""Least part of the voxels that has one and the same value: lungs fill half of the box around them at most."""
+@dataclass(frozen=True)
+class CutOutConfig(Checked):
+    """How it is seen that the lungs were cut out of their surroundings.
 
-LUNG_SHARE = 0.5
-"""Least part of all other voxels that is aerated lung: 0.16 to 0.37 in seven real scans and a synthetic one with the
-body in them, 0.84 to 0.96 once their lungs were cut out."""
+    Parameters
+    ----------
+    lung_hu : (int, int), HU
+        Aerated lung. What else a CT shows has this density at surfaces only.
+    cut_share : float, share
+        Least part of the voxels that has one and the same value: lungs fill half of the box around them at most.
+    lung_share : float, share
+        Least part of all other voxels that is aerated lung: 0.16 to 0.37 in seven real scans and a synthetic one with
+        the body in them, 0.84 to 0.96 once their lungs were cut out.
+    """
+
+    lung_hu: tuple[WholeHu, WholeHu] = (-950, -500)
+    cut_share: Share = 0.3
+    lung_share: Share = 0.5
 
 
-def cut_out_value(hu: NDArray[np.int16]) -> int | None:
+def cut_out_value(
+    hu: NDArray[np.int16], config: CutOutConfig = CutOutConfig(), gas_hu: int = GasConfig.highest_hu
+) -> int | None:
     """The value that everything outside the lungs was set to, HU; None where the body is there.
 
     Parameters
     ----------
-    hu : (K, J, I) int16, Hounsfield units.
+    hu : (K, J, I) ndarray of int16
+        Hounsfield units.
+    config : CutOutConfig
+        How it is seen.
+    gas_hu : int
+        The value is that of gas, below this.
 
     Examples
     --------
@@ -45,10 +65,10 @@ def cut_out_value(hu: NDArray[np.int16]) -> int | None:
     counts = np.zeros(1 - AIR_HU, dtype=np.int64)
     for plane in hu:
         counts += np.bincount(np.clip(plane, AIR_HU, 0).ravel() - np.int16(AIR_HU), minlength=1 - AIR_HU)
-    outside = int(counts[: GasConfig.highest_hu - AIR_HU].argmax())
+    outside = int(counts[: gas_hu - AIR_HU].argmax())
     rest = hu.size - int(counts[outside])
-    lung = int(counts[LUNG_HU[0] - AIR_HU : LUNG_HU[1] - AIR_HU + 1].sum())
-    if counts[outside] < CUT_SHARE * hu.size or lung < LUNG_SHARE * rest or not rest:
+    lung = int(counts[config.lung_hu[0] - AIR_HU : config.lung_hu[1] - AIR_HU + 1].sum())
+    if counts[outside] < config.cut_share * hu.size or lung < config.lung_share * rest or not rest:
         return None
     return outside + AIR_HU
 

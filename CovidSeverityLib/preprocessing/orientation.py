@@ -14,17 +14,20 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Annotated
 
-from CovidSeverityLib.checked import check_fields
-from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.checked import Checked, Positive, Range
+from CovidSeverityLib.errors import ConfigurationError, InputError
 from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote, triple
 
 from . import orientation_cues as cues
+from .config import ThoraxConfig
+from .orientation_config import ChestViewConfig
 from .orientation_cues import ChestView
 
 LOGISTIC_SLOPE = 8.0
-"""Log-likelihood ratio of a sign that is as strong as usual: two normal distributions at plus and minus the usual
-value, with half of it as standard deviation."""
+"""Log-likelihood ratio of a sign that is as strong as usual. It follows from two normal distributions at plus and minus
+the usual value, with half of it as standard deviation."""
 
 
 class Axis(IntEnum):
@@ -36,15 +39,22 @@ class Axis(IntEnum):
 
 
 @dataclass(frozen=True)
-class Cue:
+class Cue(Checked):
     """One sign of an axis.
 
     Parameters
     ----------
-    axis : that it speaks of.
-    measure : of a :class:`~.orientation_cues.ChestView`; positive where the axis is right, NaN where nothing is seen.
-    usual : what it measures in most people, in its own unit.
-    exceptions : share of patients whose anatomy or disease contradicts it, 0 to 0.5.
+    axis : Axis
+        The axis that it speaks of.
+    measure : callable
+        Takes a :class:`~.orientation_cues.ChestView`. Its answer is positive where the axis is right, NaN where nothing
+        is seen.
+    usual : float, unit of the sign
+        What it measures in most people: the values of synthetic chests and of one normal scan.
+    exceptions : float, share
+        Share of patients whose anatomy or disease contradicts it, 0 to 0.5. It is one in twenty for most (a
+        consolidated lobe, a raised diaphragm, a shifted mediastinum), one in a hundred for the liver (situs inversus is
+        one in 10 000; a spleen as large is rarer than a consolidated lobe), and one in ten for the table (prone scans).
 
     Examples
     --------
@@ -53,15 +63,14 @@ class Cue:
     """
 
     axis: Axis
-    measure: Callable[[ChestView], float]
-    usual: float
-    exceptions: float
+    measure: Callable
+    usual: Positive
+    exceptions: Annotated[float, Range(0, 0.5, without_ends=True)]
 
-    def __post_init__(self) -> None:
-        if not self.usual > 0:
-            raise ValueError(f"the usual value of a cue is {self.usual:g}; a number above 0 is needed")
-        if not 0 < self.exceptions < 0.5:
-            raise ValueError(f"the exceptions to a cue are {self.exceptions:g}; a share between 0 and 0.5 is needed")
+    @property
+    def name(self) -> str:
+        """What is measured."""
+        return self.measure.__name__
 
     def strength(self, measured: float) -> float:
         """Log-likelihood ratio of the axis as it is to the reversed one; 0 for NaN."""
@@ -72,17 +81,20 @@ class Cue:
 
 
 @dataclass(frozen=True)
-class OrientationConfig:
+class OrientationConfig(Checked):
     """How the orientation is judged.
 
     Parameters
     ----------
-    cues : usual values are those of synthetic chests and of one normal scan. Exceptions are one patient in twenty (a
-        consolidated lobe, a raised diaphragm, a shifted mediastinum), one in a hundred for the liver (situs inversus is
-        one in 10 000; a spleen as large is rarer than a consolidated lobe), and one in ten for the table (prone scans).
-    decisive_odds : an axis is decided where the signs favour one way this many times over the other: about the odds
-        that a header is right at all, so that a CT is rather left alone.
-    table_cm2 : section of a table, cm2: 40 cm wide, two shells of 2 mm and a mattress; less is no table.
+    cues : tuple of Cue
+        The signs, at least one of every axis.
+    decisive_odds : float, odds
+        An axis is decided where the signs favour one way this many times over the other: about the odds that a header
+        is right at all, so that a CT is rather left alone.
+    table_cm2 : float, cm2
+        Section of a table: 40 cm wide, two shells of 2 mm and a mattress; less is no table.
+    view : ChestViewConfig
+        How organs are recognised.
     """
 
     cues: tuple[Cue, ...] = (
@@ -97,17 +109,14 @@ class OrientationConfig:
         Cue(Axis.RIGHT_LEFT, cues.aorta_on_left_mm, usual=12.0, exceptions=0.05),
         Cue(Axis.RIGHT_LEFT, cues.liver_on_right_mm, usual=45.0, exceptions=0.01),
     )
-    decisive_odds: float = 50.0
-    table_cm2: float = 20.0
+    decisive_odds: Annotated[float, Range(1, without_ends=True)] = 50.0
+    table_cm2: Positive = 20.0
+    view: ChestViewConfig = ChestViewConfig()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if {cue.axis for cue in self.cues} != set(Axis):
-            raise ValueError("the orientation needs a cue of every axis")
-        if not self.decisive_odds > 1:
-            raise ValueError(f"odds of {self.decisive_odds:g} decide nothing; a number above 1 is needed")
-        if not self.table_cm2 > 0:
-            raise ValueError(f"a table of {self.table_cm2:g} cm2; a section above 0 is needed")
-        check_fields(self)
+            raise ConfigurationError("the orientation needs a cue of every axis")
 
 
 @dataclass(frozen=True)
@@ -116,9 +125,12 @@ class OrientationFindings:
 
     Parameters
     ----------
-    evidence : log-likelihood ratio of each axis as it is to the reversed one, (K, J, I); 0 where it was not asked.
-    decisive : from this on, either way, an axis is decided.
-    prone : whether the table lies before the chest.
+    evidence : (float, float, float)
+        Log-likelihood ratio of each axis as it is to the reversed one, (K, J, I); 0 where it was not asked.
+    decisive : float
+        From this on, either way, an axis is decided.
+    prone : bool
+        Whether the table lies before the chest.
     """
 
     evidence: tuple[float, float, float]
@@ -135,13 +147,19 @@ class OrientationFindings:
         return frozenset(axis for axis in Axis if self.contradicted(axis))
 
 
-def judge_orientation(volume: CtVolume, config: OrientationConfig | None = None) -> OrientationFindings:
+def judge_orientation(
+    volume: CtVolume, config: OrientationConfig = OrientationConfig(), thorax: ThoraxConfig = ThoraxConfig()
+) -> OrientationFindings:
     """What the patient's anatomy says of each axis; nothing where no chest is seen.
 
     Parameters
     ----------
-    volume : chest CT in Hounsfield units.
-    config : None for the defaults.
+    volume : CtVolume
+        Chest CT in Hounsfield units.
+    config : OrientationConfig
+        How it is judged.
+    thorax : ThoraxConfig
+        How body and lungs are found.
 
     Examples
     --------
@@ -150,11 +168,10 @@ def judge_orientation(volume: CtVolume, config: OrientationConfig | None = None)
     >>> judge_orientation(chest).reversed_axes
     frozenset()
     """
-    config = config or OrientationConfig()
     decisive = math.log(config.decisive_odds)
     evidence = [0.0, 0.0, 0.0]
-    view = ChestView.of(volume.hu, volume.geometry)
-    if view.lungs_ml < cues.LUNGS_ML:
+    view = ChestView.of(volume.hu, volume.geometry, config.view, thorax)
+    if view.lungs_ml < config.view.lungs_ml:
         return OrientationFindings((0.0, 0.0, 0.0), decisive, prone=False)
     for axis in Axis:
         evidence[axis] = sum(cue.strength(cue.measure(view)) for cue in config.cues if cue.axis == axis)
@@ -167,15 +184,24 @@ def judge_orientation(volume: CtVolume, config: OrientationConfig | None = None)
 
 
 def check_orientation(
-    volume: CtVolume, *, force: bool = False, config: OrientationConfig | None = None
+    volume: CtVolume,
+    config: OrientationConfig = OrientationConfig(),
+    thorax: ThoraxConfig = ThoraxConfig(),
+    *,
+    force: bool = False,
 ) -> tuple[QualityNote, ...]:
     """Notes on a CT that contradicts its own header.
 
     Parameters
     ----------
-    volume : chest CT in Hounsfield units.
-    force : note that a CT is upside down instead of refusing it.
-    config : None for the defaults.
+    volume : CtVolume
+        Chest CT in Hounsfield units.
+    config : OrientationConfig
+        How it is judged.
+    thorax : ThoraxConfig
+        How body and lungs are found.
+    force : bool
+        True notes that a CT is upside down instead of refusing it.
 
     Raises
     ------
@@ -188,7 +214,7 @@ def check_orientation(
     >>> check_orientation(make_phantom(0, shape=(72, 96, 96), spacing_mm=(4.0, 4.0, 4.4)).volume)
     ()
     """
-    found = judge_orientation(volume, config)
+    found = judge_orientation(volume, config, thorax)
     reversed_axes = found.reversed_axes
     if not reversed_axes:
         return (_note(PRONE, NoteSeverity.INFO, PRONE_MESSAGE),) if found.prone else ()

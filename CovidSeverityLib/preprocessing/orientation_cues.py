@@ -17,69 +17,8 @@ from CovidSeverityLib.morphology.grid import WorkingGrid
 from CovidSeverityLib.types import Geometry, triple
 
 from .config import ThoraxConfig
+from .orientation_config import ChestViewConfig
 from .thorax import body_mask
-
-BLOCK_MM = (4.0, 3.0, 3.0)
-"""Largest block edge (K, J, I), mm: a fifth of what is measured here (trachea 15-20 mm, aorta 25, vertebra 35)."""
-
-LUNG_PIECE_ML = 100.0
-"""Smaller pieces of air are airways and bowel; sick lungs come in larger ones."""
-
-LUNGS_ML = 300.0
-"""With less aerated lung no chest is seen: the mark under which the segmentation finds no lungs either."""
-
-SMALLER_LUNG_SHARE = 0.2
-"""Where less of the lungs' air lies on one side of the middle, that lung is solid, collapsed or gone: it looks like an
-organ and pulls the others aside. The smaller lung holds 0.35 to 0.5 in health."""
-
-LUMEN_HU = -800
-"""Air of a large airway after averaging over a block (as in :mod:`.airways`)."""
-
-TRACHEA_MM2 = (40.0, 700.0)
-TRACHEA_ASPECT = 2.0
-TRACHEA_OFF_MIDLINE_MM = 30.0
-TRACHEA_MM = 24.0
-"""Section, longest over shortest side, way from the middle of the lungs, and length, over which a round lumen is taken
-for the trachea. Narrower than in :mod:`.airways`, which has to follow main bronchi as well."""
-
-SOFT_TISSUE_HU = (-20.0, 120.0)
-"""Heart, liver and spleen, with noise and without or with little contrast medium; fat lies below, bone above."""
-
-ORGAN_CUBE_MM = 36.0
-ORGAN_FILLED = 0.95
-"""A cube of this edge that is soft tissue to this share lies in heart or liver: muscles are thinner or streaked with
-fat, the stomach holds gas, the spleen is about as thick."""
-
-ORGAN_ML = 20.0
-"""Less of such tissue tells nothing of where the organs are."""
-
-FOOTPRINT_RIM_MM = 12.0
-FOOTPRINT_CORE_MM = 25.0
-"""The lungs seen from below: what lies nearer to their outline than the first, and farther from it than the second."""
-
-BONE_HU = 120.0
-"""Cancellous bone begins here (150 HU in adults on average); windowed scans keep it."""
-
-MIDLINE_MM = 25.0
-"""Half width of the band about the middle of the chest in which spine and sternum lie."""
-
-BONE_MARGIN = 0.2
-"""Part of the band's half depth, on either side of its middle, in which bone belongs to neither side."""
-
-HEART_BAND_MM = 60.0
-"""From the centre of the lungs down to here the heart lies between them, and as far up the descending aorta and the
-arch lie free of it."""
-
-REAR_SHARE = 0.4
-"""Rear part of the lungs' depth, in which the aorta descends; the heart lies before it."""
-
-UNDER_LUNG_SHARE = 0.5
-"""Below the slice in which the lungs' section has fallen to this share of its largest, what is solid is the liver."""
-
-TABLE_HU = -950.0
-TABLE_SLICES = 0.9
-"""A table or mattress is denser than air (-1000 HU, block noise 5-15 HU) at the same place in this share of slices;
-blankets and tubes are not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,11 +27,18 @@ class ChestView:
 
     Parameters
     ----------
-    hu : (K, J, I) float32, Hounsfield units.
-    body : (K, J, I) bool, the patient.
-    lung : (K, J, I) bool, aerated lung.
-    organ : (K, J, I) bool, the inside of heart and liver, straight above, below or between the lungs.
-    spacing_mm : block edge (K, J, I), mm.
+    hu : (K, J, I) ndarray of float32
+        Hounsfield units.
+    body : (K, J, I) ndarray of bool
+        The patient.
+    lung : (K, J, I) ndarray of bool
+        Aerated lung.
+    organ : (K, J, I) ndarray of bool
+        The inside of heart and liver, straight above, below or between the lungs.
+    spacing_mm : (float, float, float)
+        Block edge (K, J, I), mm.
+    config : ChestViewConfig
+        How all of them are recognised.
 
     Examples
     --------
@@ -108,17 +54,24 @@ class ChestView:
     lung: NDArray[np.bool_]
     organ: NDArray[np.bool_]
     spacing_mm: tuple[float, float, float]
+    config: ChestViewConfig = ChestViewConfig()
 
     @classmethod
-    def of(cls, hu: NDArray[np.int16], geometry: Geometry) -> ChestView:
+    def of(
+        cls,
+        hu: NDArray[np.int16],
+        geometry: Geometry,
+        config: ChestViewConfig = ChestViewConfig(),
+        thorax: ThoraxConfig = ThoraxConfig(),
+    ) -> ChestView:
         """The view of a full-size volume (K, J, I)."""
-        factors = triple(max(1, int(mm / s)) for mm, s in zip(BLOCK_MM, geometry.spacing_kji, strict=True))
+        factors = triple(max(1, int(mm / s)) for mm, s in zip(config.block_mm, geometry.spacing_kji, strict=True))
         edges = triple(s * f for s, f in zip(geometry.spacing_kji, factors, strict=True))
         grid = WorkingGrid(geometry.shape, factors, edges)
         blocks = grid.reduce(hu)
-        body = body_mask(blocks, grid)
-        lung = _lungs(blocks, body, grid)
-        return cls(blocks, body, lung, _organs(blocks, body, grid) & _beside(lung), edges)
+        body = body_mask(blocks, grid, thorax)
+        lung = _lungs(blocks, body, grid, config.lung_piece_ml, thorax)
+        return cls(blocks, body, lung, _organs(blocks, body, grid, config) & _beside(lung), edges, config)
 
     @property
     def lungs_ml(self) -> float:
@@ -142,7 +95,7 @@ class ChestView:
 
     def seen(self, organ: NDArray[np.bool_]) -> bool:
         """Whether ``organ`` is large enough to tell where it lies."""
-        return self._ml(organ) >= ORGAN_ML
+        return self._ml(organ) >= self.config.organ_ml
 
     @property
     def middle_column(self) -> float:
@@ -156,23 +109,28 @@ class ChestView:
         """Whether a fair part of the lungs lies on either side of the middle."""
         columns = self.lung.sum(axis=(0, 1))
         right = float(columns[: int(self.middle_column) + 1].sum() / columns.sum())
-        return min(right, 1.0 - right) >= SMALLER_LUNG_SHARE
+        return min(right, 1.0 - right) >= self.config.smaller_lung_share
 
 
-def _lungs(hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.bool_]:
+def _lungs(
+    hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid, smallest_ml: float, thorax: ThoraxConfig
+) -> NDArray[np.bool_]:
     """Large pieces of air of the density of lung: no gas of stomach or bowel."""
-    labels, count = ndimage.label(body & (hu < ThoraxConfig.lung_tissue_hu))
+    labels, count = ndimage.label(body & (hu < thorax.lung_tissue_hu))
     keep = np.zeros(count + 1, dtype=bool)
-    for index in np.flatnonzero(component_sizes(labels) * grid.voxel_ml >= LUNG_PIECE_ML):
-        low, high = ThoraxConfig.aerated_hu
+    for index in np.flatnonzero(component_sizes(labels) * grid.voxel_ml >= smallest_ml):
+        low, high = thorax.aerated_hu
         keep[index] = low <= float(np.median(hu[labels == index])) <= high
     return keep[labels]
 
 
-def _organs(hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.bool_]:
-    soft = body & (hu > SOFT_TISSUE_HU[0]) & (hu < SOFT_TISSUE_HU[1])
-    sizes = tuple(2 * int(ORGAN_CUBE_MM / 2 / mm) + 1 for mm in grid.spacing_mm)
-    return ndimage.uniform_filter(soft.astype(np.float32), sizes, mode="constant") > ORGAN_FILLED
+def _organs(
+    hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid, config: ChestViewConfig
+) -> NDArray[np.bool_]:
+    low, high = config.soft_tissue_hu
+    soft = body & (hu > low) & (hu < high)
+    sizes = tuple(2 * int(config.organ_cube_mm / 2 / mm) + 1 for mm in grid.spacing_mm)
+    return ndimage.uniform_filter(soft.astype(np.float32), sizes, mode="constant") > config.organ_filled
 
 
 def _beside(lung: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -188,14 +146,14 @@ def _beside(lung: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def trachea_above_lungs_mm(view: ChestView) -> float:
     """Height of the trachea's middle over the centre of the lungs, mm: it lies above the carina."""
-    labels, count = ndimage.label(view.body & (view.hu < LUMEN_HU), IN_PLANE_4)
+    labels, count = ndimage.label(view.body & (view.hu < view.config.lumen_hu), IN_PLANE_4)
     tubes, _ = ndimage.label(_round_lumina(view, labels, count)[labels], np.ones((3, 3, 3)))
     boxes = boxes_of(tubes)
     if not boxes:
         return float("nan")
     longest = max(boxes, key=lambda box: box[0].stop - box[0].start)[0]
     step = view.spacing_mm[0]
-    if (longest.stop - longest.start) * step < TRACHEA_MM:
+    if (longest.stop - longest.start) * step < view.config.trachea_mm:
         return float("nan")
     return (longest.start + longest.stop - 1) / 2 * step - view.centre_mm(view.lung, 0)
 
@@ -205,14 +163,15 @@ def _round_lumina(view: ChestView, labels: NDArray[np.int32], count: int) -> NDA
     _, row_mm, column_mm = view.spacing_mm
     area = component_sizes(labels) * row_mm * column_mm
     fits = np.zeros(count + 1, dtype=bool)
-    fits[: len(area)] = (area >= TRACHEA_MM2[0]) & (area <= TRACHEA_MM2[1])
+    smallest, largest = view.config.trachea_mm2
+    fits[: len(area)] = (area >= smallest) & (area <= largest)
     boxes, middle = ndimage.find_objects(labels), view.middle_column
     for index in np.flatnonzero(fits):
         _, rows, columns = boxes[index - 1]
         height, width = (rows.stop - rows.start) * row_mm, (columns.stop - columns.start) * column_mm
         off = abs((columns.start + columns.stop - 1) / 2 - middle) * column_mm
-        is_round = max(height, width) <= TRACHEA_ASPECT * min(height, width) + column_mm
-        fits[index] = is_round and off <= TRACHEA_OFF_MIDLINE_MM
+        is_round = max(height, width) <= view.config.trachea_aspect * min(height, width) + column_mm
+        fits[index] = is_round and off <= view.config.trachea_off_midline_mm
     return fits
 
 
@@ -232,7 +191,7 @@ def lungs_vaulted_mm(view: ChestView) -> float:
     lowest, highest = view.lung.argmax(axis=0), len(view.lung) - 1 - view.lung[::-1].argmax(axis=0)
     middle = (lowest + highest) / 2 * view.spacing_mm[0]
     inward = ndimage.distance_transform_edt(np.pad(foot, 1), sampling=view.spacing_mm[1:])[1:-1, 1:-1]
-    core, rim = inward >= FOOTPRINT_CORE_MM, foot & (inward <= FOOTPRINT_RIM_MM)
+    core, rim = inward >= view.config.footprint_core_mm, foot & (inward <= view.config.footprint_rim_mm)
     if not core.any():
         return float("nan")
     return float(middle[core].mean() - middle[rim].mean())
@@ -243,15 +202,15 @@ def spine_behind(view: ChestView) -> float:
 
     The spine is four times as deep as the sternum, and in every slice.
     """
-    half, middle = round(MIDLINE_MM / view.spacing_mm[2]), round(view.middle_column)
+    half, middle = round(view.config.midline_mm / view.spacing_mm[2]), round(view.middle_column)
     band = np.s_[:, :, max(0, middle - half) : middle + half + 1]
     slices = view.lung.any(axis=(1, 2))
     body = view.body[band].any(axis=2)[slices]
-    bone = ((view.hu[band] > BONE_HU) & view.body[band]).sum(axis=2)[slices]
+    bone = ((view.hu[band] > view.config.bone_hu) & view.body[band]).sum(axis=2)[slices]
     rows = np.arange(body.shape[1])
     first, last = body.argmax(axis=1), body.shape[1] - 1 - body[:, ::-1].argmax(axis=1)
     offset = rows[None, :] - (first + last)[:, None] / 2
-    margin = BONE_MARGIN * (last - first)[:, None] / 2
+    margin = view.config.bone_margin * (last - first)[:, None] / 2
     return float(np.sign((bone * (np.sign(offset) * (np.abs(offset) > margin))).sum(axis=1)).mean())
 
 
@@ -277,7 +236,7 @@ def rear_recess_mm(view: ChestView) -> float:
 
 def table_behind_cm2(view: ChestView) -> float:
     """Section of what lies behind the patient all along the scan, less that in front, cm2; NaN without either."""
-    section = (~view.body & (view.hu > TABLE_HU)).mean(axis=0) >= TABLE_SLICES
+    section = (~view.body & (view.hu > view.config.table_hu)).mean(axis=0) >= view.config.table_slices
     rows = np.flatnonzero(view.body.any(axis=(0, 2)))
     middle = (rows[0] + rows[-1]) / 2
     behind = np.arange(section.shape[0]) > middle
@@ -307,7 +266,7 @@ def _left_excess_mm(view: ChestView, rear: bool) -> float:
     rows = np.flatnonzero(lung.any(axis=(0, 2)))
     if not (rows.size and view.both_lungs):
         return float("nan")
-    split = rows[-1] - int(REAR_SHARE * (rows[-1] - rows[0]))
+    split = rows[-1] - int(view.config.rear_share * (rows[-1] - rows[0]))
     lung = lung[:, split : rows[-1] + 1] if rear else lung[:, rows[0] : split]
     middle = view.middle_column
     right, left = lung[:, :, : int(middle) + 1][:, :, ::-1], lung[:, :, int(np.ceil(middle)) :]
@@ -319,8 +278,9 @@ def _left_excess_mm(view: ChestView, rear: bool) -> float:
 
 
 def _band(view: ChestView, above: bool) -> slice:
-    """Slices from the centre of the lungs :data:`HEART_BAND_MM` up or down."""
-    ends = (0.0, HEART_BAND_MM) if above else (-HEART_BAND_MM, 0.0)
+    """Slices from the centre of the lungs as far up or down as the heart lies."""
+    reach = view.config.heart_band_mm
+    ends = (0.0, reach) if above else (-reach, 0.0)
     first, last = (round((view.centre_mm(view.lung, 0) + mm) / view.spacing_mm[0]) for mm in ends)
     return slice(max(0, first), last + 1)
 
@@ -331,7 +291,7 @@ def liver_on_right_mm(view: ChestView) -> float:
     The array must be the right way up.
     """
     areas = view.lung.sum(axis=(1, 2))
-    wide = int(np.flatnonzero(areas >= UNDER_LUNG_SHARE * areas.max())[0])
+    wide = int(np.flatnonzero(areas >= view.config.under_lung_share * areas.max())[0])
     organ = view.organ[:wide]
     if not (view.seen(organ) and view.both_lungs):
         return float("nan")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.components import component_sizes, fill_holes_in_slices
-from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box, dilate_mm
+from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box, dilate_mm
 
 from .config import BodyConfig, GasConfig, ThoraxConfig
 
 
-def body_mask(hu: NDArray[np.float32], grid: WorkingGrid, config: ThoraxConfig = ThoraxConfig()) -> NDArray[np.bool_]:
+def body_mask(hu: FloatImage, grid: WorkingGrid, config: ThoraxConfig = ThoraxConfig()) -> Mask:
     """The patient with everything inside, without table, blankets and air.
 
     Parameters
@@ -38,18 +37,12 @@ def body_mask(hu: NDArray[np.float32], grid: WorkingGrid, config: ThoraxConfig =
     patient = labels == component_sizes(labels).argmax()
     in_plane = (2 * body.regain_mm, *grid.spacing_mm[1:])  # no slice reaches the next
     shell = dilate_mm(patient, body.regain_mm, in_plane) & tissue
-    shell |= _cut_lung(hu, body)
+    shell |= _lung_at_image_edge(hu, body)
     filled = fill_holes_in_slices(shell)
     return _close_along_k(filled, body.closing_slices)
 
 
-def gas_mask(
-    hu: NDArray[np.float32],
-    body: NDArray[np.bool_],
-    airway: NDArray[np.bool_],
-    grid: WorkingGrid,
-    config: ThoraxConfig,
-) -> NDArray[np.bool_]:
+def gas_mask(hu: FloatImage, body: Mask, airway: Mask, grid: WorkingGrid, config: ThoraxConfig) -> Mask:
     """Gas inside the body (trachea and large bronchi, stomach, bowel) with its blurred rim, without bullae.
 
     Parameters
@@ -72,15 +65,15 @@ def gas_mask(
     gas = config.gas
     core = ndimage.binary_opening((hu < gas.highest_hu) & body, _disc(gas.core_radius_mm, grid))
     thick = grid.spacing_mm[0] > gas.rim_mm
-    around = (gas.lung_around_hu, gas.highest_hu)
-    core = _walled(core, hu, 3 if thick else 2, around, gas.lung_around_share)
+    lung_hu = (gas.lung_around_hu, gas.highest_hu)
+    core = _surrounded_by_wall(core, hu, 3 if thick else 2, lung_hu, gas.lung_around_share)
     if grid.spacing_mm[0] <= gas.bulla_ring_mm:
         core &= ~_bullae(core, hu, airway, grid, gas)
     mask = dilate_mm(core, gas.rim_mm, grid.spacing_mm) & body
-    return _with_thick_rims(mask, body & (hu < config.lung_tissue_hu), gas.island_share) if thick else mask
+    return _with_continued_islands(mask, body & (hu < config.lung_tissue_hu), gas.island_share) if thick else mask
 
 
-def _with_thick_rims(gas: NDArray[np.bool_], air: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+def _with_continued_islands(gas: Mask, air: Mask, share: float) -> Mask:
     """``gas`` with the islands of ``air`` that continue it, slice by slice, upwards and then downwards."""
     whole = gas.copy()
     last = len(gas) - 1
@@ -97,21 +90,18 @@ def _with_thick_rims(gas: NDArray[np.bool_], air: NDArray[np.bool_], share: floa
     return whole
 
 
-def _bullae(
-    gas: NDArray[np.bool_], hu: NDArray[np.float32], airway: NDArray[np.bool_], grid: WorkingGrid, config: GasConfig
-) -> NDArray[np.bool_]:
+def _bullae(gas: Mask, hu: FloatImage, airway: Mask, grid: WorkingGrid, config: GasConfig) -> Mask:
     """Large gas spaces with lung on one side."""
     labels, _ = ndimage.label(gas)
     keep = component_sizes(labels) >= config.bulla_ml / grid.voxel_ml
     keep[np.unique(labels[airway])] = False
     large = keep[labels]
     ring = max(1, round(config.bulla_ring_mm / grid.spacing_mm[2]))
-    return large & ~_walled(large, hu, ring, (config.lung_around_hu, config.bulla_lung_hu), config.bulla_share)
+    lung_hu = (config.lung_around_hu, config.bulla_lung_hu)
+    return large & ~_surrounded_by_wall(large, hu, ring, lung_hu, config.bulla_share)
 
 
-def _walled(
-    gas: NDArray[np.bool_], hu: NDArray[np.float32], ring: int, lung_hu: tuple[float, float], share: float
-) -> NDArray[np.bool_]:
+def _surrounded_by_wall(gas: Mask, hu: FloatImage, ring: int, lung_hu: tuple[float, float], share: float) -> Mask:
     """The 3-D components of ``gas`` that a wall surrounds: less than ``share`` of the blocks ``ring`` away is lung.
 
     Lung lies below the first and from the second of ``lung_hu`` on. Noise breaks gas into pieces with gas around them,
@@ -132,13 +122,7 @@ def _walled(
     return result
 
 
-def parenchyma_pieces(
-    hu: NDArray[np.float32],
-    body: NDArray[np.bool_],
-    gas: NDArray[np.bool_],
-    grid: WorkingGrid,
-    config: ThoraxConfig,
-) -> NDArray[np.bool_]:
+def parenchyma_pieces(hu: FloatImage, body: Mask, gas: Mask, grid: WorkingGrid, config: ThoraxConfig) -> Mask:
     """Aerated lung: air inside the body that is not gas, in large pieces with the density of lung.
 
     Parameters
@@ -169,7 +153,7 @@ def parenchyma_pieces(
     return keep[labels]
 
 
-def _cut_lung(hu: NDArray[np.float32], config: BodyConfig) -> NDArray[np.bool_]:
+def _lung_at_image_edge(hu: FloatImage, config: BodyConfig) -> Mask:
     """Lung at the in-plane edges of the image: where the field of view cuts the chest, the edge is its wall."""
     cut = np.zeros(hu.shape, dtype=bool)
     for side in (np.s_[:, 0], np.s_[:, -1], np.s_[:, :, 0], np.s_[:, :, -1]):
@@ -178,13 +162,13 @@ def _cut_lung(hu: NDArray[np.float32], config: BodyConfig) -> NDArray[np.bool_]:
     return cut
 
 
-def _close_along_k(mask: NDArray[np.bool_], slices: int) -> NDArray[np.bool_]:
+def _close_along_k(mask: Mask, slices: int) -> Mask:
     padded = np.pad(mask, [(slices, slices), (0, 0), (0, 0)], mode="edge")
     closed = ndimage.binary_closing(padded, np.ones((2 * slices + 1, 1, 1), dtype=bool))
     return closed[slices:-slices] | mask
 
 
-def _disc(radius_mm: float, grid: WorkingGrid) -> NDArray[np.bool_]:
+def _disc(radius_mm: float, grid: WorkingGrid) -> Mask:
     """A disc in the axial plane, at least one block in radius."""
     radius = max(1, round(radius_mm / grid.spacing_mm[2]))
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]

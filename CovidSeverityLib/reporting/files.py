@@ -1,4 +1,4 @@
-"""The files of one result, written so that an interrupted run leaves nothing half-written."""
+"""The files of one result; an interrupted run leaves no partial files."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _TEXT_WRITERS: dict[str, TextWriter] = {
     REPORT_NAME: write_report,
 }
 OUTPUT_NAMES = (*_BINARY_WRITERS, *_TEXT_WRITERS, PAGE_NAME, CLASSIFICATION_REPORT_NAME, ANALYSIS_NAME)
-"""Every file that an analysis writes or, of an earlier run, removes."""
+"""Every file that an analysis writes, or removes after an earlier run."""
 
 CLASSIFICATION_OUTPUT_NAMES = (PAGE_NAME, SLICES_NAME, CLASSIFICATION_REPORT_NAME)
-"""Every file of a diagnosis alone in the order of writing; the report comes last."""
+"""Every file of a diagnosis alone, in the order of writing; the report comes last."""
 
 
 def write_results(
@@ -52,24 +52,24 @@ def write_results(
 ) -> tuple[Path, ...]:
     """Write every file of a result to ``folder`` and return their paths; the report comes last.
 
-    Either all files are replaced or none (:func:`~.output_folder.write_together`). ``classification.png`` is written
-    with a diagnosis only; what an earlier run left of one is removed.
+    Either all files are replaced or none (:func:`~.output_folder.write_together`). ``classification.png`` is only
+    written with a diagnosis; that of an earlier run is removed.
 
     Parameters
     ----------
     analysis : Analysis
         The result.
     folder : Path
-        It is there.
+        An existing folder.
     progress : callable or None
         Called with stage "write" as files are done.
     extra : mapping of str to callable
-        More files by their names, and what writes each to the path that it is given.
+        More files by name, each with a function that writes it to a path.
 
     Raises
     ------
     OutputError
-        Where a file cannot be written.
+        A file cannot be written.
     """
     writers: dict[str, FileWriter] = {
         **{name: partial(_binary, write, analysis) for name, write in _BINARY_WRITERS.items()},
@@ -82,12 +82,12 @@ def write_results(
 
 
 def write_classified(found: ClassifiedCt, folder: Path, progress: Progress | None = None) -> tuple[Path, ...]:
-    """Write every file of a diagnosis alone to ``folder`` and return their paths, as :func:`write_results` does.
+    """Write every file of a diagnosis alone to ``folder`` and return their paths, like :func:`write_results`.
 
     Raises
     ------
     OutputError
-        Where a file cannot be written.
+        A file cannot be written.
     """
     writers: dict[str, FileWriter] = {
         PAGE_NAME: _page(found),
@@ -103,7 +103,7 @@ def check_holds_no_analysis(folder: Path) -> None:
     Raises
     ------
     InputError
-        If there is a report in it.
+        It contains a report.
     """
     if (folder / REPORT_NAME).exists():
         raise InputError(f"{folder} holds the results of an analysis ({REPORT_NAME}); choose another folder")

@@ -1,7 +1,7 @@
-"""Results in notebooks: a card of the numbers over the picture, as HTML without scripts.
+"""Results in notebooks: a card with the numbers above the picture, as HTML without scripts.
 
-Colours are those of the notebook's theme, light or dark; the picture is on white paper. Like the files of a result,
-the card names the input without the folders above it, and never the patient.
+The colours are those of the notebook's theme, light or dark; the picture has a white background. Like the files of a
+result, the card has the name of the input without its folders, and no patient.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ TEXT_STYLE = "white-space:pre-wrap;margin:0.6em 0"
 
 
 def analysis_html(analysis: Analysis) -> str:
-    """Score, lobes, volumes and notes over the overview."""
+    """Score, lobes, volumes and notes above the overview."""
     text = summary_text(analysis)
     return _card(analysis.volume.name, text, "Overview", lambda file: write_overview(analysis, file, NOTEBOOK_DPI))
 
 
 def classified_html(found: ClassifiedCt) -> str:
-    """The diagnosis and its notes over the page of the slices that decided."""
+    """The diagnosis and its notes above the page of the slices that decided."""
     text, title = classification_text(found), "Slices that decided"
     return _card(found.volume.name, text, title, lambda file: write_classification_page(found, file, NOTEBOOK_DPI))
 

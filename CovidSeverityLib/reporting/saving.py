@@ -1,7 +1,7 @@
-"""``analysis.npz``: an analysis whole, so that it can be loaded again.
+"""``analysis.npz``: a complete analysis that can be loaded again.
 
-It is an archive of NumPy arrays without pickles. The array ``content`` is a text of JSON with every other field, in
-which an array stands as its name in the archive.
+It is an archive of NumPy arrays without pickles. The array ``content`` is a JSON text with every other field; it
+contains the names of the arrays in the archive.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from .files import ANALYSIS_NAME, write_results
 from .output_folder import check_output_folder
 
 FORMAT = 1
-"""Changes whenever a field of a saved value is renamed, removed or gets another meaning."""
+"""Version of the format. It changes if a field of a saved value is renamed, removed or gets another meaning."""
 
 CT_ARRAY, CONTENT = "hu", "content"
 """Names in the archive. The other arrays are ``array_1`` and so on."""
 
 ARRAY = "ndarray"
-"""The text has an array as a mapping of this to its name."""
+"""In the text an array is a mapping from this key to its name."""
 
 Arrays = dict[str, NDArray]
 
@@ -43,7 +43,7 @@ Arrays = dict[str, NDArray]
 def save_analysis(
     analysis: Analysis, folder: Path, *, with_ct: bool, progress: Progress | None = None
 ) -> tuple[Path, ...]:
-    """Write every file of a result and ``analysis.npz``, as :meth:`Analysis.save` says."""
+    """Write every file of a result and ``analysis.npz``; see :meth:`Analysis.save`."""
     check_output_folder(folder)
     return write_results(
         analysis, folder, progress, extra={ANALYSIS_NAME: lambda path: _write(analysis, path, with_ct)}
@@ -51,7 +51,7 @@ def save_analysis(
 
 
 def load_analysis(folder: Path, ct: CtVolume | None = None) -> Analysis:
-    """Read ``analysis.npz``, as :meth:`Analysis.load` says."""
+    """Read ``analysis.npz``; see :meth:`Analysis.load`."""
     path = folder / ANALYSIS_NAME
     if not path.is_file():
         raise InputError(f"{folder} holds no {ANALYSIS_NAME}; Analysis.save writes one")
@@ -78,7 +78,7 @@ def _write(analysis: Analysis, path: Path, with_ct: bool) -> None:
 
 
 def _voxels(arrays: Arrays, sha256: str, ct: CtVolume | None, name: str) -> NDArray[np.int16]:
-    """The CT's voxels, of the archive or of ``ct``."""
+    """The CT's voxels, from the archive or from ``ct``."""
     hu = arrays.get(CT_ARRAY) if ct is None else ct.hu
     if hu is None:
         raise InputError(f"{name} was saved without its CT; Analysis.load(folder, ct=read_ct(...)) needs it")
@@ -92,7 +92,7 @@ def _sha256(hu: NDArray[np.int16]) -> str:
 
 
 def _encoded(value: Any, arrays: Arrays) -> Any:  # noqa: ANN401 (any field)
-    """``value`` as JSON has it; its arrays go to ``arrays``."""
+    """``value`` as a value for JSON; its arrays are added to ``arrays``."""
     if isinstance(value, np.ndarray):
         name = next((name for name, array in arrays.items() if array is value), f"array_{len(arrays)}")
         arrays[name] = value

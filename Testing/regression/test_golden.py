@@ -98,6 +98,7 @@ STAGES = {
 """Our stage and the value from which theirs is set, by the name of theirs."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_from_the_same_start_has_no_differing_pixel(golden, theirs_and_ours, stage):
     stored, configs, ours = theirs_and_ours

@@ -44,6 +44,7 @@ def numbers(content):
     return [] if isinstance(content, str) else [content]
 
 
+@pytest.mark.slow
 def test_atlas_that_ships_is_the_one_that_is_fitted(fitted):
     """To its last decimal and one, which linear algebra of another build may round otherwise."""
     ours, theirs = (json.loads((folder / ATLAS_FILE).read_text(encoding="utf-8")) for folder in (fitted[0], SHIPPED))
@@ -52,11 +53,13 @@ def test_atlas_that_ships_is_the_one_that_is_fitted(fitted):
     np.testing.assert_allclose(numbers(ours), numbers(theirs), rtol=0, atol=0.011)
 
 
+@pytest.mark.slow
 def test_licence_that_ships_is_the_one_that_is_written(fitted):
     ours, theirs = ((folder / "lobe_atlas_LICENSE.txt").read_bytes() for folder in (fitted[0], SHIPPED))
     assert ours == theirs
 
 
+@pytest.mark.slow
 def test_left_out_fissures_are_as_near_as_is_said(fitted):
     told = [line.strip("| ").split(" | ") for line in fitted[1].splitlines() if line.startswith("|")][2:]
     assert "93 of 100 cases" in fitted[1]
@@ -67,6 +70,7 @@ def test_left_out_fissures_are_as_near_as_is_said(fitted):
         assert load_atlas().fissures[Fissure(fissure)].distance_mm == pytest.approx(float(figures[0]), abs=0.06)
 
 
+@pytest.mark.slow
 def test_infected_lobes_of_slices_are_those_of_the_radiologists(analysed, real_ct_root):
     analysis = analysed("P001")
     with (real_ct_root / "P001_labels.csv").open(newline="") as file:

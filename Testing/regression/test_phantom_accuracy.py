@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from CovidSeverityLib import analyze
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.features.quantification import count_voxels, lobe_scores
 from CovidSeverityLib.types import Lobe, Side
 
@@ -18,10 +16,9 @@ def dice(a, b):
 
 
 @pytest.fixture(scope="session", params=SEEDS)
-def truth_and_analysis(request):
+def truth_and_analysis(request, phantom_of, analysis_of):
     """A phantom and its analysis."""
-    phantom = make_phantom(request.param)
-    return phantom, analyze(phantom.volume)
+    return phantom_of(request.param), analysis_of("default", request.param)
 
 
 def true_scores(phantom):
@@ -69,6 +66,7 @@ def test_nothing_is_missing_from_the_field_of_view(truth_and_analysis):
     assert not {note.code for note in analysis.quality} & {"lung_missing", "airway_not_found", "lungs_cut_lower"}
 
 
-def test_healthy_chest_has_next_to_no_infection():
-    analysis = analyze(make_phantom(0, healthy=True, **FINE_ENOUGH).volume)
+@pytest.mark.slow
+def test_healthy_chest_has_next_to_no_infection(analysis_of):
+    analysis = analysis_of("default", 0, healthy=True, **FINE_ENOUGH)
     assert analysis.infection_percent < 0.1

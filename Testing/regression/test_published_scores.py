@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from CovidSeverityLib import AnalysisConfig, analyze, read_ct
-
 AGREEMENT = {
     "pearson": 0.823,
     "spearman": 0.787,
@@ -29,6 +27,7 @@ def tables(real_data):
     return real_data("data/reference")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_truth", [True, False])
 def test_published_scores_agree_with_radiologists_as_published(program, tables, tmp_path, with_truth):
     truth = ("--truth", tables / "CTSS_GT.csv") if with_truth else ()
@@ -47,7 +46,8 @@ def test_published_scores_agree_with_radiologists_as_published(program, tables, 
     assert "computed from CTSS_results.csv of github.com/aanandt/" in table
 
 
-def test_reference_profile_scores_a_real_ct_as_the_authors_do(real_ct_root):
-    result = analyze(read_ct(real_ct_root / "P001"), AnalysisConfig.for_profile("reference"))
+@pytest.mark.slow
+def test_reference_profile_scores_a_real_ct_as_the_authors_do(analysed):
+    result = analysed("P001", "reference")
     assert abs(result.ctss - PUBLISHED_CTSS_OF_P001) <= 1
     assert result.ctss <= result.ctss_max_variant <= 25

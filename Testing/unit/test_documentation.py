@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,16 @@ PAGES = ("README.md", "CHANGELOG.md", *sorted(p.relative_to(ROOT).as_posix() for
 PAGES += tuple(sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("models/*.md")))
 
 WRITTEN_BY_A_RUN = (
-    *("report.json", "classification.json", "summary.json", "entry.json", "manifest.json", "table.md", "batch.py"),
+    *(
+        "report.json",
+        "classification.json",
+        "summary.json",
+        "entry.json",
+        "manifest.json",
+        "table.md",
+        "batch.py",
+        "analysis.npz",
+    ),
 )
 """Files that a command or a reader writes."""
 
@@ -86,7 +96,9 @@ def test_options_that_a_page_names_exist(page):
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:
-    """Options of a parser and of its commands."""
+    """Options of a parser and of its commands, which load their modules when they are chosen."""
+    if getattr(parser, "_module", ""):
+        importlib.import_module(f"CovidSeverityLib.commands.{parser._module}").add_options(parser)
     options = {option for action in parser._actions for option in action.option_strings}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -100,8 +112,7 @@ def test_modules_and_public_names_that_a_page_names_exist(page):
     for module in re.findall(r"python -m ((?:models|CovidSeverityLib)[\w.]*)", text):
         assert importlib.util.find_spec(module), module
     for name in re.findall(r"`(evaluation(?:\.\w+)+)", text):
-        module, _, attribute = name.rpartition(".")
-        assert hasattr(importlib.import_module(f"CovidSeverityLib.{module}"), attribute), name
+        pkgutil.resolve_name(f"CovidSeverityLib.{name}")
     for owner, attribute in re.findall(r"`(AnalysisConfig|Analysis|CtVolume)\.(\w+)", text):
         known = getattr(CovidSeverityLib, owner)
         assert hasattr(known, attribute) or attribute in known.__dataclass_fields__, f"{owner}.{attribute}"

@@ -24,7 +24,7 @@ ORDER = (
     ("features",),
     ("segmentation", "io"),
     ("preprocessing",),
-    ("morphology", "parallel", "stage_clock", "checked", "checksums", "deciding_numbers"),
+    ("morphology", "parallel", "stage_clock", "checked", "checksums"),
     ("types", "errors", "ctss", "metrics", "plain", "version"),
     ("immutable",),
 )

@@ -12,10 +12,9 @@ import re
 import numpy as np
 import pytest
 
-from CovidSeverityLib import Analysis, AnalysisConfig, InputError
+from CovidSeverityLib import Analysis, InputError
 from CovidSeverityLib.analysis import ClassifiedCt
 from CovidSeverityLib.immutable import FrozenDict
-from CovidSeverityLib.pipeline import analyze
 from CovidSeverityLib.reporting import OUTPUT_NAMES, build_report, write_results
 
 WAYS = {
@@ -32,8 +31,8 @@ def diagnosed(factory):
 
 
 @pytest.fixture(scope="module")
-def reference(coarse_phantom):
-    return analyze(coarse_phantom.volume, AnalysisConfig.for_profile("reference"))
+def reference(reference_analysis):
+    return reference_analysis
 
 
 @pytest.fixture(scope="module", params=["default", "reference", "diagnosed"])
@@ -148,6 +147,7 @@ class Elements(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.slow
 def test_notebook_shows_card_and_picture_and_escapes_texts(factory):
     chest = factory.make_chest((10, 24, 32))
     analysis = factory.make_diagnosed(chest, factory.make_volume(chest.hu, name="<script>alert('x')</script>"))
@@ -165,7 +165,7 @@ def test_notebook_shows_card_and_picture_and_escapes_texts(factory):
     assert f"CTSS {analysis.ctss}" in analysis._repr_html_()
 
 
-@pytest.mark.parametrize("with_ct", [True, False])
+@pytest.mark.parametrize("with_ct", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_saved_analysis_is_loaded_whole(analysis, tmp_path, with_ct):
     written = analysis.save(tmp_path / "new" / "folder", with_ct=with_ct)
     names = [path.name for path in written]
@@ -179,6 +179,7 @@ def test_saved_analysis_is_loaded_whole(analysis, tmp_path, with_ct):
     assert json.dumps(build_report(again)) == json.dumps(build_report(analysis))
 
 
+@pytest.mark.slow
 def test_saved_files_are_those_of_the_command(diagnosed, tmp_path):
     (tmp_path / "written").mkdir()
     write_results(diagnosed, tmp_path / "written")
@@ -187,6 +188,7 @@ def test_saved_files_are_those_of_the_command(diagnosed, tmp_path):
             assert path.read_bytes() == (tmp_path / "written" / path.name).read_bytes()
 
 
+@pytest.mark.slow
 def test_ct_that_is_missing_or_another_is_named(diagnosed, tmp_path, factory):
     diagnosed.save(tmp_path, with_ct=False)
     with pytest.raises(InputError, match="saved without its CT"):

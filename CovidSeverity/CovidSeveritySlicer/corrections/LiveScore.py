@@ -20,7 +20,7 @@ from .SegmentEditing import openInSegmentEditor
 
 __all__ = ["Corrected", "LiveScore", "openInSegmentEditor"]
 
-DELAY_MS = 200
+DELAY_MS = 150
 """Time from the last edit to the new score. Strokes in quick succession are counted once."""
 
 _EDITS = (

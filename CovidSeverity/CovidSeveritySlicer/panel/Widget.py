@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -18,6 +17,7 @@ from CovidSeveritySlicer.nodes.Masks import findMasks
 from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.SceneBridge import Outputs, resultOf
 
+from .ClassifierSelector import ClassifierSelector
 from .ResultButtons import ResultButtons
 from .ResultCard import cardHtml
 from .Stages import overallPercent, stageTitle
@@ -52,15 +52,13 @@ class Panel(VTKObservationMixin):
         self._parameterNode: Any = None  # keeps the observers of the node from being collected as garbage
         self._guiTag: Any = None
         self._shownVolumeID: str | None = None
-        self._classifiers: list[str] = []
+        self._classifier = ClassifierSelector(ui, self.onClassifierChosen)
         self._classifies = False
         self._connectWidgets()
         self._connectLogic()
 
     def _connectWidgets(self) -> None:
         self.ui.analyzeButton.connect("clicked(bool)", self.onAnalyze)
-        self.ui.classifierSelector.connect("currentIndexChanged(int)", self.onClassifierChosen)
-        self.ui.classifierFileButton.connect("clicked(bool)", self.onChooseClassifierFile)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
@@ -76,7 +74,7 @@ class Panel(VTKObservationMixin):
 
     def enter(self) -> None:
         """The panel is shown. It stays connected when the user leaves it for the Segment Editor."""
-        self._listClassifiers()
+        self._classifier.update()
         self.setParameters(self.logic.getParameterNode())
 
     def cleanup(self) -> None:
@@ -127,7 +125,7 @@ class Panel(VTKObservationMixin):
             _setOutputs(parameters, _latestResult(parameters.inputVolume))
         self._showResult(None if parameters.outputSegmentation is None else resultOf(parameters.outputSegmentation))
         self._showMasks(parameters.maskSegmentation)
-        self._showClassifier(parameters.classifier)
+        self._classifier.show(parameters.classifier)
         self._updateAnalyzeButton()
 
     def onAnalyze(self, _checked: bool = False) -> None:
@@ -200,17 +198,10 @@ class Panel(VTKObservationMixin):
         if self.result is not None and self.result.segmentationNode is segmentationNode:
             self._showCard()
 
-    def onClassifierChosen(self, index: int) -> None:
+    def onClassifierChosen(self, classifier: str) -> None:
         """Remember the classifier."""
-        if self._parameters is not None and 0 <= index < len(self._classifiers):
-            self._parameters.classifier = self._classifiers[index]
-
-    def onChooseClassifierFile(self, _checked: bool = False) -> None:
-        """Let the user choose a file of weights."""
-        title, kinds = _("Weights of a classifier"), _("Keras weights") + " (*.hdf5 *.h5)"
-        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), title, "", kinds)
-        if path and self._parameters is not None:
-            self._parameters.classifier = path
+        if self._parameters is not None:
+            self._parameters.classifier = classifier
 
     def _chooseFirstVolume(self) -> None:
         if self._parameters.inputVolume is None:
@@ -243,23 +234,6 @@ class Panel(VTKObservationMixin):
             label.text = _("Its lungs are used; the lobes are found.")
         else:
             label.text = _("It has neither both lungs nor all five lobes (by terminology and name).")
-
-    def _listClassifiers(self) -> None:
-        names = installedClassifiers()
-        self._classifiers = ["", NO_CLASSIFIER, *names]
-        self.ui.classifierSelector.blockSignals(True)
-        self.ui.classifierSelector.clear()
-        self.ui.classifierSelector.addItem(_("The installed model, if there is one"))
-        self.ui.classifierSelector.addItem(_("None: no diagnosis"))
-        for name in names:
-            self.ui.classifierSelector.addItem(name)
-        self.ui.classifierSelector.blockSignals(False)
-
-    def _showClassifier(self, chosen: str) -> None:
-        if chosen not in self._classifiers:
-            self._classifiers.append(chosen)
-            self.ui.classifierSelector.addItem(qt.QFileInfo(chosen).fileName())
-        self.ui.classifierSelector.currentIndex = self._classifiers.index(chosen)
 
     def _mayReplaceCorrections(self) -> bool:
         if self.result is None or self.logic.liveScores.corrected(self.result.segmentationNode) is None:

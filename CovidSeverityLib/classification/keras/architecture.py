@@ -1,7 +1,7 @@
 """The Keras network of a description, untrained: a backbone as one layer, its mean, and dense layers.
 
-TensorFlow is imported when a network is built and not before. The first import writes lines of TensorFlow's own about
-the processor to standard error, unless the environment has :data:`HUSHED`.
+TensorFlow is imported when a network is built. The first import writes messages of TensorFlow about the processor to
+standard error, unless the environment has :data:`HUSHED`.
 """
 
 from __future__ import annotations
@@ -22,37 +22,38 @@ from CovidSeverityLib.errors import InputError
 from .files import MISSING_TENSORFLOW
 
 IMAGENET_SDS = (0.229, 0.224, 0.225)
-"""Standard deviations of ImageNet's channels, of the range 0-1; by their roots Keras divides the normalised image once
-more in an EfficientNet that is built with ``weights="imagenet"`` (TensorFlow issue 49930)."""
+"""Standard deviations of ImageNet's channels, in the range 0-1. Keras divides the normalised image once more by their
+roots in an EfficientNet that is built with ``weights="imagenet"`` (TensorFlow issue 49930)."""
 
 STANDARD_ERROR = 2
-"""Number of the file."""
+"""File descriptor of standard error."""
 
 HUSHED = ("TF_CPP_MIN_LOG_LEVEL", "3")
-"""Variable and value of the environment that ask TensorFlow for silence, as the command line does. TensorFlow heeds
-them once it has started; what it says before that is dropped here. Another value shows all of it."""
+"""Environment variable and value that suppress TensorFlow's messages; the command line sets them. TensorFlow uses them
+only after its start; earlier messages are dropped here. With another value all messages are shown."""
 
 ONE_KERNEL = ("TF_ENABLE_ONEDNN_OPTS", "1")
-"""Variable and value of the environment that ask TensorFlow for oneDNN's convolutions. By itself it takes them on newer
-processors only. Its others sum in an order that depends on the number of images: last bits of an answer changed."""
+"""Environment variable and value for oneDNN's convolutions. TensorFlow uses them on its own only on newer processors.
+Its other convolutions sum in an order that depends on the number of images, which changes the last bits of an
+answer."""
 
 CAFFE_MEANS = (103.939, 116.779, 123.68)
-"""ImageNet's means of blue, green and red, of the range 0-255 (``keras.applications.resnet.preprocess_input``)."""
+"""ImageNet's means of blue, green and red, in the range 0-255 (``keras.applications.resnet.preprocess_input``)."""
 
 
-def import_keras() -> Any:  # noqa: ANN401 - a module that need not be there
+def import_keras() -> Any:  # noqa: ANN401 - an optional module
     """Keras on TensorFlow.
 
     Raises
     ------
     InputError
-        If TensorFlow is not installed, or Keras is set to run on something else.
+        If TensorFlow is not installed, or Keras is configured for another backend.
     """
     os.environ.setdefault(*ONE_KERNEL)
     try:
         with _start_hushed():
             import keras
-            import tensorflow  # noqa: F401 - Keras may be there without it
+            import tensorflow  # noqa: F401 - Keras may be installed without it
     except ImportError as error:
         raise InputError(MISSING_TENSORFLOW) from error
     if keras.backend.backend() != "tensorflow":
@@ -63,14 +64,14 @@ def import_keras() -> Any:  # noqa: ANN401 - a module that need not be there
 
 @contextmanager
 def _start_hushed() -> Iterator[None]:
-    """Drop what is written to standard error while TensorFlow starts, where the environment asks for silence."""
+    """Drop messages on standard error while TensorFlow starts, if the environment suppresses messages."""
     name, silent = HUSHED
     if "tensorflow" in sys.modules or os.environ.get(name) != silent:
         yield
         return
     try:
         shown = os.dup(STANDARD_ERROR)
-    except OSError:  # a program without a terminal may have none
+    except OSError:  # a program without a terminal may have no standard error
         yield
         return
     try:
@@ -84,7 +85,7 @@ def _start_hushed() -> Iterator[None]:
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Layers built, and networks run, in float32 as it is: neither in half precision, nor in a GPU's short TF32."""
+    """Build layers and run networks in full float32: neither in half precision nor in a GPU's TF32."""
     keras = import_keras()
     import tensorflow as tf
 
@@ -126,7 +127,7 @@ def assembled(description: NetworkDescription) -> Any:  # noqa: ANN401
 
 
 def backbone_of(model: Any) -> Any:  # noqa: ANN401
-    """The backbone of a network that :func:`assembled` built: a model of its own."""
+    """The backbone of a network that :func:`assembled` built, as a separate model."""
     (backbone,) = (layer for layer in model.layers if hasattr(layer, "layers"))
     return backbone
 
@@ -150,15 +151,15 @@ def dense_layers(model: Any) -> tuple[Any, ...]:  # noqa: ANN401
 
 
 def settle_normalization(model: Any, rescaled: bool, variance: NDArray | None = None) -> None:  # noqa: ANN401
-    """Make the backbone use the mean and variance it was given.
+    """Make the backbone use its loaded mean and variance.
 
-    Without ``finalize_state`` Keras 3 goes on with those of the untrained layer.
+    Without ``finalize_state`` Keras 3 continues to use those of the untrained layer.
 
     Parameters
     ----------
-    model : of :func:`assembled`.
-    rescaled : puts the division of :data:`IMAGENET_SDS` into the variance.
-    variance : (3,) before that division, more precise than the network's own; None for that.
+    model : model of :func:`assembled`.
+    rescaled : whether the variance includes the division by :data:`IMAGENET_SDS`.
+    variance : (3,) variance before that division, more precise than the network's own; None for the network's own.
     """
     keras = import_keras()
     for layer in backbone_of(model).layers:

@@ -1,7 +1,7 @@
-"""Networks in the HDF5 layout of Keras 2: what a file holds, by name, and how such a file is written.
+"""Networks in the HDF5 layout of Keras 2: the content of a file by name, and writing of such a file.
 
-Two kinds are read: weights (``model.save_weights``), and whole models (``model.save``), whose configuration is taken
-as text and never run. h5py comes with TensorFlow and is imported when a file is opened.
+Two kinds are read: weights (``model.save_weights``), and whole models (``model.save``), whose configuration is read as
+text and never executed. h5py is a dependency of TensorFlow and is imported when a file is opened.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from numpy.typing import ArrayLike, NDArray
 from CovidSeverityLib.errors import InputError, OutputError
 
 DESCRIPTION_ATTRIBUTE = "covid_severity_network"
-"""Attribute of the root in which this library writes down what network a file of its own holds, as JSON."""
+"""Attribute of the root in which this library stores the description of the network in its own files, as JSON."""
 
 LONGEST_ATTRIBUTE = 64512
-"""Bytes of a list of names, over which Keras cuts it into ``name0``, ``name1``... (HDF5's limit less some room)."""
+"""Keras splits a list of names with more bytes into ``name0``, ``name1``... (HDF5's limit minus a margin)."""
 
 KERAS_2_NAMES = (
     (re.compile(r":\d+$"), ""),
     (re.compile(r"(^|/)normalization_\d+/"), r"\1normalization/"),
     (re.compile(r"/depthwise_kernel$"), "/kernel"),
 )
-"""What differs in the name of a weight: Keras 2 ends it in ``:0``, Keras numbers layers without a name of their own,
-and depthwise kernels are plain kernels in Keras 3."""
+"""Differences in names of weights: Keras 2 adds ``:0``, Keras numbers unnamed layers, and depthwise kernels are named
+kernels in Keras 3."""
 
 MISSING_TENSORFLOW = 'classification needs TensorFlow, which is not installed: pip install "covid-severity[classify]"'
 
@@ -42,16 +42,16 @@ _DAMAGED = "{} is damaged: not all the weights that it names can be read"
 
 @dataclass(frozen=True, eq=False)
 class StoredNetwork:
-    """A file of weights that is open; arrays are read when they are asked for.
+    """An open file of weights; arrays are read on access.
 
     Parameters
     ----------
-    name : of the file.
-    backbone : array (an h5py dataset) by plain name, such as ``stem_conv/kernel``.
-    dense : ``kernel`` and ``bias`` of the dense layers behind it, in their order.
-    keras : major and minor version that wrote the file; (0, 0) where it does not say.
-    config : of a whole model, as Keras wrote it; None for weights alone.
-    own : what this library says of a file of its own; None for others.
+    name : name of the file.
+    backbone : arrays (h5py datasets) by plain name, such as ``stem_conv/kernel``.
+    dense : ``kernel`` and ``bias`` of the dense layers after the backbone, in their order.
+    keras : major and minor version that wrote the file; (0, 0) if the file does not contain it.
+    config : configuration of a whole model, as Keras wrote it; None for weights alone.
+    own : description in a file of this library; None for other files.
     """
 
     name: str
@@ -64,7 +64,7 @@ class StoredNetwork:
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[StoredNetwork]:
-    """The network in a file, as long as the context lasts.
+    """The network in a file, until the end of the ``with`` block.
 
     Parameters
     ----------
@@ -98,13 +98,13 @@ def read_array(array: Any, name: str) -> NDArray:  # noqa: ANN401 - h5py
 
     Parameters
     ----------
-    array : of a :class:`StoredNetwork`.
-    name : of the file.
+    array : array of a :class:`StoredNetwork`.
+    name : name of the file.
 
     Raises
     ------
     InputError
-        If they cannot be read, or some are no numbers.
+        If they cannot be read, or some are not finite numbers.
     """
     try:
         values = array[()]
@@ -116,7 +116,7 @@ def read_array(array: Any, name: str) -> NDArray:  # noqa: ANN401 - h5py
 
 
 def plain_name(name: str) -> str:
-    """The last two parts of a weight's name, layer and weight, as Keras 3 calls them."""
+    """The last two parts of a weight's name, layer and weight, as in Keras 3."""
     for pattern, replacement in KERAS_2_NAMES:
         name = pattern.sub(replacement, name)
     return "/".join(name.split("/")[-2:])
@@ -128,16 +128,16 @@ def write_weights(
     own: Mapping[str, Any],
     keras_version: str,
 ) -> None:
-    """Write weights as Keras 2's ``model.save_weights`` does; the same weights make the same bytes.
+    """Write weights like ``model.save_weights`` of Keras 2; the same weights give the same bytes.
 
-    The file appears when it is complete; one of that name is replaced.
+    The file appears when it is complete; an existing file is replaced.
 
     Parameters
     ----------
-    path : of the file.
-    layers : name, and arrays by their name in Keras 2 and in its order, of every layer.
+    path : path of the file.
+    layers : name of every layer, with its arrays by their name and in their order in Keras 2.
     own : description of the network, for :data:`DESCRIPTION_ATTRIBUTE`.
-    keras_version : that made the weights.
+    keras_version : version of Keras that made the weights.
 
     Raises
     ------
@@ -200,13 +200,13 @@ def _stored(file: Any, name: str) -> StoredNetwork:  # noqa: ANN401 - h5py
 
 
 def _plain_of(layer: str, weight: str) -> str:
-    """``layer/weight`` even where the file names the weight alone."""
+    """``layer/weight``, also if the file names only the weight."""
     plain = plain_name(weight)
     return plain if "/" in plain else plain_name(f"{layer}/{weight}")
 
 
 def _names(group: Any, attribute: str) -> list[str]:  # noqa: ANN401
-    """A list of names, which Keras 2 cuts into ``attribute0``, ``attribute1``... where it is too long for HDF5."""
+    """A list of names, which Keras 2 splits into ``attribute0``, ``attribute1``... if it is too long for HDF5."""
 
     def parts() -> Iterator[Any]:
         if attribute in group.attrs:
@@ -246,6 +246,6 @@ def _text(value: str | bytes) -> str:
 
 
 def _version(stored: str | bytes) -> tuple[int, int]:
-    """Major and minor; (0, 0) where the file does not say, as before Keras 2."""
+    """Major and minor version; (0, 0) if the file does not contain it, as before Keras 2."""
     found = re.match(r"(\d+)\.(\d+)", _text(stored))
     return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -1,6 +1,6 @@
 """The published network as a classifier of slices, from a file of weights.
 
-What it consists of is in the modules beside this one; those who use networks need this module alone.
+Its parts are in the other modules of this package. Users of networks need only this module.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from .weights import build_network, fill, save_weights
 __all__ = ["KerasClassifier", "build_network", "describe_weights", "load_classifier", "save_weights"]
 
 BATCH, GPU_BATCH = 4, 16
-"""Slices that the network looks at together, on a processor and on a GPU: 1.5 GB for EfficientNetB5 at 512 pixels. More
-are not faster on a processor, and one alone is summed in an order that depends on the number of threads."""
+"""Slices per batch of the network, on a processor and on a GPU: 1.5 GB for EfficientNetB5 at 512 pixels. More slices
+are not faster on a processor. A single slice would be summed in an order that depends on the number of threads."""
 
 
 def load_classifier(
@@ -36,20 +36,20 @@ def load_classifier(
     name: str | None = None,
     batch: int | None = None,
 ) -> KerasClassifier:
-    """Build the network of a file and fill it with the file's weights. Nothing is downloaded.
+    """Build the network of a file and load the file's weights. Nothing is downloaded.
 
     Parameters
     ----------
-    path : ``.hdf5`` or ``.h5`` in the layout of Keras 2: weights or a whole model, or what :func:`save_weights` wrote.
-    description : of the network; None takes it from the file (:func:`describe_weights`).
-    name : what the user knows it by; None for the name of the file.
-    batch : slices that the network looks at together, at least 2; None for :data:`BATCH`, or more on a GPU. The answer
-        does not depend on how many the caller gives.
+    path : ``.hdf5`` or ``.h5`` in the layout of Keras 2: weights, a whole model, or a file of :func:`save_weights`.
+    description : description of the network; None reads it from the file (:func:`describe_weights`).
+    name : name for the user; None for the name of the file.
+    batch : slices per batch, at least 2; None for :data:`BATCH`, or more on a GPU. The answer does not depend on the
+        number of slices in a call.
 
     Raises
     ------
     InputError
-        If the file is missing, damaged or of another layout, does not hold the described network's weights, or
+        If the file is missing, damaged or of another layout, does not contain the weights of the described network, or
         TensorFlow is not installed.
     """
     if batch is not None and batch < 2:
@@ -70,15 +70,16 @@ def load_classifier(
 class KerasClassifier:
     """A Keras network as :class:`~.diagnosis.ExplainingClassifier`.
 
-    Images are repeated to three channels. The network always looks at ``batch`` of them, the last ones filled up with
-    black, so that an image's answer does not depend on how many the caller gives, nor on the number of threads.
+    Images are repeated to three channels. The network always gets ``batch`` images; the last batch is filled up with
+    black images. The answer for an image therefore depends neither on the number of images in a call nor on the number
+    of threads.
 
     Parameters
     ----------
     model : ``keras.Model`` of (N, size, size, 3) images to probabilities, in the order of ``description.classes``.
-    description : of ``model``.
-    name, sha256 : of the file of weights.
-    batch : images that the network looks at together, at least 2.
+    description : description of ``model``.
+    name, sha256 : name and checksum of the file of weights.
+    batch : images per batch, at least 2.
     """
 
     model: Any
@@ -104,8 +105,8 @@ class KerasClassifier:
     def explain(self, images: NDArray[np.uint8], diagnoses: Sequence[Diagnosis], /) -> NDArray[np.float32]:
         """Where the network looked for one diagnosis of each image: Grad-CAM (Selvaraju et al., ICCV 2017).
 
-        The last features of the backbone, each weighted by the mean gradient of the diagnosis's output before the
-        softmax, summed; what speaks against the diagnosis is 0, and the largest value of an image is 1.
+        The map is the sum of the last features of the backbone, each weighted by the mean gradient of the diagnosis's
+        output before the softmax. Negative values become 0, and the maximum of an image becomes 1.
 
         Parameters
         ----------
@@ -114,7 +115,7 @@ class KerasClassifier:
 
         Returns
         -------
-        (N, rows, columns) float32, a 32nd of the image's edge; 0 everywhere where nothing speaks for the diagnosis.
+        (N, rows, columns) float32, a 32nd of the image's edge; 0 everywhere if nothing supports the diagnosis.
 
         Raises
         ------
@@ -145,7 +146,7 @@ class KerasClassifier:
             raise ValueError(f"images {images.shape} {images.dtype}; the network takes {wanted}")
 
     def _parts(self, values: NDArray) -> Iterator[tuple[NDArray, int]]:
-        """``batch`` values at a time, filled up with zeros, and how many of them are the caller's."""
+        """``batch`` values at a time, filled up with zeros, and the number of values of the caller."""
         for first in range(0, len(values), self.batch):
             part = values[first : first + self.batch]
             padding = [(0, self.batch - len(part))] + [(0, 0)] * (values.ndim - 1)

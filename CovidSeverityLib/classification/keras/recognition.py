@@ -1,4 +1,4 @@
-"""What network a file of weights holds: told by the file where it can, and by what the published one was otherwise."""
+"""The network in a file of weights, from the file as far as possible, otherwise from the published network."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .files import StoredNetwork, opened
 from .saved_models import saved_facts
 
 RESCALING_SINCE = (2, 9)
-"""Keras from this version on divides the normalised image by sqrt(sd) once more in an EfficientNet that is built with
-``weights="imagenet"`` (and only then; TensorFlow issue 49930). Up to 2.8 it did not."""
+"""From this version on, Keras divides the normalised image once more by sqrt(sd) in an EfficientNet that is built with
+``weights="imagenet"`` (and only then; TensorFlow issue 49930). Up to 2.8 it does not."""
 
 EFFICIENT_NET_SIZES = {
     (16, 1280): "EfficientNetB0",
@@ -47,20 +47,20 @@ FIELD_WORDS = {
 def describe_weights(path: str | Path) -> NetworkDescription:
     """The network in a file of weights.
 
-    A file of this library says it all. In others the backbone and the dense layers follow from the weights; a whole
-    model also tells the size of its image and whether the image is rescaled a second time. What is left is taken to be
-    as published: 512 pixels; normal, CAP, COVID-19; images as published. A file of weights alone leaves no trace of the
-    second rescaling; the network is taken to have begun with ImageNet's weights, as the published one did, and the
-    version of Keras that wrote the file decides (:data:`RESCALING_SINCE`).
+    A file of this library contains the whole description. In other files the backbone and the dense layers follow from
+    the weights. A whole model also contains the size of its image and whether the image is rescaled a second time. The
+    rest is assumed to be as published: 512 pixels; normal, CAP, COVID-19; images as published. A file of weights alone
+    does not show the second rescaling. The network is then assumed to have started from ImageNet's weights, like the
+    published one, and the version of Keras that wrote the file decides (:data:`RESCALING_SINCE`).
 
     Parameters
     ----------
-    path : ``.hdf5`` or ``.h5`` as Keras 2's ``model.save_weights`` or ``model.save`` writes it.
+    path : ``.hdf5`` or ``.h5``, written by ``model.save_weights`` or ``model.save`` of Keras 2.
 
     Raises
     ------
     InputError
-        If the file is missing or damaged, or holds no network of this kind.
+        If the file is missing or damaged, or does not contain such a network.
     """
     with opened(path) as stored:
         return description_of(stored)
@@ -79,12 +79,12 @@ def description_of(stored: StoredNetwork) -> NetworkDescription:
 
 
 def check_description(stored: StoredNetwork, description: NetworkDescription) -> None:
-    """Refuse a description that contradicts what is known of the file.
+    """Refuse a description that contradicts the file.
 
     Raises
     ------
     InputError
-        With what the file and the description say.
+        If they contradict each other; the message gives both.
     """
     known = _known(stored)
     if stored.own is not None:
@@ -99,14 +99,14 @@ def check_description(stored: StoredNetwork, description: NetworkDescription) ->
             )
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401 - of any field
+def _shown(value: Any) -> str:  # noqa: ANN401 - value of any field
     if isinstance(value, tuple):
         return f"({', '.join(map(_shown, value))})"
     return CLASS_NAMES[value] if isinstance(value, Diagnosis) else str(value)
 
 
 def _known(stored: StoredNetwork) -> dict[str, Any]:
-    """Fields of the description that weights, and the configuration of a whole model, leave no doubt of."""
+    """Fields of the description that follow from the weights and from the configuration of a whole model."""
     backbone = _backbone(stored)
     kernels = [layer["kernel"].shape for layer in stored.dense if "kernel" in layer]
     classes = kernels[-1][-1] if kernels else 0

@@ -1,4 +1,4 @@
-"""What the configuration of a whole saved model says about the network, read as text: none of it is ever run."""
+"""The description in the configuration of a whole saved model, read as text and never executed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from CovidSeverityLib.errors import InputError
 from .architecture import IMAGENET_SDS
 
 NESTED = ("Functional", "Model", "Sequential")
-"""Kinds of layer that hold layers."""
+"""Kinds of layers that contain layers."""
 
 BACKBONE_LAYERS = {
     "InputLayer",
@@ -32,13 +32,13 @@ BACKBONE_LAYERS = {
     "GlobalAveragePooling2D",
     "Dense",
 }
-"""All kinds that the backbones and the head consist of."""
+"""All kinds of layers in the backbones and the head."""
 
 BACKBONE_ACTIVATIONS = {True: frozenset({"swish", "silu"}), False: frozenset({"relu"})}
-"""Of the activation layers of an EfficientNet (True) and of a ResNet."""
+"""Activations of an EfficientNet (True) and of a ResNet (False)."""
 
 LOOSE = 1e-6
-"""Scales of the image are the same within this: some are written with few digits."""
+"""Relative tolerance for scales of the image: some are written with few digits."""
 
 
 class _Layer(NamedTuple):
@@ -47,22 +47,22 @@ class _Layer(NamedTuple):
 
 
 def saved_facts(config: Mapping[str, Any], backbone: str, name: str) -> dict[str, Any]:
-    """Fields of the description that only a whole model tells.
+    """Fields of the description that only a whole model contains.
 
     Parameters
     ----------
-    config : of the model, as ``model.save`` wrote it.
-    backbone : by the weights.
-    name : of the file, for messages.
+    config : configuration of the model, as ``model.save`` wrote it.
+    backbone : backbone according to the weights.
+    name : name of the file in messages.
 
     Returns
     -------
-    ``imagenet_rescaling``, and ``size_px`` where the model has one.
+    ``imagenet_rescaling``, and ``size_px`` if the model has one.
 
     Raises
     ------
     InputError
-        If the model does more, or something else, than the published network.
+        If the model differs from the published network.
     """
     try:
         layers = list(_layers(config))
@@ -76,7 +76,7 @@ def saved_facts(config: Mapping[str, Any], backbone: str, name: str) -> dict[str
 
 
 def _layers(config: Mapping[str, Any]) -> Iterator[_Layer]:
-    """All layers in their order, those of nested models in place of the model."""
+    """All layers in their order; a nested model is replaced by its layers."""
     if config["class_name"] not in NESTED:
         yield _Layer(config["class_name"], config["config"])
         return
@@ -96,7 +96,7 @@ def _check_kinds(layers: list[_Layer], backbone: str, name: str) -> None:
 
 
 def _check_head(layers: list[_Layer], name: str) -> None:
-    """Behind the backbone, whose last layer is an activation: the mean, dense layers, dropout anywhere."""
+    """Check the layers after the backbone, which ends with an activation: the mean, dense layers, dropout anywhere."""
     last = max(n for n, layer in enumerate(layers) if layer.kind == "Activation")
     head = [layer for layer in layers[last + 1 :] if layer.kind not in ("Dropout", "InputLayer")]
     if not head or head[0].kind != "GlobalAveragePooling2D" or any(layer.kind != "Dense" for layer in head[1:]):
@@ -109,7 +109,7 @@ def _check_head(layers: list[_Layer], name: str) -> None:
 
 
 def _rescaled(layers: list[_Layer], backbone: str, name: str) -> bool:
-    """Whether the normalised image is divided once more; nothing else may be done to it."""
+    """Whether the normalised image is divided once more; any other operation is refused."""
     scales = [layer.config["scale"] for layer in layers if layer.kind == "Rescaling"]
     plain = [1 / 255] if backbone in EFFICIENT_NETS else []
     for rescaled, wanted in ((False, plain), (True, [*plain, *(1 / np.sqrt(IMAGENET_SDS),) * bool(plain)])):
@@ -120,13 +120,13 @@ def _rescaled(layers: list[_Layer], backbone: str, name: str) -> bool:
     raise InputError(f"{name} holds a model that scales its image by {scales}, otherwise than {backbone} does")
 
 
-def _alike(one: Any, other: Any) -> bool:  # noqa: ANN401 - a number or several
+def _alike(one: Any, other: Any) -> bool:  # noqa: ANN401 - one number or several
     one, other = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
     return one.shape == other.shape and np.allclose(one, other, rtol=LOOSE, atol=0)
 
 
 def _size(layers: list[_Layer], name: str) -> int | None:
-    """Edge of the image; None where the model takes any."""
+    """Edge length of the image; None if the model accepts any."""
     image = next(layer.config for layer in layers if layer.kind == "InputLayer")
     shape = image.get("batch_input_shape") or image["batch_shape"]
     _, rows, columns, channels = shape

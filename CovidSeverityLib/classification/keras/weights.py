@@ -1,4 +1,4 @@
-"""Weights go from a file into a network, and from a network into a file."""
+"""Load weights from a file into a network, and save them to a file."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from .architecture import IMAGENET_SDS, assembled, backbone_of, dense_layers, im
 from .files import StoredNetwork, plain_name, read_array, write_weights
 
 STATISTICS = ("mean", "variance", "count", "moving_mean", "moving_variance")
-"""Weights that Keras does not train; Keras 2 stores them behind all those of a backbone that it does."""
+"""Weights that Keras does not train; Keras 2 stores them after all trained weights of a backbone."""
 
 VARIANCE = "normalization/variance"
-"""Of the image's channels, in an EfficientNet."""
+"""Name of the variance of the image's channels, in an EfficientNet."""
 
 
 def build_network(description: NetworkDescription, imagenet: str | Path | None = None) -> Any:  # noqa: ANN401
-    """The network of a description, to be trained.
+    """The network of a description, ready for training.
 
     Parameters
     ----------
-    description : of the network. With ``imagenet_rescaling`` the division is part of the normalisation's variance.
-    imagenet : initial weights of the backbone: ``"keras"`` lets Keras find or download ImageNet's; a path is a file of
-        them in Keras's own format (``efficientnetb5_notop.h5``); None leaves random ones. Those of the dense layers are
-        random (``keras.utils.set_random_seed``).
+    description : description of the network. With ``imagenet_rescaling`` the variance of the normalisation includes the
+        division.
+    imagenet : initial weights of the backbone: ``"keras"`` lets Keras find or download ImageNet's weights; a path is a
+        file in Keras's own format (``efficientnetb5_notop.h5``); None means random weights. The dense layers have
+        random weights (``keras.utils.set_random_seed``).
 
     Returns
     -------
@@ -39,7 +40,7 @@ def build_network(description: NetworkDescription, imagenet: str | Path | None =
     Raises
     ------
     InputError
-        If TensorFlow is not installed, or ImageNet's weights cannot be had or belong to another backbone.
+        If TensorFlow is not installed, or ImageNet's weights are not available or belong to another backbone.
     """
     model = assembled(description)
     if imagenet == "keras":
@@ -51,14 +52,16 @@ def build_network(description: NetworkDescription, imagenet: str | Path | None =
 
 
 def fill(model: Any, stored: StoredNetwork, description: NetworkDescription) -> None:  # noqa: ANN401
-    """Give a network of :func:`~.architecture.assembled` the weights of a file: dense layers in turn, others by name.
+    """Load the weights of a file into a network of :func:`~.architecture.assembled`.
+
+    Dense layers are matched by their order, other layers by name.
 
     (Numbers in names depend on what was built before; a frozen layer changes the order of weights.)
 
     Raises
     ------
     InputError
-        If the file has other weights, or weights that are no numbers.
+        If the file has other weights, or weights that are not finite numbers.
     """
     units = ", ".join(str(n) for n in (*description.head_units, len(description.classes)))
     refusal = f"{stored.name} does not hold the weights of {description.backbone} with dense layers of {units} units"
@@ -77,13 +80,13 @@ def fill(model: Any, stored: StoredNetwork, description: NetworkDescription) -> 
 def save_weights(model: Any, description: NetworkDescription, path: str | Path) -> None:  # noqa: ANN401
     """Write the weights of a network of :func:`build_network` in the layout of Keras 2, with the description.
 
-    The same weights make the same bytes. The file appears when it is complete.
+    The same weights give the same bytes. The file appears when it is complete.
 
     Parameters
     ----------
-    model : built by :func:`build_network` from ``description``.
-    description : is written to the file, for :func:`~.recognition.describe_weights`.
-    path : of the file, ``.hdf5``.
+    model : model that :func:`build_network` built from ``description``.
+    description : description, which is written to the file for :func:`~.recognition.describe_weights`.
+    path : path of the file, ``.hdf5``.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def save_weights(model: Any, description: NetworkDescription, path: str | Path) 
     """
     backbone = {name: np.asarray(w) for name, w in _variables(backbone_of(model)).items()}
     if description.imagenet_rescaling and VARIANCE in backbone:
-        # in double precision, so that reading multiplies back to the same value
+        # in double precision, so that reading gives the same value again
         backbone[VARIANCE] = backbone[VARIANCE] / np.array(IMAGENET_SDS)
     trained_first = sorted(backbone, key=lambda name: name.split("/")[-1] in STATISTICS)
     layers = [(description.backbone.lower(), {_keras_2_name(name): backbone[name] for name in trained_first})]
@@ -113,7 +116,7 @@ def _keras_2_name(name: str) -> str:
 
 
 def _assign(variables: Mapping[str, Any], arrays: Mapping[str, Any], file: str, refusal: str) -> None:
-    """Set all variables; shapes are compared before any array is read."""
+    """Set all variables; all shapes are compared before an array is read."""
     ours = {name: tuple(w.shape) for name, w in variables.items()}
     theirs = {name: tuple(array.shape) for name, array in arrays.items()}
     different = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
@@ -129,13 +132,13 @@ def _shape(shapes: Mapping[str, tuple[int, ...]], name: str) -> str:
 
 
 def _keras_backbone(description: NetworkDescription) -> Any:  # noqa: ANN401
-    """The backbone as Keras builds it with ImageNet's weights, which Keras downloads unless it has them."""
+    """The backbone with ImageNet's weights from Keras, which downloads them if they are not in its cache."""
     keras = import_keras()
     shape = (description.size_px, description.size_px, 3)
     try:
         backbone = getattr(keras.applications, description.backbone)
         return backbone(include_top=False, weights="imagenet", input_shape=shape)
-    except Exception as error:  # a failed download is nothing more special in Keras
+    except Exception as error:  # Keras raises a plain Exception for a failed download
         message = f"Keras has no ImageNet weights of {description.backbone} to give: {_one_line(error)}"
         raise InputError(message) from error
 
@@ -147,7 +150,7 @@ def _copy_backbone(source: Any, model: Any) -> None:  # noqa: ANN401
 
 
 def _load_backbone(model: Any, path: Path, backbone: str) -> None:  # noqa: ANN401
-    """Fill the backbone from a file that Keras publishes, by Keras, which knows their names of old."""
+    """Load a file that Keras publishes into the backbone, with Keras, which knows the old names."""
     if not path.is_file():
         raise InputError(f"no file of ImageNet weights at {path}")
     try:

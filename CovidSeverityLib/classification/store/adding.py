@@ -1,4 +1,4 @@
-"""Adding a model from a file that the user has: described, proved to be a network of ours, and placed."""
+"""Add a model from a file of the user: describe it, check that the program can use it, and install it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STAGE = "copy"
 """Name of this stage in progress calls, which count bytes."""
 
 UNTOLD = {"size_px": "image size", "image": "classification image", "classes": "order of classes"}
-"""What a file of somebody else's weights does not tell of its network."""
+"""Fields of the description that a file from elsewhere does not contain."""
 
 
 def add_model(
@@ -40,24 +40,24 @@ def add_model(
 ) -> InstalledModel:
     """Copy a file of weights to the user's folder.
 
-    What is known of it comes from ``known`` where that has ``name``, else from a ``manifest.json`` beside the file that
-    has its checksum, else from the file itself. The network is built and filled once, from the copy.
+    The description comes from ``known`` if it contains ``name``, otherwise from a ``manifest.json`` beside the file
+    that contains its checksum, otherwise from the file itself. The network is built once, with the weights of the copy.
 
     Parameters
     ----------
-    path : of the file.
-    name : that the model gets.
-    known : models that a file must be where it is added under their name; None takes those of the program's manifest.
-    network : fields of :class:`~.description.NetworkDescription` that the file cannot tell.
-    facts : licence and source, where they are not known.
-    replace : whether a model of that name may be there, which stays as it is if this fails.
+    path : path of the file.
+    name : name for the model.
+    known : known models; a file with one of their names must be that model. None for the program's manifest.
+    network : fields of :class:`~.description.NetworkDescription` that the file does not contain.
+    facts : licence and source, if they are not known.
+    replace : whether to replace an installed model of that name; it is kept if this fails.
     progress : called with stage "copy" and bytes.
 
     Raises
     ------
     InputError
-        If the name is not possible or taken, the file is missing, damaged, another than the one of that name or no
-        network of ours, what is given contradicts what is known, or TensorFlow is not installed.
+        If the name is invalid or taken, the file is missing, damaged, not the known model of that name or without a
+        usable network, the given values contradict the known ones, or TensorFlow is not installed.
     OutputError
         If the user's folder cannot be written.
     """
@@ -65,10 +65,10 @@ def add_model(
     check_free(name, replace)
     if not path.is_file():
         raise InputError(f"no file of classifier weights at {path}")
-    import_keras()  # before a file is copied for nothing
+    import_keras()  # before a file is copied
     entry = _described(path, name, known_models() if known is None else known, network or {}, facts or {})
     with placing(name, replace) as temporary:
-        copy = temporary / path.name  # the file's own name, for messages about what it holds
+        copy = temporary / path.name  # the file's own name, for messages about its content
         entry = _checked(entry, path.name, *_copy(path, copy, progress))
         load_classifier(copy, entry.network, name)
         copy.rename(temporary / WEIGHTS_NAME)
@@ -83,7 +83,7 @@ def _described(
     network: Mapping[str, Any],
     facts: Mapping[str, str],
 ) -> ModelEntry:
-    """What is known of the file, under the name that it gets."""
+    """The known entry of the file, with the new name."""
     theirs = next((entry for entry in known if entry.name.lower() == name.lower()), None)
     beside = entry_beside(path)
     with opened(path) as stored:
@@ -97,7 +97,7 @@ def _described(
 
 
 def _entry_of(name: str, stored: StoredNetwork, given: Mapping[str, Any]) -> ModelEntry:
-    """An entry from the file alone; what had to be guessed goes with it, to be read wherever the entry is."""
+    """An entry from the file alone; it contains a note about the assumed fields."""
     network = description_of(stored)
     limits = []
     if stored.own is None:
@@ -112,7 +112,7 @@ def _entry_of(name: str, stored: StoredNetwork, given: Mapping[str, Any]) -> Mod
 
 
 def _check_may_be(entry: ModelEntry, path: Path, stored: StoredNetwork, described: bool) -> None:
-    """Refuse a file that cannot be the model of the manifest, as far as can be told before its checksum is."""
+    """Refuse a file that cannot be the model of the manifest, before its checksum is computed."""
     if entry.sha256 is not None:
         size = path.stat().st_size
         if entry.size_bytes not in (None, size):
@@ -133,7 +133,7 @@ def _check_may_be(entry: ModelEntry, path: Path, stored: StoredNetwork, describe
 
 
 def _with_options(network: NetworkDescription, given: Mapping[str, Any], told_by: str | None) -> NetworkDescription:
-    """``network`` with what the user adds, unless ``told_by`` a file or manifest that is to be believed."""
+    """``network`` with the fields of the user, which must not contradict a file or manifest (``told_by``)."""
     for field, value in given.items():
         known = getattr(network, field)
         if told_by is not None and value != known:
@@ -157,7 +157,7 @@ def _written(value: object) -> str:
 
 
 def _copy(path: Path, copy: Path, progress: Progress | None) -> tuple[str, int]:
-    """Copy a file; the checksum and size of what was copied."""
+    """Copy a file; return checksum and size of the copy."""
     total = path.stat().st_size
     free = shutil.disk_usage(copy.parent).free
     if free < total:
@@ -177,7 +177,7 @@ def _copy(path: Path, copy: Path, progress: Progress | None) -> tuple[str, int]:
 
 
 def _checked(entry: ModelEntry, file: str, sha256: str, size_bytes: int) -> ModelEntry:
-    """``entry`` of exactly this file."""
+    """``entry`` with checksum and size of this file."""
     if entry.sha256 not in (None, sha256):
         raise InputError(f"{file} is not the model {entry.name}: its SHA-256 is {sha256}, expected {entry.sha256}")
     return entry.of_file(sha256, size_bytes)

@@ -1,6 +1,6 @@
-"""What is known of a classifier's weights: where they come from, what they may be used for, and which file they are.
+"""The catalogue of weights of classifiers: their source, their licence, and their file.
 
-A manifest is a JSON file with one entry a model. One comes with the program; training writes one beside its weights,
+A manifest is a JSON file with one entry per model. The program contains one, training writes one beside its weights,
 the store keeps one with every installed file, and a hospital may write one of its own.
 """
 
@@ -18,52 +18,52 @@ from CovidSeverityLib.classification.description import NetworkDescription
 from CovidSeverityLib.errors import InputError, OutputError
 
 SCHEMA_VERSION = 1
-"""Of the layout of a manifest; models/manifest.schema.json describes it."""
+"""Version of the layout of a manifest; models/manifest.schema.json describes it."""
 
 MANIFEST_NAME = "manifest.json"
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
-"""Names of models are names of folders on every system: no separator, no dot at either end, at most 64 characters."""
+"""Names of models are valid folder names on every system: no separator, no dot at the ends, at most 64 characters."""
 
 WEIGHT_ENDINGS = (".hdf5", ".h5", ".keras")
-"""Endings of files of weights. No model has such a name, so that a name and a file are told apart by their looks."""
+"""Endings of files of weights. No model has such a name, so the ending distinguishes names and files."""
 
 _RESERVED = re.compile(r"none|(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
-"""What ``--classifier`` takes for no model, and names that Windows keeps for devices."""
+"""The value of ``--classifier`` for no model, and names that Windows reserves for devices."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
-"""Where a download need not be encrypted: it does not leave the machine."""
+"""Hosts without required encryption: the download stays on this machine."""
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 
 _SOURCE_TREE_FILE = "pyproject.toml"
-"""Where this lies beside the package, ``models/`` does too; elsewhere a folder of that name is somebody else's: in 3D
-Slicer the packages of all scripted modules lie in one folder."""
+"""If this file is beside the package, ``models/`` is too. Otherwise a folder of that name belongs to other software: in
+3D Slicer the packages of all scripted modules are in one folder."""
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model in a manifest. None is not known.
+    """A model in a manifest. None means not known.
 
     Parameters
     ----------
-    name : what the user calls it; letters, digits, dots, dashes and underscores.
-    title : one line for people.
-    network : what is to be built and fed, and the meaning of its outputs.
-    source : where it comes from: an address to read, or a sentence.
+    name : name for the user; letters, digits, dots, dashes and underscores.
+    title : title, one line.
+    network : description of the network.
+    source : source: a web address, or a sentence.
     licence : SPDX identifier or a sentence.
-    url : of the file of weights; https.
-    sha256 : of the file of weights, 64 hexadecimal digits.
-    size_bytes : of the file of weights.
-    trained_on : data, in a sentence.
-    limits : what it must not be trusted with, in a sentence.
+    url : address of the file of weights; https.
+    sha256 : checksum of the file of weights, 64 hexadecimal digits.
+    size_bytes : size of the file of weights.
+    trained_on : training data, in a sentence.
+    limits : limits of its use, in a sentence.
 
     Raises
     ------
     InputError
-        If a value is not of that kind.
+        If a value is invalid.
     """
 
     name: str
@@ -92,37 +92,37 @@ class ModelEntry:
 
     @property
     def unknown_for_download(self) -> tuple[str, ...]:
-        """What has to be known before the file is fetched and is not."""
+        """Fields that a download needs and that are not known."""
         needed = {"address": self.url, "licence": self.licence, "checksum": self.sha256, "size": self.size_bytes}
         return tuple(what for what, value in needed.items() if value is None)
 
     @property
     def downloadable(self) -> bool:
-        """Whether the file can be fetched: from where, under which licence and which bytes are all known."""
+        """Whether the file can be downloaded: address, licence, checksum and size are all known."""
         return not self.unknown_for_download
 
     def of_file(self, sha256: str, size_bytes: int) -> ModelEntry:
-        """The same model with the checksum and size of the file that holds it."""
+        """The same model with the checksum and size of its file."""
         return replace(self, sha256=sha256, size_bytes=size_bytes)
 
     def as_dict(self) -> dict[str, Any]:
-        """Values that JSON holds; :meth:`from_dict` is the way back."""
+        """Values for JSON; :meth:`from_dict` is the inverse."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return values | {"network": self.network.as_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], what: str) -> ModelEntry:
-        """An entry from what :meth:`as_dict` gave, after a way through JSON.
+        """An entry from the values of :meth:`as_dict`, as read from JSON.
 
         Parameters
         ----------
-        values : name, title and network at least; what else is missing is not known.
-        what : the values come from, for messages.
+        values : at least name, title and network; other missing fields are not known.
+        what : name of the source in messages.
 
         Raises
         ------
         InputError
-            If there is a field of another name, or a value is not allowed.
+            If a field has an unknown name, or a value is not allowed.
         """
         if not isinstance(values, Mapping):
             raise InputError(f"{what} holds a model that is no object of JSON: {values!r}")
@@ -142,12 +142,12 @@ class ModelEntry:
 
 
 def check_name(name: object) -> str:
-    """``name`` itself, where a model may be called so.
+    """``name`` itself, if it is a valid name of a model.
 
     Raises
     ------
     InputError
-        If it may not, with what is possible.
+        If it is not; the message says which names are valid.
     """
     if isinstance(name, str) and _RESERVED.fullmatch(name):
         raise InputError(f"a model cannot be called {name}: that name has another meaning")
@@ -162,7 +162,7 @@ def check_name(name: object) -> str:
 
 
 def safe_address(url: str) -> bool:
-    """Whether a file may be fetched from there: by https, or from this machine."""
+    """Whether a file may be downloaded from this address: by https, or from this machine."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -177,7 +177,7 @@ def read_manifest(path: str | Path) -> tuple[ModelEntry, ...]:
     Raises
     ------
     InputError
-        If the file is missing, is no such manifest, or names a model twice.
+        If the file is missing, is not a valid manifest, or contains a model twice.
     """
     path = Path(path)
     try:
@@ -186,7 +186,7 @@ def read_manifest(path: str | Path) -> tuple[ModelEntry, ...]:
         raise InputError(f"no manifest of models at {path}") from error
     except OSError as error:
         raise InputError(f"{path.name} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:  # of JSON and of UTF-8
+    except ValueError as error:  # errors of JSON and of UTF-8
         raise InputError(f"{path.name} is no JSON: {error}") from error
     if not isinstance(stored, dict) or not isinstance(stored.get("models"), list):
         raise InputError(f'{path.name} is no manifest of models: an object with a list "models" is needed')
@@ -202,18 +202,18 @@ def read_manifest(path: str | Path) -> tuple[ModelEntry, ...]:
 
 
 def manifest_text(entries: Iterable[ModelEntry]) -> str:
-    """What a manifest of ``entries`` holds."""
+    """The content of a manifest with ``entries``."""
     stored = {"schema_version": SCHEMA_VERSION, "models": [entry.as_dict() for entry in entries]}
     return json.dumps(stored, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_manifest(entries: Iterable[ModelEntry], path: str | Path) -> None:
-    """Write a manifest; :func:`read_manifest` is the way back.
+    """Write a manifest; :func:`read_manifest` is the inverse.
 
     Raises
     ------
     OutputError
-        Where it cannot be written.
+        If it cannot be written.
     """
     try:
         Path(path).write_text(manifest_text(entries), encoding="utf-8", newline="\n")
@@ -222,7 +222,7 @@ def write_manifest(entries: Iterable[ModelEntry], path: str | Path) -> None:
 
 
 def shipped_manifest() -> Path:
-    """The manifest that comes with the program: inside an installed package, or beside the package in a source tree.
+    """The manifest of the program: inside an installed package, or beside the package in a source tree.
 
     Raises
     ------

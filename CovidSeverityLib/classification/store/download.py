@@ -1,4 +1,4 @@
-"""Fetching the weights of a model when the user asks for it: resumed after a break, checked before they are used."""
+"""Download the weights of a model on request: interrupted downloads are resumed, files are verified before use."""
 
 from __future__ import annotations
 
@@ -28,41 +28,42 @@ STAGE = "download"
 """Name of this stage in progress calls, which count bytes."""
 
 TIMEOUT_S = (10.0, 30.0)
-"""To be connected, and to be sent anything."""
+"""Timeouts for the connection, and for the next data, seconds."""
 
 TRIES, BACKOFF_S = 5, 0.5
-"""How often in a row the server may fail, or send nothing new, and the first of the pauses between, which double."""
+"""Largest number of failures in a row (errors, or no new data), and the first pause between tries, which doubles."""
 
 SERVER_TROUBLE = (429, 500, 502, 503, 504)
-"""Answers that may be others a moment later."""
+"""HTTP status codes of temporary failures."""
 
 CHUNK_BYTES = 1 << 16
-"""Written at a time: a break loses less than this."""
+"""Bytes per write: an interruption loses less than this."""
 
 PROGRESS_STEPS = 200
-"""Progress is told so often at most."""
+"""Largest number of progress calls."""
 
 SPARE_BYTES = 1 << 26
-"""A disk is not filled to the last of these."""
+"""Bytes of the disk that stay free."""
 
 
 def download_model(entry: ModelEntry, replace: bool = False, progress: Progress | None = None) -> InstalledModel:
-    """Fetch the weights of ``entry`` and place them in the user's folder.
+    """Download the weights of ``entry`` and install them in the user's folder.
 
-    What has come is kept when the connection breaks or the caller is interrupted, and the next call goes on from there.
+    Received data are kept if the connection breaks or the caller is interrupted, and the next call continues from
+    there.
 
     Parameters
     ----------
-    entry : with address, licence, checksum and size.
-    replace : whether a model of that name may be there.
+    entry : entry with address, licence, checksum and size.
+    replace : whether to replace an installed model of that name.
     progress : called with stage "download" and bytes.
 
     Raises
     ------
     InputError
-        If the model is not one to be downloaded, its name is taken, or what comes is not the file that it should be.
+        If the model cannot be downloaded, its name is taken, or the received file is not the one in the manifest.
     DownloadError
-        If the network or the server fails, again and again.
+        If the network or the server fails repeatedly.
     OutputError
         If the disk is full or cannot be written.
     """
@@ -88,17 +89,17 @@ def download_model(entry: ModelEntry, replace: bool = False, progress: Progress 
 
 
 def kept_bytes(entry: ModelEntry) -> int:
-    """How much of a download that was broken off is there to go on from."""
+    """Number of bytes of an interrupted download."""
     return _Part(entry).kept()[0]
 
 
 def discard_download(name: str) -> bool:
-    """Delete what is left of a download that was broken off; whether there was anything.
+    """Delete an interrupted download; return whether there was one.
 
     Raises
     ------
     InputError
-        If no model can have this name.
+        If the name is not a valid name of a model.
     """
     check_name(name)
     part, about = _part_paths(name)
@@ -115,7 +116,7 @@ def _part_paths(name: str) -> tuple[Path, Path]:
 
 @dataclass(frozen=True)
 class _Part:
-    """What has come of a file so far, and beside it what it is a part of."""
+    """The received part of a file, with a record of the file that it belongs to."""
 
     entry: ModelEntry
 
@@ -132,7 +133,7 @@ class _Part:
         return _part_paths(self.entry.name)[0]
 
     def kept(self) -> tuple[int, str | None]:
-        """Bytes that are there, and what the server called this version of the file; none of another file."""
+        """Number of received bytes, and the server's identifier of this version of the file; none of another file."""
         path, about = _part_paths(self.entry.name)
         try:
             stored = json.loads(about.read_text(encoding="utf-8"))
@@ -144,7 +145,7 @@ class _Part:
         return size, stored.get("version")
 
     def begin(self, version: str | None) -> None:
-        """Start with nothing of the ``version`` that the server sends."""
+        """Start a new file of the ``version`` that the server sends."""
         path, about = _part_paths(self.entry.name)
         path.write_bytes(b"")
         about.write_text(json.dumps({**self._file(), "version": version}), encoding="utf-8")
@@ -181,7 +182,7 @@ def _check_space(part: _Part) -> None:
 
 @contextmanager
 def _on_disk(name: str) -> Iterator[None]:
-    """Say what the disk refuses; errors of requests, which are errors of the system too, are told before."""
+    """Raise an error for the disk; errors of requests, which are OSErrors too, are handled before."""
     try:
         yield
     except OSError as error:
@@ -190,7 +191,7 @@ def _on_disk(name: str) -> Iterator[None]:
 
 
 def _fetch(part: _Part, progress: Progress | None) -> None:
-    """Fetch until all bytes are there; a try that brought something new does not count."""
+    """Download until all bytes are received; a try with new data does not count as a failure."""
     from requests import Session
     from requests.adapters import HTTPAdapter
     from requests.exceptions import RequestException
@@ -225,12 +226,12 @@ def _tries() -> Retry:
         backoff_factor=BACKOFF_S,
         status_forcelist=SERVER_TROUBLE,
         raise_on_status=False,
-        respect_retry_after_header=False,  # a server may ask for an hour, in which nothing is seen to happen
+        respect_retry_after_header=False,  # a server may request an hour, during which the user would see nothing
     )
 
 
 def _go_on(session: Session, part: _Part, progress: Progress | None) -> None:
-    """One request for what is missing."""
+    """One request for the missing part."""
     have, version = part.kept()
     with _response(session, part, have, version) as response:
         if response.status_code == 416:
@@ -243,7 +244,7 @@ def _go_on(session: Session, part: _Part, progress: Progress | None) -> None:
 
 
 def _response(session: Session, part: _Part, have: int, version: str | None) -> Response:
-    """The server's answer, asked for what is missing of the version that is there, or for the whole file."""
+    """The server's answer to a request for the missing part of the same version, or for the whole file."""
     from requests.exceptions import RequestException
 
     headers = {"Accept-Encoding": "identity"}
@@ -263,7 +264,7 @@ def _response(session: Session, part: _Part, have: int, version: str | None) -> 
 
 
 def _check_redirection(response: Response, **_: object) -> None:
-    """Refuse to be sent to an address that is not safe, before it is asked for anything."""
+    """Refuse a redirection to an unsafe address before a request is sent to it."""
     if response.is_redirect:
         target = urljoin(response.url, response.headers["Location"])
         if not safe_address(target):
@@ -271,7 +272,7 @@ def _check_redirection(response: Response, **_: object) -> None:
 
 
 def _continued_from(response: Response, part: _Part, have: int) -> int:
-    """The byte that the answer begins with; 0 where the server sends the whole file."""
+    """The first byte of the answer; 0 if the server sends the whole file."""
     wanted = part.size_bytes
     if response.status_code == 206:
         sent, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
@@ -292,7 +293,7 @@ def _continued_from(response: Response, part: _Part, have: int) -> int:
 
 
 def _version(response: Response) -> str | None:
-    """What the server calls this version of the file, where it is sure that every byte of it is the same."""
+    """The server's identifier of this version of the file, if it guarantees that every byte is the same."""
     tag = response.headers.get("ETag")
     return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified")
 
@@ -318,7 +319,7 @@ def _write(response: Response, part: _Part, have: int, progress: Progress | None
 
 
 def _shown(url: str) -> str:
-    """An address without what may be secret in it: user, password and query."""
+    """An address without its secret parts: user, password and query."""
     parts = urlsplit(url)
     port = f":{parts.port}" if parts.port else ""
     return urljoin(f"{parts.scheme}://{parts.hostname}{port}", parts.path)
@@ -342,7 +343,7 @@ def _broken(part: _Part, error: Exception | None) -> str:
 
 
 def _going_on(part: _Part) -> str:
-    """What to add to a message where a later try need not begin anew."""
+    """Text for a message if a later try can continue."""
     have, version = part.kept()
     if not have or not version:
         return ""

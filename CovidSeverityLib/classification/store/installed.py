@@ -1,6 +1,6 @@
-"""The user's models: a folder each, with the file of weights and what is known of it.
+"""The user's models: one folder for each, with the file of weights and its manifest.
 
-The folder of them all is the user's cache (``platformdirs``), or what :data:`FOLDER_VARIABLE` names, which several
+These folders are in the user's cache (``platformdirs``), or in the folder of :data:`FOLDER_VARIABLE`, which several
 users may share.
 """
 
@@ -23,10 +23,10 @@ FOLDER_VARIABLE = "COVID_SEVERITY_MODELS"
 """Environment variable that names another folder for the models."""
 
 WEIGHTS_NAME, ENTRY_NAME = "weights.hdf5", "entry.json"
-"""What the folder of a model holds; the entry is a manifest of one model."""
+"""Files in the folder of a model; the entry is a manifest of one model."""
 
 TEMPORARY_PREFIX = ".placing-"
-"""Names of folders that come or go begin so; one with a dot is no model's."""
+"""Beginning of the names of temporary folders; a model's folder does not begin with a dot."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,19 @@ class InstalledModel:
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
+        """Name for the user."""
         return self.entry.name
 
 
 @dataclass(frozen=True)
 class ResolvedModel:
-    """A file of weights to classify with.
+    """A file of weights for a classifier.
 
     Parameters
     ----------
-    path : of the file.
-    name : of the model, or of the file where it is none of the store.
-    entry : what a manifest says of exactly this file; None where no manifest does.
+    path : path of the file.
+    name : name of the model, or of the file if it is not in the store.
+    entry : entry of a manifest for this file; None if no manifest contains it.
     """
 
     path: Path
@@ -59,7 +59,7 @@ class ResolvedModel:
 
 
 def models_folder() -> Path:
-    """Where the user's models are; the folder need not be there."""
+    """The folder of the user's models; it may not exist."""
     named = os.environ.get(FOLDER_VARIABLE)
     if named:
         return Path(named).expanduser().absolute()
@@ -69,7 +69,7 @@ def models_folder() -> Path:
 
 
 def installed_models() -> tuple[dict[str, InstalledModel], dict[str, str]]:
-    """The models that are there by name, in its order, and those that are damaged with the reason."""
+    """The installed models by name, in alphabetical order, and the damaged ones with the reason."""
     sound, damaged = {}, {}
     for name in _folder_names():
         try:
@@ -80,12 +80,12 @@ def installed_models() -> tuple[dict[str, InstalledModel], dict[str, str]]:
 
 
 def find_installed(name: str) -> InstalledModel | None:
-    """The model of that name without regard to case; None where there is none.
+    """The model of that name, ignoring case; None if there is none.
 
     Raises
     ------
     InputError
-        If it is damaged, with the command that removes it.
+        If it is damaged; the message gives the command that removes it.
     """
     there = taken_name(name)
     return None if there is None else _read_installed(models_folder() / there)
@@ -97,7 +97,7 @@ def get_installed(name: str) -> InstalledModel:
     Raises
     ------
     InputError
-        If there is none, with the command that installs it, or it is damaged.
+        If there is none (the message gives the command that installs it), or if it is damaged.
     """
     model = find_installed(name)
     if model is None:
@@ -106,24 +106,24 @@ def get_installed(name: str) -> InstalledModel:
 
 
 def taken_name(name: str) -> str | None:
-    """What the model of that name is called in the store; two names that differ in case only are one."""
+    """The name in the store; two names that differ only in case are the same."""
     return next((there for there in _folder_names() if there.lower() == name.lower()), None)
 
 
 def resolve(name_or_file: str | Path) -> ResolvedModel:
-    """The file of weights that a user means, and what is known of it.
+    """The file of weights that a user chooses, and its entry.
 
     Parameters
     ----------
-    name_or_file : a model of the store, or the path of a file. What holds a separator or ends as a file of weights
-        does (:data:`~.catalogue.WEIGHT_ENDINGS`) is a path. For anything else the store is asked first; ``./NAME`` is
-        a file.
+    name_or_file : a model of the store, or the path of a file. Text with a separator, or with the ending of a file of
+        weights (:data:`~.catalogue.WEIGHT_ENDINGS`), is a path. Other text is first searched in the store; ``./NAME``
+        is a file.
 
     Raises
     ------
     InputError
-        If there is neither, with the command that installs the model; or the model is damaged: its file is not the one
-        that was installed.
+        If there is neither (the message gives the command that installs the model), or if the model is damaged: its
+        file is not the installed one.
     """
     text = str(name_or_file)
     if not text:
@@ -140,17 +140,17 @@ def resolve(name_or_file: str | Path) -> ResolvedModel:
 
 
 def entry_beside(path: Path, sha256: str | None = None) -> ModelEntry | None:
-    """What a ``manifest.json`` in the folder of a file says of it, told by its checksum; None where nothing does.
+    """The entry for a file in a ``manifest.json`` in its folder, found by its checksum; None if there is none.
 
     Parameters
     ----------
-    path : of the file.
-    sha256 : of the file; None computes it where there is a manifest.
+    path : path of the file.
+    sha256 : checksum of the file; None computes it if there is a manifest.
 
     Raises
     ------
     InputError
-        If the manifest is damaged. A file of that name that lists no models is somebody else's, and passed over.
+        If the manifest is damaged. A file of that name that lists no models belongs to other software and is ignored.
     """
     manifest = path.with_name(MANIFEST_NAME)
     if not _lists_models(manifest):
@@ -160,7 +160,7 @@ def entry_beside(path: Path, sha256: str | None = None) -> ModelEntry | None:
 
 
 def remove_model(name: str) -> Path:
-    """Delete a model, damaged or not; returns the folder that is gone.
+    """Delete a model, damaged or not; return the deleted folder.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How a model gets into the user's folder: whole, or not at all."""
+"""Install a model in the user's folder completely, or not at all."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from .catalogue import ModelEntry, check_name, write_manifest
 from .installed import ENTRY_NAME, TEMPORARY_PREFIX, models_folder, taken_name
 
 ABANDONED_AFTER_S = 24 * 3600.0
-"""A temporary folder of that age was left by a process that was killed."""
+"""A temporary folder of this age was left by a killed process, seconds."""
 
 
 @contextmanager
 def placing(name: str, replace: bool = False) -> Iterator[Path]:
-    """A temporary folder that becomes the model ``name`` when the ``with`` block ends, and is gone when it fails.
+    """A temporary folder that becomes the model ``name`` at the end of the ``with`` block, or is deleted on an error.
 
     Parameters
     ----------
-    name : of the model.
-    replace : whether one of that name may be there, which stays as it is until then.
+    name : name of the model.
+    replace : whether to replace an installed model of that name, which does not change until then.
 
     Raises
     ------
     InputError
-        If the name is not possible, or taken.
+        If the name is invalid or taken.
     OutputError
         If the folder cannot be written.
     """
@@ -51,12 +51,12 @@ def placing(name: str, replace: bool = False) -> Iterator[Path]:
 
 
 def check_free(name: str, replace: bool = False) -> None:
-    """Make sure that a model may be called so.
+    """Check the name of a new model.
 
     Raises
     ------
     InputError
-        If the name is not possible, or taken and not to be replaced.
+        If the name is invalid, or taken without ``replace``.
     """
     check_name(name)
     there = taken_name(name)
@@ -65,12 +65,12 @@ def check_free(name: str, replace: bool = False) -> None:
 
 
 def write_entry(entry: ModelEntry, folder: Path) -> None:
-    """Write what is known of a model to its folder."""
+    """Write the entry of a model to its folder."""
     write_manifest([entry], folder / ENTRY_NAME)
 
 
 def _move_into_place(made: Path, there: Path, wanted: Path) -> None:
-    """Rename ``made`` to ``wanted``; what is ``there`` comes back where that fails."""
+    """Rename ``made`` to ``wanted``; on an error the folder ``there`` is restored."""
     if not there.exists():
         made.rename(wanted)
         return

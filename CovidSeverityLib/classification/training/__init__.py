@@ -1,1 +1,1 @@
-"""Training of a classifier: images of many CTs, a split by patient, a network that is fitted to them, and its worth."""
+"""Training of a classifier: images of many CTs, a split by patient, the fit of a network, and its measurement."""

@@ -1,6 +1,6 @@
-"""Images of CTs on the disk, made once: a compressed file a CT, whose slices are read one at a time.
+"""Images of CTs on the disk, made once: one compressed file per CT, whose slices are read one at a time.
 
-The name of a file is a checksum of everything that decides what is in it. It tells neither a path nor a name.
+The name of a file is a checksum of everything that determines its content. It reveals neither a path nor a name.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from CovidSeverityLib.version import __version__
 from .cases import TrainingCase
 
 CACHE_REVISION = 1
-"""To be raised when the images change and the version of the library does not."""
+"""Increase this if the images change and the version of the library does not."""
 
 IMAGE_ENDING = ".npz"
 
 HEADER_ENDINGS = (".mhd", ".nhdr")
-"""Images whose voxels are in a file beside them."""
+"""Endings of images whose voxels are in a separate file."""
 
 _SLICE_NAMES = "slice{:04d}"
 
@@ -37,8 +37,8 @@ class CachedImages:
 
     Parameters
     ----------
-    path : of the file.
-    count : of the slices, in the order of the vote (superior to inferior).
+    path : path of the file.
+    count : number of slices, which are in the order of the vote (superior to inferior).
     """
 
     path: Path
@@ -46,20 +46,20 @@ class CachedImages:
 
     @property
     def key(self) -> str:
-        """Checksum of all that decides these images."""
+        """Checksum of everything that determines these images."""
         return self.path.name.removesuffix(IMAGE_ENDING)
 
     def read(self, slices: Sequence[int]) -> NDArray[np.uint8]:
-        """(n, size, size) uint8, the images of some slices, numbered from 0."""
+        """(n, size, size) uint8, the images of the given slices, numbered from 0."""
         with np.load(self.path) as stored:
             return np.stack([stored[_SLICE_NAMES.format(n)] for n in slices])
 
 
 def image_key(case: TrainingCase, config: ClassificationImageConfig, size_px: int) -> str:
-    """A checksum of what decides the images of a CT: the program, how they are made, and which files are read.
+    """A checksum of what determines the images of a CT: the program, the configuration, and the files.
 
-    A file counts by place, name, size and time of its last change: reading a thousand CTs to know that none has changed
-    would take as long as making the images.
+    A file is identified by path, size and time of its last change. Reading the content of a thousand CTs would take as
+    long as making the images.
     """
     made_with = {
         "revision": CACHE_REVISION,
@@ -73,17 +73,17 @@ def image_key(case: TrainingCase, config: ClassificationImageConfig, size_px: in
 
 
 def image_path(cache: Path, key: str) -> Path:
-    """Where the images of ``key`` belong."""
+    """The path for the images of ``key``."""
     return cache / f"{key}{IMAGE_ENDING}"
 
 
 def write_images(path: Path, images: NDArray[np.uint8]) -> None:
-    """Write the images of a CT, one that can be read without the others each."""
+    """Write the images of a CT so that each one can be read separately."""
     np.savez_compressed(path, **{_SLICE_NAMES.format(n): image for n, image in enumerate(images)})
 
 
 def cached_images(path: Path) -> CachedImages | None:
-    """What is cached at ``path``; None where nothing is, or no whole file."""
+    """The cached images at ``path``; None if there is no complete file."""
     try:
         with zipfile.ZipFile(path) as file:
             return CachedImages(path, len(file.namelist()))
@@ -97,7 +97,7 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 def _files_of(image: Path) -> Iterator[Path]:
-    """The files of a DICOM folder, or of an image: also those that hold the voxels of an .mhd or .nhdr header."""
+    """The files of a DICOM folder or of an image, including the voxel files of an .mhd or .nhdr header."""
     if image.is_dir():
         yield from sorted(path for path in image.iterdir() if path.is_file())
     elif image.suffix.lower() in HEADER_ENDINGS:

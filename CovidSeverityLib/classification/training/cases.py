@@ -1,4 +1,4 @@
-"""The CTs that a classifier is trained on."""
+"""The CTs for the training of a classifier."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from CovidSeverityLib.types import Diagnosis
 
 
 class Part(str, Enum):
-    """What a patient's CTs are used for."""
+    """The use of a patient's CTs."""
 
     TRAINING = "training"
     VALIDATION = "validation"
@@ -19,7 +19,7 @@ class Part(str, Enum):
 
 
 PART_TEXTS = {Part.TRAINING: "to learn from", Part.VALIDATION: "to stop by", Part.TEST: "to measure with"}
-"""What the parts are for, in words."""
+"""Names of the parts in messages."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class TrainingCase:
 
     Parameters
     ----------
-    name : of the CT; no other has it.
+    name : unique name of the CT.
     image : file or DICOM folder.
-    diagnosis : of the patient at the time of the CT.
-    patient : whose CT it is; those of one patient stay together.
+    diagnosis : diagnosis of the patient at the time of the CT.
+    patient : the patient; all CTs of a patient are in one part.
     """
 
     name: str
@@ -41,7 +41,7 @@ class TrainingCase:
 
 
 def patients_of(cases: Iterable[TrainingCase]) -> dict[str, Diagnosis]:
-    """Diagnosis by patient, in the order of names; of several the last of :class:`Diagnosis` (disease before none)."""
+    """Diagnosis by patient, in the order of names; for several diagnoses the last one in :class:`Diagnosis`."""
     found: dict[str, Diagnosis] = {}
     for case in sorted(cases, key=lambda case: case.patient):
         found[case.patient] = max(case.diagnosis, found.get(case.patient, case.diagnosis))

@@ -18,20 +18,20 @@ from CovidSeverityLib.errors import InputError, OutputError
 from .history import EpochRecord, history_from
 
 CHECKPOINT_NAME = "checkpoint.npz"
-"""Is in the folder of the results while a training is unfinished."""
+"""Name of the checkpoint, which is in the folder of the results until the training is finished."""
 
 _GROUPS = ("weights", "optimizer", "best")
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingState:
-    """All that a training goes on from.
+    """The state from which a training continues.
 
     Parameters
     ----------
-    history : the epochs that are done.
-    weights : of the network with the state of its random numbers, in the order of its variables.
-    optimizer : its variables.
+    history : the finished epochs.
+    weights : weights of the network with the state of its random numbers, in the order of its variables.
+    optimizer : variables of the optimiser.
     best : ``weights`` of the best epoch.
     failures : CTs that could not be used, with the reason.
     """
@@ -45,7 +45,7 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The file of a training that was made with ``made_with``: all that decides its weights; values that JSON holds."""
+    """The file of a training; ``made_with`` has everything that determines the weights, as values for JSON."""
 
     folder: Path
     made_with: Mapping[str, Any]
@@ -56,7 +56,7 @@ class Checkpoint:
         return self.folder / CHECKPOINT_NAME
 
     def save(self, state: TrainingState) -> None:
-        """Write ``state``; until it is whole, the state before stays.
+        """Write ``state``; the previous state is kept until the file is complete.
 
         Raises
         ------
@@ -82,12 +82,12 @@ class Checkpoint:
             trial.unlink(missing_ok=True)
 
     def load(self) -> TrainingState:
-        """The state that was saved.
+        """The saved state.
 
         Raises
         ------
         InputError
-            If the file is damaged, or the training was made in another way.
+            If the file is damaged, or the training had other settings.
         """
         facts = self._facts()
         self._check(facts["made_with"], {*facts["made_with"], *self.made_with})
@@ -99,19 +99,19 @@ class Checkpoint:
         return TrainingState(history_from(facts["history"]), failures=facts["failures"], **groups)
 
     def failures(self) -> Mapping[str, str]:
-        """CTs that the unfinished training goes on without.
+        """CTs that the unfinished training leaves out, with the reasons.
 
         Raises
         ------
         InputError
-            If the file is damaged, or the training was made in another way, as far as ``made_with`` says.
+            If the file is damaged, or the training differs in a setting of ``made_with``.
         """
         facts = self._facts()
         self._check(facts["made_with"], self.made_with)
         return facts["failures"]
 
     def remove(self) -> None:
-        """The training is finished and its results are written, or it is taken back."""
+        """Delete the checkpoint, because the results are written or the training is discarded."""
         self.path.unlink(missing_ok=True)
 
     def _facts(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How a classifier is trained."""
+"""The configuration of a training."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Diagnosis
 
 LEARNING_RATE, BETA_1 = 2e-4, 0.5
-"""Of Adam, as published."""
+"""Learning rate of Adam, as published."""
 
 EPOCHS, PATIENCE, BATCH_SIZE = 50, 5, 8
-"""The published checkpoints are of the first epochs; 8 images of 512 x 512 fit the memory of a common GPU."""
+"""The published checkpoints are from the first epochs; 8 images of 512 x 512 fit into the memory of a common GPU."""
 
 VALIDATION_SHARE, TEST_SHARE = 0.15, 0.2
 
 NO_WEIGHTS, KERAS_WEIGHTS = "none", "keras"
-"""Where the backbone begins: at random; at ImageNet's weights, which Keras downloads. Anything else is a file."""
+"""First weights of the backbone: random, or ImageNet's, which Keras downloads. Any other value is a file."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a classifier is trained; optimiser and loss are the published ones.
+    """The configuration of a training; optimiser and loss are the published ones.
 
     Parameters
     ----------
-    network : what is trained, and on which images.
-    imagenet : :data:`NO_WEIGHTS`, :data:`KERAS_WEIGHTS` or the path of a file of ImageNet's weights.
-    freeze : the backbone stays as it is, and the dense layers alone are trained, on its standardised means.
-    epochs : passes over the training slices, at most.
-    patience : epochs without a lower validation loss after which training stops.
-    batch_size : slices a step.
-    learning_rate : of Adam.
+    network : description of the network, including the kind of image.
+    imagenet : :data:`NO_WEIGHTS`, :data:`KERAS_WEIGHTS` or the path of a file with ImageNet's weights.
+    freeze : whether only the dense layers are trained, on standardised means of the unchanged backbone.
+    epochs : largest number of epochs.
+    patience : training stops after so many epochs without a lower validation loss.
+    batch_size : slices per step.
+    learning_rate : learning rate of Adam.
     validation, test : shares of the patients of each diagnosis.
-    seed : of the split, the first weights and the order of slices.
+    seed : seed of the split, the first weights and the order of slices.
 
     Raises
     ------

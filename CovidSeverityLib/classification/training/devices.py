@@ -1,4 +1,4 @@
-"""What TensorFlow computes on, and that it gives the same bits every time."""
+"""The devices of TensorFlow, and settings for reproducible bits."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 FULL_PRECISION, MIXED_PRECISION = "float32", "mixed_float16"
 
 TENSOR_CORES_SINCE = (7, 0)
-"""Compute capability from which on an NVIDIA GPU is faster with 16 bits."""
+"""NVIDIA GPUs with this compute capability or a higher one are faster with 16 bits."""
 
 
 def make_deterministic(seed: int) -> None:
-    """Let everything that TensorFlow draws or adds up from now on in this process depend on ``seed`` alone."""
+    """From now on, make random numbers and sums of TensorFlow in this process depend only on ``seed``."""
     import keras
     import tensorflow as tf
 
@@ -22,11 +22,11 @@ def make_deterministic(seed: int) -> None:
 
 
 def strategy_for(devices: Sequence[str] | None = None) -> Any:  # noqa: ANN401 - tf.distribute.Strategy
-    """How a network is spread over devices: a copy on each of several GPUs, or on the only device there is.
+    """The distribution of a network over devices: a copy on each of several GPUs, or on the only device.
 
     Parameters
     ----------
-    devices : names as TensorFlow has them ("GPU:0"); None for all GPUs.
+    devices : names in TensorFlow ("GPU:0"); None for all GPUs.
     """
     import tensorflow as tf
 
@@ -35,7 +35,7 @@ def strategy_for(devices: Sequence[str] | None = None) -> Any:  # noqa: ANN401 -
 
 
 def precision_for_machine() -> str:
-    """:data:`MIXED_PRECISION` where every GPU gains from it, else :data:`FULL_PRECISION`."""
+    """:data:`MIXED_PRECISION` if it is faster on every GPU, otherwise :data:`FULL_PRECISION`."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -45,7 +45,7 @@ def precision_for_machine() -> str:
 
 @contextmanager
 def precision(policy: str) -> Iterator[None]:
-    """Layers that are built inside compute by ``policy``; their weights are always kept in 32 bits."""
+    """Layers built in the ``with`` block compute with ``policy``; their weights always have 32 bits."""
     import keras
 
     before = keras.config.dtype_policy()

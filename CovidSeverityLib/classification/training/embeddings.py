@@ -1,4 +1,4 @@
-"""What a frozen backbone makes of every slice: computed once, kept in the cache."""
+"""Features of every slice from a frozen backbone, computed once and kept in the cache."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def compute_embeddings(
     batch_size: int,
     progress: Progress | None = None,
 ) -> VectorExamples:
-    """The backbone's mean over every image, CT by CT; what is in the cache is not computed again.
+    """The backbone's mean for every image, CT by CT; cached values are not computed again.
 
     Parameters
     ----------
     backbone : from (n, size, size, 3) images to (n, features).
     examples : images.
-    cache : folder, which is there.
-    batch_size : images at a time.
+    cache : existing folder.
+    batch_size : images per batch.
     progress : called with stage "embeddings" as CTs are done.
 
     Raises
@@ -62,7 +62,7 @@ def compute_embeddings(
 
 
 def model_mark(model: Any) -> str:  # noqa: ANN401
-    """A checksum of a network: of its layers with their settings, and of its weights."""
+    """A checksum of the layers of a network with their settings, and of its weights."""
     digest = sha256(_settings(model).encode())
     for variable in model.weights:
         digest.update(variable.numpy().tobytes())
@@ -70,7 +70,7 @@ def model_mark(model: Any) -> str:  # noqa: ANN401
 
 
 def _settings(model: Any) -> str:  # noqa: ANN401
-    """The kinds of the layers and what they do, without their names, which count up in a process."""
+    """The kinds and settings of the layers, without their names, whose numbers increase in a process."""
 
     def flat(layers: Iterable[Any]) -> list[Any]:
         return [part for layer in layers for part in (flat(layer.layers) if hasattr(layer, "layers") else [layer])]
@@ -100,7 +100,7 @@ def _write(path: Path, vectors: NDArray[np.float32]) -> None:
 
 
 def joined(parts: Sequence[CaseSlices], of: VectorExamples) -> VectorExamples:
-    """The examples of some of the cases."""
+    """The examples of the given cases."""
     ends = np.cumsum([case.count for case in of.cases])
     rows = {case.name: slice(int(end) - case.count, int(end)) for case, end in zip(of.cases, ends, strict=True)}
     return VectorExamples(tuple(parts), np.concatenate([of.vectors[rows[case.name]] for case in parts]))

@@ -1,4 +1,4 @@
-"""What a network is trained with: slices, or what a frozen backbone made of them, with their CTs' diagnoses."""
+"""The examples for a training: slices, or their features from a frozen backbone, with the diagnoses of their CTs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .cache import CachedImages
 
 @dataclass(frozen=True)
 class CaseSlices:
-    """How many slices a CT has, and the diagnosis of all of them."""
+    """Number of slices of a CT, and their common diagnosis."""
 
     name: str
     diagnosis: Diagnosis
@@ -33,13 +33,13 @@ class Examples(Protocol):
         ...
 
     def read(self, which: NDArray[np.int64], /) -> NDArray:
-        """(n, ...) the examples of these numbers: (size, size) uint8 images, or (features,) float32."""
+        """(n, ...) the examples with these numbers: (size, size) uint8 images, or (features,) float32."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class ImageExamples:
-    """Images that are read from the cache as they are needed; ``images`` and ``cases`` in the same order."""
+    """Images that are read from the cache when needed; ``images`` and ``cases`` have the same order."""
 
     cases: tuple[CaseSlices, ...]
     images: tuple[CachedImages, ...]
@@ -58,7 +58,7 @@ class ImageExamples:
 
 @dataclass(frozen=True, eq=False)
 class VectorExamples:
-    """Vectors in memory: ``vectors`` is (N, features) float32, the rows of one case after the other's."""
+    """Vectors in memory: ``vectors`` is (N, features) float32, with the rows of one case after those of another."""
 
     cases: tuple[CaseSlices, ...]
     vectors: NDArray[np.float32]
@@ -74,7 +74,7 @@ def labels_of(cases: Sequence[CaseSlices]) -> NDArray[np.int64]:
 
 
 def class_weights(cases: Sequence[CaseSlices]) -> NDArray[np.float64]:
-    """(3,) what a slice of each diagnosis counts: the inverse of how frequent its slices are, 1 where all are equal.
+    """(3,) weight of a slice of each diagnosis: inverse frequency of its slices, 1 if all are equally frequent.
 
     Raises
     ------

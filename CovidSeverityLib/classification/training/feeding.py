@@ -1,4 +1,4 @@
-"""Examples as TensorFlow takes them: batch by batch, read while the batch before is learnt from."""
+"""Examples for TensorFlow in batches; a batch is read while the previous one is used."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from CovidSeverityLib.types import Diagnosis
 from .examples import Examples, labels_of
 
 READERS = 2
-"""Batches that are read at a time: decompression keeps up with any network, and few are held in memory."""
+"""Number of batches that are read at the same time: fast enough for any network, with few batches in memory."""
 
 
 def training_batches(
     examples: Examples, order: NDArray[np.int64], batch_size: int, weights: NDArray[np.float64]
 ) -> Any:  # noqa: ANN401 - tf.data.Dataset
-    """Batches of inputs, (n, 3) targets and (n,) weights, in the order that is given.
+    """Batches of inputs, (n, 3) targets and (n,) weights, in the given order.
 
     Parameters
     ----------
-    examples : to learn from.
+    examples : examples for the training.
     order : numbers of examples.
-    batch_size : of the last batch too, or less.
-    weights : (3,) of the classes.
+    batch_size : examples per batch; the last batch may be smaller.
+    weights : (3,) weights of the classes.
     """
     import tensorflow as tf
 
@@ -37,7 +37,7 @@ def training_batches(
 
 
 def input_batches(examples: Examples, order: NDArray[np.int64], batch_size: int) -> Any:  # noqa: ANN401
-    """Batches of inputs in the order that is given: vectors, or images as float32 with three equal channels."""
+    """Batches of inputs in the given order: vectors, or images as float32 with three equal channels."""
     import tensorflow as tf
 
     example = examples.read(order[:1])
@@ -52,6 +52,6 @@ def input_batches(examples: Examples, order: NDArray[np.int64], batch_size: int)
 
 
 def predict(model: Any, examples: Examples, batch_size: int) -> NDArray[np.float32]:  # noqa: ANN401
-    """(N, outputs) float32, what the network answers for every example."""
+    """(N, outputs) float32, the answer of the network for every example."""
     order = np.arange(sum(case.count for case in examples.cases))
     return np.asarray(model.predict(input_batches(examples, order, batch_size), verbose=0), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Fit a network to examples: the published optimiser and loss, classes in balance, a checkpoint after every epoch."""
+"""Fit a network to examples: the published optimiser and loss, balanced classes, a checkpoint after every epoch."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ STAGE = "epochs"
 """Name of this stage in progress calls."""
 
 EPOCHS_OF_AVERAGE = 0.5
-"""Batch normalisation keeps averages over about this part of an epoch: over fewer steps they are noisy. Keras's 100
-steps are more than all the steps of a small training, which would be validated with the averages that it began with."""
+"""Batch normalisation averages over about this part of an epoch; averages over fewer steps are noisy. Keras's 100 steps
+are more than all steps of a small training, whose validation would use the initial averages."""
 
 LARGEST_MOMENTUM = 0.99
-"""Of batch normalisation: Keras's own, for long epochs."""
+"""Momentum of batch normalisation for long epochs: Keras's default."""
 
 
 @dataclass
 class Fitting:
-    """One network on its way.
+    """The training of one network.
 
     Parameters
     ----------
-    model : to be trained; it answers probabilities.
-    training, validation : to learn from, and to stop by.
-    config : how.
-    checkpoint : is written after every epoch, and gone on from where it is there.
+    model : network with probabilities as output.
+    training, validation : examples for training, and examples that decide when to stop.
+    config : configuration of the training.
+    checkpoint : file that is written after every epoch; if it exists, the training continues from it.
     failures : CTs that could not be used, for the checkpoint.
-    strategy : of ``tf.distribute``, in whose scope ``model`` was built.
+    strategy : strategy of ``tf.distribute`` in whose scope ``model`` was built.
     """
 
     model: Any
@@ -55,7 +55,7 @@ class Fitting:
     _best: Sequence[NDArray] = ()
 
     def run(self, progress: Progress | None = None) -> tuple[EpochRecord, ...]:
-        """Train until it is over, leave the model with its best weights, and return what happened.
+        """Train to the end, give the model its best weights, and return the history.
 
         Parameters
         ----------
@@ -64,9 +64,9 @@ class Fitting:
         Raises
         ------
         CancelledError
-            At an interrupt; the checkpoint of the last whole epoch is kept.
+            At an interrupt; the checkpoint of the last complete epoch is kept.
         CovidSeverityError
-            If the loss is no number any more.
+            If the loss is not a finite number.
         """
         self._compile()
         try:
@@ -144,7 +144,7 @@ class Fitting:
 
 
 def _layers(model: Any) -> Iterator[Any]:  # noqa: ANN401
-    """The layers of a network, and those of a network that is a layer of it."""
+    """The layers of a network, including the layers of nested networks."""
     for layer in model.layers:
         yield from _layers(layer) if hasattr(layer, "layers") else (layer,)
 

@@ -1,4 +1,4 @@
-"""The dense layers on top of a frozen backbone: trained on standardised means, and put back into the whole network."""
+"""The dense layers after a frozen backbone: trained on standardised means, then inserted into the whole network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from CovidSeverityLib.classification.keras.architecture import dense_layers
 from .examples import VectorExamples
 
 SMALLEST_SPREAD = 1e-3
-"""A feature's standard deviation counts as at least this part of its largest value: what varies less is rounding."""
+"""Smallest standard deviation of a feature, as a share of its largest value; smaller variation is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Standardisation:
 
     @classmethod
     def of(cls, examples: VectorExamples) -> Standardisation:
-        """Mean 0 and standard deviation 1 over ``examples``; a feature that is always the same becomes 0."""
+        """Mean 0 and standard deviation 1 over ``examples``; a constant feature becomes 0."""
         vectors = examples.vectors.astype(np.float64)
         least = SMALLEST_SPREAD * np.abs(vectors).max(axis=0)
         spreads = np.maximum(vectors.std(axis=0), least)
@@ -38,14 +38,14 @@ class Standardisation:
 
 
 def features_of(model: Any) -> Any:  # noqa: ANN401
-    """The part of a whole network from the image to the backbone's mean; it shares the layers."""
+    """The part of a whole network from the image to the backbone's mean, with shared layers."""
     import keras
 
     return keras.Model(model.input, dense_layers(model)[0].input)
 
 
 def head_of(model: Any) -> Any:  # noqa: ANN401
-    """A network of its own of a whole network's dense layers, with the weights that they have now."""
+    """A separate network of the dense layers of a whole network, with their current weights."""
     import keras
 
     dense = dense_layers(model)
@@ -56,10 +56,10 @@ def head_of(model: Any) -> Any:  # noqa: ANN401
 
 
 def put_head_back(head: Any, model: Any, standardisation: Standardisation) -> None:  # noqa: ANN401
-    """Give a whole network the dense layers of ``head``, with the standardisation in the first.
+    """Insert the dense layers of ``head`` into a whole network, with the standardisation in the first layer.
 
-    ``((x - m) / s) W + b = x (W / s) + (b - (m / s) W)``: the whole network answers what ``head`` answers for
-    standardised means, but for rounding.
+    ``((x - m) / s) W + b = x (W / s) + (b - (m / s) W)``: within rounding, the whole network gives the same answer as
+    ``head`` for standardised means.
     """
     first, *others = head.layers
     kernel, bias = (weight.astype(np.float64) for weight in first.get_weights())

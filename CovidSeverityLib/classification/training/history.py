@@ -1,4 +1,4 @@
-"""How a training went on, epoch by epoch, and when it is over."""
+"""The history of a training, epoch by epoch, and its end."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from CovidSeverityLib.types import Diagnosis
 from .examples import CaseSlices, labels_of, votes
 
 SMALLEST_PROBABILITY = 1e-7
-"""Probabilities below this count as this in the loss, as in Keras."""
+"""Smallest probability in the loss, as in Keras."""
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One pass over the training slices. Losses are weighted by class; accuracies are shares, 0 to 1.
+    """One epoch. Losses are weighted by class; accuracies are shares, 0 to 1.
 
-    ``loss`` and ``accuracy`` are means over the epoch, while the network changes; the validation is made at its end.
+    ``loss`` and ``accuracy`` are means over the epoch, during which the network changes. The validation follows at its
+    end.
     """
 
     epoch: int
@@ -33,17 +34,17 @@ class EpochRecord:
     seconds: float
 
     def as_dict(self) -> dict[str, float]:
-        """Values that JSON and CSV hold."""
+        """Values for JSON and CSV."""
         return asdict(self)
 
 
 COLUMNS = tuple(field.name for field in fields(EpochRecord))
-"""Of a table of epochs."""
+"""Columns of a table of epochs."""
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What the network is worth on slices that it did not learn from."""
+    """Loss and accuracies on slices that were not used for training."""
 
     loss: float
     accuracy: float
@@ -59,7 +60,7 @@ def validation_of(
     ----------
     cases : CTs.
     probabilities : (N, 3), a row for each of their slices.
-    weights : (3,) of the classes.
+    weights : (3,) weights of the classes.
     """
     labels = labels_of(cases)
     likely = np.maximum(probabilities[np.arange(len(labels)), labels].astype(np.float64), SMALLEST_PROBABILITY)
@@ -72,22 +73,22 @@ def validation_of(
 
 
 def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord:
-    """The epoch with the lowest validation loss, the first of equals."""
+    """The epoch with the lowest validation loss; the first of equal ones."""
     return min(history, key=lambda record: record.validation_loss)
 
 
 def is_over(history: Sequence[EpochRecord], epochs: int, patience: int) -> bool:
-    """Whether all epochs are done, or the last ``patience`` of them brought no lower validation loss."""
+    """Whether all epochs are done, or none of the last ``patience`` epochs had a lower validation loss."""
     if not history:
         return False
     return len(history) >= epochs or history[-1].epoch - best_epoch(history).epoch >= patience
 
 
 def history_from(values: Sequence[Mapping[str, Any]]) -> tuple[EpochRecord, ...]:
-    """The way back from :meth:`EpochRecord.as_dict`."""
+    """The inverse of :meth:`EpochRecord.as_dict`."""
     return tuple(EpochRecord(**value) for value in values)
 
 
 def slices_by_class(cases: Sequence[CaseSlices]) -> dict[Diagnosis, int]:
-    """How many slices there are of each diagnosis."""
+    """Number of slices of each diagnosis."""
     return {diagnosis: sum(case.count for case in cases if case.diagnosis == diagnosis) for diagnosis in Diagnosis}

@@ -1,4 +1,4 @@
-"""What a trained network is worth: CTs of patients that it has not seen, each diagnosed by the vote of its slices."""
+"""The accuracy of a trained network: CTs of patients not used for training, diagnosed by the vote of their slices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from .examples import CaseSlices, votes
 
 CONFIDENCE = 0.95
 INTERVAL_METHOD = f"{CONFIDENCE:.0%} Wilson score interval"
-"""It is right for few cases, and has a width where all of them are (Brown 2001, doi 10.1214/ss/1009213286)."""
+"""This interval is valid for few cases, and has a width even if all are right (Brown 2001,
+doi 10.1214/ss/1009213286)."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Proportion:
 
     @property
     def value(self) -> float | None:
-        """The share; None of nothing."""
+        """The share; None if ``total`` is 0."""
         return self.right / self.total if self.total else None
 
     @property
@@ -56,7 +57,7 @@ class Proportion:
 
 @dataclass(frozen=True)
 class CaseOutcome:
-    """One CT: its true and its found diagnosis, and the mean probability of each in the order of :class:`Diagnosis`."""
+    """One CT: true and predicted diagnosis, and mean probabilities in the order of :class:`Diagnosis`."""
 
     name: str
     truth: Diagnosis
@@ -73,7 +74,7 @@ class Outcome:
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """(3, 3) CTs: rows the truth, columns what was found, in the order of :class:`Diagnosis`."""
+        """(3, 3) number of CTs: rows are the truth, columns the prediction, in the order of :class:`Diagnosis`."""
         table = np.zeros((len(Diagnosis), len(Diagnosis)), dtype=np.int64)
         np.add.at(table, ([case.truth for case in self.cases], [case.found for case in self.cases]), 1)
         return table
@@ -84,24 +85,24 @@ class Outcome:
         return Proportion(int(np.trace(self.confusion)), len(self.cases))
 
     def sensitivity(self, diagnosis: Diagnosis) -> Proportion:
-        """Of the CTs with a diagnosis, those that were given it."""
+        """Of the CTs with a true diagnosis, those with the same prediction."""
         row = self.confusion[diagnosis]
         return Proportion(int(row[diagnosis]), int(row.sum()))
 
     def precision(self, diagnosis: Diagnosis) -> Proportion:
-        """Of the CTs that were given a diagnosis, those that have it."""
+        """Of the CTs with a predicted diagnosis, those with the same truth."""
         column = self.confusion[:, diagnosis]
         return Proportion(int(column[diagnosis]), int(column.sum()))
 
 
 def outcome_of(cases: Sequence[CaseSlices], probabilities: NDArray[np.float32], patients: int) -> Outcome:
-    """Votes beside the truth.
+    """Votes with the truth.
 
     Parameters
     ----------
     cases : CTs.
     probabilities : (N, 3), a row for each of their slices.
-    patients : whose CTs these are.
+    patients : number of patients of these CTs.
     """
     found = zip(cases, votes(cases, probabilities), strict=True)
     return Outcome(

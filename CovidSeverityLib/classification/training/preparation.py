@@ -1,4 +1,4 @@
-"""From CTs to images in the cache, several CTs at a time, each in a process of its own."""
+"""Make images of CTs in the cache, several CTs at a time, each in a separate process."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ STAGE = "cases"
 """Name of this stage in progress calls."""
 
 JOB_BYTES = 2 * 1024**3
-"""Memory that one CT of 512 x 512 pixels and several hundred slices takes while its lungs are found."""
+"""Memory for the lung segmentation of one CT with 512 x 512 pixels and several hundred slices, bytes."""
 
 _TEMPORARY_PREFIX = ".covid-severity-"
 
 
 @dataclass(frozen=True)
 class PreparedCases:
-    """``images`` of each case that could be read; ``failures`` say of each of the others why not, in a sentence."""
+    """``images`` of each usable case; ``failures`` has the reason for each other case, as a sentence."""
 
     images: Mapping[str, CachedImages]
     failures: Mapping[str, str] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class PreparedCases:
 
 @dataclass(frozen=True)
 class _Task:
-    """One CT to be done: its images are written to ``temporary`` first."""
+    """One CT to process; its images are first written to ``temporary``."""
 
     case: TrainingCase
     config: ClassificationImageConfig
@@ -62,7 +62,7 @@ class _Task:
 
 
 def default_jobs() -> int:
-    """CTs at a time for this machine: one a core, as far as its free memory (its whole one where that is not known)."""
+    """CTs at a time for this machine: one per core, limited by free memory (by all memory if that is unknown)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for pages in ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES"):
         if pages in getattr(os, "sysconf_names", {}):
@@ -78,19 +78,18 @@ def prepare_images(
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> PreparedCases:
-    """Make the images of every CT that has none in the cache yet.
+    """Make the images of every CT that has no images in the cache.
 
-    A CT that fails does not end the run. Where it is stopped, nothing half-written stays, and the images that are done
-    need not be made again.
+    A CT that fails does not end the run. An interrupt leaves no partial files, and finished images are not made again.
 
     Parameters
     ----------
     cases : CTs.
-    config : how the images are made.
-    size_px : edge of the square image, pixels.
-    cache : folder, which is there.
-    jobs : CTs at a time; with 1 everything is done in this process. None is :func:`default_jobs`. With more, the main
-        module of the program is imported by every process: it must not start work when it is imported.
+    config : configuration of the images.
+    size_px : edge length of the square image, pixels.
+    cache : existing folder.
+    jobs : CTs at a time; with 1 all work is done in this process. None means :func:`default_jobs`. With more than 1,
+        every process imports the main module of the program, which must not start work on import.
     progress : called with stage "cases" as CTs are done.
 
     Raises
@@ -100,7 +99,7 @@ def prepare_images(
     CancelledError
         At an interrupt.
     CovidSeverityError
-        If a process was ended from outside.
+        If a process was killed.
     """
     paths, failures = _paths(cases, config, size_px, cache)
     waiting = [case for case in cases if case.name in paths and cached_images(paths[case.name]) is None]
@@ -143,7 +142,7 @@ def _paths(
 
 
 def _prepared(tasks: Sequence[_Task], jobs: int) -> Generator[tuple[str, str | None], None, None]:
-    """Names of cases as they are done, each with the reason where it failed."""
+    """Names of finished cases, each with the reason if it failed."""
     if min(jobs, len(tasks)) < 2:
         yield from map(_prepare, tasks)
         return
@@ -167,14 +166,14 @@ def _prepared(tasks: Sequence[_Task], jobs: int) -> Generator[tuple[str, str | N
 
 
 def _obey_parent() -> None:
-    """In a process of the pool: leave Ctrl-C, which the whole group gets, to the parent, and end when that ends."""
+    """In a process of the pool: ignore Ctrl-C, which the parent handles, and end when the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = known(multiprocessing.parent_process())
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def _prepare(task: _Task) -> tuple[str, str | None]:
-    """Make and write the images of one CT; return its name and, where the CT cannot be used, why."""
+    """Make and write the images of one CT; return its name and, if the CT cannot be used, the reason."""
     try:
         images = _images(task)
     except CancelledError:
@@ -183,7 +182,7 @@ def _prepare(task: _Task) -> tuple[str, str | None]:
         return task.case.name, str(error)
     except MemoryError:
         return task.case.name, "not enough memory for this volume"
-    except Exception as error:  # one of a thousand CTs must not end the run; it is named with what went wrong
+    except Exception as error:  # one of a thousand CTs must not end the run; its error is reported with its name
         return task.case.name, f"unexpected {type(error).__name__}: {error}"
     whole = task.temporary / task.path.name
     write_images(whole, images)

@@ -1,4 +1,4 @@
-"""From images to a trained classifier: split, network, fit, and what it is worth."""
+"""From images to a trained classifier: split, network, fit and measurement."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from .preparation import PreparedCases
 from .split import split_patients
 
 SUMMARY_NAME = "summary.json"
-"""Is in the folder of the results when they are complete."""
+"""A file that is in the folder of the results when they are complete."""
 
 HELD_OUT = (Part.VALIDATION, Part.TEST)
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedClassifier:
-    """A network with its best weights, and how it came about.
+    """A network with its best weights, and its training.
 
     Parameters
     ----------
     model : the whole network, as :func:`~.weights.build_network` builds it.
-    config : how it was trained.
+    config : configuration of the training.
     cases : CTs that were used.
-    parts : by patient.
-    slices : of every CT, by its name.
+    parts : part of each patient.
+    slices : number of slices of every CT, by its name.
     history : the epochs.
-    outcomes : of the parts that the network did not learn from; no test part, no entry.
-    precision : what was computed with, and on how many devices.
+    outcomes : results for the parts that were not used for training; without a test part there is no entry for it.
+    precision : precision of the computation, and number of devices.
     """
 
     model: Any
@@ -67,10 +67,10 @@ class TrainedClassifier:
 
 
 def network_for(backbone: str, size_px: int, image: str, imagenet: str) -> NetworkDescription:
-    """The published network with another backbone, size or image, fed as its first weights want it.
+    """The published network with another backbone, size or image, and the input scaling of its first weights.
 
-    ImageNet's weights in Keras were trained with images that an EfficientNet divides a second time, and that a ResNet
-    is given less their means; a backbone that begins at random takes them as published.
+    ImageNet's weights in Keras were trained with images that an EfficientNet divides a second time, and from which a
+    ResNet's means are subtracted. A backbone with random first weights uses the published scaling.
     """
     given = imagenet != NO_WEIGHTS
     return NetworkDescription(
@@ -83,13 +83,13 @@ def network_for(backbone: str, size_px: int, image: str, imagenet: str) -> Netwo
 
 
 def given_up_before(folder: Path, config: TrainingConfig, resume: bool) -> Mapping[str, str]:
-    """CTs that an unfinished training in ``folder`` goes on without, with the reasons; none where none is there.
+    """CTs that an unfinished training in ``folder`` leaves out, with the reasons; empty without such a training.
 
     Raises
     ------
     InputError
-        If an unfinished training is there and ``resume`` is false, or if ``resume`` is true and the training that is
-        there is finished or was begun with other options.
+        If there is an unfinished training and ``resume`` is false, or if ``resume`` is true and the training is
+        finished or was started with other options.
     """
     checkpoint = Checkpoint(folder, _options(config))
     if checkpoint.path.exists():
@@ -105,7 +105,7 @@ def given_up_before(folder: Path, config: TrainingConfig, resume: bool) -> Mappi
 
 
 def finish(folder: Path) -> None:
-    """The results of the training in ``folder`` are written: its checkpoint is not needed any more."""
+    """Delete the checkpoint of the training in ``folder``, because its results are written."""
     Checkpoint(folder, {}).remove()
 
 
@@ -120,24 +120,25 @@ def train(
 ) -> TrainedClassifier:
     """Train a classifier. The same cases, configuration and machine give the same weights, bit for bit.
 
-    A checkpoint that is in ``folder`` is gone on from, and ends with the weights of a training that was not stopped.
-    From the call on TensorFlow computes deterministically in this process, and its random numbers follow the seed.
+    If there is a checkpoint in ``folder``, the training continues from it and gives the same weights as without the
+    interruption. From the call on, TensorFlow computes deterministically in this process, with random numbers from the
+    seed.
 
     Parameters
     ----------
     cases : CTs; those without images are left out.
-    prepared : their images, made as ``config.network`` says.
-    config : how.
-    cache : folder for what a frozen backbone makes of the images.
-    folder : of the checkpoint; the caller removes it when the results are written.
+    prepared : their images, for ``config.network``.
+    config : configuration of the training.
+    cache : folder for the features of a frozen backbone.
+    folder : folder of the checkpoint, which the caller deletes after writing the results.
     progress : called with stages "embeddings" and "epochs".
-    devices : names of TensorFlow's, on each of which a copy of the network is trained; None for all GPUs.
+    devices : names of devices in TensorFlow, each of which trains a copy of the network; None for all GPUs.
 
     Raises
     ------
     InputError
-        If there are too few patients, TensorFlow is not installed, the first weights cannot be had, or the checkpoint
-        is of another training.
+        If there are too few patients, TensorFlow is not installed, the first weights are not available, or the
+        checkpoint is from another training.
     CancelledError
         At an interrupt.
     """
@@ -146,7 +147,7 @@ def train(
     parts = split_patients(cases, config.validation, config.test, config.seed)
     checkpoint = Checkpoint(folder, _made_with(cases, prepared, config))
     if checkpoint.path.exists():
-        checkpoint.load()  # a wrong one is told before anything is built
+        checkpoint.load()  # a wrong one is reported before a network is built
     run = _Run(cases, prepared, parts, config, cache, checkpoint, progress)
     make_deterministic(config.seed)
     strategy, policy = strategy_for(devices), precision_for_machine()
@@ -168,7 +169,7 @@ def train(
 
 @dataclass
 class _Run:
-    """What both ways to train share."""
+    """The common part of both ways to train."""
 
     cases: tuple[TrainingCase, ...]
     prepared: PreparedCases
@@ -194,12 +195,12 @@ class _Run:
         model: Any,  # noqa: ANN401
         strategy: Any,  # noqa: ANN401
     ) -> tuple[tuple[EpochRecord, ...], dict[Part, Outcome]]:
-        """Train all of the network on images; return the epochs, and what it is worth."""
+        """Train the whole network on images; return the epochs and the results."""
         examples = {part: self._images(slices) for part, slices in self._slices.items()}
         return self._fit(model, examples, strategy)
 
     def fit_head(self, model: Any) -> tuple[tuple[EpochRecord, ...], dict[Part, Outcome]]:  # noqa: ANN401
-        """Train the dense layers on what the backbone makes of the images; return as :meth:`fit_whole`."""
+        """Train the dense layers on the backbone's features of the images; return as :meth:`fit_whole`."""
         everything = self._images(tuple(case for slices in self._slices.values() for case in slices))
         batch = self.config.batch_size
         embedded = compute_embeddings(features_of(model), everything, self.cache, batch, self.progress)
@@ -241,20 +242,20 @@ class _Run:
 
 
 def _made_with(cases: Sequence[TrainingCase], prepared: PreparedCases, config: TrainingConfig) -> dict[str, Any]:
-    """All that decides the weights but how many epochs there may be, under names for messages."""
+    """Everything that determines the weights except the number of epochs, under names for messages."""
     facts = [(prepared.images[c.name].key, c.patient, int(c.diagnosis), c.name) for c in cases]
     return _options(config) | {"set of CTs or labels": sha256(repr(facts).encode()).hexdigest()}
 
 
 def _options(config: TrainingConfig) -> dict[str, Any]:
-    """What of :func:`_made_with` does not depend on the CTs."""
+    """The part of :func:`_made_with` that does not depend on the CTs."""
     values = {name.replace("_", " "): value for name, value in asdict(config).items()}
     del values["epochs"], values["patience"]
     return values | {"network": config.network.as_dict(), "imagenet": _imagenet_mark(config.imagenet)}
 
 
 def _imagenet_mark(imagenet: str) -> str:
-    """What tells the first weights apart, wherever their file is."""
+    """An identifier of the first weights that does not depend on the path of their file."""
     if imagenet in (NO_WEIGHTS, KERAS_WEIGHTS):
         return imagenet
     return sha256_of(Path(imagenet))

@@ -1,4 +1,4 @@
-"""Which patients are learnt from, which say when to stop, and which are kept apart to measure with."""
+"""The split of patients: for training, for deciding when to stop, and for measuring."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .cases import PART_TEXTS, Part, TrainingCase, patients_of
 
 
 class TooFewPatientsError(InputError):
-    """A diagnosis has no patient for every part."""
+    """A diagnosis has fewer patients than parts."""
 
 
 def split_patients(cases: Sequence[TrainingCase], validation: float, test: float, seed: int) -> Mapping[str, Part]:
-    """Share the patients out to the parts, every diagnosis for itself.
+    """Assign the patients of each diagnosis to the parts.
 
-    The order of the cases does not matter. A patient with CTs of several diagnoses counts as one with disease.
+    The order of the cases has no effect. A patient with CTs of several diagnoses counts as one with disease.
 
     Parameters
     ----------
-    cases : to be shared out.
-    validation, test : shares of the patients of each diagnosis, 0 to 1; at least one patient where above 0.
-    seed : another number, another split.
+    cases : cases to split.
+    validation, test : shares of the patients of each diagnosis, 0 to 1; at least one patient if above 0.
+    seed : seed of the split.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def split_patients(cases: Sequence[TrainingCase], validation: float, test: float
 
 
 def _numbers(patients: int, shares: Mapping[Part, float]) -> dict[Part, int]:
-    """Patients of each part but the first: rounded, one at least, and one is left to learn from."""
+    """Number of patients in each part except the first: rounded, at least one, leaving at least one for training."""
     numbers = {part: max(1, math.floor(share * patients + 0.5)) if share > 0 else 0 for part, share in shares.items()}
     while sum(numbers.values()) >= patients:
         numbers[max(numbers, key=lambda part: numbers[part])] -= 1

@@ -1,4 +1,4 @@
-"""The figures of ``evaluate accuracy`` beside what is asked of each."""
+"""The figures of ``evaluate accuracy`` with their targets."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .variations import HEALTHY_VARIATIONS, VARIATIONS
 
 VOLUME_ERROR_PERCENT = 15.0
 VOLUME_ERROR_ML = 10.0
-"""A volume is right within either of these of the true one (acceptance bounds)."""
+"""A volume is right if it differs from the true one by at most one of these (acceptance bounds)."""
 
 CTSS_ERROR = 1
-"""A score is right within this of the true one (acceptance bound)."""
+"""A score is right if it differs from the true one by at most this (acceptance bound)."""
 
 ALL_CTS = "all CTs"
 ALL_CHESTS = "all chests"
@@ -33,12 +33,12 @@ SEVERAL, SINGLE, SIMULATED = "several lesions", "single lesions", "all simulated
 
 RESAMPLED = frozenset(variation.name for variation in VARIATIONS)
 HEALTHY_CHANGES = frozenset(variation.name for variation in HEALTHY_VARIATIONS)
-"""What is done to a CT for the part on other scanners, and for that on healthy chests."""
+"""Changes to a CT for the part on other scanners, and for the part on healthy chests."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table: what it is of, what it is, what is asked, and the estimate of each profile."""
+    """One line of the table: data, figure, target, and the estimate of each profile."""
 
     part: str
     of: str
@@ -48,20 +48,20 @@ class Figure:
     values: Mapping[str, Estimate]
 
     def met(self, profile: str) -> bool | None:
-        """Whether the profile does as asked; None where nothing is asked or known."""
+        """Whether the profile reaches the target; None without a target or a value."""
         return None if self.target is None else self.target.met(self.values[profile].value)
 
 
 def figures(
     records: Sequence[Record], profiles: Sequence[str], *, resampling: bool = True, healthy: bool = True
 ) -> tuple[Figure, ...]:
-    """Every figure that the records give, in the order of the table.
+    """Every figure of the records, in the order of the table.
 
     Parameters
     ----------
-    records : of :meth:`~.accuracy.Workbench.measure`.
-    profiles : in the order of the columns.
-    resampling, healthy : which of the two parts that share variations were asked for.
+    records : records of :meth:`~.measurement.Workbench.measure`.
+    profiles : profiles in the order of the columns.
+    resampling, healthy : whether the table has the parts on other scanners and on healthy chests.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def figures(
 
 
 class _Table:
-    """Collects figures; a line that no profile has a value for is left out."""
+    """Collects figures; a line without any value is left out."""
 
     def __init__(self, profiles: Sequence[str]) -> None:
         self.profiles, self.figures = profiles, []
@@ -124,7 +124,7 @@ def _add_whole_cts(table: _Table, plain: Sequence[Record]) -> None:
 
 
 def _add_healthy(table: _Table, records: Sequence[Record]) -> None:
-    """The worst of each chest and of all, over the chest as it is and its variations."""
+    """The worst value of each chest and of all chests, over the unchanged chest and its variations."""
     groups = [(name, _of(records, name)) for name in _names(records)]
     for name, own in [*groups, *([(ALL_CHESTS, list(records))] if len(groups) > 1 else [])]:
         table.add(HEALTHY, name, "infected, most, %", asked.HEALTHY_PERCENT, 2, own, _most("infection_percent"))
@@ -149,7 +149,7 @@ def _add_all_simulated(table: _Table, laid_in: Sequence[Record]) -> None:
 
 
 def _add_lesions(table: _Table, part: str, name: str, records: Sequence[Record]) -> None:
-    """What is asked of lesions of known extent."""
+    """The figures of simulated lesions."""
     glass, solid = _recall(Opacity.GROUND_GLASS), _recall(Opacity.CONSOLIDATION)
     ranged = [record for record in records if record["ctss_range"] is not None]
     table.add(part, name, "Dice, mean", asked.MEAN_DICE, 3, records, _mean_of(lambda r: r["dice"]))
@@ -177,7 +177,7 @@ def _add_robustness(table: _Table, cts: Sequence[Record]) -> None:
 
 
 def volume_error_percent(record: Record) -> float:
-    """Found minus true volume, per cent of the true one."""
+    """Marked minus true volume, per cent of the true one."""
     return 100.0 * (record["infection_ml"] - record["true_ml"]) / record["true_ml"]
 
 
@@ -193,7 +193,7 @@ def score_is_right(record: Record) -> bool:
 
 
 def range_is_right(record: Record) -> bool:
-    """Whether the true CTSS lies in the range that was told."""
+    """Whether the true CTSS is in the reported range."""
     low, high = record["ctss_range"]
     return low <= record["true_ctss"] <= high
 
@@ -205,18 +205,18 @@ def range_width(record: Record) -> float:
 
 
 def ctss_change(record: Record, plain: Record) -> float:
-    """Change of the CTSS against the CT as it is."""
+    """Change of the CTSS relative to the unchanged CT."""
     return float(record["ctss"] - plain["ctss"])
 
 
 def volume_change(record: Record, plain: Record) -> float:
-    """Change of the infected volume, per cent of that of the CT as it is; not a number where that is 0."""
+    """Change of the opacity volume, per cent of that in the unchanged CT; not a number if that is 0."""
     before, after = plain["infection_ml"], record["infection_ml"]
     return 100.0 * (after - before) / before if before else (0.0 if after == 0 else np.nan)
 
 
 def changes(records: Sequence[Record], change: Callable[[Record, Record], float]) -> dict[str, float]:
-    """``change`` of every variation of one CT by one profile; empty where the CT as it is was not analysed."""
+    """``change`` of every variation of one CT by one profile; empty if the unchanged CT was not analysed."""
     plain = next((record for record in records if record["what"] == AS_IT_IS), None)
     if plain is None:
         return {}
@@ -260,7 +260,7 @@ def _most(key: str) -> Callable[[Sequence[Record]], Estimate]:
 
 
 def _recall(*opacities: Opacity) -> Callable[[Sequence[Record]], Estimate]:
-    """Marked part of the true volume of some opacities, over all cases together."""
+    """Marked part of the true volume of the given opacities, over all cases together."""
 
     def estimate(records: Sequence[Record]) -> Estimate:
         pairs = [[record["opacities_ml"][o.name.lower()] for o in opacities] for record in records]
@@ -279,7 +279,7 @@ def _largest(change: Callable[[Record, Record], float]) -> Callable[[Sequence[Re
 
 
 def _slice_area(records: Sequence[Record]) -> Estimate:
-    """Of ``infection_percent`` for slices labelled infected; its interval by resampling slices."""
+    """ROC area of ``infection_percent`` for slices labelled as infected; the interval comes from resampling slices."""
     rows = [row for record in records for row in record["slices"]]
     labels, shares = np.array([row[1] for row in rows], dtype=bool), np.array([row[2] for row in rows])
     value = _area(labels, shares)
@@ -290,7 +290,7 @@ def _slice_area(records: Sequence[Record]) -> Estimate:
 
 
 def _lobe_area(records: Sequence[Record]) -> Estimate:
-    """Of ``lobe_infection_percent`` over all pairs of a slice and a lobe."""
+    """ROC area of ``lobe_infection_percent`` over all pairs of a slice and a lobe."""
     rows = [row for record in records for row in record["slices"]]
     labels, shares = np.array([row[3] for row in rows], dtype=bool), np.array([row[4] for row in rows])
     return _one(_area(labels.ravel(), shares.ravel()), labels.size)

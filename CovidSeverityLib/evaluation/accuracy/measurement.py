@@ -1,9 +1,9 @@
-"""What one analysis is worth: the cases of ``evaluate accuracy``, and what is measured of each.
+"""The cases of ``evaluate accuracy``, and the measurements of each analysis.
 
-Every CT is analysed as it is, as other scanners would have shown it, and with lesions laid into it, by every profile.
+Every profile analyses every CT unchanged, as other scanners would show it, and with simulated lesions.
 
-Synthetic chests have the seeds :data:`CHEST_SEEDS`. Whatever is fitted to synthetic chests or simulated lesions takes
-chests and plans of seeds from :data:`FITTING_SEEDS_FROM` on, so that nothing is measured on what it was fitted to.
+Synthetic chests have the seeds :data:`CHEST_SEEDS`. Fits that use synthetic chests or simulated lesions use chests and
+plans of seeds from :data:`FITTING_SEEDS_FROM` on, so that fits and measurements do not share data.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from .slice_labels import SliceLabels, labels_at, no_infection
 from .variations import HEALTHY_VARIATIONS, Variation, vary
 
 PHANTOM_GRID: Mapping[str, Any] = {}
-"""Shape and spacing of the synthetic chest; those of :func:`make_phantom`."""
+"""Shape and spacing of the synthetic chest, as in :func:`make_phantom`."""
 
 CHEST_SEEDS = range(10)
-"""Of the synthetic chests that are measured."""
+"""Seeds of the synthetic chests for measurements."""
 
 FITTING_SEEDS_FROM = 100
-"""Lowest seed of chests and of plans of lesions that anything may be fitted to."""
+"""Lowest seed of chests and of plans of lesions for fits."""
 
 AS_IT_IS = "as it is"
 
@@ -53,16 +53,16 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Chest:
-    """A CT to be measured.
+    """A CT for measurements.
 
     Parameters
     ----------
-    name : for tables.
-    image : file or DICOM folder; None for the healthy synthetic chest.
-    labels : of its slices; None where there are none.
-    normal : nothing in it is infected.
-    seed : of the synthetic chest.
-    pixels : rows and columns to which a larger CT is reduced before anything else is done; None leaves it as it is.
+    name : name in tables.
+    image : file or DICOM folder; None for a healthy synthetic chest.
+    labels : labels of its slices; None without labels.
+    normal : whether it has no opacities.
+    seed : seed of the synthetic chest.
+    pixels : rows and columns to which a larger CT is reduced first; None for no reduction.
     """
 
     name: str
@@ -74,11 +74,11 @@ class Chest:
 
     @property
     def synthetic(self) -> bool:
-        """Whether it is made and not read."""
+        """Whether it is synthetic."""
         return self.image is None
 
     def read(self) -> CtVolume:
-        """Read, or make, the CT; raises what :func:`~CovidSeverityLib.io.read_ct` raises."""
+        """Read, or make, the CT; errors as in :func:`~CovidSeverityLib.io.read_ct`."""
         if self.image is None:
             volume = make_phantom(self.seed, healthy=True, **PHANTOM_GRID).volume
         else:
@@ -90,7 +90,7 @@ class Chest:
 
 @dataclass(frozen=True)
 class AccuracyCase:
-    """One analysis: of a chest as it is, with a variation, or with simulated lesions (case ``number`` of the plan)."""
+    """One analysis: of an unchanged chest, of a variation, or of simulated lesions (case ``number`` of the plan)."""
 
     chest: Chest
     profile: str
@@ -100,7 +100,7 @@ class AccuracyCase:
 
     @property
     def what(self) -> str:
-        """What was done to the CT, for tables."""
+        """The change to the CT, for tables."""
         if self.variation is not None:
             return self.variation.name
         if self.spec is None:
@@ -109,21 +109,21 @@ class AccuracyCase:
 
     @property
     def name(self) -> str:
-        """In the journal."""
+        """Name in the journal."""
         return f"{self.chest.name}/{self.what}/{self.profile}"
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is done with chests beside analysing the read ones as they are.
+    """The analyses in addition to those of the unchanged CTs.
 
     Parameters
     ----------
-    variations : of the read CTs.
-    simulated : cases of lesions that fill 1 to 60 per cent, over all normal chests together.
-    single_lesions : cases of one lesion, likewise.
-    healthy : every normal chest as it is, and with every one of :data:`~.variations.HEALTHY_VARIATIONS`.
-    seed : of the plans.
+    variations : variations of the CTs from files.
+    simulated : number of cases with lesions in 1 to 60 per cent of the lungs, over all normal chests together.
+    single_lesions : number of cases with one lesion, over all normal chests together.
+    healthy : whether to analyse every normal chest unchanged and with each of :data:`~.variations.HEALTHY_VARIATIONS`.
+    seed : seed of the plans.
     """
 
     variations: Sequence[Variation] = ()
@@ -134,17 +134,17 @@ class Work:
 
 
 def accuracy_cases(chests: Sequence[Chest], profiles: Sequence[str], work: Work) -> tuple[AccuracyCase, ...]:
-    """List every analysis that is to be made.
+    """List every analysis.
 
     Parameters
     ----------
     chests : real CTs, and synthetic ones.
-    profiles : names; all of them do the same work.
-    work : with the chests. Case n of a plan is laid into normal chest n, beginning again with the first after the last.
+    profiles : names of the profiles; all of them analyse the same cases.
+    work : the analyses of the chests. Case n of a plan uses normal chest n; after the last chest the first one follows.
 
     Returns
     -------
-    What shares a CT stands together: it is read, changed and given lesions once.
+    Analyses of one CT follow one another, so that it is read, changed and given lesions once.
     """
     normal = [chest for chest in chests if chest.normal]
     plans = (
@@ -161,7 +161,7 @@ def accuracy_cases(chests: Sequence[Chest], profiles: Sequence[str], work: Work)
 
 
 def _changes(chest: Chest, work: Work) -> Iterator[Variation | None]:
-    """None for the chest as it is, and its variations, each once."""
+    """None for the unchanged chest, and its variations, each once."""
     healthy = work.healthy and chest.normal
     if chest.synthetic and not healthy:
         return
@@ -175,8 +175,8 @@ class Workbench:
 
     Parameters
     ----------
-    configs : configuration by profile; the one for lungs and lobes without lesions is the default profile's.
-    seed : of added noise.
+    configs : configuration by profile; lungs and lobes without lesions come from the default profile.
+    seed : seed of added noise.
     """
 
     def __init__(self, configs: Mapping[str, AnalysisConfig], seed: int = 0) -> None:
@@ -192,7 +192,7 @@ class Workbench:
         Raises
         ------
         CovidSeverityError
-            What reading and analysing raise, and :func:`~.slice_labels.labels_at`.
+            Errors of reading and analysing, and of :func:`~.slice_labels.labels_at`.
         """
         chest = case.chest
         volume = self._volume((chest,), chest.read)
@@ -216,14 +216,14 @@ class Workbench:
 
 
 class _Last(Generic[Value]):
-    """Remembers the value that was made last, by what it was made from."""
+    """Keeps the last value, with the input that it was made from."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple, Value] = {}
 
     def __call__(self, key: tuple, make: Callable[[], Value]) -> Value:
         if key not in self._kept:
-            self._kept.clear()  # before the new value takes its memory
+            self._kept.clear()  # before memory is allocated for the new value
             self._kept[key] = make()
         return self._kept[key]
 
@@ -249,7 +249,7 @@ def _infection_ml(found: Analysis) -> float:
 
 
 def _labelled_slices(found: Analysis, chest: Chest) -> list[list[Any]] | None:
-    """z, label, infected share in per cent, and the lobes' labels and shares, of every slice; None without labels."""
+    """z, label, opacity in per cent, and the lobes' labels and shares, of every slice; None without labels."""
     z_mm = [row.z_mm for row in found.slices]
     if chest.synthetic or (chest.labels is None and not chest.normal):
         return None
@@ -268,7 +268,7 @@ def _labelled_slices(found: Analysis, chest: Chest) -> list[list[Any]] | None:
 
 
 def _against_truth(found: Analysis, base: Analysis, laid_in: SimulatedCt) -> Record:
-    """What was found against the lesions that were laid in, and the lungs against those without lesions."""
+    """Marked opacities compared with the simulated lesions, and lungs compared with those without lesions."""
     marked = found.infection > 0
     agreement = MaskAgreement.of(marked, laid_in.truth)
     voxel_ml = laid_in.volume.geometry.voxel_ml
@@ -285,7 +285,7 @@ def _against_truth(found: Analysis, base: Analysis, laid_in: SimulatedCt) -> Rec
 
 
 def true_ctss(truth: NDArray[np.bool_], lobes: NDArray[np.uint8]) -> int:
-    """CTSS of a true infection, 0-25.
+    """CTSS of true opacities, 0-25.
 
     Parameters
     ----------
@@ -302,10 +302,10 @@ def _plain(spec: SimulatedLesionsSpec | SingleLesionSpec) -> Record:
 
 
 def of_part(records: Iterable[Record], *, simulated: bool) -> list[Record]:
-    """The records of simulated lesions, or of CTs as they are and with variations."""
+    """The records of simulated lesions, or of unchanged CTs and their variations."""
     return [record for record in records if ("spec" in record) is simulated]
 
 
 def is_single(record: Record) -> bool:
-    """Whether the record is of a single lesion; else it is of a plan of burdens."""
+    """Whether the record is of a single lesion, and not of a plan of burdens."""
     return "volume_ml" in record["spec"]

@@ -1,4 +1,4 @@
-"""The pictures of ``evaluate accuracy``: a panel, or a colour, for each profile."""
+"""The plots of ``evaluate accuracy``: a panel, or a colour, for each profile."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ KIND_COLOURS = {LesionKind.GROUND_GLASS: BLUE, LesionKind.MIXED: GREEN, LesionKi
 CHEST_COLOURS = (BLUE, ORANGE, GREEN, "#B8860B", "#7B4FA3", MUTED)
 CHANGE_PANEL_INCHES = (4.2, 3.4)
 CHESTS_APART = 0.4
-"""Height over which the points of all CTs are spread, part of a row."""
+"""Height over which the points of all CTs are spread, as a fraction of a row."""
 
 BURDENS_SHOWN_PERCENT = (0.8, 75.0)
 LEAST_SHOWN_PERCENT = 30.0
-"""The axis of volume changes reaches at least this far, so that small changes look small."""
+"""Smallest range of the axis of volume changes, so that small changes look small."""
 
 
 def dice_by_burden(laid_in: Sequence[Record], profiles: Sequence[str]) -> FileWriter:
-    """Dice against the share of the lungs that the lesions cover, a panel a profile, a colour a kind of lesion."""
+    """Dice by the share of the lungs with lesions; one panel per profile, one colour per kind of lesion."""
 
     def draw(figure: Figure) -> None:
         for axes, profile in zip(panels(figure, len(profiles)), profiles, strict=True):
@@ -62,7 +62,7 @@ def dice_by_burden(laid_in: Sequence[Record], profiles: Sequence[str]) -> FileWr
 
 
 def simulated_scores(laid_in: Sequence[Record], profiles: Sequence[str]) -> FileWriter:
-    """Found against true CTSS of several lesions, a panel a profile; the band is what counts as right."""
+    """Predicted and true CTSS of several lesions, one panel per profile; scores in the band count as right."""
 
     def draw(figure: Figure) -> None:
         for axes, profile in zip(panels(figure, len(profiles)), profiles, strict=True):
@@ -81,12 +81,12 @@ def simulated_scores(laid_in: Sequence[Record], profiles: Sequence[str]) -> File
 
 
 def robustness(rows: Sequence[Mapping[str, Any]], profiles: Sequence[str]) -> FileWriter:
-    """Changes of CTSS, and of volume but in normal CTs, by variation: a panel each for every profile, a colour a CT.
+    """Changes of CTSS and, except in normal CTs, of volume by variation; panels by profile, one colour per CT.
 
     Parameters
     ----------
-    rows : with ``chest``, ``what``, ``profile``, ``ctss_change``, ``volume_change_percent`` and ``normal``.
-    profiles : in the order of the panels.
+    rows : rows with ``chest``, ``what``, ``profile``, ``ctss_change``, ``volume_change_percent`` and ``normal``.
+    profiles : profiles in the order of the panels.
     """
     columns = (("ctss_change", "CTSS", CTSS_CHANGE), ("volume_change_percent", "volume, %", VOLUME_CHANGE))
 
@@ -106,7 +106,7 @@ def robustness(rows: Sequence[Mapping[str, Any]], profiles: Sequence[str]) -> Fi
 
 
 def _changes(axes: Axes, rows: Sequence[Mapping[str, Any]], key: str, chests: Sequence[str], *, names: bool) -> None:
-    """One row of points for every variation, the first on top; CTs a little apart."""
+    """One row of points for every variation, the first at the top; CTs are slightly separated."""
     variations = list(dict.fromkeys(row["what"] for row in rows))
     axes.axvline(0, color=MUTED, linewidth=0.8)
     for n, chest in enumerate(chests):

@@ -1,4 +1,4 @@
-"""The files of ``evaluate accuracy``: every figure beside what is asked, a column for each profile."""
+"""The files of ``evaluate accuracy``: every figure with its target, one column per profile."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .measurement import is_single, of_part
 from .plots import dice_by_burden, robustness, simulated_scores
 
 MISSED = "missed"
-"""Stands behind a figure that is not as asked."""
+"""Mark of a figure that misses its target."""
 
 HEAD = ("chest", "what", "profile", "ctss", "infection_percent", "infection_ml", "lung_ml", "seconds")
 SIMULATED_COLUMNS = (
@@ -49,11 +49,11 @@ def accuracy_outputs(
 
     Parameters
     ----------
-    records : of the cases, by name.
-    profiles : in the order of the columns.
-    facts : of the run.
-    resampling, healthy : which of the two parts that share variations were asked for.
-    pixels : to which every CT was reduced, if so.
+    records : records of the cases, by name.
+    profiles : profiles in the order of the columns.
+    facts : facts of the run.
+    resampling, healthy : whether the table has the parts on other scanners and on healthy chests.
+    pixels : pixels to which every CT was reduced; None without reduction.
     """
     values = list(records.values())
     found = figures(values, profiles, resampling=resampling, healthy=healthy)
@@ -92,7 +92,7 @@ def _result_row(record: Record) -> Row:
 
 
 def _change_rows(records: Sequence[Record], profiles: Sequence[str]) -> list[Row]:
-    """A row for every variation of every CT, by every profile."""
+    """One row for every variation of every CT by every profile."""
     cts = of_part(records, simulated=False)
     rows: list[Row] = []
     for chest in dict.fromkeys(record["chest"] for record in cts):

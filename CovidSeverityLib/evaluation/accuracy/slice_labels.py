@@ -1,4 +1,4 @@
-"""Radiologists' labels of slices: which show infection, and in which lobes (the tables of COVID-CT-MD)."""
+"""Radiologists' labels of slices: slices with infection, and its lobes (the tables of COVID-CT-MD)."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def read_slice_labels(path: Path) -> SliceLabels:
 
     Parameters
     ----------
-    path : a CSV file with the columns z_mm, infected, RUL, RML, RLL, LUL and LLL in any order, and others that do not
-        matter; labels are 0 or 1.
+    path : a CSV file with the columns z_mm, infected, RUL, RML, RLL, LUL and LLL in any order; other columns are
+        ignored. Labels are 0 or 1.
 
     Raises
     ------
     InputError
-        If the file cannot be read, lacks a column, or holds anything but numbers and labels.
+        If the file cannot be read, lacks a column, or contains other text than numbers and labels.
     """
     table = read_table(path, lambda words: Z_WORD in words)
     missing = [name for name in COLUMNS if table.words.count(name) != 1]
@@ -65,14 +65,14 @@ def labels_at(labels: SliceLabels, z_mm: Sequence[float], slice_mm: float) -> Sl
 
     Parameters
     ----------
-    labels : in any order.
+    labels : labels in any order.
     z_mm : LPS z of the slices, mm.
-    slice_mm : distance of the slices, mm; a label belongs to the slice that is nearest, within half of this.
+    slice_mm : distance of the slices, mm; a label belongs to the nearest slice, within half of this distance.
 
     Raises
     ------
     InputError
-        If a slice has no label, a label no slice, or a slice labels that contradict each other.
+        If a slice has no label, a label has no slice, or a slice has contradictory labels.
     """
     where, wanted = np.asarray(labels.z_mm, dtype=float), np.asarray(z_mm, dtype=float)
     distance = np.abs(wanted[:, None] - where[None])
@@ -94,7 +94,7 @@ def labels_at(labels: SliceLabels, z_mm: Sequence[float], slice_mm: float) -> Sl
 
 
 def _require_agreement(labels: SliceLabels, slices: np.ndarray, nearest: np.ndarray) -> None:
-    """Every label says the same as the one that its slice takes."""
+    """Check that every label is equal to the one of its slice."""
     for n, k in enumerate(slices):
         taken = nearest[k]
         if (labels.infected[n], labels.lobes[n]) != (labels.infected[taken], labels.lobes[taken]):

@@ -1,4 +1,4 @@
-"""What is asked of the figures of ``evaluate accuracy``: acceptance bounds that the project has set itself."""
+"""The targets of ``evaluate accuracy``: acceptance bounds that the project has set itself."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from enum import Enum
 
 
 class Sense(str, Enum):
-    """On which side of its bound a figure has to be."""
+    """The required side of a bound."""
 
     AT_LEAST = "at least"
     AT_MOST = "at most"
     UNDER = "under"
 
     def met(self, value: float, bound: float) -> bool:
-        """Whether ``value`` is on the right side of ``bound``."""
+        """Whether ``value`` is on the required side of ``bound``."""
         if self is Sense.AT_LEAST:
             return value >= bound
         return value <= bound if self is Sense.AT_MOST else value < bound
@@ -22,7 +22,7 @@ class Sense(str, Enum):
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked of a figure: an acceptance bound of the project."""
+    """The target of a figure: an acceptance bound of the project."""
 
     sense: Sense
     bound: float
@@ -34,7 +34,7 @@ class Target:
         return f"{self.sense.value} {self.bound:g}{self.unit}"
 
     def met(self, value: float | None) -> bool | None:
-        """Whether ``value`` is as asked; None where there is none."""
+        """Whether ``value`` reaches the target; None without a value."""
         return None if value is None else self.sense.met(value, self.bound)
 
 
@@ -45,7 +45,7 @@ LOBE_AUC = Target(Sense.AT_LEAST, 0.90)
 
 HEALTHY_PERCENT = Target(Sense.UNDER, 0.15, " %")
 HEALTHY_CTSS = Target(Sense.AT_MOST, 1)
-"""A healthy chest, as it is and with each of its variations."""
+"""A healthy chest, unchanged and with each of its variations."""
 
 MEAN_DICE = Target(Sense.AT_LEAST, 0.85)
 CONSOLIDATION_RECALL = Target(Sense.AT_LEAST, 0.85)
@@ -54,7 +54,7 @@ VOLUMES_RIGHT = Target(Sense.AT_LEAST, 90, " %")
 SCORES_RIGHT = Target(Sense.AT_LEAST, 95, " %")
 RANGES_RIGHT = Target(Sense.AT_LEAST, 85, " %")
 LUNGS_DICE = Target(Sense.AT_LEAST, 0.96)
-"""Lesions of known extent: each volume within 15 % or 10 ml, scores within 1."""
+"""Simulated lesions: each volume within 15 % or 10 ml, scores within 1."""
 
 VARIED_PERCENT = Target(Sense.UNDER, 0.5, " %")
 CTSS_CHANGE = Target(Sense.AT_MOST, 1)

@@ -1,4 +1,4 @@
-"""The same chest as other scanners would have shown it: other slices, pixels, noise, air value, or tilted in it."""
+"""The same chest as other scanners would show it: other slices, pixels, noise, air value, or tilted."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ HIGHEST_HU = 3071
 """Largest value of the 12 bits that scanners store."""
 
 SAME_SPACING = 1e-3
-"""Spacings that differ by less than this part are the same: nothing is resampled."""
+"""Largest relative difference of equal spacings, which are not resampled."""
 
 K_AXIS, J_AXIS, I_AXIS = 0, 1, 2
 
 
 @dataclass(frozen=True)
 class Variation:
-    """One change to a CT; exactly one of the fields but the name is given.
+    """One change to a CT; exactly one field is given in addition to the name.
 
     Parameters
     ----------
-    name : for tables.
+    name : name in tables.
     slice_mm : distance and thickness of the slices, mm.
     pixels : rows and columns of a slice, over the same field of view.
     noise_hu : standard deviation of white noise that is added, HU.
-    pitch_deg : turn about the axis from right to left, the head leaning back, degrees.
-    roll_deg : turn about the axis from anterior to posterior, the head leaning to the left, degrees.
-    shift_hu : added to every value inside the field of view, HU: a scanner whose scale is off. May be negative.
+    pitch_deg : rotation about the axis from right to left, the head leaning back, degrees.
+    roll_deg : rotation about the axis from anterior to posterior, the head leaning to the left, degrees.
+    shift_hu : HU added to every value inside the field of view, like a scanner with a wrong scale. May be negative.
 
     Raises
     ------
     InputError
-        If none or several are given, or one is not positive.
+        If no change or several changes are given, or one is not positive.
     """
 
     name: str
@@ -64,7 +64,7 @@ VARIATIONS = (
     Variation("pixels 256", pixels=256),
     *(Variation(f"noise {sd} HU", noise_hu=float(sd)) for sd in (20, 40)),
 )
-"""Thin and thick slices of routine chest CTs, the coarsest matrix in use, and the noise of low dose (asked for)."""
+"""Thin and thick slices of routine chest CTs, the coarsest matrix in use, and the noise of low dose, as specified."""
 
 
 HEALTHY_VARIATIONS = (
@@ -73,19 +73,19 @@ HEALTHY_VARIATIONS = (
     *(Variation(f"slices {mm} mm", slice_mm=float(mm)) for mm in (1, 5, 8)),
     *(Variation(f"shift {hu:+d} HU", shift_hu=float(hu)) for hu in (30, -30)),
 )
-"""What must not make a healthy lung look ill: how the patient lies, routine slices, a scale that is off (asked for)."""
+"""Changes after which a healthy lung must remain healthy: position, routine slices, a wrong scale, as specified."""
 
 
 def vary(volume: CtVolume, variation: Variation, seed: int = 0) -> CtVolume:
-    """A CT as it would be with a variation.
+    """A CT with a variation.
 
     Parameters
     ----------
     volume : chest CT.
-    variation : thicker slices and larger pixels are means over what they cover, as a scanner's are; thinner and smaller
-        ones are interpolated linearly between the centres of the old. A tilted chest is interpolated linearly on the
-        grid of the old one, about its middle; what comes in from outside continues the voxel at the border.
-    seed : of the noise.
+    variation : thicker slices and larger pixels are means over their extent, as in a scanner. Thinner slices and
+        smaller pixels are interpolated linearly between the old centres. A tilted chest is interpolated linearly on the
+        old grid, about its middle; outside the volume the voxels at its border are continued.
+    seed : seed of the noise.
 
     Raises
     ------
@@ -119,16 +119,16 @@ def _with_noise(volume: CtVolume, sd_hu: float, seed: int) -> CtVolume:
 
 
 def _shifted(volume: CtVolume, by_hu: float) -> CtVolume:
-    """Air outside the field of view keeps its value: it was never measured."""
+    """Shift all values, except the air outside the field of view, which is not measured."""
     moved = np.clip(volume.hu + np.float32(by_hu), AIR_HU, HIGHEST_HU)
     return replace(volume, hu=np.where(volume.hu == AIR_HU, AIR_HU, np.rint(moved)).astype(np.int16))
 
 
 def _tilted(volume: CtVolume, degrees: float, plane: tuple[int, int]) -> CtVolume:
-    """What the scanner shows of a chest that is turned in ``plane`` (two array axes) about the volume's middle.
+    """The chest rotated in ``plane`` (two array axes) about the middle of the volume.
 
-    With voxel indices :math:`v`, spacings :math:`s` and the rotation :math:`R`, the new voxel at :math:`v` shows the
-    old place :math:`S^{-1} R S (v - m) + m`, where :math:`S` is the diagonal of :math:`s` and :math:`m` the middle.
+    With voxel indices :math:`v`, spacings :math:`s` and the rotation :math:`R`, the new voxel at :math:`v` has the
+    value at :math:`S^{-1} R S (v - m) + m`, where :math:`S` is the diagonal of :math:`s` and :math:`m` the middle.
     """
     first, second = plane
     angle = np.deg2rad(degrees)
@@ -162,7 +162,7 @@ def _resampled(volume: CtVolume, new_mm: dict[int, float]) -> CtVolume:
 
 
 def _weights(count: int, old_mm: float, new_mm: float) -> tuple[sparse.csr_array, float]:
-    """(new, old) weights along an axis, and how far the first new centre lies after the first old one, mm."""
+    """(new, old) weights along an axis, and the distance from the first old to the first new centre, mm."""
     if new_mm > old_mm:
         return _slab_weights(count, old_mm, new_mm), 0.5 * (new_mm - old_mm)
     places = np.arange(int((count - 1) * old_mm / new_mm + 1e-6) + 1) * (new_mm / old_mm)
@@ -176,7 +176,7 @@ def _weights(count: int, old_mm: float, new_mm: float) -> tuple[sparse.csr_array
 
 
 def _slab_weights(count: int, old_mm: float, new_mm: float) -> sparse.csr_array:
-    """Share of every old slab in every new one; new slabs begin at the first face and lie wholly inside."""
+    """Share of every old slab in every new one; new slabs begin at the first face and are completely inside."""
     new = int(count * old_mm / new_mm + 1e-6)
     if new < 1:
         raise InputError(f"slices of {new_mm:g} mm do not fit into {count * old_mm:g} mm")
@@ -197,7 +197,7 @@ def _along(hu: NDArray, axis: int, weights: sparse.csr_array) -> NDArray[np.floa
 
 
 def _moved(geometry: Geometry, axis: int, new_mm: float, count: int, shift_mm: float) -> Geometry:
-    """``geometry`` with another spacing and size along an array axis, its first voxel moved along that axis."""
+    """``geometry`` with another spacing and size along an array axis and a shifted first voxel."""
     n = 2 - axis
     along = np.reshape(geometry.direction, (3, 3))[:, n]
     size, spacing = list(geometry.size), list(geometry.spacing_mm)

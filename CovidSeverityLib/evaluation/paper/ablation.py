@@ -1,4 +1,4 @@
-"""What each step of the preprocessing is worth: one switched off at a time, as in the paper's ablation studies."""
+"""The effect of each step of the preprocessing: one step at a time is switched off, as in the paper's ablations."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ from .slice_lists import SliceList
 COMPLETE = "all steps"
 
 SHOWN_MEASURES = ("dice", "sensitivity", "precision")
-"""In the plots, and of what is lit in the classification image: specificity and accuracy are always close to 1."""
+"""Measures in the plots and for the classification image; specificity and accuracy are always close to 1."""
 
 
 @dataclass(frozen=True)
 class AblationSummary:
-    """Every variant's measures over cases: of the infection mask, and of what the classification image shows."""
+    """Measures of every variant over cases, for the opacity mask and for the classification image."""
 
     segmentation: Mapping[str, Mapping[str, Estimate]]
     images: Mapping[str, Mapping[str, Estimate]]
 
 
 def segmentation_variants(config: AnalysisConfig) -> Mapping[str, AnalysisConfig]:
-    """The infection mask with all its steps, and without each.
+    """The opacity mask with all steps, and without each of them.
 
-    The published steps are its filling, dilation, vessel filter and area opening. Those of the default profile are the
-    smoothing of its log-odds and that specks go, and are filled.
+    The published steps are filling, dilation, vessel filter and area opening. Those of the default profile are the
+    smoothing of the log-odds, and the removal of small regions with the filling of small gaps.
     """
     if not config.marking.published:
         steps: dict[str, Any] = {
@@ -79,7 +79,7 @@ def evaluate_ablation(
     slices: SliceList | None = None,
     labels: Sequence[int] | None = None,
 ) -> Record:
-    """Every variant's agreement with the truth; see :func:`~.segmentation.load_case` for what is raised."""
+    """Agreement of every variant with the truth; errors as in :func:`~.segmentation.load_case`."""
     loaded = load_case(case, slices, labels)
     masks = {
         name: compare(loaded, config.marking.mark(loaded.volume, loaded.lung).mask)
@@ -90,7 +90,7 @@ def evaluate_ablation(
 
 
 def _compare_images(loaded: LoadedCase, config: ClassificationImageConfig) -> list[list[float | int]]:
-    """As :func:`~.segmentation.compare`, for what is lit in the image."""
+    """As :func:`~.segmentation.compare`, for the non-zero pixels of the image."""
     lit = np.zeros(loaded.truth.shape, dtype=bool)
     shown = [k for _, k in loaded.slices if loaded.lung[k].any()]
     if shown:
@@ -123,7 +123,7 @@ def _summaries(records: Mapping[str, Record], what: str, protocol: Protocol) -> 
 
 
 def ablation_rows(records: Mapping[str, Record], protocol: Protocol) -> list[tuple[str, str, str, MaskAgreement]]:
-    """Case, what was ablated, variant and agreement over the case's slices."""
+    """Case, ablated mask or image, variant, and agreement over the case's slices."""
     rows = []
     for case, record in records.items():
         for what in ("segmentation", "images"):

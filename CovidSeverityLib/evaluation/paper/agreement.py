@@ -1,4 +1,4 @@
-"""How well scores agree with the radiologists': correlation, intraclass correlation, error, limits, kappa.
+"""Agreement of scores with radiologists: correlation, intraclass correlation, error, limits, kappa.
 
 The measures come from SciPy, statsmodels and pingouin (extra ``evaluate``).
 """
@@ -23,7 +23,7 @@ LIMITS_SDS = 1.96
 """Half-width of the limits of agreement, standard deviations (Bland 1986, doi 10.1016/S0140-6736(86)90837-8)."""
 
 SEVERITY_CLASSES = tuple(word for _, word in SEVERITY_CUTOFFS[1:])
-"""Mild (none included), moderate, severe."""
+"""Mild (including none), moderate, severe."""
 
 MEASURES = (
     "pearson",
@@ -41,7 +41,7 @@ MEASURES = (
 
 
 FEWEST_CASES = dict.fromkeys(MEASURES, 2) | {"mae": 1, "rmse": 1, "bias": 1, "icc_2_1": 3}
-"""Cases that a measure needs to be defined (a correlation of two points is 1 or -1 whatever they are, but defined)."""
+"""Number of cases that a measure needs (a correlation of two points is always 1 or -1, but it is defined)."""
 
 
 def agreement(truth: Sequence[float], scores: Sequence[float]) -> Mapping[str, Estimate]:
@@ -50,7 +50,7 @@ def agreement(truth: Sequence[float], scores: Sequence[float]) -> Mapping[str, E
     Parameters
     ----------
     truth : the radiologists' scores (CTSS, 0-25).
-    scores : the scores to be judged, in the same order. ``bias`` is their mean minus that of the truth.
+    scores : the scores to compare, in the same order. ``bias`` is their mean minus that of the truth.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def severity_class(score: float) -> int:
 
 
 def severity_table(truth: Sequence[float] | NDArray, scores: Sequence[float] | NDArray) -> NDArray[np.int64]:
-    """(3, 3) cases by severity: rows the truth, columns the scores."""
+    """(3, 3) number of cases by severity: rows are the truth, columns the scores."""
     table = np.zeros((len(SEVERITY_CLASSES),) * 2, dtype=np.int64)
     np.add.at(table, ([severity_class(v) for v in truth], [severity_class(v) for v in scores]), 1)
     return table
@@ -96,7 +96,7 @@ def _icc_2_1(truth: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
             "value": np.concatenate([truth, scores]),
         }
     )
-    # it calls pandas in ways that newer versions warn of, and divides by the error of scores that have none
+    # pingouin uses pandas in a way that newer versions warn of, and divides by the error, which may be 0
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -105,10 +105,10 @@ def _icc_2_1(truth: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
 
 
 def _icc_of_resamples(truth: NDArray, scores: NDArray, axis: int = -1) -> NDArray[np.float64]:
-    """ICC(2,1) of many resamples at once, from the mean squares of two raters (pingouin takes 20 ms for each).
+    """ICC(2,1) of many resamples at once, from the mean squares of two raters (pingouin needs 20 ms for each).
 
-    Rows: twice the variance of the pairs' means; error: half that of their differences; columns: half of n times the
-    squared mean difference.
+    Mean squares of rows: twice the variance of the pairs' means. Error: half the variance of their differences.
+    Columns: half of n times the squared mean difference.
     """
     n = truth.shape[axis]
     difference = scores - truth
@@ -121,7 +121,7 @@ def _icc_of_resamples(truth: NDArray, scores: NDArray, axis: int = -1) -> NDArra
 def _pearson(truth: NDArray, scores: NDArray, axis: int = -1) -> NDArray[np.float64]:
     from scipy import stats
 
-    with warnings.catch_warnings():  # a constant has no correlation: the result is not a number
+    with warnings.catch_warnings():  # a constant has no correlation: the result is NaN
         warnings.simplefilter("ignore", stats.ConstantInputWarning)
         return stats.pearsonr(truth, scores, axis=axis).statistic
 

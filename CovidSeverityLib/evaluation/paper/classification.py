@@ -1,4 +1,4 @@
-"""Diagnoses against the truth: what the paper's tables 5 and 6 hold, a row a patient."""
+"""Diagnoses compared with the truth: tables 5 and 6 of the paper, one row per patient."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 from CovidSeverityLib.types import Diagnosis
 
 MEASURES = ("precision", "sensitivity", "f1", "auc")
-"""Measures of one class against the rest, in the order of the table."""
+"""Measures of one class against the others, in the order of the table."""
 
 
 @dataclass(frozen=True)
 class ClassifiedCases:
     """Truth and prediction of the same cases, in the same order.
 
-    ``scores`` are (N, 3) in the order of :class:`Diagnosis`; None where any case has a label only.
+    ``scores`` are (N, 3) in the order of :class:`Diagnosis`; None if a case has only a label.
     """
 
     cases: tuple[str, ...]
@@ -42,7 +42,7 @@ class ClassifiedCases:
 
 @dataclass(frozen=True)
 class ClassSummary:
-    """One class against the rest; ``roc`` holds false and true positive rates, None where there is no curve."""
+    """One class against the others; ``roc`` has false and true positive rates, None without a curve."""
 
     cases: int
     measures: Mapping[str, Estimate]
@@ -51,7 +51,7 @@ class ClassSummary:
 
 @dataclass(frozen=True)
 class ClassificationSummary:
-    """``confusion`` is (3, 3): rows the truth, columns the prediction, in the order of :class:`Diagnosis`."""
+    """``confusion`` is (3, 3): rows are the truth, columns the prediction, in the order of :class:`Diagnosis`."""
 
     confusion: NDArray[np.int64]
     accuracy: Estimate
@@ -59,12 +59,12 @@ class ClassificationSummary:
 
 
 def evaluate_classification(case: Case, classifier: ExplainingClassifier, config: ClassificationImageConfig) -> Record:
-    """Classify a CT by images of ``config``.
+    """Classify a CT with images of ``config``.
 
     Raises
     ------
     InputError
-        As reading it, finding its lungs and :func:`~.diagnosis.diagnose` do.
+        Errors of reading, of the lungs, and of :func:`~.diagnosis.diagnose`.
     """
     began = time.perf_counter()
     volume = read_ct(case.image)
@@ -85,7 +85,7 @@ def classified_cases(
     labels: Mapping[str, Diagnosis],
     scores: Mapping[str, Sequence[float] | None],
 ) -> ClassifiedCases:
-    """Predictions by case beside the truth, in the order of ``labels``."""
+    """Predictions by case with the truth, in the order of ``labels``."""
     names = tuple(labels)
     rows = [scores.get(name) for name in names]
     return ClassifiedCases(
@@ -99,7 +99,7 @@ def classified_cases(
 
 
 def summarise_classification(cases: ClassifiedCases) -> ClassificationSummary:
-    """Confusion matrix, accuracy, and every class against the rest.
+    """Confusion matrix, accuracy, and every class against the others.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def _class_summary(
     return ClassSummary(int(is_class.sum()), MappingProxyType(measures), (false_rate, true_rate))
 
 
-# What follows is for many resamples at once; scikit-learn, which gives the values themselves, takes one at a time.
+# The following functions are for many resamples at once. scikit-learn gives the values, but for one sample at a time.
 
 
 def roc_areas(is_class: NDArray[np.bool_], score: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:

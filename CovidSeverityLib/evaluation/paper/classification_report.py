@@ -13,7 +13,7 @@ from .classification import MEASURES, ClassificationSummary, ClassifiedCases, su
 from .published import CLASSIFICATION_FIGURES, published_notes
 
 SHORT_NAMES = {Diagnosis.NORMAL: "normal", Diagnosis.CAP: "CAP", Diagnosis.COVID19: "COVID-19"}
-"""Headings where the full name is too long."""
+"""Short headings."""
 
 
 def classification_outputs(
@@ -24,9 +24,9 @@ def classification_outputs(
     Parameters
     ----------
     cases : truth and predictions.
-    facts : of the run.
+    facts : facts of the run.
     extra : further columns of ``results.csv``, a value for each case.
-    layout : of the label file, as it was understood.
+    layout : recognised layout of the label file.
     """
     summary = summarise_classification(cases)
     plots = {"confusion.png": confusion(summary.confusion, list(SHORT_NAMES.values()))}

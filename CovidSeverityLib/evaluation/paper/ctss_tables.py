@@ -1,4 +1,4 @@
-"""Scores of severity, case by case: tables of true and of predicted CTSS, and which rows belong together."""
+"""Tables of true and of predicted CTSS, case by case, and the matching of their rows."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SCORE_WORDS = (
     *("mean", "max", "meanvariant", "maxvariant", "ctssmean", "ctssmax", "ctssmeanvariant", "ctssmaxvariant"),
     *("ctssdefault", "ctssreference", "prediction", "predicted", "pred", "predictedctss", "ctsspredicted"),
 )
-"""Headers of columns with scores; in a table of truth they count where there is none of :data:`TRUTH_WORDS`."""
+"""Headers of columns with scores; in a table of truth they count if there is none of :data:`TRUTH_WORDS`."""
 
 PUBLISHED_VARIANTS = ("mean", "max")
-"""Second and third column of the published results, whose first is the truth and which have no header."""
+"""Second and third column of the published results, which have no header and whose first column is the truth."""
 
 ONLY_VARIANT = "ctss"
 BY_NAME = "name"
@@ -33,14 +33,14 @@ BY_ROW = "row order"
 BY_OWN_TRUTH = "the predictions' own truth"
 
 FEWEST_COUNTED_ROWS = 5
-"""From so many rows on, a first column 0, 1, 2 ... or 1, 2, 3 ... is taken for a count of the rows, not for scores."""
+"""With so many rows or more, a first column 0, 1, 2 ... or 1, 2, 3 ... is read as row numbers and not as scores."""
 
 Scores = tuple[int | float, ...]
 
 
 @dataclass(frozen=True)
 class CtssPredictions:
-    """Scores by variant, row by row. ``cases`` and ``truth`` are None where the file has none; ``source`` names it."""
+    """Scores by variant, row by row. ``cases`` and ``truth`` are None if the file lacks them; ``source`` names it."""
 
     variants: Mapping[str, Scores]
     cases: tuple[str, ...] | None = None
@@ -50,7 +50,7 @@ class CtssPredictions:
 
 @dataclass(frozen=True)
 class _Columns:
-    """Where the case, the truth and each variant stand in a row."""
+    """Columns of the case, the truth and each variant."""
 
     case: int | None
     truth: int | None
@@ -61,8 +61,8 @@ class _Columns:
 class CtssPairs:
     """True and predicted scores of the same cases, in the order of the truth.
 
-    ``matched_by`` is :data:`BY_NAME`, :data:`BY_ROW` or :data:`BY_OWN_TRUTH`; ``failures`` are cases that only one of
-    the two tables has.
+    ``matched_by`` is :data:`BY_NAME`, :data:`BY_ROW` or :data:`BY_OWN_TRUTH`; ``failures`` are cases in only one of the
+    two tables.
     """
 
     cases: tuple[str, ...]
@@ -77,13 +77,13 @@ def read_ctss_truth(path: Path) -> Mapping[str, int]:
 
     Parameters
     ----------
-    path : CSV with a header that has a column for the case and one for the score, or with just these two columns.
+    path : CSV with a header and columns for the case and the score, or with only these two columns.
 
     Raises
     ------
     InputError
-        If there is no such column, or several for the score; if a score is no whole number from 0 to 25, or a case
-        has two. The message names the line.
+        If there is no such column, or several for the score; if a score is not an integer from 0 to 25, or a case has
+        two scores. The message gives the line.
     """
     table = read_table(path, _is_header)
     if table.header is None and table.width != 2:
@@ -102,14 +102,14 @@ def read_ctss_predictions(path: Path) -> CtssPredictions:
 
     Parameters
     ----------
-    path : CSV with a header: columns for the case and the truth (either may be missing) and one or more of scores, each
-        a variant with the name of its column (an only one is "ctss"); columns of other names are passed over. Without
-        a header: case and score, or the three columns of the published results (truth, mean and max variant).
+    path : CSV with a header: columns for the case and the truth (either may be missing) and one or more columns of
+        scores, each of them a variant with the name of its column (a single one is "ctss"); other columns are ignored.
+        Without a header: case and score, or the three columns of the published results (truth, mean and max variant).
 
     Raises
     ------
     InputError
-        If there is no column of scores, a score is no number from 0 to 25, or a case occurs twice.
+        If there is no column of scores, a score is not a number from 0 to 25, or a case occurs twice.
     """
     table = read_table(path, _is_header)
     columns = _columns_without_header(table) if table.header is None else _columns_of_header(table)
@@ -125,23 +125,23 @@ def read_ctss_predictions(path: Path) -> CtssPredictions:
 
 
 def match_ctss(predictions: CtssPredictions, truth: Mapping[str, int] | None) -> CtssPairs:
-    """Bring predicted and true scores together.
+    """Match predicted and true scores.
 
     Parameters
     ----------
-    predictions : of :func:`read_ctss_predictions`.
-    truth : of :func:`read_ctss_truth`; None takes the predictions' own.
+    predictions : result of :func:`read_ctss_predictions`.
+    truth : result of :func:`read_ctss_truth`; None uses the truth in the predictions.
 
     Returns
     -------
     CtssPairs
-        By name where the predictions name their cases, else row by row.
+        Matched by name if the predictions have names of cases, otherwise row by row.
 
     Raises
     ------
     InputError
-        If there is no truth, no case is in both, the number of rows differs where rows are not named, or the
-        predictions have a truth of their own that is another.
+        If there is no truth, no case is in both, the numbers of rows without names differ, or the truth in the
+        predictions is different.
     """
     if truth is None:
         return _own_pairs(predictions)
@@ -155,7 +155,7 @@ def _is_header(words: tuple[str, ...]) -> bool:
 
 
 def _one_column(table: Table, *groups: tuple[str, ...]) -> int | None:
-    """The column with a header of the first of ``groups`` that has any."""
+    """The column whose header is in the first matching one of ``groups``."""
     for words in groups:
         found = table.columns(words)
         if len(found) > 1:
@@ -178,7 +178,7 @@ def _columns_of_header(table: Table) -> _Columns:
 
 
 def _columns_without_header(table: Table) -> _Columns:
-    """Case and score, or truth and both published variants; anything else could be taken for something else."""
+    """Case and score, or truth and both published variants; other layouts are ambiguous."""
     first = [number(row.cell(0)) for row in table.rows]
     if table.width == 2 and None in first:
         return _Columns(0, None, {ONLY_VARIANT: 1})
@@ -191,7 +191,7 @@ def _columns_without_header(table: Table) -> _Columns:
 
 
 def _scored_row(table: Table, row: Row, columns: _Columns) -> Scores:
-    """The truth (0 where there is none) and the score of every variant."""
+    """The truth (0 if there is none) and the score of every variant."""
     truth = 0 if columns.truth is None else _whole_score(table, row, columns.truth)
     return truth, *(_score(table, row, column) for column in columns.variants.values())
 

@@ -1,4 +1,4 @@
-"""What ``evaluate segmentation`` knows of a case beside the agreement of the masks: lungs, and the kinds of opacity."""
+"""Results of ``evaluate segmentation`` in addition to the agreement of the masks: lungs, and the kinds of opacity."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from CovidSeverityLib.metrics import MaskAgreement
 from CovidSeverityLib.types import Opacity
 
 KINDS = frozenset(int(opacity) for opacity in Opacity)
-"""Labels that masks which tell ground glass from consolidation have (MedSeg's); effusion may follow."""
+"""Labels of masks that distinguish ground glass and consolidation (MedSeg); effusion may follow."""
 
 
 @dataclass(frozen=True)
 class CaseDetails:
-    """Figures of one case, over the slices that were compared; what is not known is not a number.
+    """Figures of one case, over the compared slices; unknown values are NaN.
 
     Parameters
     ----------
-    lungs_dice : our own lungs against the given ones.
-    inside_percent : part of the true infection inside our own lungs, per cent.
-    marked_percent, true_percent : marked and true infection, per cent of the lungs that it was marked in.
+    lungs_dice : Dice of own and given lungs.
+    inside_percent : part of the true opacity inside own lungs, per cent.
+    marked_percent, true_percent : marked and true opacity, per cent of the lungs in which it was marked.
     recall : marked part of the true voxels, by label of the mask.
-    consolidation_dice : marked voxels of the density of consolidation against the mask's label of it.
+    consolidation_dice : Dice of marked voxels with the density of consolidation and the mask's label of it.
     """
 
     lungs_dice: float
@@ -41,8 +41,8 @@ def case_details(record: Record, lungs: str) -> CaseDetails:
 
     Parameters
     ----------
-    record : of a case.
-    lungs : in which the infection was marked.
+    record : record of a case.
+    lungs : lungs in which opacities were marked.
     """
     run = record["runs"][lungs]
     pooled = MaskAgreement.pooled(MaskAgreement(*row[2:]) for row in run["slices"])
@@ -65,7 +65,7 @@ def recalls(records: Sequence[Record], lungs: str) -> Mapping[int, Estimate]:
 
 
 def consolidation_dice(records: Sequence[Record], lungs: str) -> Estimate | None:
-    """Dice of consolidation over all cases together; None where the masks do not tell it from ground glass."""
+    """Dice of consolidation over all cases together; None if the masks do not distinguish it from ground glass."""
     runs = [record["runs"][lungs] for record in records]
     known = {int(label) for run in runs for label in run["labels"]}
     if not KINDS.issubset(known):
@@ -78,7 +78,7 @@ def consolidation_dice(records: Sequence[Record], lungs: str) -> Estimate | None
 
 
 def label_name(label: int, labels: Sequence[int]) -> str:
-    """What a label of the masks means: ground glass and consolidation have names where the masks tell them apart."""
+    """Name of a label of the masks: ground glass and consolidation have names if the masks distinguish them."""
     return (
         Opacity(label).name.lower().replace("_", " ") if label in KINDS and KINDS.issubset(labels) else f"label {label}"
     )

@@ -1,7 +1,7 @@
-"""Published figures to stand beside one's own, each with where it was found.
+"""Published figures for comparison, each with its source.
 
-Only what could be checked at its source is here. They were measured on their authors' data: a difference to one's own
-figures says something about the method only where the data are the same.
+Only figures that were checked at their source are listed. They were measured on their authors' data. A difference to
+other figures says something about the method only if the data are the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class PublishedFigures:
-    """Values by measure (the names of the tables' columns), what they were measured on, and their source."""
+    """Values by measure (the names of the tables' columns), their data, and their source."""
 
     what: str
     data: str

@@ -1,4 +1,4 @@
-"""Infection masks against radiologists': what the paper's tables 2 to 4 hold, per slice and per case."""
+"""Opacity masks compared with radiologists' masks, per slice and per case: tables 2 to 4 of the paper."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Protocol(str, Enum):
 
     @property
     def meaning(self) -> str:
-        """What the protocol does, in a sentence."""
+        """Description of the protocol, in one sentence."""
         return {
             Protocol.ALL: "every slice counts: Dice is 0 if there was something to find and nothing right was found, "
             "and 1 if there was nothing to find and nothing was found",
@@ -50,7 +50,7 @@ class Protocol(str, Enum):
 
 
 class LungsUsed(str, Enum):
-    """In which lungs the infection is marked: those found here, those of the given masks, or once in each."""
+    """The lungs in which opacities are marked: own lungs, given lungs, or both separately."""
 
     OWN = "own"
     GIVEN = "given"
@@ -59,10 +59,10 @@ class LungsUsed(str, Enum):
 
 @dataclass(frozen=True)
 class LoadedCase:
-    """A CT with its lungs and its true infection, all (K, J, I), and the slices that are to be compared.
+    """A CT with its lungs and its true opacities, all (K, J, I), and the slices to compare.
 
-    ``labels`` are those of the mask that count as infection, 0 elsewhere. ``slices`` are pairs of a number in the file
-    (the first axial slice is 1) and an index into K.
+    ``labels`` are the labels of the mask that count as opacity, 0 elsewhere. ``slices`` are pairs of a number in the
+    file (the first axial slice is 1) and an index into K.
     """
 
     volume: CtVolume
@@ -72,18 +72,18 @@ class LoadedCase:
 
     @cached_property
     def truth(self) -> NDArray[np.bool_]:
-        """(K, J, I) bool: any infection."""
+        """(K, J, I) bool: any opacity."""
         return self.labels > 0
 
     @property
     def compared(self) -> list[int]:
-        """Indices into K of the slices that are to be compared."""
+        """Indices into K of the slices to compare."""
         return [k for _, k in self.slices]
 
 
 @dataclass(frozen=True)
 class SliceAgreement:
-    """One slice: its number in the file, its LPS z in mm, and how the masks agree."""
+    """One slice: its number in the file, its LPS z in mm, and the agreement of the masks."""
 
     number: int
     z_mm: float
@@ -106,9 +106,9 @@ class CaseAgreement:
 
 @dataclass(frozen=True)
 class SegmentationSummary:
-    """Every measure of :data:`MEASURES`: the mean over slices, over those with infection alone, and over cases.
+    """Every measure of :data:`MEASURES`: the mean over slices, over slices with true opacity, and over cases.
 
-    Of a case the slices are taken together.
+    The slices of a case are pooled.
     """
 
     protocol: Protocol
@@ -126,19 +126,19 @@ def load_case(
     labels: Sequence[int] | None = None,
     independent_slices: bool = False,
 ) -> LoadedCase:
-    """Read a CT, its true infection and its lungs (found here where the case names none).
+    """Read a CT, its true opacities and its lungs (own lungs if the case has no lung mask).
 
     Parameters
     ----------
-    case : with a mask.
-    slices : which slices are to be compared; None for all that were measured.
-    labels : of the mask that count as infection; None for all but 0.
-    independent_slices : the slices do not belong together: our own lungs are found slice by slice.
+    case : case with a mask.
+    slices : slices to compare; None for all measured slices.
+    labels : labels of the mask that count as opacity; None for all except 0.
+    independent_slices : the slices do not belong together: own lungs are segmented slice by slice.
 
     Raises
     ------
     InputError
-        If a file cannot be used, or the list names slices that the CT does not have.
+        If a file cannot be used, or the list contains slices that the CT does not have.
     """
     if case.mask is None:
         raise InputError(f"no mask was found for {case.name}")
@@ -152,14 +152,14 @@ def load_case(
 def _lung(case: Case, volume: CtVolume, independent_slices: bool) -> NDArray[np.bool_]:
     if case.lungs is None:
         return _found_lung(volume, independent_slices)
-    lung = read_mask(case.lungs, volume) > 0  # not checked further: sets of single slices are no volumes
+    lung = read_mask(case.lungs, volume) > 0  # not checked further: sets of single slices are not volumes
     if not lung.any():
         raise InputError(f"the lung mask {case.lungs.name} is empty")
     return lung
 
 
 def _found_lung(volume: CtVolume, independent_slices: bool) -> NDArray[np.bool_]:
-    """Our own lungs."""
+    """Own lungs."""
     if independent_slices or volume.is_single_slice:
         return segment_slice_lungs(volume).labels > 0
     check_orientation(volume)
@@ -167,7 +167,7 @@ def _found_lung(volume: CtVolume, independent_slices: bool) -> NDArray[np.bool_]
 
 
 def _slices(volume: CtVolume, name: str, slices: SliceList | None) -> tuple[tuple[int, int], ...]:
-    """(number in the file, index into K): files that store slices from superior to inferior count from there."""
+    """(number in the file, index into K); files that store slices from superior to inferior count from superior."""
     count = volume.hu.shape[0]
     backwards = volume.storage.axes[0] == 0 and volume.storage.flipped[0]
     chosen = range(count) if slices is None else slices.for_case(name, count)
@@ -176,7 +176,7 @@ def _slices(volume: CtVolume, name: str, slices: SliceList | None) -> tuple[tupl
 
 
 def compare(loaded: LoadedCase, found: NDArray[np.bool_]) -> list[list[float | int]]:
-    """Number, z and the four counts of every slice that is to be compared, for a record."""
+    """Number, z and the four counts of every slice to compare, for a record."""
     z_mm = loaded.volume.geometry.slice_z_mm()
     return [
         [number, round(float(z_mm[k]), 3), *MaskAgreement.of(found[k], loaded.truth[k]).counts]
@@ -192,21 +192,21 @@ def evaluate_segmentation(
     lungs: LungsUsed | None = None,
     independent_slices: bool = False,
 ) -> Record:
-    """Mark the infection of a case and compare it with the truth.
+    """Mark the opacities of a case and compare them with the truth.
 
     Parameters
     ----------
-    case, slices, labels, independent_slices : as for :func:`load_case`, which says what is raised.
-    config : of the profile.
-    lungs : in which the infection is marked; None for those that the case names, or our own where it names none. With
-        ``OWN`` and ``BOTH`` our own lungs are also compared with those that the case names.
+    case, slices, labels, independent_slices : as for :func:`load_case`.
+    config : configuration of the profile.
+    lungs : lungs in which opacities are marked; None for the given lungs of the case, or own lungs if it has none. With
+        ``OWN`` and ``BOTH`` own lungs are also compared with the given ones.
 
     Raises
     ------
     InputError
-        As :func:`load_case`, and if ``lungs`` need masks that the case does not have.
+        As :func:`load_case`, and if ``lungs`` needs masks that the case does not have.
     NoLungsError
-        If our own lungs are needed and the volume shows none.
+        If own lungs are needed and the volume has no lungs.
     """
     if case.lungs is None and lungs in (LungsUsed.GIVEN, LungsUsed.BOTH):
         raise InputError(f"no lung mask was given for {case.name}")
@@ -223,7 +223,7 @@ def evaluate_segmentation(
 
 
 def _marked_in(loaded: LoadedCase, lung: NDArray[np.bool_], config: AnalysisConfig, independent_slices: bool) -> Record:
-    """The infection marked in some lungs, against the truth: by slice, and by label over all slices together."""
+    """Opacities marked in the given lungs compared with the truth, by slice, and by label over all slices together."""
     began = time.perf_counter()
     found = config.marking.mark(loaded.volume, lung, independent_slices=independent_slices).mask
     seconds = round(time.perf_counter() - began, 3)
@@ -244,7 +244,7 @@ def _marked_in(loaded: LoadedCase, lung: NDArray[np.bool_], config: AnalysisConf
 
 
 def _own_lungs(loaded: LoadedCase, known: Mapping[LungsUsed, NDArray[np.bool_]]) -> Record:
-    """Our own lungs against the given ones and against the true infection, as far as they are known."""
+    """Own lungs compared with the given lungs and with the true opacities, if these are known."""
     own, given = known.get(LungsUsed.OWN), known.get(LungsUsed.GIVEN)
     k = loaded.compared
     record: Record = {}
@@ -256,23 +256,23 @@ def _own_lungs(loaded: LoadedCase, known: Mapping[LungsUsed, NDArray[np.bool_]])
 
 
 def lungs_used(record: Record) -> tuple[str, ...]:
-    """The lungs in which the infection of a record was marked, our own first."""
+    """The lungs in which the opacities of a record were marked, own lungs first."""
     return tuple(record["runs"])
 
 
 def case_agreement(case: str, record: Record, lungs: str | None = None) -> CaseAgreement:
-    """What :func:`evaluate_segmentation` recorded of the infection in some lungs; None for the first."""
+    """The results of :func:`evaluate_segmentation` in the given lungs; None for the first lungs of the record."""
     run = record["runs"][lungs_used(record)[0] if lungs is None else lungs]
     return CaseAgreement(case, record["voxel_ml"], run["seconds"], slice_agreements(run["slices"]))
 
 
 def slice_agreements(rows: Sequence[Sequence[Any]]) -> tuple[SliceAgreement, ...]:
-    """What :func:`compare` listed."""
+    """The slices of :func:`compare`."""
     return tuple(SliceAgreement(int(number), z, MaskAgreement(*counts)) for number, z, *counts in rows)
 
 
 def measure(name: str, agreement: MaskAgreement, protocol: Protocol) -> float:
-    """One measure of one slice or case; not a number where it is not defined."""
+    """One measure of one slice or case; NaN if it is not defined."""
     value = getattr(agreement, name)
     return 0.0 if name == "sensitivity" and protocol is Protocol.PAPER and isnan(value) else value
 

@@ -32,7 +32,7 @@ COUNTS = ("true_positive", "false_positive", "false_negative", "true_negative")
 
 @dataclass(frozen=True)
 class _Run:
-    """The infection of all cases, marked in the lungs that ``lungs`` names."""
+    """The opacities of all cases, marked in the lungs ``lungs``."""
 
     lungs: str
     cases: tuple[CaseAgreement, ...]
@@ -43,11 +43,11 @@ class _Run:
 
     @property
     def resampled(self) -> str:
-        """What the intervals over slices come from."""
+        """The values from which the intervals over slices are computed."""
         return "cases" if len(self.cases) > 1 else "slices"
 
     def pooled(self) -> list[MaskAgreement]:
-        """Every case's slices that count, taken together."""
+        """The slices of every case that count, pooled."""
         return [MaskAgreement.pooled(case.counted(self.summary.protocol)) for case in self.cases]
 
     def label_name(self, label: int) -> str:
@@ -59,9 +59,9 @@ def segmentation_outputs(records: Mapping[str, Record], protocol: Protocol, fact
 
     Parameters
     ----------
-    records : of :func:`~.segmentation.evaluate_segmentation`, by case; all by the same options.
+    records : records of :func:`~.segmentation.evaluate_segmentation`, by case; all with the same options.
     protocol : which slices count.
-    facts : of the run.
+    facts : facts of the run.
     """
     known = next(iter(records.values()))
     runs = [_run(records, lungs, protocol) for lungs in lungs_used(known)]
@@ -131,7 +131,7 @@ def _case_row(
 
 
 def _infected_slice_dice(case: CaseAgreement, protocol: Protocol) -> float:
-    """Mean Dice of a case's slices with infection; not a number without one."""
+    """Mean Dice of a case's slices with true opacity; NaN without such slices."""
     values = [a.dice for a in case.counted(protocol) if a.infected]
     return float(np.mean(values)) if values else nan
 
@@ -162,7 +162,7 @@ def _headline(run: _Run) -> str:
 
 
 def _kinds(run: _Run) -> dict[str, Estimate]:
-    """What is known of the labels of the masks, over all cases together, by title."""
+    """Figures of the labels of the masks, over all cases together, by title."""
     found = {f"{run.label_name(label)}: recall by volume": estimate for label, estimate in run.recalls.items()}
     return found | ({"consolidation: Dice": run.consolidation} if run.consolidation is not None else {})
 
@@ -171,7 +171,7 @@ CASE_HEAD = ("case", "lungs", "Dice", "with lesions", "true %", "marked %", "own
 
 
 def _case_lines(runs: Sequence[_Run]) -> list[list[str]]:
-    """A line for every case in every lungs: a head, then values."""
+    """One line for every case and every kind of lungs, after a header."""
     labels = sorted({label for run in runs for label in run.recalls})
     shown = any(run.consolidation is not None for run in runs)
     kinds = [f"{runs[0].label_name(label)}, recall" for label in labels]
@@ -203,7 +203,7 @@ def _plain_cases(runs: Sequence[_Run]) -> str:
 
 
 CASES_SHOWN = 24
-"""Lines of cases that are printed: a screen."""
+"""Number of printed lines of cases: one screen."""
 
 
 def _summary(run: _Run) -> dict[str, object]:
@@ -228,7 +228,7 @@ RESAMPLED = {
     "slices": "its interval from resampling the slices of the only case, which is right for a set of single slices and "
     "too narrow for slices of one patient",
 }
-"""What the table says of the intervals over slices."""
+"""Text about the intervals over slices."""
 
 LUNGS_TITLES = {"own": "our own lungs", "given": "the given lungs"}
 

@@ -1,4 +1,4 @@
-"""CTSS against radiologists': the paper's severity figure, from images or from scores that exist."""
+"""CTSS compared with radiologists' scores, from images or from existing scores: the paper's severity figure."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ def evaluate_severity(case: Case, config: AnalysisConfig) -> Record:
     Raises
     ------
     InputError
-        What :func:`~CovidSeverityLib.io.read_ct` and :func:`~CovidSeverityLib.analyze` raise, and for a CT without a
-        score.
+        As :func:`~CovidSeverityLib.io.read_ct` and :func:`~CovidSeverityLib.analyze`, and for a CT without a score.
     """
     began = time.perf_counter()
     result = analyze(read_ct(case.image), config)
@@ -47,7 +46,7 @@ def evaluate_severity(case: Case, config: AnalysisConfig) -> Record:
 
 
 def severity_scores(truth: Mapping[str, int], records: Mapping[str, Record]) -> CtssPairs:
-    """The scores that :func:`evaluate_severity` recorded, beside the truth."""
+    """The scores of :func:`evaluate_severity` with the truth."""
     names = tuple(records)
     variants = [name for name in (CTSS, MAX_VARIANT) if all(name in records[case]["scores"] for case in names)]
     return CtssPairs(

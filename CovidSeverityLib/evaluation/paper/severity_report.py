@@ -15,7 +15,7 @@ from .published import CTSS_FIGURES, published_notes, published_rows
 from .severity import summarise_severity
 
 HEADLINE = ("pearson", "icc_2_1", "mae", "bias")
-"""Measures that are printed."""
+"""The printed measures."""
 
 
 def severity_outputs(scores: CtssPairs, facts: RunFacts, extra: Mapping[str, Sequence[float]]) -> Outputs:
@@ -24,7 +24,7 @@ def severity_outputs(scores: CtssPairs, facts: RunFacts, extra: Mapping[str, Seq
     Parameters
     ----------
     scores : truth and variants.
-    facts : of the run.
+    facts : facts of the run.
     extra : further columns of ``results.csv``, a value for each case.
     """
     summary = summarise_severity(scores)

@@ -1,6 +1,6 @@
-"""Which slices of which case are evaluated: ``7-10,19,22`` for every case, or a table with a list for each.
+"""The slices of each case to evaluate: ``7-10,19,22`` for every case, or a table with a list for each case.
 
-The first axial slice of the file is 1, as viewers and tables of radiologists count.
+The first axial slice of the file is 1, as in viewers and in radiologists' tables.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ SLICE_WORDS = ("slices", "slice", "sliceno", "slicenumber", "slicenumbers", "sli
 EXAMPLE = "7-10,19,22"
 
 INLINE = re.compile(r"[\s0-9,;–-]+")
-"""What a list of slices is made of; anything else is the path of a table."""
+"""Characters of a list of slices; other text is the path of a table."""
 
 ITEM = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 DASH = re.compile(r"\s*[–-]\s*")
 GAP = re.compile(r"[,;\s]+")
 
 Range = tuple[int, int]
-"""First and last slice, both 1-based and included."""
+"""First and last slice, both 1-based and inclusive."""
 
 
 @dataclass(frozen=True)
 class SliceList:
-    """The slices to evaluate. With neither field these are all slices of every case.
+    """The slices to evaluate. Without any field these are all slices of every case.
 
     Parameters
     ----------
     everywhere : ranges for every case.
-    by_case : name and ranges of each case; a case that is not named is not evaluated.
+    by_case : name and ranges of each case; other cases are not evaluated.
     """
 
     everywhere: tuple[Range, ...] | None = None
@@ -46,7 +46,7 @@ class SliceList:
 
     @property
     def names(self) -> tuple[str, ...] | None:
-        """The cases that have a list of their own, as they are named there; None: the same holds for every case."""
+        """The names of the cases with their own list; None if one list is used for every case."""
         return None if self.by_case is None else tuple(name for name, _ in self.by_case)
 
     def has(self, name: str) -> bool:
@@ -54,7 +54,7 @@ class SliceList:
         return self.names is None or bool(find_name(name, self.names))
 
     def unknown(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Cases with a list of their own that are not among ``names``."""
+        """Cases with their own list that are not in ``names``."""
         used = {found for name in names for found in find_name(name, self.names or ())}
         return tuple(name for name in self.names or () if name not in used)
 
@@ -63,7 +63,7 @@ class SliceList:
 
         Parameters
         ----------
-        name : of the case.
+        name : name of the case.
         count : number of slices in its file.
 
         Returns
@@ -73,7 +73,7 @@ class SliceList:
         Raises
         ------
         InputError
-            If the case has no list while others have, or a slice lies beyond the last.
+            If other cases have lists but this one has none, or if a slice is after the last one.
         """
         ranges = self.everywhere if self.by_case is None else _ranges_of(name, dict(self.by_case))
         if ranges is None:
@@ -85,17 +85,17 @@ class SliceList:
 
 
 def parse_slice_list(text: str) -> SliceList:
-    """Return the slices that a user asks for.
+    """Return the slices that a user requests.
 
     Parameters
     ----------
-    text : ``7-10,19,22`` (1-based, ranges inclusive; for every case), or the path of a CSV file with one row or more
-        ``case,slices`` for each case; a header is optional, and slices may also stand in columns of their own.
+    text : ``7-10,19,22`` (1-based, ranges inclusive; for every case), or the path of a CSV file with one or more rows
+        ``case,slices`` for each case; a header is optional, and slices may also be in separate columns.
 
     Raises
     ------
     InputError
-        If it is neither, or a list is empty, runs backwards, holds 0 or a word.
+        If it is neither, or if a list is empty, runs backwards, or contains 0 or a word.
     """
     if not text.strip():
         raise InputError(f"the list of slices is empty; slices such as {EXAMPLE}, or a CSV file, are needed")
@@ -137,7 +137,7 @@ def _by_case(table: Table) -> tuple[tuple[str, tuple[Range, ...]], ...]:
 
 
 def _columns(table: Table) -> tuple[int, int]:
-    """The column of the case, and the first with slices."""
+    """The column of the case, and the first column with slices."""
     case, slices = table.case_column(), table.columns(SLICE_WORDS)
     if case is None or not slices:
         raise table.error(f"columns named case and slices are needed; {table.shown} are there")

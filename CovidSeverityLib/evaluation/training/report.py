@@ -1,6 +1,6 @@
 """The files of a training: weights, manifest, model card, history, curves, split and failures.
 
-The model card and the manifest may be given away: they hold numbers, and no name of a file or a patient.
+The model card and the manifest may be published: they contain numbers, and no name of a file or a patient.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ LIMITS = (
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What is written of a training, and what is printed.
+    """The written and the printed output of a training.
 
     Parameters
     ----------
-    trained : what it ended in.
+    trained : result of the training.
     failures : CTs that could not be used.
-    layout : of the table of labels, as it was understood.
+    layout : recognised layout of the table of labels.
     """
 
     trained: TrainedClassifier
@@ -67,7 +67,7 @@ class TrainingReport:
     layout: str
 
     def writers(self) -> dict[str, FileWriter]:
-        """Writers of all files, for :func:`~CovidSeverityLib.reporting.write_together`; the summary is the last."""
+        """Writers of all files, for :func:`~CovidSeverityLib.reporting.write_together`; the summary comes last."""
         trained = self.trained
         history = Table(COLUMNS, tuple(tuple(record.as_dict().values()) for record in trained.history))
         return {
@@ -95,7 +95,7 @@ class TrainingReport:
         return entry.of_file(sha256_of(weights), weights.stat().st_size)
 
     def summary(self) -> dict[str, Any]:
-        """Everything in numbers, for programs."""
+        """All results in numbers, for programs."""
         trained, best = self.trained, best_epoch(self.trained.history)
         config = trained.config
         return {
@@ -118,7 +118,7 @@ class TrainingReport:
         }
 
     def headline(self) -> str:
-        """The lines that are printed."""
+        """The printed lines."""
         trained, best = self.trained, best_epoch(self.trained.history)
         lines = [
             f"Learnt from {self._numbers(Part.TRAINING)}",
@@ -184,7 +184,7 @@ class TrainingReport:
         return Table(("case", "patient", "diagnosis", "part", "slices", "found", *means), tuple(rows))
 
     def _counts(self, part: Part) -> dict[str, int]:
-        """Patients in all and by diagnosis, CTs and slices."""
+        """Number of patients in total and by diagnosis, of CTs and of slices."""
         cases = self.trained.of_part(part)
         diagnoses = list(patients_of(cases).values())
         by_class = {CLASS_NAMES[diagnosis]: diagnoses.count(diagnosis) for diagnosis in Diagnosis}

@@ -5,12 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from CovidSeverityLib.checked import HOUNSFIELD, Checked, Range
-
-Share = Annotated[float, Range(0, 1)]
-Positive = Annotated[float, Range(0, without_ends=True)]
-NotNegative = Annotated[float, Range(0)]
-Hu = Annotated[float, HOUNSFIELD]
+from CovidSeverityLib.checked import Checked, Hu, NotNegative, Positive, Range, Share
 
 
 @dataclass(frozen=True)

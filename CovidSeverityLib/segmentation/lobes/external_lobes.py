@@ -76,8 +76,10 @@ def fit_to_lungs(lobes: LobeSegmentation, lungs: NDArray[np.uint8]) -> LobeSegme
 
     Parameters
     ----------
-    lobes : on the grid of ``lungs``.
-    lungs : (K, J, I) uint8 of :class:`Side`.
+    lobes : LobeSegmentation
+        On the grid of ``lungs``.
+    lungs : (K, J, I) ndarray of uint8
+        Labels of :class:`Side`.
     """
     labels = np.where(lungs > 0, lobes.labels, np.uint8(0))
     for side in Side:

@@ -47,9 +47,12 @@ class FissurePlane:
 
     Parameters
     ----------
-    origin_mm : (K, J, I) in the atlas lungs, mm.
-    tilt_deg : slope against the axial plane.
-    a_mm, b_mm : the part of the plane that the surface is described over.
+    origin_mm : (float, float, float)
+        (K, J, I) in the atlas lungs, mm.
+    tilt_deg : float
+        Slope against the axial plane, degrees.
+    a_mm, b_mm : (float, float)
+        The part of the plane that the surface is described over.
     """
 
     origin_mm: tuple[float, float, float]
@@ -75,11 +78,15 @@ class FissureModel:
 
     Parameters
     ----------
-    plane : that the heights stand on.
-    mean : (A, B) coefficients of the mean surface, mm.
-    modes : (M, A, B) coefficients of what one standard deviation of every mode adds, mm. The fissures of a lung share
-        their modes: one set of M weights moves both.
-    distance_mm : mean distance of the mean surface to the fissure of a case that was left out.
+    plane : FissurePlane
+        The heights stand on it.
+    mean : (A, B) ndarray of float64
+        Coefficients of the mean surface, mm.
+    modes : (M, A, B) ndarray of float64
+        Coefficients of what one standard deviation of every mode adds, mm. The fissures of a lung share their modes:
+        one set of M weights moves both.
+    distance_mm : float
+        Mean distance of the mean surface to the fissure of a case that was left out.
     """
 
     plane: FissurePlane
@@ -107,14 +114,19 @@ def spline_taps(x: NDArray, interval: tuple[float, float], count: int) -> tuple[
 
     Parameters
     ----------
-    x : (N,) positions, mm; those outside the interval are moved to its ends.
-    interval : first and last position, mm.
-    count : number of coefficients, at least 4.
+    x : (N,) ndarray
+        Positions, mm; those outside the interval are moved to its ends.
+    interval : (float, float)
+        First and last position, mm.
+    count : int
+        Number of coefficients, at least 4.
 
     Returns
     -------
-    first : (N,) index of the first of four successive coefficients.
-    weights : (4, N), sum 1.
+    first : (N,) ndarray of int
+        Index of the first of four successive coefficients.
+    weights : (4, N) ndarray of float64
+        Of them; their sum is 1.
     """
     low, high = interval
     position = np.clip((np.asarray(x, dtype=np.float64) - low) / (high - low), 0.0, 1.0) * (count - 3)
@@ -129,13 +141,17 @@ def surface_on_grid(coefficients: NDArray, plane: FissurePlane, a: NDArray, b: N
 
     Parameters
     ----------
-    coefficients : (..., A, B), mm.
-    plane : whose part is described.
-    a, b : (P,) and (Q,), mm.
+    coefficients : (..., A, B) ndarray
+        Of the surfaces, mm.
+    plane : FissurePlane
+        Whose part is described.
+    a, b : (P,) and (Q,) ndarray
+        Positions, mm.
 
     Returns
     -------
-    (..., P, Q), mm. Taps are added one by one: the bits do not depend on the number of threads.
+    (..., P, Q) ndarray of float64
+        Heights, mm. Taps are added one by one: the bits do not depend on the number of threads.
     """
     first_a, weight_a = spline_taps(a, plane.a_mm, coefficients.shape[-2])
     first_b, weight_b = spline_taps(b, plane.b_mm, coefficients.shape[-1])

@@ -18,7 +18,8 @@ def published_regions(lungs: NDArray[np.uint8]) -> LobeSegmentation:
 
     Parameters
     ----------
-    lungs : (K, J, I) uint8 of :class:`Side`.
+    lungs : (K, J, I) ndarray of uint8
+        Labels of :class:`Side`.
     """
     rows = np.flatnonzero(lungs.any(axis=(0, 2)))
     labels = np.zeros(lungs.shape, dtype=np.uint8)

@@ -18,9 +18,12 @@ class FissureFinding:
 
     Parameters
     ----------
-    name : "right oblique", "right horizontal" or "left oblique".
-    seen_percent : part of its area that the image shows; the rest is an atlas's.
-    expected_mm : expected mean distance to the true fissure, mm.
+    name : str
+        "right oblique", "right horizontal" or "left oblique".
+    seen_percent : float
+        Part of its area that the image shows, per cent; the rest is an atlas's.
+    expected_mm : float
+        Expected mean distance to the true fissure, mm.
     """
 
     name: str

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box, dilate_mm, distance_to
+from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box, dilate_mm, distance_to
 from CovidSeverityLib.types import triple
 
 from .config import AirlessPieceConfig, FluidConfig
@@ -24,18 +24,18 @@ from .config import AirlessPieceConfig, FluidConfig
 class AirlessPieces:
     """``lung``, and ``fluid`` that fills the pleural space instead; (K, J, I) ndarrays of bool."""
 
-    lung: NDArray[np.bool_]
-    fluid: NDArray[np.bool_]
+    lung: Mask
+    fluid: Mask
 
 
 def airless_pieces(
-    hu: NDArray[np.float32],
-    tissue: NDArray[np.bool_],
-    dents: NDArray[np.bool_],
-    wall: NDArray[np.bool_],
-    lung: NDArray[np.bool_],
-    room: NDArray[np.bool_],
-    bronchi: NDArray[np.bool_],
+    hu: FloatImage,
+    tissue: Mask,
+    dents: Mask,
+    wall: Mask,
+    lung: Mask,
+    room: Mask,
+    bronchi: Mask,
     grid: WorkingGrid,
     config: AirlessPieceConfig,
     *,
@@ -93,7 +93,7 @@ def airless_pieces(
     return AirlessPieces(found, fluid)
 
 
-def _in_dents(tissue: NDArray[np.bool_], around: _Surroundings, config: AirlessPieceConfig) -> NDArray[np.bool_]:
+def _in_dents(tissue: Mask, around: _Surroundings, config: AirlessPieceConfig) -> Mask:
     """The pieces of ``tissue``, all of it in dents, that are lung, thick ones first."""
     airless, rest = np.zeros_like(tissue), tissue
     for core_mm in (config.core_mm, config.small_core_mm):
@@ -103,9 +103,7 @@ def _in_dents(tissue: NDArray[np.bool_], around: _Surroundings, config: AirlessP
     return airless
 
 
-def _around_balls(
-    tissue: NDArray[np.bool_], depth: NDArray[np.float32], radius_mm: float, grid: WorkingGrid
-) -> NDArray[np.bool_]:
+def _around_balls(tissue: Mask, depth: FloatImage, radius_mm: float, grid: WorkingGrid) -> Mask:
     """The part of ``tissue`` around balls of ``radius_mm`` that fit into it."""
     return dilate_mm(tissue & (depth >= radius_mm), 2 * radius_mm, grid.spacing_mm) & tissue
 
@@ -130,11 +128,11 @@ class _Pieces:
     cut_share: NDArray[np.float64]
     hilum_share: NDArray[np.float64]
 
-    def are_on_lung(self, least_share: float) -> NDArray[np.bool_]:
+    def are_on_lung(self, least_share: float) -> Mask:
         """(labels,) bool: which have lung around them and are not at the hilum."""
         return self.lung_share - self.hilum_share >= least_share
 
-    def where(self, which: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def where(self, which: Mask) -> Mask:
         """(K, J, I) bool: the pieces of the labels for which ``which``, (labels,) bool, is true."""
         return which[self.labels] & (self.labels > 0)
 
@@ -143,15 +141,15 @@ class _Pieces:
 class _Surroundings:
     """What surrounds pieces: lung, tissue that could be lung, and the hilum; (K, J, I) ndarrays of bool."""
 
-    lung: NDArray[np.bool_]
-    room: NDArray[np.bool_]
-    hilum: NDArray[np.bool_]
+    lung: Mask
+    room: Mask
+    hilum: Mask
     grid: WorkingGrid
 
-    def pieces(self, tissue: NDArray[np.bool_]) -> _Pieces:
+    def pieces(self, tissue: Mask) -> _Pieces:
         """The connected pieces of ``tissue``."""
         labels, count = ndimage.label(tissue)
-        on_lung, on_tissue, elsewhere = _surfaces(labels, count, self.lung, self.room, self.grid)
+        on_lung, on_tissue, elsewhere = _surface_areas(labels, count, self.lung, self.room, self.grid)
         whole, inner = on_lung + on_tissue + elsewhere, on_lung + on_tissue
         sizes, near = (np.bincount(labels[m], minlength=count + 1) for m in (labels > 0, self.hilum))
         return _Pieces(labels, _share(on_lung, whole), _share(on_tissue, inner), _share(near, sizes))
@@ -161,14 +159,14 @@ def _share(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
     return part / np.where(whole > 0, whole, 1.0)
 
 
-def _are_lung(pieces: _Pieces, depth: NDArray[np.float32], config: AirlessPieceConfig) -> NDArray[np.bool_]:
+def _are_lung(pieces: _Pieces, depth: FloatImage, config: AirlessPieceConfig) -> Mask:
     """Which of the thick pieces have lung around them rather than other tissue."""
     deepest = ndimage.maximum(depth, pieces.labels, np.arange(len(pieces.cut_share)))
     limit = np.where(deepest >= config.large_core_mm, config.large_cut_share, config.cut_share)
     return (pieces.cut_share <= limit) & (pieces.hilum_share <= config.hilum_share)
 
 
-def _depth(tissue: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.float32]:
+def _depth(tissue: Mask, grid: WorkingGrid) -> FloatImage:
     """Largest depth under the surface of ``tissue`` in every block, mm.
 
     Thick slices are divided first. Otherwise the middle of the next slice would be the nearest point outside, and one
@@ -182,12 +180,8 @@ def _depth(tissue: NDArray[np.bool_], grid: WorkingGrid) -> NDArray[np.float32]:
 
 
 def _are_fluid(
-    hu: NDArray[np.float32],
-    labels: NDArray[np.int32],
-    depth: NDArray[np.float32],
-    grid: WorkingGrid,
-    config: FluidConfig,
-) -> NDArray[np.bool_]:
+    hu: FloatImage, labels: NDArray[np.int32], depth: FloatImage, grid: WorkingGrid, config: FluidConfig
+) -> Mask:
     """Which of the labels are large, of the density of water and without texture."""
     large = np.bincount(labels.ravel()) * grid.voxel_ml >= config.smallest_ml
     large[0] = False
@@ -202,9 +196,7 @@ def _are_fluid(
     return large
 
 
-def _surfaces(
-    labels: NDArray, count: int, lung: NDArray[np.bool_], room: NDArray[np.bool_], grid: WorkingGrid
-) -> NDArray[np.float64]:
+def _surface_areas(labels: NDArray, count: int, lung: Mask, room: Mask, grid: WorkingGrid) -> NDArray[np.float64]:
     """(3, labels) area of every label's surface on lung, on other tissue that could be lung, and on anything else."""
     voxels = np.nonzero(labels)
     own = labels[voxels]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.components import IN_PLANE_4, boxes_of, component_sizes
-from CovidSeverityLib.morphology.grid import WorkingGrid, dilate_mm
+from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, dilate_mm
 
 from .config import AirwayConfig
 
@@ -29,9 +29,7 @@ class _Islands:
     aspect: NDArray[np.float64]
 
 
-def airway_mask(
-    hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid, config: AirwayConfig
-) -> NDArray[np.bool_]:
+def airway_mask(hu: FloatImage, body: Mask, grid: WorkingGrid, config: AirwayConfig) -> Mask:
     """Trachea and main bronchi with their walls.
 
     Parameters
@@ -61,7 +59,7 @@ def airway_mask(
     return np.zeros(hu.shape, dtype=bool)
 
 
-def main_bronchi(airway: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def main_bronchi(airway: Mask) -> Mask:
     """The airways from the carina down; all of them where no slice shows two branches.
 
     Parameters
@@ -80,7 +78,7 @@ def main_bronchi(airway: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return bronchi
 
 
-def _find_islands(air: NDArray[np.bool_], grid: WorkingGrid) -> _Islands:
+def _find_islands(air: Mask, grid: WorkingGrid) -> _Islands:
     labels, count = ndimage.label(air, IN_PLANE_4)
     sizes = component_sizes(labels)
     _, row_mm, column_mm = grid.spacing_mm
@@ -93,7 +91,7 @@ def _find_islands(air: NDArray[np.bool_], grid: WorkingGrid) -> _Islands:
     return _Islands(labels, np.asarray(sizes * row_mm * column_mm, dtype=np.float64), columns, aspect)
 
 
-def _midlines(body: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _midlines(body: Mask) -> NDArray[np.float64]:
     """(K,) middle column between the body's left and right ends, per slice."""
     present = body.any(axis=1)
     first = present.argmax(axis=1)
@@ -154,7 +152,7 @@ def _up_to(islands: _Islands, labels: NDArray[np.int32], limit_mm2: float) -> li
     return [label for label in np.unique(labels).tolist() if label and islands.area_mm2[label] <= limit_mm2]
 
 
-def _lumen(islands: _Islands, chain: list[tuple[int, list[int]]]) -> NDArray[np.bool_]:
+def _lumen(islands: _Islands, chain: list[tuple[int, list[int]]]) -> Mask:
     lumen = np.zeros(islands.labels.shape, dtype=bool)
     for k, branches in chain:
         lumen[k] = np.isin(islands.labels[k], branches)

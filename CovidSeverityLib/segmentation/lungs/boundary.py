@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.components import largest_component
-from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box
+from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Box, Side, triple
 
@@ -20,10 +20,10 @@ from .config import LungConfig
 
 def refined_lungs(
     voxels_hu: NDArray[np.int16],
-    blocks_hu: NDArray[np.float32],
+    blocks_hu: FloatImage,
     lungs: NDArray[np.uint8],
-    restored: NDArray[np.bool_],
-    allowed: NDArray[np.bool_],
+    restored: Mask,
+    allowed: Mask,
     grid: WorkingGrid,
     config: LungConfig,
 ) -> NDArray[np.uint8]:
@@ -53,14 +53,23 @@ def refined_lungs(
     (K, J, I) ndarray of uint8
         Voxels of each lung, by :class:`Side`.
     """
+
+    def refine(side: Side) -> tuple[Box, Mask]:
+        """One lung's voxels in a box of the full grid (empty where there is none)."""
+        box = bounding_box(lungs == side, margin=(1, 1, 1))
+        full = triple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
+        values, mask = voxels_hu[full], lungs[box] == side
+        if not mask.any():
+            return full, np.zeros(values.shape, dtype=bool)
+        deep = ndimage.binary_erosion(mask, border_value=1)
+        inner = deep | (mask & ndimage.binary_dilation(restored[box]))
+        outer = ndimage.binary_dilation(mask) & (mask | (allowed[box] & (lungs[box] == 0)))
+        expand = WorkingGrid(values.shape, grid.factors, grid.spacing_mm).expand
+        edge_hu = expand(_edge_hu(blocks_hu[box], deep, grid, config))
+        return full, largest_component(expand(inner) | (expand(outer) & (values < edge_hu)))
+
     labels = np.zeros(voxels_hu.shape, dtype=np.uint8)
-    refined = map_in_order(
-        lambda side: _refine_side(voxels_hu, blocks_hu, lungs, restored, allowed, side, grid, config),
-        tuple(Side),
-        "refine",
-        None,
-    )
-    for side, (full, lung) in zip(Side, refined, strict=True):
+    for side, (full, lung) in zip(Side, map_in_order(refine, tuple(Side), "refine", None), strict=True):
         free = labels[full] == 0
         if not free[lung].all():  # voxels of the other lung may have connected the parts of this one
             lung = largest_component(lung & free)
@@ -68,33 +77,7 @@ def refined_lungs(
     return labels
 
 
-def _refine_side(
-    voxels_hu: NDArray[np.int16],
-    blocks_hu: NDArray[np.float32],
-    lungs: NDArray[np.uint8],
-    restored: NDArray[np.bool_],
-    allowed: NDArray[np.bool_],
-    side: Side,
-    grid: WorkingGrid,
-    config: LungConfig,
-) -> tuple[Box, NDArray[np.bool_]]:
-    """One lung's voxels in a box of the full grid (empty where there is none)."""
-    box = bounding_box(lungs == side, margin=(1, 1, 1))
-    full = triple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
-    values, mask = voxels_hu[full], lungs[box] == side
-    if not mask.any():
-        return full, np.zeros(values.shape, dtype=bool)
-    deep = ndimage.binary_erosion(mask, border_value=1)
-    inner = deep | (mask & ndimage.binary_dilation(restored[box]))
-    outer = ndimage.binary_dilation(mask) & (mask | (allowed[box] & (lungs[box] == 0)))
-    crop = WorkingGrid(values.shape, grid.factors, grid.spacing_mm)
-    edge = crop.expand(_edge_hu(blocks_hu[box], deep, grid, config))
-    return full, largest_component(crop.expand(inner) | (crop.expand(outer) & (values < edge)))
-
-
-def _edge_hu(
-    hu: NDArray[np.float32], deep: NDArray[np.bool_], grid: WorkingGrid, config: LungConfig
-) -> NDArray[np.int16]:
+def _edge_hu(hu: FloatImage, deep: Mask, grid: WorkingGrid, config: LungConfig) -> NDArray[np.int16]:
     """(K, J, I) density at the lung's edge: half-way from the lung inside it to soft tissue."""
     inflated_hu, boundary = config.thorax.lung_tissue_hu, config.boundary
     aerated = (deep & (hu < inflated_hu)).astype(np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.morphology.components import fill_holes, largest_component
-from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box, close_mm
+from CovidSeverityLib.morphology.grid import Box, FloatImage, Mask, WorkingGrid, bounding_box, close_mm
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Side, triple
 
@@ -34,7 +34,7 @@ class CompletedLungs:
     """
 
     lungs: NDArray[np.uint8]
-    restored: NDArray[np.bool_]
+    restored: Mask
     fluid: int
 
 
@@ -42,48 +42,43 @@ class CompletedLungs:
 class _Lung:
     """One lung in a box of the working grid, the airless parts that were added, and the number of blocks of fluid."""
 
-    box: tuple[slice, slice, slice]
-    mask: NDArray[np.bool_]
-    restored: NDArray[np.bool_]
+    box: Box
+    mask: Mask
+    restored: Mask
     fluid: int
 
 
 @dataclass(frozen=True, eq=False)
-class _Chest:
-    """The arguments of :func:`complete_lungs`, and the main bronchi."""
-
-    hu: NDArray[np.float32]
-    aerated: NDArray[np.uint8]
-    body: NDArray[np.bool_]
-    airway: NDArray[np.bool_]
-    gas: NDArray[np.bool_]
-    bronchi: NDArray[np.bool_]
-    grid: WorkingGrid
-
-
-def complete_lungs(
-    hu: NDArray[np.float32],
-    aerated: NDArray[np.uint8],
-    body: NDArray[np.bool_],
-    airway: NDArray[np.bool_],
-    gas: NDArray[np.bool_],
-    grid: WorkingGrid,
-    config: LungConfig,
-    *,
-    whole_chest: bool = True,
-) -> CompletedLungs:
-    """Close and fill each lung and add its airless parts. Voxels of both lungs belong to the right one.
+class AeratedChest:
+    """What is found before the lungs are complete, on the working grid.
 
     Parameters
     ----------
     hu : (K, J, I) ndarray of float32
-        Hounsfield units on the working grid.
+        Hounsfield units.
     aerated : (K, J, I) ndarray of uint8
         Aerated lung, by :class:`Side`.
     body, airway, gas : (K, J, I) ndarrays of bool
         The body, large airways, and other air that is no aerated lung.
     grid : WorkingGrid
         Grid of all of them.
+    """
+
+    hu: FloatImage
+    aerated: NDArray[np.uint8]
+    body: Mask
+    airway: Mask
+    gas: Mask
+    grid: WorkingGrid
+
+
+def complete_lungs(chest: AeratedChest, config: LungConfig, *, whole_chest: bool = True) -> CompletedLungs:
+    """Close and fill each lung and add its airless parts. Voxels of both lungs belong to the right one.
+
+    Parameters
+    ----------
+    chest : AeratedChest
+        What is found so far.
     config : LungConfig
         How the lungs are found.
     whole_chest : bool
@@ -93,13 +88,15 @@ def complete_lungs(
     -------
     CompletedLungs
     """
-    lungs = np.zeros_like(aerated)
-    restored = np.zeros(aerated.shape, dtype=bool)
-    expected = expected_lungs(hu, aerated, grid, config, whole_chest=whole_chest)
-    chest = _Chest(hu, aerated, body, airway, gas, main_bronchi(airway), grid)
-    completed = map_in_order(
-        lambda side: _complete_side(chest, side, expected[side], config, whole_chest), tuple(expected), "sides", None
-    )
+    lungs = np.zeros_like(chest.aerated)
+    restored = np.zeros(lungs.shape, dtype=bool)
+    expected = expected_lungs(chest.hu, chest.aerated, chest.grid, config, whole_chest=whole_chest)
+    bronchi = main_bronchi(chest.airway)
+
+    def complete(side: Side) -> _Lung:
+        return _complete_side(chest, bronchi, side, expected[side], config, whole_chest)
+
+    completed = map_in_order(complete, tuple(expected), "sides", None)
     for side, lung in zip(expected, completed, strict=True):
         mask = lung.mask & (lungs[lung.box] == 0)
         lungs[lung.box][mask] = side
@@ -107,7 +104,9 @@ def complete_lungs(
     return CompletedLungs(lungs, restored, sum(lung.fluid for lung in completed))
 
 
-def _complete_side(chest: _Chest, side: Side, expected: ExpectedLung, config: LungConfig, whole_chest: bool) -> _Lung:
+def _complete_side(
+    chest: AeratedChest, bronchi: Mask, side: Side, expected: ExpectedLung, config: LungConfig, whole_chest: bool
+) -> _Lung:
     grid, radii = chest.grid, config.completion
     margin = triple(2 + int(radii.closing_mm / mm) for mm in grid.spacing_mm)
     box = bounding_box((chest.aerated == side) | expected.inside, margin)
@@ -127,7 +126,7 @@ def _complete_side(chest: _Chest, side: Side, expected: ExpectedLung, config: Lu
         wall,
         lung | hidden,
         room,
-        chest.bronchi[box],
+        bronchi[box],
         grid,
         config.airless_pieces,
         whole_chest=whole_chest,

@@ -5,17 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from CovidSeverityLib.checked import Checked, Range
+from CovidSeverityLib.checked import Checked, Count, Hu, NotNegative, Positive, Range, Share
 from CovidSeverityLib.morphology.grid import WORKING_SPACING_MM
-from CovidSeverityLib.preprocessing.config import (
-    Count,
-    Hu,
-    NotNegative,
-    Positive,
-    Share,
-    ThoraxConfig,
-    WindowConfig,
-)
+from CovidSeverityLib.preprocessing.config import LARGEST_LUMEN_HU, SMALLEST_LUNGS_ML, ThoraxConfig, WindowConfig
+from CovidSeverityLib.preprocessing.cut_out import CutOutConfig
 
 
 @dataclass(frozen=True)
@@ -59,7 +52,7 @@ class AirwayConfig(Checked):
         Wall of trachea and main bronchi with the partial volume in front of it.
     """
 
-    lumen_hu: Hu = -800.0
+    lumen_hu: Hu = LARGEST_LUMEN_HU
     trachea_area_mm2: tuple[Positive, Positive] = (40.0, 700.0)
     largest_aspect: Positive = 3.0
     off_midline_mm: Positive = 45.0
@@ -121,7 +114,7 @@ class FieldOfViewConfig(Checked):
         CT of the neck.
     """
 
-    smallest_lungs_ml: NotNegative = 300.0
+    smallest_lungs_ml: NotNegative = SMALLEST_LUNGS_ML
     cut_area_share: Share = 0.25
     part_only_ml: NotNegative = 1500.0
 
@@ -507,7 +500,7 @@ class LungConfig(Checked):
         (trachea, diaphragm: 2 to 4 mm). Slices thicker than its first edge count as thick.
     window, thorax, airways, sides, field_of_view, completion, islands, rib_cage, hidden, expected : configurations
         Of the steps of this name.
-    airless_pieces, boundary, pleural_gas, external, single_slices, notes : configurations
+    airless_pieces, boundary, pleural_gas, external, cut_out, single_slices, notes : configurations
         Of the steps of this name.
     """
 
@@ -526,5 +519,6 @@ class LungConfig(Checked):
     boundary: BoundaryConfig = BoundaryConfig()
     pleural_gas: PleuralGasConfig = PleuralGasConfig()
     external: ExternalLungConfig = ExternalLungConfig()
+    cut_out: CutOutConfig = CutOutConfig()
     single_slices: SingleSliceConfig = SingleSliceConfig()
     notes: LungNoteConfig = LungNoteConfig()

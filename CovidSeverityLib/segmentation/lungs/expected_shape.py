@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.checked import known
-from CovidSeverityLib.morphology.grid import Edges, signed_distance
+from CovidSeverityLib.morphology.grid import Edges, FloatImage, Mask, signed_distance
 from CovidSeverityLib.types import Side
 
 from .config import ExpectedLungConfig
@@ -44,15 +44,15 @@ class SurfaceObservations:
         Edges of a voxel (K, J, I), mm.
     """
 
-    surface: NDArray[np.bool_]
-    trust: NDArray[np.float32]
-    organs: NDArray[np.bool_]
+    surface: Mask
+    trust: FloatImage
+    organs: Mask
     spacing_mm: Edges
 
 
 def fit_usual_lung(
     side: Side, seen: SurfaceObservations, box_mm: NDArray[np.float64], config: ExpectedLungConfig
-) -> NDArray[np.float32]:
+) -> FloatImage:
     """Fit the usual lung by an affine map.
 
     Parameters
@@ -75,14 +75,15 @@ def fit_usual_lung(
     lungs, corners = usual.distances, usual.corners_mm
     stretch = (corners[1] - corners[0]) / (box_mm[1] - box_mm[0])
     matrix, shift = _affine(lungs[side], seen, np.diag(stretch), corners[0] - stretch * box_mm[0], config)
-    return (_on_patient(lungs[side], matrix, shift, seen) / np.cbrt(abs(np.linalg.det(matrix)))).astype(np.float32)
+    distance = _resampled_on_patient(lungs[side], matrix, shift, seen)
+    return (distance / np.cbrt(abs(np.linalg.det(matrix)))).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class _UsualLungs:
     """Signed distance to each lung (K, J, I), mm, the grid, and the corners of the box around both, mm."""
 
-    distances: dict[Side, NDArray[np.float32]]
+    distances: dict[Side, FloatImage]
     step_mm: float
     origin_mm: NDArray[np.float64]
     corners_mm: NDArray[np.float64]
@@ -98,22 +99,20 @@ def _usual_lungs() -> _UsualLungs:
     return _UsualLungs(distances, step, origin, corners)
 
 
-def _sample(field: NDArray[np.float32], points_mm: NDArray[np.float64]) -> NDArray[np.float32]:
+def _interpolated(field: FloatImage, points_mm: NDArray[np.float64]) -> FloatImage:
     usual = _usual_lungs()
     index = (points_mm - usual.origin_mm) / usual.step_mm
     return ndimage.map_coordinates(field, index.T, order=1, mode="nearest")
 
 
-def _on_patient(
-    field: NDArray[np.float32], matrix: NDArray, shift: NDArray, seen: SurfaceObservations
-) -> NDArray[np.float32]:
+def _resampled_on_patient(field: FloatImage, matrix: NDArray, shift: NDArray, seen: SurfaceObservations) -> FloatImage:
     usual = _usual_lungs()
     scale = matrix * np.array(seen.spacing_mm) / usual.step_mm
     offset = ((matrix * (0.5 * np.array(seen.spacing_mm))).sum(axis=1) + shift - usual.origin_mm) / usual.step_mm
     return ndimage.affine_transform(field, scale, offset, seen.surface.shape, order=1, mode="nearest")
 
 
-def _points(mask: NDArray[np.bool_], spacing_mm: Edges, most: int) -> tuple[NDArray[np.float64], int]:
+def _surface_points(mask: Mask, spacing_mm: Edges, most: int) -> tuple[NDArray[np.float64], int]:
     """(N, 3) centres of about ``most`` voxels of ``mask``, mm, and the step from one of them to the next."""
     found = np.argwhere(mask)
     step = max(1, len(found) // most)
@@ -125,8 +124,8 @@ def _affine(
 ) -> tuple[NDArray, NDArray]:
     """The affine map from patient to usual chest, by weighted Gauss-Newton steps from a first guess."""
     slopes = [slope / np.float32(_usual_lungs().step_mm) for slope in np.gradient(field)]
-    surface, step = _points(seen.surface, seen.spacing_mm, config.surface_samples)
-    organs, _ = _points(seen.organs, seen.spacing_mm, config.surface_samples)
+    surface, step = _surface_points(seen.surface, seen.spacing_mm, config.surface_samples)
+    organs, _ = _surface_points(seen.organs, seen.spacing_mm, config.surface_samples)
     trust, length_mm = seen.trust[::step], config.affine_length_mm
     centre = surface.mean(axis=0)
     arms = np.concatenate([surface, organs]) - centre
@@ -135,11 +134,11 @@ def _affine(
     current = guess
     for trust_mm in np.linspace(*config.affine_trust_mm, config.affine_rounds):
         mapped = np.einsum("ab,nb->na", current, arms)
-        error = _sample(field, mapped).astype(np.float64)
+        error = _interpolated(field, mapped).astype(np.float64)
         weight = _surface_weight(error[: len(surface)], trust, trust_mm, config.far_mm)
         error[len(surface) :] -= config.organ_gap_mm / 2
         inside = (error[len(surface) :] < 0) * min(1.0, len(surface) / max(1, len(organs)))
-        slope = np.stack([_sample(s, mapped) for s in slopes], axis=1)
+        slope = np.stack([_interpolated(s, mapped) for s in slopes], axis=1)
         hold = config.affine_stiffness * float(weight.sum()) * np.array([[1.0, 1.0, 1.0, 0.0]] * 3).ravel()
         back = hold * config.affine_stiffness * (current - guess).ravel()
         current = _gauss_newton_step(current, slope, arms, error, np.concatenate([weight, inside]), hold, back)
@@ -164,9 +163,7 @@ def _surface_weight(distance: NDArray, trust: NDArray, trust_mm: float, far_mm: 
     return np.where(distance > 0, outside, trust / (1.0 + (distance / trust_mm) ** 2) ** 2)
 
 
-def register_nonrigid(
-    seen: SurfaceObservations, distance: NDArray[np.float32], config: ExpectedLungConfig
-) -> NDArray[np.float32]:
+def register_nonrigid(seen: SurfaceObservations, distance: FloatImage, config: ExpectedLungConfig) -> FloatImage:
     """Move the expected surface onto the observed one by smooth displacements, from coarse to fine.
 
     Every displacement is a normalised convolution of the remaining error (Knutsson and Westin 1993,

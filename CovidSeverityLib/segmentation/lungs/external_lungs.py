@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.morphology.grid import WorkingGrid, distance_to
+from CovidSeverityLib.morphology.grid import Mask, WorkingGrid, distance_to
 from CovidSeverityLib.preprocessing.cut_out import cut_out_note, cut_out_value
 from CovidSeverityLib.preprocessing.thorax import body_mask
 from CovidSeverityLib.types import CtVolume, Side
@@ -17,7 +17,7 @@ from .sides import split_sides
 
 
 def lungs_from_labels(
-    labels: NDArray[np.integer], volume: CtVolume, name: str, config: LungConfig = LungConfig()
+    labels: NDArray[np.integer], volume: CtVolume, name: str, config: LungConfig | None = None
 ) -> LungSegmentation:
     """Lungs from a label array: 1 right and 2 left, as lungmask's R231 model writes them, or one label for both.
 
@@ -29,8 +29,8 @@ def lungs_from_labels(
         The CT, to check the mask against.
     name : str
         Name of the mask's file, for messages and reports.
-    config : LungConfig
-        Which masks are accepted.
+    config : LungConfig, optional
+        Which masks are accepted; ``AnalysisConfig().lungs`` if left out.
 
     Returns
     -------
@@ -49,24 +49,25 @@ def lungs_from_labels(
     >>> lungs_from_labels(read_mask("lungs.nii.gz", ct), ct, "lungs.nii.gz").source
     'file lungs.nii.gz'
     """
+    config = config or LungConfig()
     found = set(np.unique(labels).tolist()) - {0}
     if found == {1, 2}:
         sides = labels.astype(np.uint8)
         _require_right_on_the_right(sides, name)
     elif len(found) == 1:
-        sides = _split(labels > 0, volume, config)
+        sides = _divided(labels > 0, volume, config)
     else:
         raise InputError(
             f"lung mask {name} has the labels {_listed(found)}; expected 1 (right) and 2 (left) as from lungmask, "
             "or a single label for both lungs"
         )
     require_on_lungs(volume, sides > 0, name, config)
-    outside = cut_out_value(volume.hu)
+    outside = cut_out_value(volume.hu, config.cut_out, config.thorax.gas.highest_hu)
     cut = () if outside is None else (cut_out_note(outside),)
     return LungSegmentation(sides, f"file {name}", (*cut, *field_of_view_notes(sides, config.field_of_view)))
 
 
-def require_on_lungs(volume: CtVolume, mask: NDArray[np.bool_], name: str, config: LungConfig = LungConfig()) -> None:
+def require_on_lungs(volume: CtVolume, mask: Mask, name: str, config: LungConfig = LungConfig()) -> None:
     """Check that a mask has the size of lungs, is aerated and lies inside the body.
 
     Where the surroundings of the lungs were cut away, the rest of the CT counts as the body.
@@ -96,7 +97,7 @@ def require_on_lungs(volume: CtVolume, mask: NDArray[np.bool_], name: str, confi
     values, (low, high) = volume.hu[mask], config.thorax.aerated_hu
     aerated = float(np.mean((values >= low) & (values <= high)))
     grid = WorkingGrid.of(volume.geometry, config.block_mm)
-    inside = float(np.mean(grid.expand(_inside(volume, grid, config))[mask]))
+    inside = float(np.mean(grid.expand(_body(volume, grid, config))[mask]))
     if aerated < config.external.aerated_share or inside < config.external.inside_body_share:
         raise InputError(
             f"mask {name} does not lie on the lungs of this CT: {100 * inside:.0f} % of it is inside the body and "
@@ -104,9 +105,9 @@ def require_on_lungs(volume: CtVolume, mask: NDArray[np.bool_], name: str, confi
         )
 
 
-def _inside(volume: CtVolume, grid: WorkingGrid, config: LungConfig) -> NDArray[np.bool_]:
+def _body(volume: CtVolume, grid: WorkingGrid, config: LungConfig) -> Mask:
     """The body on the working grid, or the part of the CT that was not cut away."""
-    outside = cut_out_value(volume.hu)
+    outside = cut_out_value(volume.hu, config.cut_out, config.thorax.gas.highest_hu)
     if outside is None:
         return body_mask(grid.reduce(volume.hu), grid, config.thorax)
     return grid.reduce(volume.hu != outside) >= 0.5
@@ -124,10 +125,10 @@ def _require_right_on_the_right(sides: NDArray[np.uint8], name: str) -> None:
         )
 
 
-def _split(mask: NDArray[np.bool_], volume: CtVolume, config: LungConfig) -> NDArray[np.uint8]:
+def _divided(mask: Mask, volume: CtVolume, config: LungConfig) -> NDArray[np.uint8]:
     """Sides of a mask of both lungs: divided on the working grid, and the nearer side on the full one."""
     grid = WorkingGrid.of(volume.geometry, config.block_mm)
-    coarse = split_sides(grid.reduce(mask) >= 0.5, _inside(volume, grid, config), grid, config.sides)
+    coarse = split_sides(grid.reduce(mask) >= 0.5, _body(volume, grid, config), grid, config.sides)
     to_right, to_left = (distance_to(coarse == side, grid.spacing_mm) for side in (Side.RIGHT, Side.LEFT))
     nearer = np.where(to_right <= to_left, Side.RIGHT, Side.LEFT).astype(np.uint8)
     return np.where(mask, grid.expand(nearer), np.uint8(0))

@@ -17,6 +17,8 @@ from scipy import ndimage
 from CovidSeverityLib.morphology.components import fill_holes, largest_component
 from CovidSeverityLib.morphology.grid import (
     Edges,
+    FloatImage,
+    Mask,
     WorkingGrid,
     bounding_box,
     close_by_ball,
@@ -52,19 +54,19 @@ class ExpectedLung:
         The part of it between aerated lung and the rib cage.
     """
 
-    inside: NDArray[np.bool_]
-    dents: NDArray[np.bool_]
-    possible: NDArray[np.bool_]
-    wall: NDArray[np.bool_]
+    inside: Mask
+    dents: Mask
+    possible: Mask
+    wall: Mask
 
 
 @dataclass(frozen=True, eq=False)
 class _Blocks:
     """Blocks of about 5 mm: each lung, bone, and tissue that is not lung; (K, J, I) ndarrays of bool."""
 
-    lungs: dict[Side, NDArray[np.bool_]]
-    bone: NDArray[np.bool_]
-    not_lung: NDArray[np.bool_]
+    lungs: dict[Side, Mask]
+    bone: Mask
+    not_lung: Mask
     spacing_mm: Edges
 
 
@@ -82,18 +84,13 @@ class _Shapes:
         Part of each block where no lung can be.
     """
 
-    distances: dict[Side, NDArray[np.float32]]
-    walls: dict[Side, NDArray[np.bool_]]
-    impossible: NDArray[np.float32]
+    distances: dict[Side, FloatImage]
+    walls: dict[Side, Mask]
+    impossible: FloatImage
 
 
 def expected_lungs(
-    hu: NDArray[np.float32],
-    aerated: NDArray[np.uint8],
-    grid: WorkingGrid,
-    config: LungConfig,
-    *,
-    whole_chest: bool = True,
+    hu: FloatImage, aerated: NDArray[np.uint8], grid: WorkingGrid, config: LungConfig, *, whole_chest: bool = True
 ) -> dict[Side, ExpectedLung]:
     """Where each lung may be, aerated or not.
 
@@ -127,19 +124,14 @@ def expected_lungs(
     def expected(side: Side) -> ExpectedLung:
         inside, dents, possible, wall = np.zeros((4, *aerated.shape), dtype=bool)
         near = bounding_box(shapes.distances[side] < hidden.possible_mm, margin=(1, 1, 1))
-
-        def interpolated(field: NDArray[np.float32], highest: float) -> NDArray[np.float32]:
-            return _interpolated(field, near, block_grid, highest)
-
-        distance = interpolated(shapes.distances[side], hidden.possible_mm + max(block_grid.spacing_mm))
-        allowed = not_bone & (interpolated(shapes.impossible, 1.0) <= 0.5)
-        inside[box], possible[box] = (
-            allowed & (distance < hidden.tolerance_mm),
-            allowed & (distance < hidden.possible_mm),
-        )
-        wall[box] = possible[box] & (interpolated(shapes.walls[side].astype(np.float32), 1.0) > 0.5)
+        farthest_mm = hidden.possible_mm + max(block_grid.spacing_mm)
+        distance = block_grid.interpolate(shapes.distances[side], near, farthest_mm)
+        allowed = not_bone & (block_grid.interpolate(shapes.impossible, near, 1.0) <= 0.5)
+        inside[box] = allowed & (distance < hidden.tolerance_mm)
+        possible[box] = allowed & (distance < hidden.possible_mm)
+        wall[box] = possible[box] & (block_grid.interpolate(shapes.walls[side].astype(np.float32), near, 1.0) > 0.5)
         rolled = rolling_ball_distance(blocks.lungs[side], hidden.face_radius_mm, block_grid.spacing_mm)
-        dents[box] = inside[box] & (interpolated(rolled, hidden.possible_mm) < hidden.dent_mm)
+        dents[box] = inside[box] & (block_grid.interpolate(rolled, near, hidden.possible_mm) < hidden.dent_mm)
         return ExpectedLung(inside, dents, possible, wall)
 
     return dict(zip(found, map_in_order(expected, found, "shapes", None), strict=True))
@@ -151,11 +143,7 @@ def _block_grid(shape: tuple[int, int, int], grid: WorkingGrid, block_mm: float)
 
 
 def _reduced(
-    hu: NDArray[np.float32],
-    aerated: NDArray[np.uint8],
-    sides: tuple[Side, ...],
-    grid: WorkingGrid,
-    config: HiddenLungConfig,
+    hu: FloatImage, aerated: NDArray[np.uint8], sides: tuple[Side, ...], grid: WorkingGrid, config: HiddenLungConfig
 ) -> _Blocks:
     fat_hu = config.fat_hu
     masks = (hu, hu > config.bone_hu, (hu > fat_hu[0]) & (hu < fat_hu[1]), *(aerated == side for side in sides))
@@ -188,10 +176,10 @@ def _shapes(blocks: _Blocks, config: LungConfig, *, whole_chest: bool) -> _Shape
         known = {side: signed_distance(lung | walls[side], spacing_mm) for side, lung in lungs.items()}
         return _Shapes(known, walls, np.maximum(beyond_share, blocks.not_lung | organs))
 
-    def outside(side: Side, organs: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def outside(side: Side, organs: Mask) -> Mask:
         return (chest_wall | organs | (both & ~lungs[side])) & near
 
-    def fit_affine(side: Side) -> tuple[SurfaceObservations, NDArray[np.float32]]:
+    def fit_affine(side: Side) -> tuple[SurfaceObservations, FloatImage]:
         seen = _observations(lungs[side], walls[side], outside(side, organs), spacing_mm, config.hidden)
         return seen, fit_usual_lung(side, seen, box_mm, config.expected)
 
@@ -200,7 +188,7 @@ def _shapes(blocks: _Blocks, config: LungConfig, *, whole_chest: bool) -> _Shape
         centres = centres & (distance > 0)
     organs = (distance_to(largest_component(centres), spacing_mm) <= radius_mm) & ~both
 
-    def fit_nonrigid(side: Side) -> NDArray[np.float32]:
+    def fit_nonrigid(side: Side) -> FloatImage:
         seen, distance = fitted[side]
         surface = inner_boundary(outside(side, organs)) & ~seen.surface
         return register_nonrigid(replace(seen, organs=surface), distance, config.expected)
@@ -209,9 +197,7 @@ def _shapes(blocks: _Blocks, config: LungConfig, *, whole_chest: bool) -> _Shape
     return _Shapes(distances, walls, np.maximum(beyond_share, blocks.not_lung | organs))
 
 
-def _organ_centres(
-    lungs: NDArray[np.bool_], beyond: NDArray[np.bool_], spacing_mm: Edges, radius_mm: float
-) -> NDArray[np.bool_]:
+def _organ_centres(lungs: Mask, beyond: Mask, spacing_mm: Edges, radius_mm: float) -> Mask:
     """Centres of the balls inside the chest that hold no air, as far as they are connected with the largest organ."""
     margin = [(1 + int(radius_mm / mm),) * 2 for mm in spacing_mm]
     solid = np.pad(lungs | beyond, [(0, 0), *margin[1:]], constant_values=True)
@@ -221,11 +207,7 @@ def _organ_centres(
 
 
 def _observations(
-    lung: NDArray[np.bool_],
-    wall: NDArray[np.bool_],
-    outside: NDArray[np.bool_],
-    spacing_mm: Edges,
-    config: HiddenLungConfig,
+    lung: Mask, wall: Mask, outside: Mask, spacing_mm: Edges, config: HiddenLungConfig
 ) -> SurfaceObservations:
     known = fill_holes(close_by_ball(lung, config.vessel_closing_mm, spacing_mm) | wall)
     surface = inner_boundary(known)
@@ -233,16 +215,3 @@ def _observations(
     depth = np.maximum(distance_to(~rolled, spacing_mm)[surface] - spacing_mm[0], 0.0)
     trust = np.exp(-depth / config.face_depth_mm)
     return SurfaceObservations(surface, trust, inner_boundary(outside) & ~known, spacing_mm)
-
-
-def _interpolated(
-    field: NDArray[np.float32], near: tuple[slice, slice, slice], blocks: WorkingGrid, highest: float
-) -> NDArray[np.float32]:
-    """``field``, at most ``highest``, interpolated on the grid of which the blocks were made; ``highest`` where it is
-    not ``near``."""
-    fine = np.full([n * f for n, f in zip(field.shape, blocks.factors, strict=True)], highest, dtype=np.float32)
-    if field[near].size:
-        inner = tuple(slice(s.start * f, s.stop * f) for s, f in zip(near, blocks.factors, strict=True))
-        part = np.minimum(field[near], np.float32(highest))
-        fine[inner] = ndimage.zoom(part, blocks.factors, order=1, mode="nearest", grid_mode=True)
-    return fine[tuple(slice(0, n) for n in blocks.shape)]

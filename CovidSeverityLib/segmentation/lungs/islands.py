@@ -6,18 +6,15 @@ An organ continues into the abdomen. An opacity rests on lung.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.components import fill_holes_in_slices
-from CovidSeverityLib.morphology.grid import WorkingGrid
+from CovidSeverityLib.morphology.grid import Mask, WorkingGrid
 
 from .config import IslandConfig
 
 
-def resting_islands(
-    lung: NDArray[np.bool_], free: NDArray[np.bool_], grid: WorkingGrid, config: IslandConfig
-) -> NDArray[np.bool_]:
+def resting_islands(lung: Mask, free: Mask, grid: WorkingGrid, config: IslandConfig) -> Mask:
     """Islands in the slices of one lung that rest on it.
 
     Parameters

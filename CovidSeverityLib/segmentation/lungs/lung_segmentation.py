@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import NoLungsError
 from CovidSeverityLib.immutable import Value
-from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box
+from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box
 from CovidSeverityLib.preprocessing.cut_out import cut_out_reason, cut_out_value
 from CovidSeverityLib.preprocessing.thorax import body_mask, gas_mask, parenchyma_pieces
 from CovidSeverityLib.preprocessing.window import window_note, window_top, with_bone
@@ -23,7 +23,7 @@ from CovidSeverityLib.types import CtVolume, Geometry, NoteSeverity, QualityNote
 
 from .airways import airway_mask
 from .boundary import refined_lungs
-from .completion import CompletedLungs, complete_lungs
+from .completion import AeratedChest, CompletedLungs, complete_lungs
 from .config import FieldOfViewConfig, LungConfig
 from .sides import main_lungs, split_sides
 
@@ -93,12 +93,7 @@ def segment_lungs(volume: CtVolume, config: LungConfig = LungConfig()) -> LungSe
 
 
 def lung_labels(
-    hu: NDArray[np.int16],
-    geometry: Geometry,
-    config: LungConfig,
-    name: str = "the volume",
-    *,
-    whole_chest: bool = True,
+    hu: NDArray[np.int16], geometry: Geometry, config: LungConfig, name: str = "the volume", *, whole_chest: bool = True
 ) -> tuple[NDArray[np.uint8], tuple[QualityNote, ...]]:
     """Both lungs, and notes for the reader.
 
@@ -132,35 +127,33 @@ def lung_labels(
     body = body_mask(blocks, grid, config.thorax)
     box = bounding_box(body)
     if not body[box].size:
-        raise _no_lungs(name, hu, "it shows no body")
+        raise _no_lungs(name, hu, "it shows no body", config)
     full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
     labels = np.zeros(hu.shape, dtype=np.uint8)
-    blocks, body = blocks[box], body[box]
-    aerated, airway, gas = _aerated(blocks, body, grid, config)
-    found_ml, least_ml = float(np.count_nonzero(aerated)) * grid.voxel_ml, config.field_of_view.smallest_lungs_ml
+    chest = _aerated_chest(blocks[box], body[box], grid, config)
+    found_ml = float(np.count_nonzero(chest.aerated)) * grid.voxel_ml
+    least_ml = config.field_of_view.smallest_lungs_ml
     if found_ml < least_ml:
         least = f"at least {least_ml:.0f} ml are expected in a chest CT"
-        raise _no_lungs(name, hu, f"{found_ml:.0f} ml of aerated lung, {least}")
+        raise _no_lungs(name, hu, f"{found_ml:.0f} ml of aerated lung, {least}", config)
     if whole_chest:
-        _refuse_parts(name, aerated, found_ml, config.field_of_view)
-    complete = complete_lungs(blocks, aerated, body, airway, gas, grid, config, whole_chest=whole_chest)
-    allowed = body & ~((airway | gas) & (complete.lungs == 0))
-    labels[full] = refined_lungs(hu[full], blocks, complete.lungs, complete.restored, allowed, grid, config)
-    return labels, _notes(complete, bool(airway.any()), grid, config.notes.airless_share)
+        _refuse_parts(name, chest.aerated, found_ml, config.field_of_view)
+    complete = complete_lungs(chest, config, whole_chest=whole_chest)
+    allowed = chest.body & ~((chest.airway | chest.gas) & (complete.lungs == 0))
+    labels[full] = refined_lungs(hu[full], chest.hu, complete.lungs, complete.restored, allowed, grid, config)
+    return labels, _completion_notes(complete, bool(chest.airway.any()), grid, config.notes.airless_share)
 
 
-def _aerated(
-    hu: NDArray[np.float32], body: NDArray[np.bool_], grid: WorkingGrid, config: LungConfig
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Aerated lung by side, large airways (empty where no trachea is found), and other air that is no aerated lung."""
+def _aerated_chest(hu: FloatImage, body: Mask, grid: WorkingGrid, config: LungConfig) -> AeratedChest:
     airway = airway_mask(hu, body, grid, config.airways)
     gas = gas_mask(hu, body, airway, grid, config.thorax)
     pieces = parenchyma_pieces(hu, body, gas | airway, grid, config.thorax)
-    return main_lungs(split_sides(pieces, body, grid, config.sides), grid, config.sides), airway, gas
+    aerated = main_lungs(split_sides(pieces, body, grid, config.sides), grid, config.sides)
+    return AeratedChest(hu, aerated, body, airway, gas, grid)
 
 
-def _no_lungs(name: str, hu: NDArray[np.int16], reason: str) -> NoLungsError:
-    outside = cut_out_value(hu)
+def _no_lungs(name: str, hu: NDArray[np.int16], reason: str, config: LungConfig) -> NoLungsError:
+    outside = cut_out_value(hu, config.cut_out, config.thorax.gas.highest_hu)
     return NoLungsError(f"no lungs found in {name}: {reason if outside is None else cut_out_reason(outside)}")
 
 
@@ -174,25 +167,25 @@ def _refuse_parts(name: str, aerated: NDArray[np.uint8], found_ml: float, config
             )
 
 
-def _notes(
+def _completion_notes(
     complete: CompletedLungs, airway_found: bool, grid: WorkingGrid, airless_share: float
 ) -> tuple[QualityNote, ...]:
     notes = []
     if not airway_found:
-        notes.append(_warn("airway_not_found", "The trachea was not found; part of it may be counted as lung."))
+        notes.append(_warning("airway_not_found", "The trachea was not found; part of it may be counted as lung."))
     share = np.count_nonzero(complete.restored) / max(1, np.count_nonzero(complete.lungs))
     if share >= airless_share:
         message = (
             f"{100 * share:.0f} % of the lungs is airless; where it lies against heart, liver or chest wall its border "
             "is estimated from the shape of the chest; look at the outlines."
         )
-        notes.append(_warn("lungs_airless", message))
+        notes.append(_warning("lungs_airless", message))
     if complete.fluid:
         message = (
             f"About {complete.fluid * grid.voxel_ml:.0f} ml beside the lungs have the density of fluid and no texture; "
             "they were taken for an effusion and left out."
         )
-        notes.append(_warn("pleural_fluid", message))
+        notes.append(_warning("pleural_fluid", message))
     return tuple(notes)
 
 
@@ -213,7 +206,7 @@ def field_of_view_notes(
     tuple of QualityNote
     """
     notes = [
-        _warn("lung_missing", f"No {side.name.lower()} lung was found; its lobes have no volume and score 0.")
+        _warning("lung_missing", f"No {side.name.lower()} lung was found; its lobes have no volume and score 0.")
         for side in Side
         if not (labels == side).any()
     ]
@@ -221,15 +214,15 @@ def field_of_view_notes(
     for index, where in ((0, "lower"), (-1, "upper")):
         if areas[index] > config.cut_area_share * areas.max():
             message = f"The {where} end of the volume cuts the lungs; {PART_SEEN}."
-            notes.append(_warn(f"lungs_cut_{where}", message))
+            notes.append(_warning(f"lungs_cut_{where}", message))
     edges = {"front": labels[:, 0], "back": labels[:, -1], "right": labels[:, :, 0], "left": labels[:, :, -1]}
     cut = [name for name, edge in edges.items() if edge.any()]
     if cut:
         where = "all round" if len(cut) == len(edges) else f"at the patient's {' and '.join(cut)}"
         message = f"The field of view, or a crop of the image, cuts the lungs {where}; {PART_SEEN}."
-        notes.append(_warn("lungs_cut_sideways", message))
+        notes.append(_warning("lungs_cut_sideways", message))
     return tuple(notes)
 
 
-def _warn(code: str, message: str) -> QualityNote:
+def _warning(code: str, message: str) -> QualityNote:
     return QualityNote(code, NoteSeverity.WARNING, message)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.components import component_sizes
-from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box, open_by_ball
+from CovidSeverityLib.morphology.grid import Box, Mask, WorkingGrid, bounding_box, open_by_ball
 from CovidSeverityLib.preprocessing.thorax import body_mask
 from CovidSeverityLib.types import Geometry, Side
 
@@ -54,7 +54,7 @@ def pleural_gas(
     blocks, lung = grid.reduce(hu), grid.reduce(lungs > 0) >= 0.5
     body = body_mask(blocks, grid, config.thorax)
     middle = float(np.average(np.arange(body.shape[2]), weights=body.sum(axis=(0, 1)) + 1e-9))
-    box = _chest(lung, middle)
+    box = _chest_box(lung, middle)
     empty = np.zeros_like(body)
     empty[box] = ((blocks < gas_config.empty_hu) & body)[box]
     if np.count_nonzero(empty) * grid.voxel_ml < gas_config.smallest_ml:
@@ -71,21 +71,14 @@ def pleural_gas(
     return found
 
 
-def _chest(lung: NDArray[np.bool_], middle: float) -> tuple[slice, slice, slice]:
+def _chest_box(lung: Mask, middle: float) -> Box:
     """The box around both lungs. A lung that was not found is assumed to reach as far aside as the other."""
     k, j, i = bounding_box(lung)
     reach = max(middle - i.start, i.stop - middle)
     return k, j, slice(max(0, int(middle - reach)), int(np.ceil(middle + reach)))
 
 
-def _is_pleural(
-    gas: NDArray[np.bool_],
-    lung: NDArray[np.bool_],
-    empty: NDArray[np.bool_],
-    upper: int,
-    grid: WorkingGrid,
-    config: PleuralGasConfig,
-) -> bool:
+def _is_pleural(gas: Mask, lung: Mask, empty: Mask, upper: int, grid: WorkingGrid, config: PleuralGasConfig) -> bool:
     """Whether ``gas`` lies at the chest wall, and inside the chest."""
     if np.count_nonzero(gas & lung) < config.lung_share * np.count_nonzero(gas):
         return bool(np.count_nonzero(gas[upper:]) * grid.voxel_ml >= config.smallest_ml)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.morphology.grid import Edges
+from CovidSeverityLib.morphology.grid import Edges, FloatImage, Mask
 
 from .config import RibCageConfig
 
@@ -30,15 +30,15 @@ class RibCage:
         Distance and direction of every column of voxels.
     """
 
-    radius_mm: NDArray[np.float32]
-    distance_mm: NDArray[np.float32]
+    radius_mm: FloatImage
+    distance_mm: FloatImage
     sector: NDArray[np.intp]
 
-    def outside(self) -> NDArray[np.bool_]:
+    def outside(self) -> Mask:
         """(K, J, I) bool: beyond the wall."""
         return self.distance_mm[None] > self.along_rays(self.radius_mm)
 
-    def part_outside(self, block_mm: float) -> NDArray[np.float32]:
+    def part_outside(self, block_mm: float) -> FloatImage:
         """(K, J, I) part of a block with this edge that lies beyond the wall, 0 to 1."""
         beyond_mm = self.distance_mm[None] - self.along_rays(self.radius_mm)
         return np.clip(beyond_mm / block_mm + 0.5, 0.0, 1.0).astype(np.float32)
@@ -47,7 +47,7 @@ class RibCage:
         """The (K, sectors) value of the direction of every voxel, (K, J, I)."""
         return values[:, self.sector]
 
-    def farthest(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def farthest(self, mask: Mask) -> FloatImage:
         """(K, sectors) distance of the farthest voxel of ``mask`` in every direction, mm (0 without any)."""
         k, j, i = np.nonzero(mask)
         farthest = np.zeros(self.radius_mm.shape, dtype=np.float32)
@@ -55,7 +55,7 @@ class RibCage:
         return farthest
 
 
-def rib_cage(bone: NDArray[np.bool_], lungs: NDArray[np.bool_], spacing_mm: Edges, config: RibCageConfig) -> RibCage:
+def rib_cage(bone: Mask, lungs: Mask, spacing_mm: Edges, config: RibCageConfig) -> RibCage:
     """Find the inner wall of the rib cage.
 
     Parameters
@@ -89,9 +89,7 @@ def rib_cage(bone: NDArray[np.bool_], lungs: NDArray[np.bool_], spacing_mm: Edge
     return replace(cage, radius_mm=np.maximum(wall, seen + 0.5 * spacing_mm[1]).astype(np.float32))
 
 
-def bridged_wall(
-    lung: NDArray[np.bool_], organs: NDArray[np.bool_], cage: RibCage, spacing_mm: Edges, config: RibCageConfig
-) -> NDArray[np.bool_]:
+def bridged_wall(lung: Mask, organs: Mask, cage: RibCage, spacing_mm: Edges, config: RibCageConfig) -> Mask:
     """Gaps between a lung and the wall that the lung touches all around, where no organ lies in the gap.
 
     Parameters
@@ -116,7 +114,7 @@ def bridged_wall(
     if not contact.any():
         return np.zeros(lung.shape, dtype=bool)
     sector_mm = 2 * np.pi * float(np.median(cage.radius_mm[contact])) / config.sectors
-    gap = _closed_map(contact, config.bridge_mm / spacing_mm[0], config.bridge_mm / sector_mm) & ~contact
+    gap = _close_round_map(contact, config.bridge_mm / spacing_mm[0], config.bridge_mm / sector_mm) & ~contact
     k, j, i = np.nonzero(organs)
     sector, distance = cage.sector[j, i], cage.distance_mm[j, i]
     between = (distance > reach[k, sector]) & (distance < cage.radius_mm[k, sector])
@@ -125,7 +123,7 @@ def bridged_wall(
     return (cage.distance_mm[None] > cage.along_rays(start)) & ~cage.outside()
 
 
-def _nearest_bone(cage: RibCage, bone: NDArray[np.bool_], from_mm: NDArray) -> NDArray[np.float32]:
+def _nearest_bone(cage: RibCage, bone: Mask, from_mm: NDArray) -> FloatImage:
     """(K, sectors) distance of the nearest bone that lies beyond ``from_mm``, inf without any."""
     k, j, i = np.nonzero(bone)
     sector, distance = cage.sector[j, i], cage.distance_mm[j, i]
@@ -135,7 +133,7 @@ def _nearest_bone(cage: RibCage, bone: NDArray[np.bool_], from_mm: NDArray) -> N
     return nearest
 
 
-def _smoothed_wall(nearest: NDArray[np.float32], slice_mm: float, config: RibCageConfig) -> NDArray[np.float64]:
+def _smoothed_wall(nearest: FloatImage, slice_mm: float, config: RibCageConfig) -> NDArray[np.float64]:
     sigma = (config.height_smoothing_mm / slice_mm, config.sector_smoothing)
     mode: tuple[Literal["nearest"], Literal["wrap"]] = ("nearest", "wrap")
     seen = np.isfinite(nearest)
@@ -148,7 +146,7 @@ def _smoothed_wall(nearest: NDArray[np.float32], slice_mm: float, config: RibCag
     return np.where(support > config.least_support, wall, np.inf)
 
 
-def _closed_map(contact: NDArray[np.bool_], slices: float, sectors: float) -> NDArray[np.bool_]:
+def _close_round_map(contact: Mask, slices: float, sectors: float) -> Mask:
     """Closing of a (K, sectors) map, round in its second axis, by an ellipse with these half axes."""
     k, a = int(slices) + 1, int(sectors) + 1
     padded = np.pad(np.pad(contact, [(k, k), (0, 0)]), [(0, 0), (a, a)], mode="wrap")

@@ -7,15 +7,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.components import boxes_of, component_sizes
-from CovidSeverityLib.morphology.grid import WorkingGrid, dilate_mm, distance_to, erode_mm
+from CovidSeverityLib.morphology.grid import Mask, WorkingGrid, dilate_mm, distance_to, erode_mm
 from CovidSeverityLib.types import Side
 
 from .config import SideConfig
 
 
-def split_sides(
-    parenchyma: NDArray[np.bool_], body: NDArray[np.bool_], grid: WorkingGrid, config: SideConfig
-) -> NDArray[np.uint8]:
+def split_sides(parenchyma: Mask, body: Mask, grid: WorkingGrid, config: SideConfig) -> NDArray[np.uint8]:
     """Label every voxel of ``parenchyma`` as the right (1) or the left (2) lung.
 
     A piece belongs to the side of the body's midline that holds most of it. A piece on both sides is eroded until it
@@ -50,7 +48,7 @@ def split_sides(
     return result
 
 
-def _midline(parenchyma: NDArray[np.bool_], body: NDArray[np.bool_]) -> float:
+def _midline(parenchyma: Mask, body: Mask) -> float:
     """Median, over the slices that hold lung, of the middle column of the body."""
     slices = np.flatnonzero(parenchyma.any(axis=(1, 2)))
     columns = [np.flatnonzero(body[k].any(axis=0)) for k in slices]
@@ -65,7 +63,7 @@ def _left_shares(labels: NDArray, count: int, midline: float) -> NDArray[np.floa
     return left / np.maximum(whole, 1)
 
 
-def _separated(piece: NDArray[np.bool_], midline: float, grid: WorkingGrid, config: SideConfig) -> NDArray[np.uint8]:
+def _separated(piece: Mask, midline: float, grid: WorkingGrid, config: SideConfig) -> NDArray[np.uint8]:
     """Sides of a piece that holds both lungs; divided at the midline itself if no erosion separates it."""
     stray = config.stray_share
     for radius in config.erosion_steps_mm:
@@ -83,9 +81,7 @@ def _separated(piece: NDArray[np.bool_], midline: float, grid: WorkingGrid, conf
     return np.broadcast_to(np.where(columns < midline, Side.RIGHT, Side.LEFT).astype(np.uint8), piece.shape)
 
 
-def _nearer_side(
-    right: NDArray[np.bool_], left: NDArray[np.bool_], grid: WorkingGrid, config: SideConfig
-) -> NDArray[np.uint8]:
+def _nearer_side(right: Mask, left: Mask, grid: WorkingGrid, config: SideConfig) -> NDArray[np.uint8]:
     """Side of the nearer core. Distances are measured only where the cores face each other."""
     margin = int(config.facing_margin_mm / grid.spacing_mm[2])
     first_left = int(np.flatnonzero(left.any(axis=(0, 1)))[0]) - margin

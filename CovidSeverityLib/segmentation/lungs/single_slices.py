@@ -52,7 +52,7 @@ def segment_slice_lungs(volume: CtVolume, config: LungConfig = LungConfig()) -> 
         if slice_labels is not None:
             labels[k] = slice_labels
     notes = [] if top is None else [window_note(top)]
-    notes += _without_lungs(empty, len(found))
+    notes += _empty_slices_note(empty, len(found))
     return LungSegmentation(labels, "classical, slice by slice", tuple(notes))
 
 
@@ -70,7 +70,7 @@ def _lungs_of_slice(volume: CtVolume, pixels_hu: NDArray[np.int16], config: Lung
     return labels[copies // 2]
 
 
-def _without_lungs(empty: list[int], count: int) -> list[QualityNote]:
+def _empty_slices_note(empty: list[int], count: int) -> list[QualityNote]:
     if not empty:
         return []
     message = f"{len(empty)} of {count} slices show no lungs; nothing is measured in them."

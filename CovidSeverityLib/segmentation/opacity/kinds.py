@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.types import Opacity
 
-CONSOLIDATION_HU = -200
+CONSOLIDATION_LIMIT_HU = -200
 """Limit of both profiles between ground glass and consolidation."""
 
 
 def opacity_labels(
-    hu: NDArray[np.int16], opacities: NDArray[np.bool_], consolidation_hu: int = CONSOLIDATION_HU
+    hu: NDArray[np.int16], opacities: NDArray[np.bool_], consolidation_hu: int = CONSOLIDATION_LIMIT_HU
 ) -> NDArray[np.uint8]:
     """Labels of :class:`Opacity` for every voxel by its density, 0 outside the opacities.
 

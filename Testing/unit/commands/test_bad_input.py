@@ -242,6 +242,7 @@ def test_pictures_of_a_ct_are_refused(refused, save, coarse_phantom):
     assert "a chest CT in Hounsfield units is needed" in refused(save(scaled, "scaled.nii.gz"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("offset", "word"), [(1024, "high"), (-1024, "low")])
 def test_offset_of_the_intercept_is_repaired_with_a_warning(
     program, save, coarse_phantom, coarse_analysis, tmp_path, offset, word
@@ -331,6 +332,7 @@ def test_options_that_do_not_fit_are_refused(refused, chest_folder):
     assert "a series is chosen in a DICOM folder only" in refused(ct, "--series", "1.2.3")
 
 
+@pytest.mark.slow
 def test_missing_slices_are_refused_unless_forced(refused, program, write_series, coarse_phantom, tmp_path):
     files = write_series(tmp_path / "scan", coarse_phantom.volume.hu, lambda k: PIXELS, step_mm=STEP_MM)
     for file in files[20:22]:

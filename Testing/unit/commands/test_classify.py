@@ -242,6 +242,7 @@ class Certain:
         return np.zeros((len(images), 2, 2), np.float32)
 
 
+@pytest.mark.slow
 def test_json_of_a_diagnosis_is_its_report_and_nothing_else(program, chest_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(classify, "choose_classifier", lambda asked: classifiers.ChosenClassifier(Certain()))
     options = ("--lungs", chest_folder / "lungs.nii.gz", "--json", "--progress", "json", "-o", tmp_path)

@@ -144,6 +144,7 @@ def test_current_folder_has_a_name(tmp_path, monkeypatch):
     assert analyze.default_output(Path("..")) == Path("scan-covid-severity")
 
 
+@pytest.mark.slow
 def test_json_is_the_report_and_nothing_else(program, result, chest_folder, tmp_path):
     nrrd = tmp_path / "ct.nrrd"
     sitk.WriteImage(sitk.ReadImage(str(chest_folder / "ct.nii.gz")), str(nrrd))
@@ -154,6 +155,7 @@ def test_json_is_the_report_and_nothing_else(program, result, chest_folder, tmp_
     assert err.splitlines() == [f"{n['severity']}: {n['message']}" for n in json.loads(out)["quality"]]
 
 
+@pytest.mark.slow
 def test_quiet_prints_nothing_and_a_second_run_replaces_the_first(program, result, chest_folder, tmp_path):
     mha, out = tmp_path / "ct.mha", tmp_path / "out"
     sitk.WriteImage(sitk.ReadImage(str(chest_folder / "ct.nii.gz")), str(mha))
@@ -168,6 +170,7 @@ def test_quiet_prints_nothing_and_a_second_run_replaces_the_first(program, resul
     assert (report_in(out)["ctss"]["range"], report_in(out)["uncounted_density"]) == (None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "scheme"),
     [((0, 3, 4, 5, 1, 2), "lungmask"), ((77, 12, 13, 14, 10, 11), "TotalSegmentator")],
@@ -200,6 +203,7 @@ def assert_progress(text):
     assert all(step["done"] == step["total"] > 0 for step in last.values())
 
 
+@pytest.mark.slow
 def test_progress_goes_to_standard_error_together_with_json(program, chest_folder, tmp_path):
     options = ("--json", "--progress", "json", "--quiet")
     status, out, err = program("analyze", chest_folder / "ct.nii.gz", "-o", tmp_path / "out", *options)
@@ -223,6 +227,7 @@ def test_bar_is_drawn_on_a_terminal_only(monkeypatch):
         assert ("Finding the lungs" in stream.getvalue()) == drawn
 
 
+@pytest.mark.slow
 def test_several_series_are_mentioned_and_one_can_be_chosen(program, write_series, coarse_phantom, tmp_path):
     hu = coarse_phantom.volume.hu
     write_series(tmp_path / "scan", hu, lambda k: PIXELS, step_mm=STEP_MM)
@@ -235,6 +240,7 @@ def test_several_series_are_mentioned_and_one_can_be_chosen(program, write_serie
     assert report_in(tmp_path / "out")["input"]["slices"] == len(hu) - 4
 
 
+@pytest.mark.slow
 def test_nothing_of_the_patient_reaches_the_results(program, write_series, coarse_phantom, tmp_path):
     patient = {
         "PatientName": "Doe^Jane^Secret",
@@ -292,6 +298,7 @@ def test_traceback_is_shown_on_request_before_or_after_the_command(program, tmp_
         assert err.splitlines()[-1].startswith("covid-severity: no such file")
 
 
+@pytest.mark.slow
 def test_output_that_knows_no_unicode_ends_no_run(tmp_path, monkeypatch):
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", stream)
@@ -329,6 +336,7 @@ def test_program_runs_in_a_thread(tmp_path):
     assert statuses == [0]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no signals to other processes")
 @pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 3), (signal.SIGTERM, 1)])
 def test_stopped_run_leaves_nothing_behind(process, chest_folder, tmp_path, number, times):
@@ -343,6 +351,7 @@ def test_stopped_run_leaves_nothing_behind(process, chest_folder, tmp_path, numb
     assert list((tmp_path / "work").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_reader_that_goes_away_ends_the_run_in_silence(process, chest_folder, tmp_path):
     child = process("analyze", chest_folder / "ct.nii.gz", "-o", "out", "--progress", "json")
     assert json.loads(child.stdout.readline()) == {"stage": "read", "done": 1, "total": 1}
@@ -352,6 +361,7 @@ def test_reader_that_goes_away_ends_the_run_in_silence(process, chest_folder, tm
     assert list((tmp_path / "work").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_progress_lines_have_standard_output_to_themselves(process, chest_folder, tmp_path):
     child = process("analyze", chest_folder / "ct.nii.gz", "--progress", "json")
     out, err = child.communicate(timeout=60)
@@ -361,6 +371,7 @@ def test_progress_lines_have_standard_output_to_themselves(process, chest_folder
     assert {path.name for path in (tmp_path / "work" / "ct-covid-severity").iterdir()} == NAMES
 
 
+@pytest.mark.slow
 def test_phantom_writes_the_chest_that_was_asked_for(program, tmp_path):
     status, out, err = program("phantom", tmp_path / "a", "--seed", 7, "--healthy", *COARSE)
     assert (status, err) == (0, "")
@@ -398,6 +409,7 @@ def test_impossible_phantom_is_refused(program, tmp_path, options, expected):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("ITK: cannot write")])
 def test_phantom_that_cannot_be_written_leaves_no_folder(program, tmp_path, monkeypatch, error):
     def fail(*_):

@@ -228,6 +228,7 @@ def beside(program, study, tmp_path_factory):
     return program("evaluate", "segmentation", *options, "--slices", "20-24", "--in-lungs", "both", "-o", out), out
 
 
+@pytest.mark.slow
 def test_images_masks_and_lungs_may_lie_in_one_folder(beside):
     run, out = beside
     assert run.status == 0, run.err
@@ -242,6 +243,7 @@ def test_images_masks_and_lungs_may_lie_in_one_folder(beside):
     assert run.err == ""
 
 
+@pytest.mark.slow
 def test_both_lungs_are_shown_each_for_itself(beside):
     run, out = beside
     assert "own lungs: Dice per case" in run.out
@@ -303,6 +305,7 @@ def test_slices_of_each_case_come_from_a_table(program, study, tmp_path):
     assert "resampling the slices of the only case" in (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_ablation_compares_every_step(program, study, tmp_path):
     out = tmp_path / "ablation"
     run = program("evaluate", "ablation", *masked(study), "-o", out)
@@ -318,6 +321,7 @@ def test_ablation_compares_every_step(program, study, tmp_path):
         assert found["segmentation"][name]["dice"]["value"] == pytest.approx(value, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["default", "reference"])
 def test_scores_of_images_are_those_of_the_analysis(program, study, coarse_phantom, tmp_path, profile):
     truth = write_csv(tmp_path / "truth.csv", ("study_1", 6), ("study_2.nii.gz", 9), ("study_77", 3))
@@ -379,6 +383,7 @@ def test_diagnoses_that_exist_are_scored(program, tmp_path):
     assert names(out) == {"results.csv", "failures.csv", "summary.json", "table.md", "confusion.png", "roc.png"}
 
 
+@pytest.mark.slow
 def test_images_are_classified_slice_by_slice_and_voted_on(program, study, tmp_path, monkeypatch):
     weights = tmp_path / "weights.hdf5"
     weights.touch()

@@ -8,7 +8,6 @@ import io
 import numpy as np
 import pytest
 
-from CovidSeverityLib import AnalysisConfig, analyze
 from CovidSeverityLib.correction.parts import combine
 from CovidSeverityLib.correction.rescoring import (
     NEAREST_VOXELS,
@@ -63,11 +62,6 @@ def automatic_fields(analysis):
             lobe.pop(name, None)
     fields["ctss"]["range"] = None
     return fields
-
-
-@pytest.fixture(scope="session")
-def reference_analysis(coarse_phantom):
-    return analyze(coarse_phantom.volume, AnalysisConfig.for_profile("reference"))
 
 
 @pytest.fixture(params=["default", "reference"])

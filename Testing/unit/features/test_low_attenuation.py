@@ -10,7 +10,6 @@ import pytest
 from scipy import ndimage
 
 from CovidSeverityLib.evaluation.synthetic.lesions.scan_noise import ScanNoise, noise_plane
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.features.air_noise import AirNoiseConfig, airway_noise
 from CovidSeverityLib.features.low_attenuation import (
     BIN_HU,
@@ -31,9 +30,9 @@ HOLE_MM = 2.0
 
 
 @pytest.fixture(scope="module")
-def quiet_chest():
+def quiet_chest(phantom_of):
     """A healthy chest without noise."""
-    return make_phantom(3, shape=(80, 256, 256), spacing_mm=(1.4, 1.4, 2.4), noise_sd_hu=0.0, healthy=True)
+    return phantom_of(3, shape=(80, 256, 256), spacing_mm=(1.4, 1.4, 2.4), noise_sd_hu=0.0, healthy=True)
 
 
 def with_holes(phantom, percent: float) -> np.ndarray:
@@ -66,6 +65,7 @@ def test_without_holes_and_noise_nothing_is_of_low_attenuation_but_bronchi(quiet
     assert found.total.percent < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("percent", [0.0, 3.0, 10.0])
 @pytest.mark.parametrize("sd_hu", [10.0, 20.0, 40.0])
 def test_share_of_holes_is_found_whatever_the_noise(quiet_chest, percent, sd_hu):

@@ -552,6 +552,7 @@ def test_nrrd_header_that_makes_no_sense_is_refused_with_the_field(tmp_path, che
     assert "damaged" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["nrrd", "mha"])
 def test_header_without_an_end_is_refused(tmp_path, ending):
     path = tmp_path / f"x.{ending}"

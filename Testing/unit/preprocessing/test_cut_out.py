@@ -26,11 +26,16 @@ def test_lungs_without_surroundings_are_refused_for_that_reason(coarse_phantom, 
         analyze(cut_out(coarse_phantom, value))
 
 
-@pytest.mark.parametrize("labels", ["both sides", "one label"])
-def test_a_mask_of_the_lungs_lets_them_be_analysed(coarse_phantom, labels):
+@pytest.fixture(scope="module")
+def whole(coarse_phantom):
+    """The analysis of the CT as it is, with the mask."""
+    return analyze(coarse_phantom.volume, lungs=lungs_from_labels(coarse_phantom.lungs, coarse_phantom.volume, "m"))
+
+
+@pytest.mark.parametrize("labels", ["both sides", pytest.param("one label", marks=pytest.mark.slow)])
+def test_a_mask_of_the_lungs_lets_them_be_analysed(coarse_phantom, whole, labels):
     volume = cut_out(coarse_phantom)
     mask = coarse_phantom.lungs if labels == "both sides" else coarse_phantom.lungs > 0
-    whole = analyze(coarse_phantom.volume, lungs=lungs_from_labels(coarse_phantom.lungs, coarse_phantom.volume, "m"))
     alone = analyze(volume, lungs=lungs_from_labels(mask.astype(np.uint8), volume, "m"))
     assert "surroundings_cut_away" in {note.code for note in alone.quality}
     assert "surroundings_cut_away" not in {note.code for note in whole.quality}
@@ -40,6 +45,7 @@ def test_a_mask_of_the_lungs_lets_them_be_analysed(coarse_phantom, labels):
         assert alone.side_voxels[side] == pytest.approx(count, rel=0.002)
 
 
+@pytest.mark.slow
 def test_command_line_names_the_reason_and_takes_a_mask(coarse_phantom, program, tmp_path):
     write_phantom(replace(coarse_phantom, volume=cut_out(coarse_phantom)), tmp_path)
     status, _, err = program("analyze", tmp_path / "ct.nii.gz", "-o", tmp_path / "out")

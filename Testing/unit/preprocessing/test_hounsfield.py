@@ -271,6 +271,7 @@ def test_lungs_and_nothing_else_are_not_called_air():
     assert not isinstance(caught.value, NoLungsError)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patient", ["P001", "cap001", "normal001"])
 def test_real_ct_is_left_alone_and_its_offsets_are_repaired(real_ct_root, patient):
     truth = read_ct(real_ct_root / patient)
@@ -286,6 +287,7 @@ def test_real_ct_is_left_alone_and_its_offsets_are_repaired(real_ct_root, patien
             np.testing.assert_array_equal(hu, thin[crop])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patient", ["P001", "cap001", "normal001"])
 def test_real_ct_on_another_scale_is_refused(real_ct_root, patient):
     truth = read_ct(real_ct_root / patient).hu[::4].astype(np.int32)
@@ -304,11 +306,13 @@ def test_padding_right_below_air_that_a_resampling_has_blurred_is_no_evidence(co
     np.testing.assert_array_equal(settled, np.maximum(hu, -1024))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 2, 4, 6])
 def test_windowed_ct_with_padding_is_left_alone(real_data, number):
     assert read_ct(real_data("data/medseg") / f"{number}_ct.nii.gz").notes == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", [1012, 1045, 979], ids=["between 1000 and 1024", "21 beyond 1024", "21 under 1000"])
 def test_offset_that_is_no_usual_one_is_refused(real_ct_root, offset):
     values = read_ct(real_ct_root / "P001").hu[::6, ::2, ::2] + np.int16(offset)
@@ -316,6 +320,7 @@ def test_offset_that_is_no_usual_one_is_refused(real_ct_root, offset):
         settle_hounsfield(values)
 
 
+@pytest.mark.slow
 def test_whole_numbers_of_100_hu_are_refused_though_their_means_have_the_peaks(real_ct_root):
     hu = read_ct(real_ct_root / "P001").hu[::6, ::2, ::2].astype(float)
     hu += np.random.default_rng(0).normal(0, 40, hu.shape)

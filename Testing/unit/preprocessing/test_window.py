@@ -5,15 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.preprocessing.config import WindowConfig
 from CovidSeverityLib.preprocessing.window import window_top, with_bone
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 
 
 @pytest.fixture(scope="module")
-def chest():
-    return make_phantom(3, shape=(72, 160, 160), spacing_mm=(2.4, 2.4, 4.4), healthy=True)
+def chest(phantom_of):
+    return phantom_of(3, shape=(72, 160, 160), spacing_mm=(2.4, 2.4, 4.4), healthy=True)
 
 
 def clipped(volume, top, levels=None):
@@ -63,6 +62,7 @@ def test_only_what_was_cut_off_becomes_bone(chest):
     assert with_bone(hu, None) is hu
 
 
+@pytest.mark.slow
 def test_lungs_of_a_cut_off_ct_are_told_so_and_hardly_change(chest):
     whole = segment_lungs(chest.volume)
     cut = segment_lungs(replace(chest.volume, hu=clipped(chest.volume, 150)))
@@ -72,6 +72,7 @@ def test_lungs_of_a_cut_off_ct_are_told_so_and_hardly_change(chest):
     assert 2 * same / (np.count_nonzero(cut.labels) + np.count_nonzero(whole.labels)) > 0.99
 
 
+@pytest.mark.slow
 def test_consolidation_at_the_rear_wall_stays_in_the_lungs_of_a_cut_off_ct(chest):
     """A column along the wall, 12 cm high. Without ribs two thirds of it would be taken for chest wall."""
     j, i = np.ogrid[: chest.lungs.shape[1], : chest.lungs.shape[2]]

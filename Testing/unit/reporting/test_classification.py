@@ -156,6 +156,7 @@ def test_summary_without_a_diagnosis_says_why_in_one_line(factory):
 # Page
 
 
+@pytest.mark.slow
 def test_page_is_the_same_every_time_and_holds_no_date(factory):
     found = ClassifiedCt.of(factory.make_diagnosed(factory.make_chest((6, 24, 32))))
     first, second = io.BytesIO(), io.BytesIO()
@@ -223,6 +224,7 @@ def unusual(factory, case):
     return dataclasses.replace(found, diagnosis=dataclasses.replace(found.diagnosis, classifier=known))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["one slice", "diagnosis alone", "unknown classifier", "one lung", "long names"])
 def test_unusual_cases_give_a_page(factory, case):
     assert picture(drawn(unusual(factory, case))).std() > 20
@@ -280,7 +282,9 @@ def centre_of_change(before, after):
     return (rows * change).sum() / change.sum() / height, (columns * change).sum() / change.sum() / before.shape[1]
 
 
-@pytest.mark.parametrize(("row", "column"), [(1, 1), (1, 6), (3, 1), (3, 6)])
+@pytest.mark.parametrize(
+    ("row", "column"), [(1, 6), *(pytest.param(*place, marks=pytest.mark.slow) for place in ((1, 1), (3, 1), (3, 6)))]
+)
 def test_evidence_is_drawn_over_the_place_that_it_is_of(factory, row, column):
     """A cell of the map, and what lies in the CT under that cell, change the same place of the page."""
     cells = np.full((5, 8), HARDLY, np.float32)
@@ -315,6 +319,7 @@ def test_no_attention_is_not_to_be_seen_and_all_of_it_leaves_the_ct_readable():
     assert (np.diff(luminance) > 0).all()
 
 
+@pytest.mark.slow
 def test_overview_names_the_diagnosis_and_is_as_before_without_one(factory):
     def page(analysis):
         figure = Figure(figsize=PAGE_INCHES, dpi=60)

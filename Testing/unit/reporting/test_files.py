@@ -47,6 +47,7 @@ def diagnosed(factory):
     return factory.make_diagnosed(factory.make_chest((6, 24, 32)))
 
 
+@pytest.mark.slow
 def test_page_of_the_diagnosis_is_written_with_one_and_removed_without(small, diagnosed, tmp_path):
     paths = write_results(diagnosed, tmp_path)
     assert names_in(tmp_path) == {path.name for path in paths} == NAMES | {"classification.png"}
@@ -56,6 +57,7 @@ def test_page_of_the_diagnosis_is_written_with_one_and_removed_without(small, di
     assert names_in(tmp_path) == NAMES
 
 
+@pytest.mark.slow
 def test_page_of_an_earlier_diagnosis_stays_when_the_run_is_stopped(small, diagnosed, tmp_path):
     write_results(diagnosed, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -69,6 +71,7 @@ def test_page_of_an_earlier_diagnosis_stays_when_the_run_is_stopped(small, diagn
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_diagnosis_alone_has_files_of_its_own(diagnosed, tmp_path):
     paths = write_classified(ClassifiedCt.of(diagnosed), tmp_path)
     assert [path.name for path in paths] == ["classification.png", "slices.csv", "classification.json"]
@@ -95,6 +98,7 @@ def test_an_interrupt_leaves_the_earlier_result_as_it_was(small, tmp_path, inter
     assert (tmp_path / "report.json").read_text() == "earlier"
 
 
+@pytest.mark.slow
 def test_writing_again_replaces_the_earlier_result(small, tmp_path):
     write_results(small, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -102,6 +106,7 @@ def test_writing_again_replaces_the_earlier_result(small, tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_mixture_of_two_results_has_no_report(small, tmp_path):
     (tmp_path / "report.json").write_text("earlier")
     (tmp_path / "overview.png").mkdir()

@@ -110,6 +110,7 @@ def unusual(factory, case):
     return factory.make_analysis(chest, volume, quality=long_notes(30))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", ["no infection", "one lung", "three slices", "no mixture", "no lobes", "long texts and thick slices"]
 )
@@ -119,6 +120,7 @@ def test_unusual_cases_give_a_page(factory, case):
     assert picture.std() > 20
 
 
+@pytest.mark.slow
 def test_same_analysis_gives_the_same_bytes_without_a_date(factory):
     analysis = factory.make_analysis(factory.make_chest((4, 24, 32)))
     first, second = io.BytesIO(), io.BytesIO()
@@ -160,6 +162,7 @@ def test_settings_of_matplotlib_stay_as_they_were(factory):
     assert dict(mpl.rcParams) == before
 
 
+@pytest.mark.slow
 def test_settings_of_the_user_do_not_reach_the_page(factory):
     analysis = factory.make_analysis(factory.make_chest((3, 24, 32)))
     plain = page(analysis)
@@ -167,6 +170,7 @@ def test_settings_of_the_user_do_not_reach_the_page(factory):
         assert np.array_equal(page(analysis), plain)
 
 
+@pytest.mark.slow
 def test_importing_brings_neither_matplotlib_nor_slicerio():
     code = (
         "import sys, CovidSeverityLib.reporting; "
@@ -217,6 +221,7 @@ def test_infection_outside_the_lungs_is_not_drawn(factory):
     np.testing.assert_array_equal(inside.infection, views.axial_view(factory.make_analysis(chest), 6, box).infection)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("configuration", "said"),
     [

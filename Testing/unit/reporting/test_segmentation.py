@@ -80,6 +80,7 @@ def test_same_analysis_gives_the_same_bytes(factory):
     assert first.startswith(b"NRRD0005\n")
 
 
+@pytest.mark.slow
 def test_a_whole_chest_is_written_in_seconds(factory):
     small = factory.make_chest((40, 128, 128))
     whole = {name: array.repeat(4, 0).repeat(4, 1).repeat(4, 2) for name, array in vars(small).items()}

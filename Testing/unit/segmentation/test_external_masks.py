@@ -214,6 +214,7 @@ def test_lungs_are_the_union_of_given_lobes(chest, volume):
     np.testing.assert_array_equal(analyze(volume, lobes=lobes).lungs, chest.lungs)
 
 
+@pytest.mark.slow
 def test_another_segmenter_can_take_the_place_of_ours(chest, volume):
     analysis = analyze(volume, lungs=lambda v: lungs_from_labels(chest.lungs, v, "model"))
     assert analysis.provenance.lungs_from == "file model"

@@ -1,1 +1,1 @@
-"""Lesions laid into real CTs."""
+"""Simulated lesions in CTs."""

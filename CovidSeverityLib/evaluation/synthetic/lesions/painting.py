@@ -1,7 +1,8 @@
-"""Opacities painted into a lung: air is replaced by exudate, as pneumonia does.
+"""Opacities painted into a lung: air is replaced by exudate, as in pneumonia.
 
-A voxel of ``old`` HU becomes ``old + opacity * (exudate - old)``: the lung's own texture shows through ground glass,
-vessels stay as they are, and consolidation hides both. The scanner's blur and noise are given to what was painted.
+A voxel of ``old`` HU becomes ``old + opacity * (exudate - old)``. The texture of the lung remains visible in ground
+glass, vessels do not change, and consolidation hides both. The painted voxels get the blur and the noise of the
+scanner.
 """
 
 from __future__ import annotations
@@ -22,39 +23,39 @@ from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, Opacity
 from .scan_noise import ScanNoise, noise_plane
 
 EXUDATE_HU = 50.0
-"""What replaces the air: fluid with protein and cells, as dense as blood."""
+"""Density of the exudate that replaces the air: fluid with protein and cells, as dense as blood."""
 
 GROUND_GLASS_TEXTURE = ((4.0, 35.0), (14.0, 30.0))
 CONSOLIDATION_TEXTURE = ((5.0, 12.0),)
 """Correlation lengths in mm and standard deviations in HU: lobules and groups of them."""
 
 OUTLINE_NOISE = ((0.55, 0.12), (0.22, 0.08))
-"""Roughness of the outline: correlation length and standard deviation, both parts of the radius."""
+"""Roughness of the outline: correlation length and standard deviation, both as fractions of the radius."""
 
 RIM_PART = {LesionKind.GROUND_GLASS: 0.35, LesionKind.MIXED: 0.30, LesionKind.CONSOLIDATION: 0.15}
-"""Width of the rim over which a lesion fades, part of its radius."""
+"""Width of the rim over which a lesion fades, as a fraction of its radius."""
 
 CORE_PART = 0.6
-"""Radius of the consolidated core of a mixed lesion, part of the whole radius."""
+"""Radius of the consolidated core of a mixed lesion, as a fraction of the whole radius."""
 
 POINT_SPREAD_MM = 0.75
 SLICE_SPREAD = 0.32
 """The scanner's blur: in-plane standard deviation in mm (body kernel), and across slices as part of their distance."""
 
 BACKGROUND_MM = 7.0
-"""Standard deviation of the smoothing that tells the density of the lung around a voxel, mm."""
+"""Standard deviation of the smoothing for the density of the lung around a voxel, mm."""
 
 BACKGROUND_HU = -600.0
-"""Vessels, walls and anything denser do not count as the lung around a voxel."""
+"""Voxels denser than this, such as vessels and walls, do not count as the lung around a voxel."""
 
 SEAM_MM = 2.0
 SEAM_HU = -500.0
-"""Beyond the lung's border, voxels that are partly lung (denser than this: no airway) share a lesion's opacity. Without
-them a dark line would part a lesion from the chest wall."""
+"""Voxels outside the lung's border that are partly lung (denser than this, so not an airway) get a lesion's opacity
+too. Otherwise a dark line would separate a lesion from the chest wall."""
 
 REACH_PART = 1.45
 REACH_MM = 3.0
-"""Half width of the box that a lesion is painted in, part of its half axis and mm: three standard deviations of its
+"""Half width of the box of a lesion, as a fraction of its half axis and in mm: three standard deviations of its
 outline, and its blur."""
 
 SHORTEST_MM = 1.5
@@ -63,15 +64,15 @@ SHORTEST_MM = 1.5
 
 @dataclass(frozen=True)
 class SimulatedLesion:
-    """A lesion as it was laid in.
+    """A painted lesion.
 
     Parameters
     ----------
-    kind : what it looks like.
+    kind : kind of opacity.
     centre_mm : LPS position, mm.
     radii_mm : half axes along I, J, K before the outline is roughened, mm.
-    ground_glass_hu, consolidation_hu : mean densities, HU; None for what it does not have.
-    voxels : of the truth that no lesion before it covered.
+    ground_glass_hu, consolidation_hu : mean densities, HU; None for a kind that it does not have.
+    voxels : voxels of the truth that no earlier lesion covers.
     """
 
     kind: LesionKind
@@ -88,7 +89,7 @@ class SimulatedLesion:
 
 
 class Canvas:
-    """What lesions are painted on.
+    """The arrays on which lesions are painted.
 
     ``opacity`` is the share of the air that is replaced, float32; ``labels`` is the truth, uint8 of
     :class:`~CovidSeverityLib.types.Opacity`. Both are (K, J, I).
@@ -100,7 +101,7 @@ class Canvas:
         self.labels = np.zeros(lungs.shape, dtype=np.uint8)
 
     def paint(self, lesion: SimulatedLesion, centre_kji: NDArray[np.intp], rng: np.random.Generator) -> int:
-        """Paint ``lesion`` into the lung that holds its centre; returns how many voxels it added to the truth."""
+        """Paint ``lesion`` into the lung with its centre; return the number of voxels that it adds to the truth."""
         side = int(self.lungs[tuple(centre_kji)])
         box = _box_around(lesion, centre_kji, self.geometry)
         axes = [
@@ -121,7 +122,7 @@ class Canvas:
     def _add_truth(
         self, box: tuple[slice, ...], side: int, lesion: SimulatedLesion, radius: NDArray[np.float32]
     ) -> int:
-        """Label where at least half of the lesion's cover is; consolidation hides ground glass."""
+        """Label voxels with at least half of the lesion's opacity; consolidation replaces ground glass."""
         own, labels = self.lungs[box] == side, self.labels[box]
         rim = RIM_PART[lesion.kind]
         covered = own & (blurred(soft_inside(radius, 1.0, rim), self.geometry) >= 0.5)
@@ -140,14 +141,14 @@ class Canvas:
 def composed(
     hu: NDArray[np.int16], opacity: NDArray[np.float32], noise: ScanNoise, rng: np.random.Generator
 ) -> NDArray[np.int16]:
-    """A CT with an opacity in it, slice by slice: what is denser than exudate stays, and noise that went comes back.
+    """A CT with an opacity, slice by slice: voxels denser than exudate do not change, and removed noise is added again.
 
     Parameters
     ----------
     hu : (K, J, I) int16, HU.
     opacity : (K, J, I) float32, share of the air that is replaced.
-    noise : of the CT. Replacing a part of the air takes the same part of the noise away.
-    rng : makes the noise that is added.
+    noise : noise of the CT. Replacing a share of the air removes the same share of the noise.
+    rng : generator for the added noise.
     """
     result = hu.copy()
     for k in np.flatnonzero(opacity.any(axis=(1, 2))):
@@ -216,7 +217,7 @@ def soft_inside(radius: NDArray[np.float32], outline: float, rim_part: float) ->
 
 
 def background_density(hu: NDArray[np.int16], lung: NDArray[np.bool_], geometry: Geometry) -> NDArray[np.float32]:
-    """Density of the aerated lung around every voxel, HU: a weighted mean over what is lung and no vessel."""
+    """Density of the aerated lung around every voxel, HU: a weighted mean over lung without vessels."""
     aerated = (lung & (hu < BACKGROUND_HU)).astype(np.float32)
     sigma = [BACKGROUND_MM / mm for mm in geometry.spacing_kji]
     weight = ndimage.gaussian_filter(aerated, sigma, truncate=2.0)
@@ -226,12 +227,12 @@ def background_density(hu: NDArray[np.int16], lung: NDArray[np.bool_], geometry:
 
 
 def replaced_part(target_hu: NDArray[np.float32], background_hu: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Share of the air that has to go for lung of ``background_hu`` to become ``target_hu``."""
+    """Share of the air to replace so that lung of ``background_hu`` becomes ``target_hu``."""
     return np.maximum((target_hu - background_hu) / (EXUDATE_HU - background_hu), 0.0)
 
 
 def blurred(weight: NDArray[np.float32], geometry: Geometry) -> NDArray[np.float32]:
-    """What was painted, as the scanner shows it: (K, J, I), blurred."""
+    """The painted opacity with the scanner's blur, (K, J, I)."""
     i, j, _ = geometry.spacing_mm
     sigma = (SLICE_SPREAD, POINT_SPREAD_MM / j, POINT_SPREAD_MM / i)
     return ndimage.gaussian_filter(weight, sigma, truncate=3.0, mode="nearest")

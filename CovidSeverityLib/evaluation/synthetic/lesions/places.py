@@ -1,4 +1,4 @@
-"""Where a simulated lesion can lie: voxels of the lungs by their depth, what they lie against, and their height."""
+"""Places for simulated lesions: voxels of the lungs by depth, neighbouring structure, and height."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Geometry, Side
 
 CANDIDATES = 24
-"""Random places that are compared to keep lesions apart."""
+"""Number of random places that are compared, to keep lesions apart."""
 
 PLACING_MM = 3.0
-"""Grid on which places are looked for, mm."""
+"""Spacing of the grid of places, mm."""
 
 PLEURAL_DEPTH_PART = 0.6
-"""A centre this part of the radius, or less, under the surface: the lung's border cuts the lesion."""
+"""Largest depth of a pleural centre under the surface, in radii: the lung's border cuts the lesion."""
 
 CENTRAL_DEPTH = (1.3, 2.0)
-"""A centre this many radii, and mm, under the surface: the rough outline stays inside."""
+"""Smallest depth of a central place under the surface, in radii and mm: the rough outline stays inside."""
 
 DEEPEST_PART = 0.7
-"""Where a lung is not that deep, this part of its largest depth."""
+"""In a lung without such a depth, this fraction of its largest depth."""
 
 FACING = 0.7
 """Cosine of 45 degrees: a surface whose normal is closer than that to an axis faces along it."""
 
 MEDIAL_FACING = 0.5
-"""Likewise for the mediastinum, which is round: 60 degrees."""
+"""The same for the mediastinum, which is round: cosine of 60 degrees."""
 
 APEX_HEIGHT = 0.88
 DIAPHRAGM_HEIGHT = 0.5
 HILUM_HEIGHT = (0.40, 0.65)
-"""Parts of a lung's height from its base: the apex above the first, the dome below the second, the hilum (fifth to
-seventh thoracic vertebra) between the third."""
+"""Fractions of a lung's height from its base: the apex is above the first, the dome below the second, the hilum (fifth
+to seventh thoracic vertebra) between the last two."""
 
 HILUM_DEPTH_PART = (0.3, 0.7)
-"""Part of a lung's depth from anterior to posterior in which its hilum lies."""
+"""Range of the hilum in a lung's depth from anterior to posterior, as fractions."""
 
 HILUM_REACH_MM = 30.0
-"""Distance from the middle of the medial surface there: the lobar and segmental vessels begin within."""
+"""Distance from the middle of the medial surface there; the lobar and segmental vessels begin within it."""
 
 
 class Position(str, Enum):
-    """Where lesions lie.
+    """The place of a lesion.
 
-    ``CENTRAL``: away from the lung's surface. ``PLEURAL``: cut by it. ``ANY``: anywhere. The others say more closely
-    what a lesion lies against or near; ``FISSURE`` needs lobes.
+    ``CENTRAL``: away from the lung's surface. ``PLEURAL``: cut by the surface. ``ANY``: anywhere. The other values name
+    the structure at the lesion; ``FISSURE`` needs lobes.
     """
 
     CENTRAL = "central"
@@ -70,8 +70,8 @@ class Places:
     Parameters
     ----------
     lungs : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Side`, not empty.
-    geometry : of the grid.
-    lobes : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Lobe`; None where no place at a fissure is wanted.
+    geometry : geometry of the masks.
+    lobes : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Lobe`; None if no place at a fissure is needed.
     """
 
     def __init__(self, lungs: NDArray[np.uint8], geometry: Geometry, lobes: NDArray[np.uint8] | None = None) -> None:
@@ -95,7 +95,7 @@ class Places:
         placed: Sequence[int],
         rng: np.random.Generator,
     ) -> int:
-        """Index of a fitting place: of a few random ones the farthest from the lesions already there."""
+        """Index of a suitable place: of a few random ones the farthest from the existing lesions."""
         fits = free & self.at(position, radius_mm)
         candidates = np.flatnonzero(fits if fits.any() else free)
         candidates = candidates[rng.integers(0, len(candidates), CANDIDATES)]
@@ -105,12 +105,12 @@ class Places:
         return int(candidates[gaps.argmax()])
 
     def at(self, position: Position, radius_mm: float) -> NDArray[np.bool_]:
-        """Which places a lesion of ``radius_mm`` at ``position`` may have.
+        """The possible places for a lesion of ``radius_mm`` at ``position``.
 
         Raises
         ------
         InputError
-            If a fissure is asked for and no lobes are known.
+            If the position is a fissure and there are no lobes.
         """
         shallow = self.depth <= max(PLEURAL_DEPTH_PART * radius_mm, PLACING_MM)
         if position is Position.ANY:
@@ -127,13 +127,13 @@ class Places:
         return self._near_hilum() if position is Position.HILUM else shallow & self._facing(position)
 
     def diameter_holding(self, place: int, volume_ml: float) -> float:
-        """Diameter in mm of the sphere around a place of which ``volume_ml`` lies in the place's own lung."""
+        """Diameter in mm of the sphere around a place that has ``volume_ml`` inside the lung of the place."""
         cell_ml = float(self._spacing.prod()) / 1000.0
         own = np.sort(np.linalg.norm(self.mm[self.side == self.side[place]] - self.mm[place], axis=1))
         return 2.0 * float(own[min(round(volume_ml / cell_ml), len(own) - 1)])
 
     def _part(self, axis: int) -> NDArray[np.float64]:
-        """Where every place lies between the ends of its own lung along an array axis, 0 to 1."""
+        """Position of every place between the ends of its own lung along an array axis, 0 to 1."""
         part = np.zeros(len(self.mm))
         for side in Side:
             own = self.side == side
@@ -176,7 +176,7 @@ class Places:
         return near
 
     def _at_fissure(self) -> NDArray[np.bool_]:
-        """Beside a place of the same lung but of another lobe."""
+        """Whether a place is next to a place of the same lung in another lobe."""
         if self._lobes is None:
             raise InputError("a lesion at a fissure was asked for, and no lobes were given")
         lobes = self._lobes[self._every]

@@ -1,4 +1,4 @@
-"""Which lesions are laid into a healthy CT: a plan that covers burdens, kinds, places and numbers evenly."""
+"""Plans of simulated lesions that cover burdens, kinds, places and numbers evenly."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from .places import Position
 from .simulated_lesions import SimulatedLesionsSpec, SingleLesionSpec
 
 PLANNED_BURDENS_PERCENT = (1.0, 60.0)
-"""From the first lesion that a reader reports to lungs that are mostly diseased (asked for)."""
+"""From the smallest reported lesion to lungs that are mostly diseased, as specified."""
 
 PLANNED_POSITIONS = (Position.CENTRAL, Position.PLEURAL, Position.ANY)
 
 SINGLE_VOLUMES_ML = (2.0, 25.0)
-"""Single lesions: from one of 1.6 cm to one of 3.6 cm across (asked for)."""
+"""Volumes of single lesions, for diameters from 1.6 cm to 3.6 cm, as specified."""
 
 SINGLE_POSITIONS = (
     *(Position.CENTRAL, Position.CHEST_WALL, Position.MEDIASTINUM, Position.DIAPHRAGM),
     *(Position.HILUM, Position.FISSURE, Position.APEX),
 )
-"""Where opacities are missed: in the middle of the lung, and at everything that is as dense as they are."""
+"""Places where opacities are missed: in the middle of the lung, and at structures of the same density."""
 
 COUNTS = (1, 3, 8, 20)
-"""Lesions at least: one, a few, several, many."""
+"""Smallest number of lesions: one, a few, several, many."""
 
 MOST_CASES = 1000
 
 
 def plan_simulated_lesions(count: int, seed: int) -> tuple[SimulatedLesionsSpec, ...]:
-    """Plan cases whose burdens spread evenly over the logarithm of 1 to 60 per cent.
+    """Plan cases whose burdens are spread evenly over the logarithm of 1 to 60 per cent.
 
     Parameters
     ----------
-    count : cases, 1 to :data:`MOST_CASES`. One burden is drawn from each of as many equal steps; kinds, positions and
-        numbers of lesions come equally often, in an order of their own.
-    seed : not negative.
+    count : number of cases, 1 to :data:`MOST_CASES`. One burden is drawn from each of as many equal steps. Kinds,
+        positions and numbers of lesions are equally frequent, each in a separate order.
+    seed : seed, not negative.
 
     Returns
     -------
-    By ascending burden.
+    Cases by ascending burden.
 
     Raises
     ------
@@ -62,16 +62,17 @@ def plan_simulated_lesions(count: int, seed: int) -> tuple[SimulatedLesionsSpec,
 
 
 def plan_single_lesions(count: int, seed: int) -> tuple[SingleLesionSpec, ...]:
-    """Plan single lesions whose volumes spread evenly over the logarithm of 2 to 25 ml.
+    """Plan single lesions whose volumes are spread evenly over the logarithm of 2 to 25 ml.
 
     Parameters
     ----------
-    count : lesions, 1 to :data:`MOST_CASES`; kinds and positions come equally often, in an order of their own.
-    seed : not negative.
+    count : number of lesions, 1 to :data:`MOST_CASES`. Kinds and positions are equally frequent, each in a separate
+        order.
+    seed : seed, not negative.
 
     Returns
     -------
-    By ascending volume.
+    Lesions by ascending volume.
 
     Raises
     ------
@@ -98,6 +99,6 @@ def _generator(count: int, seed: int) -> np.random.Generator:
 
 
 def _spread(values: tuple, count: int, rng: np.random.Generator) -> list:
-    """``count`` values, all equally often within every run of ``len(values)``, in random order."""
+    """``count`` values in random order, equally frequent within every run of ``len(values)``."""
     blocks = [rng.permutation(len(values)) for _ in range(-(-count // len(values)))]
     return [values[n] for n in np.concatenate(blocks)[:count]]

@@ -1,4 +1,4 @@
-"""The noise of a CT: how strong it is and how coarse its grain, so that what is laid into the CT can have the same."""
+"""Strength and grain of the noise of a CT, so that simulated lesions can have the same noise."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from scipy import ndimage
 from CovidSeverityLib.types import CtVolume
 
 SOFT_TISSUE_HU = (-20.0, 110.0)
-"""Muscle, blood and liver after smoothing: even tissue, in which what varies from voxel to voxel is noise."""
+"""Density of muscle, blood and liver after smoothing: homogeneous tissue, in which the variation is noise."""
 
 SMOOTHING_PX = 2.0
-"""Standard deviation of the smoothing that tells tissue from noise, pixels."""
+"""Standard deviation of the smoothing that separates tissue from noise, pixels."""
 
 MARGIN_PX = 6
-"""Pixels of even tissue needed around a pixel: an edge is no noise."""
+"""Pixels of homogeneous tissue required around a pixel, because an edge is not noise."""
 
 MEASURED_SLICES = 12
 FEWEST_PIXELS = 500
-"""Even tissue under which nothing is measured: the noise then counts as :data:`TYPICAL`."""
+"""With fewer pixels of homogeneous tissue nothing is measured, and the noise is :data:`TYPICAL`."""
 
 MAD_TO_SD = 1.4826
 """Standard deviation of a normal distribution in median absolute deviations."""
 
 GRAINS_PX = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5)
-"""Grains that are compared: standard deviation of the Gaussian that white noise is smoothed by, pixels."""
+"""Candidate grains: standard deviation of the Gaussian that smooths white noise, pixels."""
 
 
 @dataclass(frozen=True)
 class ScanNoise:
-    """``sd_hu`` is the standard deviation of the noise; ``grain_px`` that of the Gaussian which gives its grain."""
+    """``sd_hu`` is the standard deviation of the noise, ``grain_px`` that of the Gaussian for its grain."""
 
     sd_hu: float
     grain_px: float
@@ -48,7 +48,7 @@ def estimate_noise(volume: CtVolume) -> ScanNoise:
 
     Parameters
     ----------
-    volume : chest CT in HU. Without even soft tissue the answer is :data:`TYPICAL`.
+    volume : chest CT in HU. Without homogeneous soft tissue the result is :data:`TYPICAL`.
     """
     depth = volume.hu.shape[0]
     slices = np.unique(np.linspace(depth // 8, depth - 1 - depth // 8, MEASURED_SLICES).astype(int))
@@ -64,7 +64,7 @@ def estimate_noise(volume: CtVolume) -> ScanNoise:
 
 
 def noise_plane(noise: ScanNoise, shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:
-    """A slice of such noise, HU, ``shape`` (J, I)."""
+    """A slice of this noise, HU, ``shape`` (J, I)."""
     white = rng.standard_normal(shape, dtype=np.float32)
     if noise.grain_px == 0:
         return np.float32(noise.sd_hu) * white
@@ -72,7 +72,7 @@ def noise_plane(noise: ScanNoise, shape: tuple[int, int], rng: np.random.Generat
 
 
 def _unit_grain(white: NDArray[np.float32], grain_px: float) -> NDArray[np.float32]:
-    """White noise smoothed to a grain, of unit standard deviation again."""
+    """White noise smoothed to a grain, scaled to unit standard deviation."""
     impulse = np.zeros(4 * int(np.ceil(4 * grain_px)) + 1)
     impulse[impulse.size // 2] = 1.0
     norm = np.square(ndimage.gaussian_filter1d(impulse, grain_px)).sum()
@@ -80,7 +80,7 @@ def _unit_grain(white: NDArray[np.float32], grain_px: float) -> NDArray[np.float
 
 
 def _residuals(plane: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What is left of even tissue without its smooth part, at every pixel and at the one beside it, HU."""
+    """Homogeneous tissue minus its smooth part, at every pixel and at its neighbour, HU."""
     smooth = ndimage.gaussian_filter(plane, SMOOTHING_PX)
     tissue = (smooth > SOFT_TISSUE_HU[0]) & (smooth < SOFT_TISSUE_HU[1])
     even = ndimage.minimum_filter(tissue, MARGIN_PX + 1, mode="constant", cval=False)[:, :-1]

@@ -1,6 +1,6 @@
-"""Lesions of known extent laid into a healthy CT: opacities whose true mask is known to the voxel.
+"""Simulated lesions in a healthy CT: opacities whose true mask is known for every voxel.
 
-How they look is in :mod:`.painting`, where they can lie in :mod:`.places`.
+:mod:`.painting` has their appearance, :mod:`.places` their places.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from .scan_noise import estimate_noise
 __all__ = ["Position", "SimulatedCt", "SimulatedLesionsSpec", "SingleLesionSpec", "simulate_lesions"]
 
 DIAMETER_RANGE_MM = (5.0, 60.0)
-"""Diameter of the sphere of a lesion's volume, before the lung's border cuts it (asked for: 5 to 60 mm)."""
+"""Diameter of the sphere of a lesion's volume, before the lung's border cuts it: 5 to 60 mm, as specified."""
 
 BURDEN_RANGE_PERCENT = (0.1, 70.0)
-"""Share of the lungs that can be asked for: less is below a voxel's worth, more leaves no air to tell a lung by."""
+"""Possible share of the lungs: a smaller share is less than a voxel, a larger one leaves too little air."""
 
 GROUND_GLASS_HU = (-700.0, -400.0)
 CONSOLIDATION_HU = (-50.0, 50.0)
-"""Mean density of a lesion (asked for)."""
+"""Mean density of a lesion, as specified."""
 
 AXES_RANGE = (0.75, 1.3)
 """Half axes of a lesion relative to each other."""
 
 KEPT_PART = 0.6
-"""Typical part of a lesion that the lung's border and earlier lesions leave."""
+"""Typical fraction of a lesion that remains after cutting by the lung's border and by earlier lesions."""
 
 MISSED_PART = 0.05
-"""No further lesion is laid in where less than this part of the burden is missing."""
+"""No further lesion is added if less than this fraction of the burden is missing."""
 
 MOST_LESIONS = 150
-"""Then the burden stays below what was asked for; 60 per cent of large lungs take 40 lesions of 60 mm."""
+"""Largest number of lesions; the burden then remains too low. 60 per cent of large lungs need 40 lesions of 60 mm."""
 
 SINGLE_RANGE_ML = (0.5, 100.0)
-"""Volume that a single lesion can be asked to have: half a millilitre is a nodule of 1 cm, and 100 ml are a sphere of
-:data:`DIAMETER_RANGE_MM`'s largest."""
+"""Possible volume of a single lesion: half a millilitre is a nodule of 1 cm, and 100 ml is a sphere with the largest
+diameter of :data:`DIAMETER_RANGE_MM`."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ class SimulatedLesionsSpec:
 
     Parameters
     ----------
-    kind : of all lesions; with ``MIXED`` each has a consolidated core in ground glass.
-    position : of their centres.
-    count : lesions at least; there are more where so many of 60 mm cannot hold the burden.
-    burden_percent : share of both lungs that the lesions are to cover, about.
-    seed : everything else follows from it.
+    kind : kind of all lesions; with ``MIXED`` each has a consolidated core in ground glass.
+    position : position of their centres.
+    count : smallest number of lesions; there are more if so many lesions of 60 mm cannot reach the burden.
+    burden_percent : approximate share of both lungs with lesions.
+    seed : seed of everything else.
 
     Raises
     ------
@@ -88,10 +88,10 @@ class SingleLesionSpec:
 
     Parameters
     ----------
-    kind : of the lesion; ``MIXED`` has a consolidated core in ground glass.
-    position : of its centre.
-    volume_ml : what of it lies in the lung, about; the rough outline adds or takes a tenth.
-    seed : everything else follows from it.
+    kind : kind of the lesion; ``MIXED`` has a consolidated core in ground glass.
+    position : position of its centre.
+    volume_ml : approximate volume inside the lung; the rough outline changes it by up to a tenth.
+    seed : seed of everything else.
 
     Raises
     ------
@@ -119,9 +119,9 @@ class SimulatedCt:
     Parameters
     ----------
     volume : the CT.
-    labels : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Opacity`, inside the lungs: where at least half of a
-        lesion's opacity is, and of a consolidation's where there is one.
-    lesions : as they were laid in.
+    labels : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Opacity`, inside the lungs: voxels with at least half of
+        a lesion's opacity, or of a consolidation's opacity.
+    lesions : the lesions.
     """
 
     volume: CtVolume
@@ -152,19 +152,19 @@ def simulate_lesions(
     spec: SimulatedLesionsSpec | SingleLesionSpec,
     lobes: NDArray[np.uint8] | None = None,
 ) -> SimulatedCt:
-    """Lay lesions into a healthy CT.
+    """Simulate lesions in a healthy CT.
 
     Parameters
     ----------
     volume : CT without lesions.
-    lungs : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Side`. No lesion reaches from one lung to the other.
-    spec : what is laid in; the same specification gives the same bits.
+    lungs : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Side`. No lesion extends from one lung to the other.
+    spec : specification of the lesions; the same specification gives the same bits.
     lobes : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Lobe`; only ``Position.FISSURE`` needs them.
 
     Raises
     ------
     InputError
-        If ``lungs`` or ``lobes`` do not match the volume, ``lungs`` are empty, or have no such place.
+        If ``lungs`` or ``lobes`` do not match the volume, or if ``lungs`` is empty or has no suitable place.
 
     Examples
     --------
@@ -196,7 +196,7 @@ def _lay_in_one(
     place_rng: np.random.Generator,
     paint_rng: np.random.Generator,
 ) -> SimulatedLesion:
-    """Paint one lesion, as large as the lung's border around its place makes necessary."""
+    """Paint one lesion, with the size that gives the volume inside the lung's border."""
     fits = places.at(spec.position, 0.5 * _diameter_mm(spec.volume_ml))
     if not fits.any():
         raise InputError(f"these lungs have no place for a lesion at: {spec.position.value.replace('_', ' ')}")
@@ -214,7 +214,7 @@ def _lay_in(
     place_rng: np.random.Generator,
     paint_rng: np.random.Generator,
 ) -> tuple[SimulatedLesion, ...]:
-    """Paint the lesions asked for, the largest first, and more until the burden is reached."""
+    """Paint the specified lesions, the largest first, and more until the burden is reached."""
     voxel_ml = canvas.geometry.voxel_ml
     target_ml = spec.burden_percent / 100.0 * np.count_nonzero(canvas.lungs) * voxel_ml
     shares = np.sort(place_rng.dirichlet(np.ones(spec.count)))[::-1]

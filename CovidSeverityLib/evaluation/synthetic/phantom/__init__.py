@@ -1,4 +1,4 @@
-"""A synthetic chest CT: anatomy, pneumonia and noise that follow from a seed, with the truth beside them."""
+"""A synthetic chest CT: anatomy, pneumonia and noise from a seed, with the truth."""
 
 from CovidSeverityLib.evaluation.synthetic.phantom.model import Lesion, LesionKind, LesionSpec, Phantom, Placement
 from CovidSeverityLib.evaluation.synthetic.phantom.synthesis import make_phantom

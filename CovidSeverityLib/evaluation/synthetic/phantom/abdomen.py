@@ -1,4 +1,4 @@
-"""What lies under the diaphragm: liver, stomach with its gas bubble, spleen, kidneys, colon."""
+"""The organs under the diaphragm: liver, stomach with its gas bubble, spleen, kidneys, colon."""
 
 from __future__ import annotations
 

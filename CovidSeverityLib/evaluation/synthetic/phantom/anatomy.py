@@ -1,4 +1,4 @@
-"""One patient's anatomy: the numbers that the seed draws, and the thoracic cavity that follows from them.
+"""One patient's anatomy: the random numbers of the seed, and the thoracic cavity that follows from them.
 
 All lengths are reference mm (see :mod:`.grid`): x to the left, y posterior, z superior, the carina at z = 0.
 """
@@ -67,7 +67,7 @@ RECESS_LEVEL_MM = -115.0
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What differs between two patients; every field but ``scale`` is in reference mm or a plain factor.
+    """The differences between patients; every field except ``scale`` is in reference mm or a factor.
 
     Parameters
     ----------

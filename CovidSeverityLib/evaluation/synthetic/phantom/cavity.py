@@ -1,4 +1,4 @@
-"""The pleural cavities: two lungs, five lobes, and how far every voxel is from their surfaces."""
+"""The pleural cavities: two lungs, five lobes, and the distance of every voxel from their surfaces."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MAX_SLOPE = 4.0
 
 @dataclass(frozen=True, eq=False)
 class Cavity:
-    """Where the lungs are.
+    """The lungs.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def _septum_position(anatomy: Anatomy, z: Field) -> NDArray[np.float64]:
 
 
 def _largest_pieces(lung: Field, right: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Label the largest connected piece on each side; slivers that the geometry cuts off are dropped."""
+    """Label the largest connected piece on each side; small separate pieces are dropped."""
     sides = np.zeros(lung.shape, dtype=np.uint8)
     for side, where in ((Side.RIGHT, right), (Side.LEFT, ~right)):
         pieces, count = ndimage.label((lung < 0) & where)

@@ -1,8 +1,8 @@
-"""The voxel grid in anatomical coordinates, and the few shapes that anatomy is made of.
+"""The voxel grid in anatomical coordinates, and the shapes of the anatomy.
 
-A shape is a signed distance in mm, negative inside. The anatomy is written down once, for a reference adult whose
-carina is at (0, 14, 0); a patient of another size is the same anatomy under stretched coordinates. So there are two
-frames, both along L, P, S: *patient* mm (the CT's world) and *reference* mm (patient mm divided by ``scale``).
+A shape is a signed distance in mm, negative inside. The anatomy is defined once, for a reference adult whose carina is
+at (0, 14, 0). A patient of another size has the same anatomy in scaled coordinates. There are two frames, both along L,
+P, S: *patient* mm (the CT's world) and *reference* mm (patient mm divided by ``scale``).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Grid:
 
     Parameters
     ----------
-    geometry : of the CT; its direction matrix is the identity.
+    geometry : geometry of the CT; its direction matrix is the identity.
     scale : patient mm per reference mm along (L, P, S).
     """
 
@@ -81,7 +81,7 @@ class Grid:
 
 
 def coverage(distance: Field, edge_mm: float) -> Field:
-    """Part of a voxel, 0 to 1, that lies inside a shape, for voxels ``edge_mm`` wide."""
+    """Fraction of a voxel, 0 to 1, inside a shape, for voxels ``edge_mm`` wide."""
     return np.clip(0.5 - distance * (1.0 / edge_mm), 0.0, 1.0)
 
 

@@ -16,7 +16,7 @@ from .grid import Box, Field, Grid, lattice_noise, smoothstep
 from .model import Lesion, LesionKind, LesionSpec, Placement
 
 SHARE_RANGE = (0.03, 0.16)
-"""Share of the lungs that the seed aims at; with overlaps and cut outlines about 2 to 12 per cent come out.
+"""Target share of the lungs; overlaps and cut outlines reduce it to about 2 to 12 per cent.
 
 Over the first 60 seeds: 0.9 to 11.4, median 5.9 per cent.
 """
@@ -24,10 +24,10 @@ Over the first 60 seeds: 0.9 to 11.4, median 5.9 per cent.
 COUNT_RANGE = (2, 8)
 DIAMETER_RANGE_MM = (12.0, 60.0)
 TYPICAL_LARGEST_MM = 54.0
-"""Mean diameter at most, mm: a few lesions do not fill the largest share."""
+"""Largest mean diameter, mm; a few lesions then do not reach the largest share."""
 
 KEPT_AFTER_CUTS = 0.5
-"""Typical part of a pleural lesion that is left when chest wall and fissures have cut it."""
+"""Typical fraction of a pleural lesion that remains after cutting by chest wall and fissures."""
 
 LOBE_WEIGHTS = {Lobe.RUL: 0.15, Lobe.RML: 0.08, Lobe.RLL: 0.32, Lobe.LUL: 0.15, Lobe.LLL: 0.30}
 KIND_WEIGHTS = {LesionKind.GROUND_GLASS: 0.55, LesionKind.MIXED: 0.28, LesionKind.CONSOLIDATION: 0.17}
@@ -48,18 +48,18 @@ CORE_PART = 0.6
 GROUND_GLASS_TEXTURE_HU = 55.0
 CONSOLIDATION_TEXTURE_HU = 15.0
 MASK_WEIGHT = 0.5
-"""Weight from which a voxel belongs to the true infection."""
+"""Smallest weight of a voxel of the true opacity."""
 
 HEIGHT_QUANTILES = (0.06, 0.94)
-"""Part of a lobe's height that centres are drawn from: at its tips a lesion would leave no air to tell it from wall."""
+"""Range of centres in a lobe's height: at the tips a lesion would leave no air between it and the wall."""
 
 CANDIDATES = 32
-"""Random places that are compared to keep lesions apart."""
+"""Number of random places that are compared, to keep lesions apart."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Core:
-    """A consolidation that is painted when all ground glass is there: its box, its weight, its Hounsfield units."""
+    """A consolidation that is painted after all ground glass: its box, its weight, its Hounsfield units."""
 
     box: Box
     weight: Field
@@ -67,7 +67,7 @@ class _Core:
 
 
 def draw_specs(rng: np.random.Generator, lung_ml: float, present: Sequence[Lobe]) -> tuple[LesionSpec, ...]:
-    """Draw 2 to 8 lesions in some of the lobes, for an infection of about 2 to 12 per cent of ``lung_ml``."""
+    """Draw 2 to 8 lesions in some of the lobes, with about 2 to 12 per cent of ``lung_ml``."""
     count = int(rng.integers(COUNT_RANGE[0], COUNT_RANGE[1] + 1))
     target_ml = rng.uniform(*SHARE_RANGE) * lung_ml / KEPT_AFTER_CUTS
     target_ml = min(target_ml, count * _ball_ml(TYPICAL_LARGEST_MM))
@@ -102,7 +102,7 @@ def place_lesions(
 
     Raises
     ------
-    InputError : when the grid holds nothing of a lobe that a lesion is meant for.
+    InputError : if the lobe of a lesion is outside the grid.
     """
     infection = np.zeros(grid.shape, dtype=np.uint8)
     lesions: list[Lesion] = []
@@ -139,7 +139,7 @@ def _ball_ml(diameter_mm: float) -> float:
 def _choose_centre(
     grid: Grid, cavity: Cavity, spec: LesionSpec, placed: Sequence[Lesion], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """LPS mm of a fitting voxel of the lobe: of a few random ones, the farthest from the lesions already there."""
+    """LPS mm of a suitable voxel of the lobe: of a few random ones, the farthest from the existing lesions."""
     inside = np.flatnonzero(cavity.lobes.ravel() == spec.lobe)
     if len(inside) == 0:
         raise InputError(f"the grid holds nothing of lobe {spec.lobe.name}, where a lesion was asked for")
@@ -172,7 +172,7 @@ def _paint_lesion(
     cores: list[_Core],
     rng: np.random.Generator,
 ) -> Lesion:
-    """Paint the ground glass of one lesion, put its consolidation into ``cores``, and return it as it became."""
+    """Paint the ground glass of one lesion, add its consolidation to ``cores``, and return the resulting lesion."""
     reach = 1.6 * np.array(lesion.radii_mm)
     centre, scale = np.array(lesion.centre_mm), np.array(grid.scale)
     box = grid.box((centre - reach) / scale, (centre + reach) / scale)

@@ -1,4 +1,4 @@
-"""What lies between the lungs: heart, great vessels, trachea and main bronchi, oesophagus, spine."""
+"""The organs between the lungs: heart, great vessels, trachea and main bronchi, oesophagus, spine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BLEND_MM = 10.0
 """Width over which fat fills the seam between two organs, mm."""
 
 FAR_MM = 40.0
-"""Distance beyond which an organ is not looked at, mm."""
+"""Organs farther away than this are ignored, mm."""
 
 WALL_MM = 1.4
 """Wall of the trachea and the main bronchi, mm."""
@@ -65,14 +65,14 @@ HILA = (
     ((-24, 8, -18, 14), (-40, 11, -26, 12), (-42, 14, -42, 9)),
     ((24, 10, -14, 14), (42, 14, -18, 12), (44, 18, -38, 9)),
 )
-"""Fat, nodes and vessels at the hilum that no lung mask counts as lung."""
+"""Fat, nodes and vessels at the hilum, which are not lung."""
 
 FAT_PADS = (
     ((-16, -34, -112, 26), (34, -38, -114, 28)),
     ((6, -72, -84, 14), (4, -66, -50, 15), (2, -56, -20, 13), (-4, -50, 2, 8)),
     ((-4, 8, -92, 12), (2, 14, -122, 24)),
 )
-"""Pericardial fat on the diaphragm, and the fat behind the sternum: no lung reaches there."""
+"""Pericardial fat on the diaphragm, and the fat behind the sternum, where there is no lung."""
 
 SPINE = ((0, 46, 150, 13), (0, 46, 60, 14.5), (0, 52, 0, 15.5), (0, 54, -60, 16.5), (0, 50, -200, 19))
 """Front column of the vertebral bodies: centre and half depth, mm (thoracic kyphosis)."""

@@ -1,4 +1,4 @@
-"""What a synthetic chest CT is made of: the values that :func:`~.make_phantom` takes and returns."""
+"""The values that :func:`~.make_phantom` accepts and returns."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import CtVolume, Lobe, Side, frozen_array
 
 DIAMETER_RANGE_MM = (6.0, 120.0)
-"""Diameters that a lesion may have, mm: from what two slices can show to about the width of a lobe."""
+"""Possible diameters of a lesion, mm: from the size visible in two slices to about the width of a lobe."""
 
 
 class LesionKind(str, Enum):
-    """What a lesion looks like."""
+    """The kind of a lesion."""
 
     GROUND_GLASS = "ground_glass"
     CONSOLIDATION = "consolidation"
@@ -25,7 +25,7 @@ class LesionKind(str, Enum):
 
 
 class Placement(str, Enum):
-    """Where in its lobe a lesion lies: away from every surface, or cut by the costal pleura."""
+    """The place of a lesion in its lobe: away from every surface, or cut by the costal pleura."""
 
     CENTRAL = "central"
     PLEURAL = "pleural"
@@ -33,12 +33,12 @@ class Placement(str, Enum):
 
 @dataclass(frozen=True)
 class LesionSpec:
-    """A lesion that the caller asks for.
+    """A lesion that the caller requests.
 
     Parameters
     ----------
     kind : ground glass, consolidation, or a consolidated core in ground glass (an enum value or its string).
-    lobe : the lobe that holds it.
+    lobe : the lobe of the lesion.
     diameter_mm : diameter of the sphere of the same volume, before the pleura and the fissures cut it, mm.
     placement : central or pleural.
 
@@ -66,18 +66,18 @@ class LesionSpec:
 
 @dataclass(frozen=True)
 class Lesion:
-    """A lesion as it was made.
+    """A lesion of a synthetic chest.
 
     Parameters
     ----------
-    kind : what it looks like.
-    lobe : the lobe that holds it; it ends at the fissures.
+    kind : kind of opacity.
+    lobe : the lobe of the lesion, which ends at the fissures.
     centre_mm : LPS position of the ellipsoid's centre, mm.
     radii_mm : half axes of the ellipsoid along L, P, S before its outline is roughened, mm.
     ground_glass_hu : mean of its ground glass, Hounsfield units; None for a consolidation.
     consolidation_hu : mean of its consolidation, Hounsfield units; None for ground glass.
-    touches_pleura : whether its mask reaches the chest wall or the diaphragm.
-    voxels : size of its mask (where lesions overlap, a voxel counts for each).
+    touches_pleura : whether its mask touches the chest wall or the diaphragm.
+    voxels : size of its mask (a voxel in several lesions counts for each).
     """
 
     kind: LesionKind
@@ -101,13 +101,13 @@ class Phantom:
 
     Parameters
     ----------
-    seed : what it was made from.
+    seed : the seed.
     volume : the CT.
     lungs : (K, J, I) uint8, labels of :class:`Side`: parenchyma, intrapulmonary vessels and bronchi, and lesions,
         without trachea, main bronchi and the vessels of the hilum.
     lobes : (K, J, I) uint8, labels of :class:`Lobe`; together they are the lungs.
     infection : (K, J, I) uint8, labels of :class:`~CovidSeverityLib.types.Opacity`; inside the lungs.
-    lesions : what ``infection`` consists of.
+    lesions : the lesions in ``infection``.
     """
 
     seed: int
@@ -131,7 +131,7 @@ class Phantom:
 
     @property
     def lobe_infected_voxels(self) -> Mapping[Lobe, int]:
-        """True size of the infection in every lobe, voxels."""
+        """True size of the opacities in every lobe, voxels."""
         return _counts(self.lobes[self.infection > 0])
 
     @property
@@ -142,7 +142,7 @@ class Phantom:
 
     @property
     def infection_percent(self) -> float:
-        """True infected part of both lungs, per cent."""
+        """True share of opacity in both lungs, per cent."""
         return 100.0 * sum(self.lobe_infected_voxels.values()) / sum(self.lobe_voxels.values())
 
 

@@ -1,4 +1,4 @@
-"""Put the parts of the synthetic chest CT together."""
+"""Combine the parts of the synthetic chest CT."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SPACING_MM = (1.2, 1.2, 2.2)
 """Default voxel size along (I, J, K), mm: with the default shape 384 x 384 x 317 mm, from the neck to the liver."""
 
 CENTRE_MM = (0.0, 12.0, -29.0)
-"""Where the middle of the grid lies in the patient (L, P, S), mm; the carina is near (0, 14, 0)."""
+"""Position of the middle of the grid in the patient (L, P, S), mm; the carina is near (0, 14, 0)."""
 
 NOISE_SD_HU = 18.0
 """Default noise in soft tissue, Hounsfield units: a routine-dose chest CT with slices of about 2 mm."""
@@ -45,26 +45,26 @@ def make_phantom(
     lesions: Sequence[LesionSpec] | None = None,
     healthy: bool = False,
 ) -> Phantom:
-    """Make a synthetic chest CT with its true lungs, lobes and infection.
+    """Make a synthetic chest CT with its true lungs, lobes and opacities.
 
-    The anatomy (size, heart, diaphragm, fissures, vessels, fat), the lesions and the noise all follow from the seed:
-    the same arguments give the same bits, on any number of threads. The grid is centred in the chest; a small one
-    cuts the anatomy off as a small field of view does.
+    The anatomy (size, heart, diaphragm, fissures, vessels, fat), the lesions and the noise follow from the seed. The
+    same arguments give the same bits, with any number of threads. The grid is centred in the chest; a small grid cuts
+    the anatomy like a small field of view.
 
     Parameters
     ----------
-    seed : not negative.
-    shape : of the arrays, (K, J, I).
+    seed : seed, not negative.
+    shape : shape of the arrays, (K, J, I).
     spacing_mm : voxel size along (I, J, K), mm.
     noise_sd_hu : noise in soft tissue, Hounsfield units; about a third more in the middle of the body.
-    lesions : what to put into the lungs; None draws 2 to 8 lesions that fill about 2 to 12 per cent of them; an empty
-        sequence gives a normal chest.
-    healthy : a normal chest; the same as ``lesions=()``.
+    lesions : the lesions; None draws 2 to 8 lesions in about 2 to 12 per cent of the lungs; an empty sequence gives a
+        normal chest.
+    healthy : whether the chest is normal; the same as ``lesions=()``.
 
     Raises
     ------
-    InputError : for a negative seed or noise, a grid that is too small or holds no lung, ``healthy`` together with
-        lesions, or a lesion in a lobe that the grid does not hold.
+    InputError : for a negative seed or noise, a grid that is too small or contains no lung, ``healthy`` together with
+        lesions, or a lesion in a lobe outside the grid.
     """
     _check(seed, shape, spacing_mm, noise_sd_hu)
     if healthy:
@@ -105,7 +105,7 @@ def _check(seed: int, shape: tuple, spacing_mm: tuple, noise_sd_hu: float) -> No
 
 
 def _generators(seed: int, count: int) -> list[np.random.Generator]:
-    """Independent streams, so that more draws for one part leave the others as they were."""
+    """Independent random streams, so that more draws for one part do not change the others."""
     return [np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(seed).spawn(count)]
 
 
@@ -133,7 +133,7 @@ def _surroundings(
 
 
 def _paint_trees(hu: Field, trees: Trees) -> None:
-    """Bronchi and vessels show through ground glass; in consolidation only the air in the bronchi does."""
+    """Bronchi and vessels remain visible in ground glass; in consolidation only the air in the bronchi does."""
     hu += trees.bronchi * (BRONCHIAL_WALL_HU - hu)
     hu += trees.vessels * (BLOOD_HU - hu)
     hu += trees.lumina * (LUMEN_HU - hu)

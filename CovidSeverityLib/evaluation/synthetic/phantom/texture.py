@@ -1,4 +1,4 @@
-"""What the scanner adds: the aerated lung's texture, the point spread, and noise with the grain of a CT."""
+"""Texture of the aerated lung, point spread of the scanner, and noise with the grain of a CT."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ COARSE_TEXTURE = (28.0, 11.0)
 """Regional differences of aeration: correlation length in mm, standard deviation in Hounsfield units."""
 
 FINE_TEXTURE = (4.5, 13.0)
-"""Lobules and vessels too small to be drawn: the same two."""
+"""The same for lobules and vessels that are too small to draw."""
 
 FISSURE_HU = 95.0
-"""How much a fissure, thinner than a voxel, raises the lung's density where it is complete, Hounsfield units."""
+"""Increase of the lung's density at a complete fissure, which is thinner than a voxel, Hounsfield units."""
 
 FISSURE_SIGMA_MM = 0.7
 
@@ -32,10 +32,10 @@ NOISE_CUT_PER_MM = 0.34
 """Shape of the noise power spectrum: a ramp (filtered backprojection) under a Gaussian apodisation, cycles per mm."""
 
 CENTRAL_NOISE = 0.35
-"""How much stronger the noise is in the middle of the body than at its edge (longer paths through tissue)."""
+"""Increase of the noise in the middle of the body relative to its edge (longer paths through tissue)."""
 
 AIR_NOISE = 0.6
-"""Noise in the air around the patient, part of that in the body."""
+"""Noise in the air around the patient, as a fraction of that in the body."""
 
 
 def parenchyma(grid: Grid, anatomy: Anatomy, rng: np.random.Generator) -> Field:
@@ -94,7 +94,7 @@ def add_noise(grid: Grid, hu: Field, sd_hu: float, rng: np.random.Generator) -> 
 
 
 def to_int16(hu: Field) -> np.ndarray:
-    """Round to whole Hounsfield units, none under air."""
+    """Round to integer Hounsfield units, not below air."""
     return np.clip(np.rint(hu), AIR_HU, 3071).astype(np.int16)
 
 

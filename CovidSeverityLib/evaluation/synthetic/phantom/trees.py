@@ -1,9 +1,9 @@
 """Branching vessels and bronchi inside the lungs.
 
-Each lobe gets a tree of arteries with bronchi beside them, and a tree of veins. A tree is grown downwards over points
-spread through its lobe: the points are split by a plane, a branch grows towards the centre of each half, and so on
-until one point is left (Tawhai et al. 2000, doi 10.1114/1.1289457). Calibres follow Murray's law: a power
-of the radius is the sum over the ends that it feeds.
+Each lobe gets a tree of arteries with bronchi beside them, and a tree of veins. A tree grows towards points that are
+spread through its lobe: a plane splits the points, a branch grows towards the centre of each half, and this is repeated
+until one point is left (Tawhai et al. 2000, doi 10.1114/1.1289457). Calibres follow Murray's law: a power of the radius
+is the sum of this power over the ends of the branch.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from .grid import Field, Grid, capsule, coverage
 
 ENDS_PER_LITRE = {"artery": 300, "vein": 230}
 END_RADIUS_MM = 0.7
-"""Radius of the finest vessels that are drawn, mm: about a millimetre across, the last that a chest CT resolves."""
+"""Radius of the finest vessels, mm: a diameter of about a millimetre, the smallest that a chest CT resolves."""
 
 CALIBRE_EXPONENT = 2.7
-"""Power of the radius that a branching keeps (3 by Murray's law; less in the large pulmonary vessels)."""
+"""Power of the radius that is conserved at a branching (3 by Murray's law; less in the large pulmonary vessels)."""
 
 LARGEST_RADIUS_MM = 5.2
 """Radius of a lobar artery, mm."""
 
 BRANCH_PART = 0.45
-"""Part of the way to the centre of its points that a branch runs before it splits."""
+"""Length of a branch before it splits, as a fraction of the way to the centre of its points."""
 
 PLEURA_MARGIN_MM = 5.0
 """Depth under the surface where the drawn vessels end, mm."""
 
 FINEST_AIRWAY_MM = 1.1
-"""Radius of the finest bronchial lumen that is drawn, mm: CT shows none in the outer third of the lung."""
+"""Radius of the finest bronchial lumen, mm: CT shows no bronchi in the outer third of the lung."""
 
 AIRWAY_TO_ARTERY = 0.7
 """Lumen of a bronchus to the artery beside it (broncho-arterial ratio of healthy adults: 0.6 to 0.9)."""
@@ -44,10 +44,10 @@ MAX_PIECE_MM = 9.0
 """Longest straight piece of a branch, mm."""
 
 WANDER = 0.06
-"""Sideways step of a branch's middle, part of its length."""
+"""Lateral shift of a branch's middle, as a fraction of its length."""
 
 SUBSLICES = np.array([-0.3, 0.0, 0.3])
-"""Heights, part of a slice, over which a tube is averaged."""
+"""Heights over which a tube is averaged, as fractions of a slice."""
 
 # Path of the lobar bronchus from the central airways, last point first in the lobe; reference mm.
 BRONCHUS_PATHS = {
@@ -88,7 +88,7 @@ class Tubes:
 
 @dataclass(frozen=True, eq=False)
 class Trees:
-    """Part of every voxel, (K, J, I) float32 from 0 to 1, that is vessel, bronchial wall with lumen, or lumen alone."""
+    """Fraction of every voxel, (K, J, I) float32, that is vessel, bronchial wall with lumen, or lumen alone."""
 
     vessels: Field
     bronchi: Field
@@ -174,7 +174,7 @@ def _add_branch(
 
 
 def _airways_beside(arteries: Tubes, path: tuple) -> Tubes:
-    """The lobar bronchus, and bronchi that run beside the arteries while they are wide enough to be seen."""
+    """The lobar bronchus, and bronchi beside the arteries as far as they are wide enough to be visible."""
     points = np.array(path, dtype=float)
     seen = AIRWAY_TO_ARTERY * arteries.radius_b >= FINEST_AIRWAY_MM
     direction = points[-1] - points[0]
@@ -193,7 +193,7 @@ def _airways_beside(arteries: Tubes, path: tuple) -> Tubes:
 
 
 def _draw(grid: Grid, tubes: Tubes, field: Field) -> None:
-    """Raise ``field`` to the part of every voxel inside ``tubes``, averaged over the thickness of a slice."""
+    """Raise ``field`` to the fraction of every voxel inside ``tubes``, averaged over the thickness of a slice."""
     edge, thickness = grid.voxel_mm[0], grid.voxel_mm[2]
     heights = (thickness * SUBSLICES).astype(np.float32)
     for a, b, radius_a, radius_b in zip(tubes.a, tubes.b, tubes.radius_a, tubes.radius_b, strict=True):

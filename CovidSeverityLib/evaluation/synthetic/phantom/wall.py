@@ -31,10 +31,10 @@ RIB_HALF_HEIGHT_MM = 6.3
 RIB_PAIRS = 12
 
 CARTILAGE_FROM_RAD = 2.35
-"""Angle, from the back, at which the bone of a rib gives way to costal cartilage."""
+"""Angle from the back at which the bone of a rib ends and costal cartilage begins."""
 
 MARROW_PART = 0.62
-"""Part of a bone's section that is marrow."""
+"""Fraction of a bone's section that is marrow."""
 
 VERTEBRA_HALF_WIDTH_MM = 17.0
 DISC_HALF_HEIGHT_MM = 2.6
@@ -47,9 +47,9 @@ TABLE_CURVE_PER_MM = 0.0013
 
 
 def paint_wall(grid: Grid, anatomy: Anatomy, rng: np.random.Generator) -> Field:
-    """Draw everything but the inside of the thorax: (K, J, I) float32, Hounsfield units.
+    """Draw everything except the inside of the thorax: (K, J, I) float32, Hounsfield units.
 
-    The inside of the rib cage is left as fat, for the caller to fill.
+    The inside of the rib cage is fat, which the caller replaces.
     """
     x, y, z = grid.axis(0)[None, :], grid.axis(1)[:, None], grid.axis(2)
     cage = cage_at(anatomy, z, apex_floor=0.6)

@@ -23,7 +23,7 @@ TRUTH_SCHEMA_VERSION = 1
 def write_phantom(phantom: Phantom, folder: str | os.PathLike[str]) -> tuple[Path, ...]:
     """Write ``ct.nii.gz``, ``lungs.nii.gz``, ``lobes.nii.gz``, ``infection.nii.gz`` and ``truth.json``.
 
-    Each is written under a temporary name in ``folder``, which is made where it is missing, and then renamed.
+    Each file is written with a temporary name in ``folder``, which is created if necessary, and then renamed.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def write_phantom(phantom: Phantom, folder: str | os.PathLike[str]) -> tuple[Pat
 
     Raises
     ------
-    OSError : when the folder cannot be written.
+    OSError : if the folder cannot be written.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def write_phantom(phantom: Phantom, folder: str | os.PathLike[str]) -> tuple[Pat
 
 
 def truth_of(phantom: Phantom) -> dict[str, Any]:
-    """What is true of a phantom, ready for JSON: seed, geometry, volumes in ml, per cent, lesions (mm, LPS)."""
+    """The truth of a phantom as values for JSON: seed, geometry, volumes in ml, per cent, lesions (mm, LPS)."""
     ml = phantom.volume.geometry.voxel_ml
     lobe_voxels, infected = phantom.lobe_voxels, phantom.lobe_infected_voxels
     percent = {lobe: 100.0 * infected[lobe] / max(lobe_voxels[lobe], 1) for lobe in Lobe}
@@ -104,7 +104,7 @@ def _image_writer(array: NDArray[np.generic], geometry: Geometry) -> Callable[[P
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> Path:
-    """Call ``write`` with a temporary name beside ``path`` that keeps its ending, then rename."""
+    """Call ``write`` with a temporary name in the folder of ``path`` with the same ending, then rename the file."""
     stem, _, ending = path.name.partition(".")
     temporary = path.with_name(f".{stem}.{os.getpid()}.{ending}")
     try:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from CovidSeverityLib.checked import HOUNSFIELD, Range, check_fields
+from CovidSeverityLib.checked import Hu, Range, WholeHu, check_fields
 from CovidSeverityLib.errors import ConfigurationError
-from CovidSeverityLib.segmentation.opacity.kinds import CONSOLIDATION_HU
+from CovidSeverityLib.segmentation.opacity.kinds import CONSOLIDATION_LIMIT_HU
 from CovidSeverityLib.types import AIR_HU
 
 from .mixture import MixtureConfig
 from .vesselness import VesselnessConfig
-
-WholeHu = Annotated[int, HOUNSFIELD]
-Hu = Annotated[float, HOUNSFIELD]
 
 COMPONENTS = 3
 """Of the mixture: aerated lung, and the two that have a window each."""
@@ -68,7 +65,7 @@ class PublishedOpacityConfig:
     fill_holes: bool = True
     open_area: bool = True
     dilation_px: Annotated[int, Range(1, 99, step=2)] = 5
-    consolidation_hu: WholeHu = CONSOLIDATION_HU
+    consolidation_hu: WholeHu = CONSOLIDATION_LIMIT_HU
     mixture: MixtureConfig = MixtureConfig()
     vesselness: VesselnessConfig = VesselnessConfig()
 
@@ -86,7 +83,7 @@ class PublishedOpacityConfig:
 
 
 PUBLISHED_SEGMENTATION = PublishedOpacityConfig()
-"""Infection masks of the paper's segmentation tables."""
+"""Opacities of the paper's segmentation tables."""
 
 PUBLISHED_CTSS = PublishedOpacityConfig(
     clip_hu=None,
@@ -96,4 +93,4 @@ PUBLISHED_CTSS = PublishedOpacityConfig(
     smallest_px=50,
     mixture=MixtureConfig(variance_floor_hu2=0.0),
 )
-"""Infection masks of the paper's severity score: other caps, and a vessel filter that sees 0 HU outside the lung."""
+"""Opacities of the paper's severity score: other caps, and a vessel filter that sees 0 HU outside the lung."""

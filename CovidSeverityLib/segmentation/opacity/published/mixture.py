@@ -75,13 +75,17 @@ def fit_mixtures(
 
     Parameters
     ----------
-    values_hu : (N,) distinct values, HU.
-    counts : (S, N) how many voxels of each histogram have each value.
-    config : start, regularisation and end of the iteration.
+    values_hu : (N,) ndarray of int
+        Distinct values, HU.
+    counts : (S, N) ndarray of int
+        How many voxels of each histogram have each value.
+    config : MixtureConfig
+        Start, regularisation and end of the iteration.
 
     Returns
     -------
-    S fits, components by ascending mean; None for a histogram of fewer distinct values than components.
+    list of MixtureFit or None
+        S fits, components by ascending mean; None for a histogram of fewer distinct values than components.
     """
     components = len(config.start_means_hu)
     fits: list[MixtureFit | None] = [None] * len(counts)

@@ -1,4 +1,4 @@
-"""Infection mask by the published method: mixture, windows, vessels, morphology, slice by slice."""
+"""Opacities by the published method: mixture, windows, vessels, morphology, slice by slice."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from CovidSeverityLib.morphology.components import large_components
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Progress, frozen_array
 
@@ -22,7 +23,15 @@ IN_PLANE_8[1] = True
 
 @dataclass(frozen=True, eq=False)
 class PublishedOpacities:
-    """``mask`` is (K, J, I) bool; ``mixtures`` holds every slice's fit, None where a slice holds too few values."""
+    """Opacities by the published method.
+
+    Parameters
+    ----------
+    mask : (K, J, I) ndarray of bool
+        The opacities.
+    mixtures : tuple of MixtureFit or None
+        Fit of every slice; None where a slice holds too few values.
+    """
 
     mask: NDArray[np.bool_]
     mixtures: tuple[MixtureFit | None, ...]
@@ -37,14 +46,18 @@ def segment_published_opacities(
     config: PublishedOpacityConfig = PublishedOpacityConfig(),
     progress: Progress | None = None,
 ) -> PublishedOpacities:
-    """Mark the infection in every axial slice.
+    """Mark the opacities in every axial slice.
 
     Parameters
     ----------
-    hu : (K, J, I) int16, Hounsfield units.
-    lung : (K, J, I) bool.
-    config : the method's constants.
-    progress : called with stage "infection" as slices are done.
+    hu : (K, J, I) ndarray of int16
+        Hounsfield units.
+    lung : (K, J, I) ndarray of bool
+        Both lungs.
+    config : PublishedOpacityConfig
+        Windows, vessel filter and morphology.
+    progress : callable, optional
+        Called with stage "infection" as slices are done.
     """
     if progress is not None:
         progress("infection", 0, len(hu))
@@ -80,7 +93,7 @@ def _in_plane_box(lung: NDArray[np.bool_], margin: int) -> tuple[slice, slice]:
 
 
 def vessel_image(masked: NDArray[np.int16], config: PublishedOpacityConfig) -> NDArray[np.float32]:
-    """float32 of the same shape: a masked slice as the vessel filter sees it, its 0 HU replaced by the background."""
+    """A masked slice as the vessel filter sees it, its 0 HU replaced by the background."""
     return np.where(masked == 0, config.background_hu, masked).astype(np.float32)
 
 
@@ -89,9 +102,12 @@ def candidate_mask(masked: NDArray[np.int16], fit: MixtureFit, config: Published
 
     Parameters
     ----------
-    masked : (J, I) int16 of :func:`~.windows.masked_slice`.
-    fit : the slice's mixture.
-    config : windows and vessel filter.
+    masked : (J, I) ndarray of int16
+        Of :func:`~.windows.masked_slice`.
+    fit : MixtureFit
+        The slice's mixture.
+    config : PublishedOpacityConfig
+        Windows and vessel filter.
     """
     mask = window_mask(masked, fit, config)
     if config.vesselness.enabled and mask.any():
@@ -104,13 +120,12 @@ def open_area(mask: NDArray[np.bool_], smallest_px: int) -> NDArray[np.bool_]:
 
     Parameters
     ----------
-    mask : (K, J, I) bool.
-    smallest_px : objects (8-connected in their slice) of fewer pixels go.
+    mask : (K, J, I) ndarray of bool
+        Marked pixels.
+    smallest_px : int
+        Objects (8-connected in their slice) of fewer pixels are dropped.
     """
-    labels, _ = ndimage.label(mask, IN_PLANE_8)
-    kept = np.bincount(labels.ravel()) >= smallest_px
-    kept[0] = False
-    return kept[labels]
+    return large_components(mask, smallest_px, IN_PLANE_8)
 
 
 def _finish(mask: NDArray[np.bool_], masked: NDArray[np.int16], config: PublishedOpacityConfig) -> NDArray[np.bool_]:

@@ -51,10 +51,15 @@ class VesselnessConfig(Checked):
 
 
 def relative_curvature(threshold: float) -> float:
-    """The curvature, relative to the largest, where Jerman's function with tau = 1 reaches ``threshold``.
+    """The curvature, relative to the largest, where Jerman's function with tau = 1 reaches a threshold.
 
     With ``r = -lambda2 / max(-lambda2)`` equation (8) of the paper reads ``V = r^2 (1 - r) (3 / (1 + r))^3`` for
     ``r < 1/2`` and 1 above: a rising function, so that one comparison replaces its evaluation in every pixel.
+
+    Parameters
+    ----------
+    threshold : float
+        Vesselness, 0 to 1.
 
     Raises
     ------
@@ -73,12 +78,14 @@ def vessel_mask(image_hu: NDArray[np.float32], config: VesselnessConfig) -> NDAr
 
     Parameters
     ----------
-    image_hu : (J, I) float32, Hounsfield units.
-    config : scales and threshold.
+    image_hu : (J, I) ndarray of float32
+        Hounsfield units.
+    config : VesselnessConfig
+        Scales and threshold.
 
     Returns
     -------
-    (J, I) bool.
+    (J, I) ndarray of bool
     """
     share = np.float32(relative_curvature(config.threshold))
     mask = np.zeros(image_hu.shape, dtype=bool)
@@ -91,28 +98,29 @@ def vessel_mask(image_hu: NDArray[np.float32], config: VesselnessConfig) -> NDAr
 
 
 def line_curvature(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
-    """(J, I) float32: -lambda2 of the scale-normalised Hessian, 0 where the slice is not brighter than around.
+    """-lambda2 of the scale-normalised Hessian, 0 where the slice is not brighter than around.
 
     lambda2 is the eigenvalue of larger magnitude. The Hessian is taken by repeated central differences of the smoothed
     image (kernel radius ``ceil(3 sigma)``, edges replicated), times ``sigma^2``.
+
+    Parameters
+    ----------
+    image : (J, I) ndarray of float32
+        A slice.
+    sigma_px : float
+        Scale, pixels.
+
+    Returns
+    -------
+    (J, I) ndarray of float32
     """
+    from skimage.feature import hessian_matrix_eigvals  # only the published method needs it
+
     smooth = ndimage.gaussian_filter(image, sigma_px, mode="nearest", radius=ceil(3 * sigma_px))
-    scale = np.float32(sigma_px * sigma_px)
-    d_row, d_column = _central_difference(smooth, 0), _central_difference(smooth, 1)
-    h_rr = _central_difference(d_row, 0) * scale
-    h_cc = _central_difference(d_column, 1) * scale
-    h_rc = _central_difference(d_row, 1) * scale
-    trace = h_rr + h_cc
-    root = np.sqrt((h_rr - h_cc) ** 2 + 4 * h_rc * h_rc)
+    d_row, d_column = np.gradient(smooth)
+    h_rr, h_rc = np.gradient(d_row)
+    h_cc = np.gradient(d_column, axis=1)
+    hessian = np.stack([h_rr, h_rc, h_cc]) * np.float32(sigma_px * sigma_px)
+    _, lower = hessian_matrix_eigvals(hessian)
     # the negative eigenvalue is the larger in magnitude where the trace is negative
-    return np.where(trace < 0, (root - trace) * np.float32(0.5), np.float32(0.0))
-
-
-def _central_difference(image: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """First derivative along ``axis``; one-sided at the ends."""
-    moved = np.moveaxis(image, axis, 0)
-    out = np.empty_like(moved)
-    np.subtract(moved[2:], moved[:-2], out=out[1:-1])
-    out[1:-1] *= np.float32(0.5)
-    out[0], out[-1] = moved[1] - moved[0], moved[-1] - moved[-2]
-    return np.moveaxis(out, 0, axis)
+    return np.where(hessian[0] + hessian[2] < 0, -lower, np.float32(0.0))

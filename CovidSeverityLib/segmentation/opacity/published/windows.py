@@ -1,6 +1,6 @@
-"""Which Hounsfield units look infected: a slice's mixture and the windows around its components.
+"""Which densities may be opacity: a slice's mixture and the windows around its components.
 
-The infection mask and the classification image begin here alike.
+The opacities and the classification image begin here alike.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ def masked_slice(hu: NDArray[np.int16], lung: NDArray[np.bool_], config: Publish
 
     Parameters
     ----------
-    hu : (J, I) int16, Hounsfield units.
-    lung : (J, I) bool.
-    config : its ``clip_hu``.
+    hu : (J, I) ndarray of int16
+        Hounsfield units.
+    lung : (J, I) ndarray of bool
+        Both lungs.
+    config : PublishedOpacityConfig
+        Its ``clip_hu``.
     """
     return np.where(lung, hu if config.clip_hu is None else np.clip(hu, *config.clip_hu), np.int16(0))
 
@@ -34,8 +37,10 @@ def slice_mixtures(masked: NDArray[np.int16], config: PublishedOpacityConfig) ->
 
     Parameters
     ----------
-    masked : (K, J, I) int16, slices of :func:`masked_slice`; at least one.
-    config : its ``mixture``.
+    masked : (K, J, I) ndarray of int16
+        Slices of :func:`masked_slice`; at least one.
+    config : PublishedOpacityConfig
+        Its ``mixture``.
     """
     first, last = min(int(masked.min()), 0), max(int(masked.max()), 0)
     values = np.arange(first, last + 1)
@@ -60,9 +65,12 @@ def window_mask(masked: NDArray[np.int16], fit: MixtureFit, config: PublishedOpa
 
     Parameters
     ----------
-    masked : int16 of any shape, as :func:`masked_slice` gives it.
-    fit : the slice's mixture.
-    config : the windows.
+    masked : ndarray of int16
+        Of any shape, as :func:`masked_slice` gives it.
+    fit : MixtureFit
+        The slice's mixture.
+    config : PublishedOpacityConfig
+        The windows.
     """
     (low_2, high_2), (low_3, high_3) = windows(fit, config)
     return (((masked > low_2) & (masked < high_2)) | ((masked > low_3) & (masked < high_3))) & (masked != 0)

@@ -6,21 +6,17 @@ from dataclasses import dataclass
 from math import log
 from typing import Annotated
 
-from CovidSeverityLib.checked import HOUNSFIELD, Checked, Range
+from CovidSeverityLib.checked import Checked, Count, Hu, Positive, Range, Share, WholeHu
 from CovidSeverityLib.errors import ConfigurationError
-from CovidSeverityLib.segmentation.opacity.kinds import CONSOLIDATION_HU
+from CovidSeverityLib.morphology.grid import WORKING_SPACING_MM
+from CovidSeverityLib.segmentation.opacity.kinds import CONSOLIDATION_LIMIT_HU
 from CovidSeverityLib.types import triple
 
 WIDEST_SMOOTHING_MM = 50.0
 """Half the width of a lung: beyond it nothing of where an opacity lies is left."""
 
 Probability = Annotated[float, Range(0, 1, without_ends=True)]
-Share = Annotated[float, Range(0, 1)]
-Positive = Annotated[float, Range(0, without_ends=True)]
 Width = Annotated[float, Range(0, WIDEST_SMOOTHING_MM, without_ends=True)]
-Count = Annotated[int, Range(1)]
-Hu = Annotated[float, HOUNSFIELD]
-WholeHu = Annotated[int, HOUNSFIELD]
 
 
 @dataclass(frozen=True)
@@ -60,6 +56,8 @@ class FeatureConfig(Checked):
 
     Parameters
     ----------
+    block_mm : (float, float, float), mm
+        Largest edge (K, J, I) of a block. On blocks of about 1.5 mm noise is averaged, and the work is a fifth.
     block_lung_share : float, share
         A block that holds less lung is left out.
     smoothing_mm : float, mm
@@ -90,6 +88,7 @@ class FeatureConfig(Checked):
         How the density of aerated lung is measured.
     """
 
+    block_mm: tuple[Positive, Positive, Positive] = WORKING_SPACING_MM
     block_lung_share: Share = 0.5
     smoothing_mm: Width = 0.7
     clipped_hu: tuple[float, float] = (-200.0, 1000.0)
@@ -168,7 +167,7 @@ class OpacityConfig(Checked):
     smoothing_mm: Annotated[float, Range(0, WIDEST_SMOOTHING_MM)] = 1.0
     smallest_ml: Annotated[float, Range(0)] = 0.3
     fill_holes: bool = True
-    consolidation_hu: WholeHu = CONSOLIDATION_HU
+    consolidation_hu: WholeHu = CONSOLIDATION_LIMIT_HU
     consolidation_smoothing_mm: Width = 1.5
     features: FeatureConfig = FeatureConfig()
     uncounted: UncountedConfig = UncountedConfig()

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.morphology.components import component_sizes
+from CovidSeverityLib.morphology.components import large_components
 from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box
 from CovidSeverityLib.types import Geometry, Opacity
 
@@ -47,7 +47,7 @@ def opacity_regions(
     inside = opacities[box]
     if not inside.size:
         return labels
-    whole = WorkingGrid.of(geometry)
+    whole = WorkingGrid.of(geometry, config.features.block_mm)
     grid = WorkingGrid(inside.shape, whole.factors, whole.spacing_mm)
     solid = grid.expand(_solid(hu[box], inside, grid, whole.blocks_of(config.smallest_ml), config))
     labels[box][inside & solid] = Opacity.CONSOLIDATION
@@ -63,10 +63,6 @@ def _solid(
     total = grid.reduce(np.where(inside, hu, np.int16(0)))
     weight, density = (ndimage.gaussian_filter(a, sigma, truncate=TRUNCATE, mode="constant") for a in (share, total))
     dense = (density > np.float32(config.consolidation_hu) * weight) & (share > 0)
-    glass = (share > 0) & ~_large(dense, smallest)
-    return (share > 0) & ~_large(glass, smallest)
-
-
-def _large(mask: NDArray[np.bool_], smallest: float) -> NDArray[np.bool_]:
-    labels, _ = ndimage.label(mask, np.ones((3, 3, 3), dtype=bool))
-    return (component_sizes(labels) >= smallest)[labels]
+    touching = np.ones((3, 3, 3), dtype=bool)
+    glass = (share > 0) & ~large_components(dense, smallest, touching)
+    return (share > 0) & ~large_components(glass, smallest, touching)

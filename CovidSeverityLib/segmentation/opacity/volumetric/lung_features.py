@@ -100,7 +100,7 @@ def gather_features(
     config : FeatureConfig
         Scales and limits.
     """
-    whole = WorkingGrid.of(geometry)
+    whole = WorkingGrid.of(geometry, config.block_mm)
     box = _block_box(lung, whole.factors)
     grid = WorkingGrid(lung[box].shape, whole.factors, whole.spacing_mm)
     density = excess_density(hu[box], lung[box], grid, config)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.morphology.components import component_sizes
+from CovidSeverityLib.morphology.components import component_sizes, large_components
 from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.segmentation.opacity.values import MarkedOpacities
@@ -106,15 +106,9 @@ def _regions(
         smallest = features.density.grid.blocks_of(config.smallest_ml)
         touching = np.ones((3, 3, 3), dtype=bool)
         touching[[0, 2]] = features.shape[0] > 1  # beyond a single slice is nothing that a gap could open to
-        found = _large(odds[box] > level, smallest, touching)
+        found = large_components(odds[box] > level, smallest, touching)
         mask[box] = found | (_gaps(found, smallest, touching) & inside[box]) if config.fill_holes else found
     return mask
-
-
-def _large(mask: NDArray[np.bool_], smallest: float, structure: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Connected parts of at least ``smallest`` blocks."""
-    labels, _ = ndimage.label(mask, structure)
-    return (component_sizes(labels) >= smallest)[labels] & mask
 
 
 def _gaps(mask: NDArray[np.bool_], smallest: float, structure: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -25,11 +25,16 @@ class ExcessDensity:
 
     Parameters
     ----------
-    grid : blocks of the full grid's voxels.
-    lung : (K, J, I) bool, blocks.
-    hu : (K, J, I) float32, smoothed over lung alone; :data:`~.types.AIR_HU` outside.
-    aerated_hu : (J,) float32, density of aerated lung in every row.
-    excess_hu : (K, J, I) float32, ``hu`` minus that of aerated lung; 0 outside.
+    grid : WorkingGrid
+        Blocks of the voxels of the full grid.
+    lung : (K, J, I) ndarray of bool
+        Blocks of lung.
+    hu : (K, J, I) ndarray of float32
+        Density smoothed over lung only; :data:`~CovidSeverityLib.types.AIR_HU` outside.
+    aerated_hu : (J,) ndarray of float32
+        Density of aerated lung in every row.
+    excess_hu : (K, J, I) ndarray of float32
+        ``hu`` minus that of aerated lung; 0 outside.
     """
 
     grid: WorkingGrid

@@ -359,6 +359,7 @@ def test_missing_tensorflow_is_told_with_the_command_that_installs_it(tmp_path, 
         load_classifier(tmp_path / "weights.hdf5") if missing == "h5py" else build_network(NetworkDescription())
 
 
+@pytest.mark.slow
 def test_library_does_not_import_tensorflow_by_itself():
     """In a process of its own: here another test may have imported it."""
     imports = "import sys, CovidSeverityLib.classification.keras.network"

@@ -286,6 +286,7 @@ def test_bad_options_end_with_status_2_and_one_sentence(program, foreign, option
     assert left() == []
 
 
+@pytest.mark.slow
 def test_without_tensorflow_the_command_that_installs_it_is_told(tmp_path):
     (tmp_path / "weights.hdf5").write_bytes(b"\x89HDF\r\n\x1a\n")
     hide = "import sys; sys.modules.update(tensorflow=None, keras=None, h5py=None); "

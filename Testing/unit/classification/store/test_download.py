@@ -381,6 +381,7 @@ def test_list_tells_how_much_of_a_download_is_there(program, site, manifest):
     assert left() == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_command_that_is_stopped_says_what_is_kept(site, manifest):
     site.pause_s = 0.05

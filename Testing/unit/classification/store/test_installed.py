@@ -312,6 +312,7 @@ def test_help_fits_a_terminal_of_80_columns(program, monkeypatch, action):
     assert max(map(len, out.splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_nothing_of_the_store_imports_tensorflow_or_rich_before_it_is_needed():
     modules = "CovidSeverityLib.commands.models, CovidSeverityLib.classification.store.adding"
     check = "assert not {'tensorflow', 'keras', 'h5py', 'rich', 'platformdirs'} & set(sys.modules), sys.modules.keys()"

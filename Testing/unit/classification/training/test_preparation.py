@@ -84,6 +84,7 @@ def test_images_are_made_once(cases, cache):
     assert calls == [("cases", 3, 3)]
 
 
+@pytest.mark.slow
 def test_interrupted_work_goes_on_where_it_was_and_leaves_nothing_half_written(cases, cache):
     with pytest.raises(CancelledError, match=r"^stopped after the images of 2 of 3 CTs; the same command goes on"):
         prepare_images(cases, IMAGE, SIZE, cache, 1, stop_after(2))
@@ -94,6 +95,7 @@ def test_interrupted_work_goes_on_where_it_was_and_leaves_nothing_half_written(c
     assert calls == [("cases", 2, 3), ("cases", 3, 3)]
 
 
+@pytest.mark.slow
 def test_processes_make_the_same_images_and_end_when_they_are_interrupted(cases, cache, tmp_path):
     (tmp_path / "other").mkdir()
     with pytest.raises(CancelledError):
@@ -165,6 +167,7 @@ def test_cache_that_cannot_be_written_ends_the_run(cases, tmp_path):
         prepare_images(cases, IMAGE, SIZE, tmp_path / "nowhere", 1)
 
 
+@pytest.mark.slow
 def test_process_that_was_killed_is_told(cases, cache):
     def kill(_stage, done, _total):
         for process in multiprocessing.active_children() if done else ():
@@ -188,6 +191,7 @@ def test_jobs_are_at_least_one_and_no_more_than_cores():
     assert 1 <= default_jobs() <= (os.cpu_count() or 1)
 
 
+@pytest.mark.slow
 def test_training_imports_no_tensorflow_before_it_is_needed():
     """In a process of its own: here another test may have imported it."""
     imports = "import sys, CovidSeverityLib.__main__, CovidSeverityLib.classification.training.run"

@@ -28,7 +28,7 @@ from CovidSeverityLib.evaluation.accuracy.measurement import (
 from CovidSeverityLib.evaluation.accuracy.targets import Sense, Target
 from CovidSeverityLib.evaluation.accuracy.variations import HEALTHY_VARIATIONS, Variation
 from CovidSeverityLib.evaluation.accuracy.variations import VARIATIONS as ALL_VARIATIONS
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom, write_phantom
+from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
 from CovidSeverityLib.types import Lobe
 
 GRID = {"shape": (72, 128, 128), "spacing_mm": (3.0, 3.0, 4.4)}
@@ -263,6 +263,7 @@ def test_seeds_of_measured_chests_are_not_those_that_may_be_fitted_to():
     assert max(CHEST_SEEDS) < FITTING_SEEDS_FROM
 
 
+@pytest.mark.slow
 def test_chest_can_be_reduced_before_anything_is_done(monkeypatch):
     monkeypatch.setattr(accuracy, "PHANTOM_GRID", {"shape": (24, 48, 64), "spacing_mm": (6.0, 8.0, 13.0)})
     whole, reduced = (Chest("s", None, pixels=pixels).read() for pixels in (64, 32))
@@ -278,6 +279,7 @@ def test_true_ctss_follows_from_the_lobes_shares():
     assert true_ctss(truth, lobes) == score_for_percent(4) + score_for_percent(80) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 3])
 def test_pictures_are_drawn_for_any_number_of_cases(tmp_path, count):
     laid_in = [simulated_record(n, dice=n / 4, true_percent=2.0 + n) for n in range(count)]
@@ -296,8 +298,8 @@ def test_pictures_are_drawn_for_any_number_of_cases(tmp_path, count):
 
 
 @pytest.fixture(scope="module")
-def healthy():
-    return make_phantom(1, healthy=True, **GRID)
+def healthy(phantom_of):
+    return phantom_of(1, healthy=True, **GRID)
 
 
 @pytest.fixture(scope="module")
@@ -345,6 +347,7 @@ def summary(out):
     return json.loads((out / "summary.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_run_writes_every_file_and_prints_the_table(run):
     done, out = run
     tables = {"results.csv", "robustness.csv", "failures.csv", "summary.json", "table.md", "cases.jsonl"}
@@ -362,6 +365,7 @@ def test_run_writes_every_file_and_prints_the_table(run):
     assert "## Whole CTs\n" in (out / "table.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_the_analysis(run, study, coarse_phantom):
     _, out = run
     volume = read_ct(study / "images" / "sick.nii.gz")
@@ -379,6 +383,7 @@ def test_figures_are_those_of_the_analysis(run, study, coarse_phantom):
         assert area["n"] == volume.hu.shape[0]
 
 
+@pytest.mark.slow
 def test_misses_are_marked_and_counted(run):
     done, out = run
     found = summary(out)
@@ -390,6 +395,7 @@ def test_misses_are_marked_and_counted(run):
     assert done.out.count(" missed\n") + done.out.count(" missed  ") == sum(found["missed"].values())
 
 
+@pytest.mark.slow
 def test_results_hold_the_truth_of_every_simulated_case(run):
     _, out = run
     laid_in = [row for row in rows(out / "results.csv") if row["what"].startswith(("simulated", "single"))]
@@ -405,6 +411,7 @@ def test_results_hold_the_truth_of_every_simulated_case(run):
         assert all(0 <= recall <= 1 for recall in recalls)
 
 
+@pytest.mark.slow
 def test_resumed_run_does_nothing_again(program, run, study, monkeypatch):
     _, out = run
     monkeypatch.setattr(accuracy, "PHANTOM_GRID", GRID)
@@ -420,6 +427,7 @@ def test_resumed_run_does_nothing_again(program, run, study, monkeypatch):
     assert "was made with another seed" in other.err
 
 
+@pytest.mark.slow
 def test_ct_and_lesions_are_made_once_for_all_profiles(healthy, monkeypatch):
     made = []
 
@@ -438,6 +446,7 @@ def test_ct_and_lesions_are_made_once_for_all_profiles(healthy, monkeypatch):
     assert first["lungs_dice"] == [1.0, 1.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -464,6 +473,7 @@ def test_options_that_cannot_be_used_end_with_status_2(program, study, tmp_path,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_labels_of_another_ct_fail_that_case_and_no_other(program, study, tmp_path, monkeypatch):
     labels = tmp_path / "labels"
     labels.mkdir()

@@ -26,7 +26,6 @@ from CovidSeverityLib.evaluation.paper.segmentation import (
 from CovidSeverityLib.evaluation.paper.slice_lists import parse_slice_list
 from CovidSeverityLib.features.classification_image import PUBLISHED_CLASSIFICATION_IMAGE, image_variants
 from CovidSeverityLib.metrics import MaskAgreement
-from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 
 CONFIG = mask_config("reference")
 BOTH_EMPTY = MaskAgreement(0, 0, 0, 100)
@@ -76,11 +75,11 @@ def test_case_in_which_nothing_was_found_has_no_value_in_the_paper():
 
 
 @pytest.fixture(scope="module")
-def marked_chest(coarse_phantom, tmp_path_factory):
+def marked_chest(coarse_phantom, coarse_analysis, tmp_path_factory):
     """A folder with a CT, its lungs, and as its true infection the mask that the program itself finds."""
     folder = tmp_path_factory.mktemp("marked")
     volume = coarse_phantom.volume
-    lungs = segment_lungs(volume).labels
+    lungs = coarse_analysis.lungs
     found = FINDING.marking.mark(volume, lungs > 0).mask
     for name, array in (("ct", volume.hu), ("mask", found.astype(np.uint8)), ("lungs", lungs)):
         image = sitk.GetImageFromArray(array)
@@ -95,7 +94,14 @@ def marked_chest(coarse_phantom, tmp_path_factory):
 FINDING = mask_config("default")
 
 
-@pytest.mark.parametrize(("ct", "mask"), [("ct", "mask"), ("ct", "mask_head_first"), ("ct_head_first", "mask")])
+@pytest.mark.parametrize(
+    ("ct", "mask"),
+    [
+        pytest.param("ct", "mask", marks=pytest.mark.slow),
+        ("ct", "mask_head_first"),
+        pytest.param("ct_head_first", "mask", marks=pytest.mark.slow),
+    ],
+)
 def test_own_mask_agrees_with_itself_however_both_are_stored(marked_chest, ct, mask):
     record = evaluate_segmentation(
         Case("c", marked_chest / f"{ct}.nii.gz", marked_chest / f"{mask}.nii.gz"), config=FINDING
@@ -250,6 +256,7 @@ def ablation(chest_folder):
     return evaluate_ablation(chest, FINDING, PUBLISHED_CLASSIFICATION_IMAGE, parse_slice_list("20-45"))
 
 
+@pytest.mark.slow
 def test_steps_that_are_switched_off_change_the_result(ablation):
     for what in ("segmentation", "images"):
         complete, *others = ablation[what].values()
@@ -259,6 +266,7 @@ def test_steps_that_are_switched_off_change_the_result(ablation):
         assert all(changed[1:])
 
 
+@pytest.mark.slow
 def test_steps_do_what_their_names_say(ablation):
     marked = {name: sum(row[2] + row[3] for row in rows) for name, rows in ablation["segmentation"].items()}
     assert marked["without filling"] <= marked[COMPLETE]

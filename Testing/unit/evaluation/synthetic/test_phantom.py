@@ -24,43 +24,46 @@ ASKED = (
 )
 
 
-@pytest.fixture(scope="module")
-def phantoms():
-    return {seed: make_phantom(seed, **COARSE) for seed in SEEDS}
+every_seed = pytest.mark.parametrize("seed", [0, 1, *(pytest.param(n, marks=pytest.mark.slow) for n in SEEDS[2:])])
 
 
 @pytest.fixture(scope="module")
-def fine_phantom():
-    return make_phantom(0)
+def phantoms(phantom_of):
+    return {seed: phantom_of(seed, **COARSE) for seed in SEEDS}
 
 
 @pytest.fixture(scope="module")
-def asked_phantom():
-    return make_phantom(3, lesions=ASKED, **COARSE)
+def fine_phantom(phantom_of):
+    return phantom_of(0)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_lungs_have_an_adults_volumes(phantoms, seed):
-    phantom = phantoms[seed]
+@pytest.fixture(scope="module")
+def asked_phantom(phantom_of):
+    return phantom_of(3, lesions=ASKED, **COARSE)
+
+
+@every_seed
+def test_lungs_have_an_adults_volumes(phantom_of, seed):
+    phantom = phantom_of(seed, **COARSE)
     ml = {side: n * phantom.volume.geometry.voxel_ml for side, n in phantom.side_voxels.items()}
     assert 3500 <= sum(ml.values()) <= 5500
     assert all(1200 <= v <= 3000 for v in ml.values())
     assert 1.02 <= ml[Side.RIGHT] / ml[Side.LEFT] <= 1.3
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_every_lobe_has_its_usual_share_of_the_lungs(phantoms, seed):
+@every_seed
+def test_every_lobe_has_its_usual_share_of_the_lungs(phantom_of, seed):
     """Shares at full inspiration, with room for the spread between people."""
-    voxels = phantoms[seed].lobe_voxels
+    voxels = phantom_of(seed, **COARSE).lobe_voxels
     share = {lobe: n / sum(voxels.values()) for lobe, n in voxels.items()}
     usual = {Lobe.RUL: 0.21, Lobe.RML: 0.09, Lobe.RLL: 0.22, Lobe.LUL: 0.25, Lobe.LLL: 0.2}
     for lobe, expected in usual.items():
         assert share[lobe] == pytest.approx(expected, abs=0.06), lobe
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_masks_fit_together(phantoms, seed):
-    phantom = phantoms[seed]
+@every_seed
+def test_masks_fit_together(phantom_of, seed):
+    phantom = phantom_of(seed, **COARSE)
     assert np.array_equal(phantom.lobes > 0, phantom.lungs > 0)
     for lobe in Lobe:
         assert np.all(phantom.lungs[phantom.lobes == lobe] == lobe.side)
@@ -68,9 +71,9 @@ def test_masks_fit_together(phantoms, seed):
     assert set(np.unique(phantom.infection)) <= {0, *Opacity}
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_each_lung_is_one_piece_on_its_side(phantoms, seed):
-    phantom = phantoms[seed]
+@every_seed
+def test_each_lung_is_one_piece_on_its_side(phantom_of, seed):
+    phantom = phantom_of(seed, **COARSE)
     for side in Side:
         assert ndimage.label(phantom.lungs == side)[1] == 1
     right, left = (ndimage.center_of_mass(phantom.lungs == side) for side in Side)
@@ -78,9 +81,9 @@ def test_each_lung_is_one_piece_on_its_side(phantoms, seed):
     assert right[2] < middle < left[2]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_drawn_infection_is_moderate_and_spares_a_lobe(phantoms, seed):
-    phantom = phantoms[seed]
+@every_seed
+def test_drawn_infection_is_moderate_and_spares_a_lobe(phantom_of, seed):
+    phantom = phantom_of(seed, **COARSE)
     assert 1.5 <= phantom.infection_percent <= 15.0
     assert 2 <= len(phantom.lesions) <= 8
     assert all(10.0 <= lesion.diameter_mm <= 60.1 for lesion in phantom.lesions)
@@ -89,11 +92,13 @@ def test_drawn_infection_is_moderate_and_spares_a_lobe(phantoms, seed):
     assert {lesion.lobe for lesion in phantom.lesions} == {lobe for lobe, n in infected.items() if n}
 
 
+@pytest.mark.slow
 def test_seeds_draw_lesions_of_every_kind(phantoms):
     kinds = {lesion.kind for phantom in phantoms.values() for lesion in phantom.lesions}
     assert kinds == set(LesionKind)
 
 
+@pytest.mark.slow
 def test_lower_lobes_lie_behind_and_below_the_upper(phantoms):
     for phantom in phantoms.values():
         centre = {lobe: ndimage.center_of_mass(phantom.lobes == lobe) for lobe in Lobe}
@@ -104,9 +109,9 @@ def test_lower_lobes_lie_behind_and_below_the_upper(phantoms):
         assert centre[Lobe.RML][1] < centre[Lobe.RLL][1]
 
 
-def test_fissures_are_not_planes(phantoms):
+def test_fissures_are_not_planes(phantom_of):
     """The best plane between the left lobes misses the true surface by several millimetres."""
-    phantom = phantoms[1]
+    phantom = phantom_of(1, **COARSE)
     spacing_i, spacing_j, spacing_k = phantom.volume.geometry.spacing_mm
     below = phantom.lobes[:-1] == Lobe.LLL
     k, j, i = np.nonzero(below & (phantom.lobes[1:] == Lobe.LUL))
@@ -116,17 +121,18 @@ def test_fissures_are_not_planes(phantoms):
     assert np.sqrt(np.mean(off**2)) > 2.5
 
 
-def test_same_seed_gives_the_same_bits(phantoms):
-    again = make_phantom(2, **COARSE)
-    assert np.array_equal(again.volume.hu, phantoms[2].volume.hu)
-    assert np.array_equal(again.lobes, phantoms[2].lobes)
-    assert np.array_equal(again.infection, phantoms[2].infection)
-    assert again.lesions == phantoms[2].lesions
+def test_same_seed_gives_the_same_bits(phantom_of):
+    first, again = phantom_of(1, **COARSE), make_phantom(1, **COARSE)
+    assert np.array_equal(again.volume.hu, first.volume.hu)
+    assert np.array_equal(again.lobes, first.lobes)
+    assert np.array_equal(again.infection, first.infection)
+    assert again.lesions == first.lesions
 
 
-def test_another_seed_is_another_patient(phantoms):
-    assert not np.array_equal(phantoms[0].lungs, phantoms[1].lungs)
-    assert phantoms[0].lesions != phantoms[1].lesions
+def test_another_seed_is_another_patient(phantom_of):
+    one, other = phantom_of(0, **COARSE), phantom_of(1, **COARSE)
+    assert not np.array_equal(one.lungs, other.lungs)
+    assert one.lesions != other.lesions
 
 
 def test_global_random_state_neither_matters_nor_changes():
@@ -237,6 +243,7 @@ def test_noise_has_the_strength_and_the_grain_of_a_ct(fine_phantom):
     assert 0.1 < across < 0.7
 
 
+@pytest.mark.slow
 def test_noise_follows_what_is_asked_for():
     small = {"shape": (24, 64, 64), "spacing_mm": (6.0, 6.0, 13.0), "healthy": True}
     clean, noisy = (make_phantom(4, noise_sd_hu=sd, **small) for sd in (0.0, 40.0))

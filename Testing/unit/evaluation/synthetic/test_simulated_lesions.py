@@ -23,7 +23,7 @@ from CovidSeverityLib.evaluation.synthetic.lesions.simulated_lesions import (
     SingleLesionSpec,
     simulate_lesions,
 )
-from CovidSeverityLib.evaluation.synthetic.phantom import LesionKind, make_phantom
+from CovidSeverityLib.evaluation.synthetic.phantom import LesionKind
 from CovidSeverityLib.types import CtVolume, Geometry, Opacity, Side
 
 GLASS, SOLID, MIXED = LesionKind.GROUND_GLASS, LesionKind.CONSOLIDATION, LesionKind.MIXED
@@ -31,9 +31,9 @@ IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
 @pytest.fixture(scope="module")
-def healthy():
+def healthy(phantom_of):
     """A healthy synthetic chest of coarse voxels."""
-    return make_phantom(1, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4), healthy=True)
+    return phantom_of(1, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4), healthy=True)
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +261,7 @@ def test_consolidation_hides_the_ground_glass_of_an_earlier_lesion(block):
     assert added < np.count_nonzero(canvas.labels == Opacity.CONSOLIDATION)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("position", SINGLE_POSITIONS)
 def test_single_lesion_has_its_size_wherever_it_lies(healthy, position):
     found = []
@@ -273,6 +274,7 @@ def test_single_lesion_has_its_size_wherever_it_lies(healthy, position):
     assert np.mean(found) == pytest.approx(12.0, rel=0.25)
 
 
+@pytest.mark.slow
 def test_single_lesions_lie_against_what_they_are_asked_to(healthy):
     lungs, (k, _, i) = healthy.lungs, np.indices(healthy.lungs.shape)
     right = lungs == Side.RIGHT

@@ -89,7 +89,9 @@ def found_in(image):
     return find_fissures(image, {Fissure.LEFT_OBLIQUE: MODEL})[Fissure.LEFT_OBLIQUE]
 
 
-@pytest.mark.parametrize("offset_mm", [0.0, 14.0, -18.0])
+@pytest.mark.parametrize(
+    "offset_mm", [pytest.param(0.0, marks=pytest.mark.slow), 14.0, pytest.param(-18.0, marks=pytest.mark.slow)]
+)
 def test_curved_sheet_is_found_within_two_millimetres(offset_mm):
     surface = found_in(lung_with_fissure(offset_mm))
     off = np.abs(surface.height - true_height(surface.a, surface.b, offset_mm))
@@ -108,12 +110,14 @@ def test_where_no_sheet_is_seen_the_atlas_hardly_moves():
     assert surface.expected_mm[surface.inside].mean() > 0.4 * MODEL.distance_mm
 
 
+@pytest.mark.slow
 def test_seen_fissure_is_expected_nearer_than_a_guessed_one():
     seen = found_in(lung_with_fissure(5.0))
     guessed = found_in(lung_with_fissure(5.0, contrast=0.0))
     assert seen.expected_mm[seen.inside].mean() < 0.5 * guessed.expected_mm[guessed.inside].mean()
 
 
+@pytest.mark.slow
 def test_same_lung_gives_the_same_bits():
     first, second = (found_in(lung_with_fissure(5.0)) for _ in range(2))
     np.testing.assert_array_equal(first.height, second.height)

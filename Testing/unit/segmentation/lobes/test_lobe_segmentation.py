@@ -6,7 +6,6 @@ import jsonschema
 import numpy as np
 import pytest
 
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.features.quality import result_notes
 from CovidSeverityLib.reporting.report import build_report, report_schema
 from CovidSeverityLib.reporting.summary import summary_text
@@ -19,8 +18,8 @@ SIDES_ML = {Side.RIGHT: 2500.0, Side.LEFT: 2300.0}
 
 
 @pytest.fixture(scope="module")
-def phantom():
-    return make_phantom(1, shape=(96, 192, 192), spacing_mm=(2.0, 2.0, 3.3))
+def phantom(phantom_of):
+    return phantom_of(1, shape=(96, 192, 192), spacing_mm=(2.0, 2.0, 3.3))
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +58,7 @@ def test_lobes_of_a_phantom_are_mostly_the_true_ones(phantom, lobes):
         assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.85
 
 
+@pytest.mark.slow
 def test_without_fissures_in_the_image_the_atlas_decides(phantom, lobes):
     plain = np.where(phantom.lungs > 0, -860, 40).astype(np.int16)
     result = anatomical_lobes(replace(phantom.volume, hu=plain), phantom.lungs)
@@ -78,6 +78,7 @@ def test_confidence_is_a_share_for_every_lobe(lobes):
     assert all(0.5 < sure <= 1 for sure in lobes.confidence.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", Side)
 def test_one_lung_has_its_lobes_alone(phantom, lobes, side):
     alone = anatomical_lobes(phantom.volume, np.where(phantom.lungs == side, phantom.lungs, 0).astype(np.uint8))
@@ -97,6 +98,7 @@ def test_lungs_must_lie_on_the_grid_of_the_volume(phantom):
         anatomical_lobes(phantom.volume, phantom.lungs[1:])
 
 
+@pytest.mark.slow
 def test_a_lung_cut_by_the_field_of_view_still_has_lobes(phantom, lobes):
     lowest = int(np.flatnonzero(phantom.lungs.any(axis=(1, 2)))[0])
     volume, lungs = part_of(phantom.volume, phantom.lungs, slice(lowest + 15, None))
@@ -106,6 +108,7 @@ def test_a_lung_cut_by_the_field_of_view_still_has_lobes(phantom, lobes):
     assert all(cut.confidence[lobe] <= lobes.confidence[lobe] for lobe in (Lobe.RLL, Lobe.LLL))
 
 
+@pytest.mark.slow
 def test_empty_slices_about_the_lungs_change_nothing(phantom, lobes):
     k = np.flatnonzero(phantom.lungs.any(axis=(1, 2)))
     part = slice(int(k[0]) - 1, int(k[-1]) + 2)
@@ -113,6 +116,7 @@ def test_empty_slices_about_the_lungs_change_nothing(phantom, lobes):
     assert np.mean(anatomical_lobes(volume, lungs).labels == lobes.labels[part]) > 0.999
 
 
+@pytest.mark.slow
 def test_voxel_size_hardly_moves_the_fissures(phantom, lobes):
     g = phantom.volume.geometry
     thin = Geometry((*g.size[:2], 2 * g.size[2]), (*g.spacing_mm[:2], g.spacing_mm[2] / 2), g.origin_mm, g.direction)
@@ -122,6 +126,7 @@ def test_voxel_size_hardly_moves_the_fissures(phantom, lobes):
     assert np.mean(result.labels[::2][inside] == lobes.labels[inside]) > 0.95
 
 
+@pytest.mark.slow
 def test_same_input_gives_the_same_bits(phantom, lobes):
     again = anatomical_lobes(phantom.volume, phantom.lungs)
     np.testing.assert_array_equal(again.labels, lobes.labels)

@@ -5,7 +5,6 @@ import pytest
 from scipy import ndimage
 
 from CovidSeverityLib import parallel
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.io import volume_from_array
 from CovidSeverityLib.morphology.grid import WorkingGrid, distance_to, rolling_ball_distance
 from CovidSeverityLib.preprocessing.thorax import body_mask
@@ -32,10 +31,10 @@ def dice(a, b):
     return 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b))
 
 
-@pytest.fixture(scope="module", params=[1, 4])
-def chest(request):
+@pytest.fixture(scope="module", params=[1, pytest.param(4, marks=pytest.mark.slow)])
+def chest(request, phantom_of):
     """A healthy phantom."""
-    return make_phantom(request.param, healthy=True, shape=(106, 160, 160), spacing_mm=SPACING_MM)
+    return phantom_of(request.param, healthy=True, shape=(106, 160, 160), spacing_mm=SPACING_MM)
 
 
 def opaque(chest, burden, diameters_mm, seed, near=None):
@@ -83,18 +82,27 @@ def basal(chest):
     return lungs & (height < 20)
 
 
-def test_healthy_lungs_stay_as_they_are(chest):
-    found = segment_lungs(chest.volume)
+@pytest.fixture(scope="module")
+def healthy(chest):
+    """What is found in the chest as it is."""
+    return segment_lungs(chest.volume)
+
+
+@pytest.mark.slow
+def test_healthy_lungs_stay_as_they_are(chest, healthy):
+    found = healthy
     assert worst(found, chest.lungs) > 0.985
     assert found.notes == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [medial, basal], ids=["mediastinum", "diaphragm"])
 def test_consolidation_against_the_mediastinum_or_the_diaphragm_stays_in(chest, where):
     hu = opaque(chest, 0.08, (35, 60), 3, where(chest))
     assert worst(found_in(hu, chest), chest.lungs) > 0.96
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("burden", [0.15, 0.3])
 def test_consolidations_anywhere_stay_in(chest, burden):
     found = found_in(opaque(chest, burden, (10, 60), 5), chest)
@@ -103,6 +111,7 @@ def test_consolidations_anywhere_stay_in(chest, burden):
     assert "airless" in found.notes[0].message
 
 
+@pytest.mark.slow
 def test_layer_of_consolidation_at_the_chest_wall_stays_in(chest):
     """10 mm thick over 4 cm: thinner than anything that the shape of the chest alone would tell."""
     lungs = chest.lungs > 0
@@ -144,17 +153,17 @@ def ball(chest, where, radius_mm):
     return (chest.lungs > 0) & (distance < radius_mm), distance < radius_mm + 15
 
 
-@pytest.mark.parametrize("where", [beside_the_heart, on_the_dome])
-def test_small_consolidation_stays_in_and_takes_no_organ_along(chest, where):
+@pytest.mark.parametrize("where", [pytest.param(beside_the_heart, marks=pytest.mark.slow), on_the_dome])
+def test_small_consolidation_stays_in_and_takes_no_organ_along(chest, healthy, where):
     """About 4 ml, half of its surface on heart or liver: it makes a dent in the lung, which they do not."""
     solid, near = ball(chest, where(chest), 11.0)
     hu = np.where(solid, 40.0, chest.volume.hu)
     found = found_in(hu, chest).labels > 0
-    healthy = segment_lungs(chest.volume).labels > 0
     assert found[solid].mean() > 0.8
-    assert np.count_nonzero(near & found & ~solid & ~healthy) * np.prod(SPACING_MM) / 1000 < 2.0
+    assert np.count_nonzero(near & found & ~solid & (healthy.labels == 0)) * np.prod(SPACING_MM) / 1000 < 2.0
 
 
+@pytest.mark.slow
 def test_consolidation_beside_the_trachea_stays_in(chest):
     """About 5 ml, half sunk in the mediastinum: there is no hilum around the trachea."""
     blocks = WorkingGrid.of(chest.volume.geometry)
@@ -179,6 +188,7 @@ def test_opacity_makes_a_dent_and_the_dome_of_an_organ_does_not(radius_mm, is_de
     assert distance[9, 30, 30] > 0
 
 
+@pytest.mark.slow
 def test_consolidation_beside_the_gas_of_the_stomach_stays_in(chest):
     """A piece is at the hilum where it lies around large airways, not where it lies around any gas."""
     lungs = chest.lungs > 0
@@ -207,6 +217,7 @@ def test_island_is_lung_where_it_rests_on_lung():
     assert not found[:30, 10:20, 30:40].any()
 
 
+@pytest.mark.slow
 def test_lungs_that_are_mostly_solid_are_mostly_found_and_noted(chest):
     """Where opacities hide heart and liver over a broad front the image does not tell; the note does."""
     found = found_in(opaque(chest, 0.6, (20, 60), 7), chest)
@@ -214,7 +225,7 @@ def test_lungs_that_are_mostly_solid_are_mostly_found_and_noted(chest):
     assert "lungs_airless" in codes(found)
 
 
-@pytest.mark.parametrize(("ml", "least"), [(300, 0.97), (600, 0.93)])
+@pytest.mark.parametrize(("ml", "least"), [(300, 0.97), pytest.param(600, 0.93, marks=pytest.mark.slow)])
 def test_fluid_that_settles_at_the_back_is_left_out(chest, ml, least):
     """On either side; of very much fluid a part is kept."""
     hu, truth = chest.volume.hu.astype(np.float32), chest.lungs.copy()
@@ -232,6 +243,7 @@ def test_fluid_that_settles_at_the_back_is_left_out(chest, ml, least):
     assert worst(found, truth) > least
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", Side)
 def test_lung_that_is_gone_leaves_the_other_alone(chest, side):
     hu = chest.volume.hu.astype(np.float32)
@@ -244,6 +256,7 @@ def test_lung_that_is_gone_leaves_the_other_alone(chest, side):
     assert "lung_missing" in codes(found)
 
 
+@pytest.mark.slow
 def test_emphysema_stays_in(chest):
     hu, rng = chest.volume.hu.astype(np.float32), np.random.default_rng(0)
     holes = (ndimage.gaussian_filter(rng.standard_normal(hu.shape), 3) > 0.02) & (hu < -800) & (chest.lungs > 0)
@@ -251,6 +264,7 @@ def test_emphysema_stays_in(chest):
     assert worst(found_in(hu, chest), chest.lungs) > 0.96
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slices", [2, 3])
 def test_thick_slices_keep_the_lungs(chest, slices):
     """6 and 9 mm."""
@@ -260,11 +274,13 @@ def test_thick_slices_keep_the_lungs(chest, slices):
     assert worst(found_in(hu, chest, (*SPACING_MM[:2], SPACING_MM[2] * slices)), truth) > 0.96
 
 
+@pytest.mark.slow
 def test_low_dose_keeps_the_lungs(chest):
     noise = np.random.default_rng(0).normal(0, 40, chest.lungs.shape)
     assert worst(found_in(chest.volume.hu + noise, chest), chest.lungs) > 0.98
 
 
+@pytest.mark.slow
 def test_threads_change_no_bit(chest, monkeypatch):
     hu = opaque(chest, 0.2, (20, 60), 9)
     several = found_in(hu, chest)
@@ -307,6 +323,7 @@ def test_gap_between_lung_and_wall_is_bridged_unless_an_organ_fills_it():
     assert not bridged_wall(lung, gap, cage, (3.0, 2.0, 2.0), CONFIG.rib_cage)[gap].any()
 
 
+@pytest.mark.slow
 def test_expected_lung_is_the_seen_one_where_all_is_seen(chest):
     lung = chest.lungs[::2, ::2, ::2] == Side.RIGHT
     both = np.argwhere(chest.lungs[::2, ::2, ::2] > 0)

@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
 from CovidSeverityLib.errors import NoLungsError
-from CovidSeverityLib.evaluation.synthetic.phantom import LesionSpec, make_phantom
+from CovidSeverityLib.evaluation.synthetic.phantom import LesionSpec
 from CovidSeverityLib.io import volume_from_array
 from CovidSeverityLib.morphology.grid import WorkingGrid
 from CovidSeverityLib.preprocessing.config import ThoraxConfig
@@ -60,11 +60,10 @@ def plain():
     return found_in(painted())
 
 
-@pytest.fixture(scope="module", params=[0, 1])
-def chest(request):
+@pytest.fixture(scope="module", params=[pytest.param(0, marks=pytest.mark.slow), 1])
+def chest(request, phantom_of, lungs_of):
     """A coarse phantom and the lungs found in it."""
-    phantom = make_phantom(request.param, **COARSE)
-    return phantom, segment_lungs(phantom.volume)
+    return phantom_of(request.param, **COARSE), lungs_of(request.param, **COARSE)
 
 
 # Coarse phantoms
@@ -122,6 +121,7 @@ def test_nothing_else_is_noted_of_a_whole_chest(chest):
     assert found.source == "classical"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seed", "lobe", "placement"),
     [
@@ -132,8 +132,8 @@ def test_nothing_else_is_noted_of_a_whole_chest(chest):
         (1, Lobe.LLL, "central"),
     ],
 )
-def test_consolidation_stays_in(seed, lobe, placement):
-    phantom = make_phantom(seed, lesions=[LesionSpec("consolidation", lobe, 50.0, placement)], **COARSE)
+def test_consolidation_stays_in(phantom_of, seed, lobe, placement):
+    phantom = phantom_of(seed, lesions=[LesionSpec("consolidation", lobe, 50.0, placement)], **COARSE)
     found = segment_lungs(phantom.volume)
     airless = (phantom.infection > 0) & (phantom.volume.hu > -200)
     assert airless.sum() > 500
@@ -151,6 +151,7 @@ def test_trachea_of_the_same_density_as_lung_stays_out():
     assert not found_in(painted((TRACHEA, -850))).labels[TRACHEA].any()
 
 
+@pytest.mark.slow
 def test_airway_that_opens_into_both_lungs_stays_out():
     """Its density is that of lung, so that shape alone tells."""
     bronchi = (np.hypot(Y + 10, Z - 12 + 0.5 * np.abs(X)) < 8) & (np.abs(X) < 60)
@@ -178,6 +179,7 @@ def test_lungs_that_touch_are_parted():
     assert np.mean(labels[bridge] > 0) > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "opacity",
     [
@@ -194,6 +196,7 @@ def test_airless_lung_is_put_back(opacity):
     assert dice(labels == Side.RIGHT, LUNG[Side.RIGHT]) > 0.97
 
 
+@pytest.mark.slow
 def test_vessels_and_bronchi_inside_the_lung_belong_to_it():
     vessel = (np.hypot(X + 80, Z) < 3.1) & LUNG[Side.RIGHT]
     bronchus = (np.hypot(X - 80, Z) < 3.1) & LUNG[Side.LEFT]
@@ -202,12 +205,14 @@ def test_vessels_and_bronchi_inside_the_lung_belong_to_it():
     assert np.mean(labels[bronchus] == Side.LEFT) > 0.9
 
 
+@pytest.mark.slow
 def test_organ_that_rises_into_the_lung_from_below_stays_out():
     liver = ellipsoid((-80, 0, -110), (40, 50, 80))
     labels = found_in(painted((liver, 60))).labels
     assert np.mean(labels[liver & LUNG[Side.RIGHT]] > 0) < 0.05
 
 
+@pytest.mark.slow
 def test_bowel_gas_stays_out():
     gas = ellipsoid((60, -30, -122), (25, 25, 12))
     assert not found_in(painted((gas, -1000))).labels[gas].any()
@@ -265,6 +270,7 @@ def test_gas_at_the_chest_wall_with_lung_on_its_other_sides_is_a_bulla(wall_mm, 
     assert gas[distance < 18].all() == gas.any() == is_gas
 
 
+@pytest.mark.slow
 def test_table_does_not_matter():
     table = (np.abs(Y - 125) < 5) & (np.abs(X) < 150)
     labels = found_in(painted((table & ~BODY, -100))).labels
@@ -286,6 +292,7 @@ def test_missing_lung_is_noted_and_the_other_keeps_its_side(side):
     assert note.severity is NoteSeverity.WARNING
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "expected"),
     [
@@ -322,6 +329,7 @@ def test_whole_lungs_have_no_note(plain):
     assert plain.notes == ()
 
 
+@pytest.mark.slow
 def test_chest_without_a_trachea_is_noted():
     assert codes(found_in(painted((TRACHEA, 40)))) == {"airway_not_found"}
 

@@ -148,6 +148,7 @@ def test_options_that_do_not_fit_end_with_status_2(program, chest_folder, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_lobes_of_the_network_are_used(installed, program, chest_folder, tmp_path):
     truth = read_mask(chest_folder / "lobes.nii.gz", read_ct(chest_folder / "ct.nii.gz"))
     lookup = np.zeros(1 + max(Lobe), dtype=np.uint8)

@@ -9,7 +9,6 @@ import pytest
 from scipy import ndimage
 
 from CovidSeverityLib import analyze, read_ct
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.morphology.grid import WorkingGrid, dilate_mm
 from CovidSeverityLib.preprocessing.thorax import body_mask
 from CovidSeverityLib.segmentation.lungs.airways import airway_mask
@@ -50,6 +49,7 @@ def emphysema(volume, lungs, share, hole_mm, thinned=0.6):
     return replace(volume, hu=np.clip(np.rint(np.where(hole, noise, values)), -1024, 3071).astype(np.int16))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", Side)
 @pytest.mark.parametrize("scale", [0.85, 0.6])
 def test_pneumothorax_is_warned_of_with_its_side_and_what_it_spoils(coarse_phantom, side, scale):
@@ -87,9 +87,10 @@ def test_gas_counts_whether_the_lungs_hold_it_or_not(coarse_phantom):
     assert without[Side.RIGHT] == pytest.approx(whole[Side.RIGHT], rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
-def test_no_synthetic_chest_has_a_pneumothorax(seed):
-    phantom = make_phantom(seed, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4))
+def test_no_synthetic_chest_has_a_pneumothorax(phantom_of, seed):
+    phantom = phantom_of(seed, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4))
     assert pleural_gas(phantom.volume.hu, phantom.lungs, phantom.volume.geometry) == {}
 
 
@@ -130,6 +131,7 @@ def test_wide_trachea_is_no_pneumothorax(coarse_phantom):
     assert pleural_gas(np.where(wide, np.int16(-1000), hu), lungs, geometry) == {}
 
 
+@pytest.mark.slow
 def test_pneumothorax_of_a_real_chest_is_found(real_ct_root):
     normal = read_ct(real_ct_root / "normal001")
     volume, gas_ml = collapsed(normal, segment_lungs(normal).labels, Side.RIGHT, 0.9)

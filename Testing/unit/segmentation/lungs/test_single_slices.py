@@ -11,9 +11,7 @@ from CovidSeverityLib import AnalysisConfig, InputError, NoLungsError, analyze
 from CovidSeverityLib.evaluation.cases import Case
 from CovidSeverityLib.evaluation.paper.segmentation import evaluate_segmentation
 from CovidSeverityLib.evaluation.paper.severity import evaluate_severity
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.reporting import build_report, summary_text
-from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 from CovidSeverityLib.segmentation.lungs.single_slices import segment_slice_lungs
 from CovidSeverityLib.types import CtVolume, Opacity, Side
 
@@ -37,20 +35,21 @@ def dice(found, true):
 
 
 @pytest.fixture(scope="module")
-def middle(coarse_phantom):
+def middle(coarse_analysis):
     """Index of the slice with most lung."""
-    return int(np.count_nonzero(segment_lungs(coarse_phantom.volume).labels, axis=(1, 2)).argmax())
+    return int(np.count_nonzero(coarse_analysis.lungs, axis=(1, 2)).argmax())
 
 
-def test_lungs_of_a_slice_are_those_of_the_chest(coarse_phantom, middle):
-    whole = segment_lungs(coarse_phantom.volume).labels[middle]
+def test_lungs_of_a_slice_are_those_of_the_chest(coarse_phantom, coarse_analysis, middle):
+    whole = coarse_analysis.lungs[middle]
     alone = segment_slice_lungs(slices_of(coarse_phantom.volume, [middle])).labels[0]
     for side in Side:
         assert dice(alone == side, whole == side) > 0.93
 
 
-def test_dome_of_an_organ_stays_out_of_a_slice():
-    made = make_phantom(4, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4), healthy=True)
+@pytest.mark.slow
+def test_dome_of_an_organ_stays_out_of_a_slice(phantom_of):
+    made = phantom_of(4, shape=(72, 128, 128), spacing_mm=(3.0, 3.0, 4.4), healthy=True)
     truth = made.lungs > 0
     heights = np.flatnonzero(truth.any(axis=(1, 2)))
     domes = heights[len(heights) // 6 : len(heights) // 2 : 3].tolist()
@@ -121,6 +120,7 @@ def test_unrelated_slices_are_decided_alone(coarse_phantom, middle):
     np.testing.assert_array_equal(result.infection[0], alone.infection[0])
 
 
+@pytest.mark.slow
 def test_commands_take_unrelated_slices(program, coarse_phantom, middle, tmp_path):
     for name, array in (("images", coarse_phantom.volume.hu), ("masks", coarse_phantom.infection)):
         write_slices(array, [middle, middle - 10, middle], coarse_phantom.volume, tmp_path / name / "stack.nii.gz")
@@ -151,8 +151,9 @@ def test_consolidation_of_unrelated_slices_is_told_slice_by_slice(coarse_phantom
         assert (kinds[k][lungs[k]] == Opacity.GROUND_GLASS).all()
 
 
-def test_a_patch_in_a_single_slice_is_found():
-    made = make_phantom(4, shape=(72, 256, 256), spacing_mm=(1.5, 1.5, 4.4), healthy=True)
+@pytest.mark.slow
+def test_a_patch_in_a_single_slice_is_found(phantom_of):
+    made = phantom_of(4, shape=(72, 256, 256), spacing_mm=(1.5, 1.5, 4.4), healthy=True)
     volume, lungs = made.volume, made.lungs
     k = int(np.count_nonzero(lungs, axis=(1, 2)).argmax())
     j, i = (int(np.median(x)) for x in np.nonzero(lungs[k] == Side.RIGHT))

@@ -83,6 +83,7 @@ def test_likelihood_never_falls_from_one_iteration_to_the_next():
     assert course[-1] > course[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_own_start_is_at_least_as_good_as_random_starts(seed):
     hu = draw(LUNG, voxels=5_000, seed=seed)

@@ -6,7 +6,6 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.segmentation.opacity.volumetric.lung_features import FEATURES, gather_features
 from CovidSeverityLib.segmentation.opacity.volumetric.opacity_classifier import (
     CLASSIFIER_FILE,
@@ -39,9 +38,9 @@ def shipped():
 
 
 @pytest.fixture(scope="module")
-def chest():
+def chest(phantom_of):
     """A small healthy chest, as the fit gets it: no seed of the shipped file."""
-    made = make_phantom(7, healthy=True, shape=(40, 128, 128), spacing_mm=(3.0, 3.0, 7.0))
+    made = phantom_of(7, healthy=True, shape=(40, 128, 128), spacing_mm=(3.0, 3.0, 7.0))
     return prepared(made.volume, made.lungs)
 
 

@@ -48,6 +48,7 @@ def test_range_holds_the_mask():
     assert not (found.mask & ~found.more_lenient).any()
 
 
+@pytest.mark.slow
 def test_faint_opacity_is_in_the_range_and_a_clear_one_is_in_all():
     right = np.broadcast_to(COLUMN < 80, SHAPE)
     sizes = []
