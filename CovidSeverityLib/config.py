@@ -129,8 +129,9 @@ class AnalysisConfig:
     @property
     def scoring(self) -> Scoring:
         """What divides the lungs into regions and scores them."""
-        by_volume = self.slice_scores is None
-        return VolumeScoring(self.lobes, self.measures) if by_volume else SliceScoring(self.slice_scores)
+        if self.slice_scores is not None:
+            return SliceScoring(self.slice_scores)
+        return VolumeScoring(self.lobes, self.measures)
 
     def as_dict(self) -> dict[str, Any]:
         """The whole configuration as plain values, for a report; functions by their names."""

@@ -6,8 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.checked import known
-
 from .grid import Mask
 
 IN_PLANE_4 = ndimage.generate_binary_structure(3, 1) & (np.arange(3) == 1)[:, None, None]
@@ -59,4 +57,4 @@ def fill_holes(mask: NDArray) -> Mask:
 
 def boxes_of(labels: NDArray[np.integer]) -> list[tuple[slice, ...]]:
     """The box of every label from 1 on, each of which occurs."""
-    return [known(box) for box in ndimage.find_objects(labels)]
+    return [box for box in ndimage.find_objects(labels) if box is not None]
