@@ -15,27 +15,23 @@ from typing import TYPE_CHECKING
 import SimpleITK as sitk
 
 from . import pipeline
-from .analysis import Analysis, ClassifiedCt, Provenance
+from .analysis import Analysis, ClassifiedCt
 from .classification.description import NetworkDescription
 from .classification.diagnosis import ExplainingClassifier, PatientDiagnosis
 from .classification.loading import open_classifier
 from .config import AnalysisConfig
 from .ctss import Severity
-from .errors import (
-    CancelledError,
-    ConfigurationError,
-    CovidSeverityError,
-    InputError,
-    NoLungsError,
-    OutputError,
-)
+from .errors import CancelledError, ConfigurationError, CovidSeverityError, InputError, NoLungsError, OutputError
 from .features.quantification import LobeScore, SliceRow
-from .io import read_ct, read_mask
+from .findings import Provenance
+from .io.masks import read_mask
+from .io.reading import read_ct
+from .io.volume import CtVolume
 from .segmentation.lobes.external_lobes import lobes_from_labels
 from .segmentation.lobes.values import LobeSegmentation
 from .segmentation.lungs.external_lungs import lungs_from_labels
 from .segmentation.lungs.lung_segmentation import LungSegmentation
-from .types import CtVolume, Diagnosis, Geometry, Lobe, NoteSeverity, Opacity, Progress, QualityNote, Side
+from .types import Diagnosis, Geometry, Lobe, NoteSeverity, Opacity, Progress, QualityNote, Side
 from .version import __version__
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .analysis import Analysis, ClassifiedCt, Provenance
+from .analysis import Analysis, ClassifiedCt
 from .classification.diagnosis import (
     CLASSIFICATION_STAGE,
     ExplainingClassifier,
@@ -28,14 +28,10 @@ from .features.quality import (
     slices_alone_note,
     uncertainty_notes,
 )
-from .features.quantification import (
-    count_voxels,
-    densitometry,
-    opacity_voxels,
-    side_voxels,
-    slice_rows,
-)
+from .features.quantification import count_voxels, densitometry, opacity_voxels, side_voxels, slice_rows
 from .features.totals import ctss_of
+from .findings import Provenance
+from .io.volume import CtVolume
 from .preprocessing.body_width import check_body_width
 from .preprocessing.orientation import check_orientation
 from .segmentation.lobes.external_lobes import lungs_of
@@ -47,7 +43,7 @@ from .segmentation.lungs.pleural_gas import pleural_gas
 from .segmentation.lungs.single_slices import segment_slice_lungs
 from .segmentation.opacity.values import MarkedOpacities
 from .stage_clock import StageClock
-from .types import CtVolume, Progress
+from .types import Progress
 from .version import __version__
 
 STAGES = ("lungs", "lobes", "infection", "scores")

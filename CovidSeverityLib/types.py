@@ -10,19 +10,18 @@ Conventions, everywhere in the library:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from .immutable import Value
 from .immutable import frozen_array as frozen_array
 
 if TYPE_CHECKING:
-    import SimpleITK as sitk
+    pass
 
 Progress = Callable[[str, int, int], None]
 """``progress(stage, done, total)``: called as work goes on; it may raise to stop it."""
@@ -273,187 +272,3 @@ class HounsfieldChange:
         if self == HounsfieldChange():
             return values
         return (values - np.float32(self.offset)) / np.float32(self.scale)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class CtVolume(Value):
-    """A chest CT in Hounsfield units.
-
-    :func:`~CovidSeverityLib.read_ct` reads one; :meth:`from_array` and :meth:`from_image` make one of voxels that are
-    in memory, and check them.
-
-    Parameters
-    ----------
-    hu : (K, J, I) ndarray of int16
-        Hounsfield units, no value under -1024; K from inferior to superior.
-    geometry : Geometry
-        Of ``hu``.
-    stored_geometry : Geometry
-        Of the input as it was stored; masks are written back to it.
-    storage : StorageOrder
-        How the stored axes map to (K, J, I).
-    name : str
-        Of the input file or folder, without the folders above it.
-    acquired : tuple of K bool
-        False for a slice that was missing and has been interpolated.
-    notes : tuple of QualityNote
-        What was noticed while reading.
-    kernel : str
-        Name of the reconstruction kernel in the DICOM header; empty where it is not known.
-    hounsfield_change : HounsfieldChange
-        What was undone to get ``hu`` from the values of the input.
-
-    Examples
-    --------
-    >>> from CovidSeverityLib import read_ct
-    >>> read_ct("ct.nii.gz")
-    CtVolume('ct.nii.gz', 64 x 64 x 36 voxels of 6 x 6 x 8.8 mm)
-    """
-
-    hu: NDArray[np.int16]
-    geometry: Geometry
-    stored_geometry: Geometry
-    storage: StorageOrder = StorageOrder()
-    name: str = ""
-    acquired: tuple[bool, ...] = ()
-    notes: tuple[QualityNote, ...] = ()
-    kernel: str = ""
-    hounsfield_change: HounsfieldChange = HounsfieldChange()
-
-    def __post_init__(self) -> None:
-        if self.hu.ndim != 3 or self.hu.shape != self.geometry.shape:
-            raise ValueError(f"array {self.hu.shape} does not match geometry {self.geometry.shape} (K, J, I)")
-        object.__setattr__(self, "hu", np.asarray(self.hu, dtype=np.int16))
-        if not self.acquired:
-            object.__setattr__(self, "acquired", (True,) * self.hu.shape[0])
-        if len(self.acquired) != self.hu.shape[0]:
-            raise ValueError(f"{len(self.acquired)} acquired flags for {self.hu.shape[0]} slices")
-        super().__post_init__()
-
-    def __repr__(self) -> str:
-        size, spacing = (
-            " x ".join(f"{n:.4g}" for n in triple) for triple in (self.geometry.size, self.geometry.spacing_mm)
-        )
-        return f"CtVolume({self.name!r}, {size} voxels of {spacing} mm)"
-
-    @property
-    def is_single_slice(self) -> bool:
-        """Whether nothing lies above or below."""
-        return len(self.hu) == 1
-
-    @classmethod
-    def from_array(
-        cls,
-        hu: NDArray,
-        spacing_mm: Sequence[float],
-        origin_mm: Sequence[float] = (0.0, 0.0, 0.0),
-        direction: ArrayLike = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
-        name: str = "",
-    ) -> CtVolume:
-        """A CT from an array with its geometry, checked as a file is.
-
-        Parameters
-        ----------
-        hu : (K, J, I) ndarray of int or float
-            Hounsfield units. The array is copied. Axes may be in any order that ``direction`` tells.
-        spacing_mm : sequence of three float
-            Distance of voxel centres along (I, J, K), mm: the array's last axis first.
-        origin_mm : sequence of three float
-            LPS position of the centre of voxel (0, 0, 0), mm.
-        direction : array_like of nine float
-            3 x 3, row-major. Column n is the LPS unit vector of index axis n in (I, J, K) order. By default columns run
-            to the patient's left, rows to the back and slices to the head.
-        name : str
-            What reports call it.
-
-        Returns
-        -------
-        CtVolume
-            On canonical axes; ``notes`` say what was repaired.
-
-        Raises
-        ------
-        NoLungsError
-            The array holds nothing but air.
-        InputError
-            The array is not 3-D, holds no Hounsfield units, or its geometry cannot be that of a chest CT.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from CovidSeverityLib import CtVolume, read_ct
-        >>> hu = read_ct("ct.nii.gz").hu
-        >>> CtVolume.from_array(hu.astype(np.float32), spacing_mm=(6, 6, 8.8), name="case 1")
-        CtVolume('case 1', 64 x 64 x 36 voxels of 6 x 6 x 8.8 mm)
-        """
-        from .io.reading import checked_volume
-
-        return checked_volume(hu, spacing_mm, origin_mm, direction, name)
-
-    @classmethod
-    def from_image(cls, image: sitk.Image, name: str = "") -> CtVolume:
-        """A CT from an image of SimpleITK, checked as a file is.
-
-        Parameters
-        ----------
-        image : SimpleITK.Image
-            Three-dimensional, one number a voxel, in Hounsfield units; with any order and direction of its axes.
-        name : str
-            What reports call it.
-
-        Returns
-        -------
-        CtVolume
-            On canonical axes. :meth:`to_image` is the way back.
-
-        Raises
-        ------
-        NoLungsError, InputError
-            As :meth:`from_array`.
-
-        Examples
-        --------
-        >>> import SimpleITK as sitk
-        >>> from CovidSeverityLib import CtVolume
-        >>> ct = CtVolume.from_image(sitk.ReadImage("ct.nii.gz"))
-        >>> ct.geometry.size
-        (64, 64, 36)
-        """
-        from .io.reading import volume_from_image
-
-        return volume_from_image(image, name)
-
-    def to_image(self, array: NDArray | None = None) -> sitk.Image:
-        """An array on the grid of this CT as an image of SimpleITK, in the order and place in which the CT was stored.
-
-        Parameters
-        ----------
-        array : (K, J, I) ndarray or None
-            A mask, for example. None takes the CT itself.
-
-        Returns
-        -------
-        SimpleITK.Image
-
-        Raises
-        ------
-        ValueError
-            The array has another shape than the CT.
-
-        Examples
-        --------
-        >>> from CovidSeverityLib import Analysis
-        >>> result = Analysis.load("results")
-        >>> result.volume.to_image(result.lungs).GetSize()
-        (64, 64, 36)
-        """
-        import SimpleITK as sitk
-
-        array = self.hu if array is None else array
-        if array.shape != self.hu.shape:
-            raise ValueError(f"array {array.shape} does not match the CT {self.hu.shape} (K, J, I)")
-        image = sitk.GetImageFromArray(np.ascontiguousarray(self.storage.to_stored(array)))
-        image.SetSpacing(self.stored_geometry.spacing_mm)
-        image.SetOrigin(self.stored_geometry.origin_mm)
-        image.SetDirection(self.stored_geometry.direction)
-        return image

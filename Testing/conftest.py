@@ -21,9 +21,9 @@ from CovidSeverityLib.__main__ import main
 from CovidSeverityLib.classification.keras.architecture import ONE_KERNEL
 from CovidSeverityLib.classification.store.installed import FOLDER_VARIABLE
 from CovidSeverityLib.evaluation.synthetic.phantom import Phantom, make_phantom, write_phantom
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmentation, segment_lungs
-from CovidSeverityLib.types import CtVolume
 from Testing.once import Once
 
 os.environ.setdefault(*ONE_KERNEL)  # as the library does: some tests start TensorFlow before it

@@ -24,7 +24,7 @@ from CovidSeverityLib.classification.voting import VOTE_DEFINITION
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.ctss import CTSS_DEFINITION, TSS_DEFINITION, TSS_SOURCE, severity_for
 from CovidSeverityLib.features.classification_image import SLICES_DEFINITION
-from CovidSeverityLib.preprocessing.hounsfield_config import HounsfieldConfig
+from CovidSeverityLib.io.hounsfield.config import HounsfieldConfig
 
 PAGE = Path(__file__).with_name("numbers.md")
 

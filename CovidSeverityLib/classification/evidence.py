@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES, classification_images
-from CovidSeverityLib.types import CtVolume, Progress
+from CovidSeverityLib.io.volume import CtVolume
+from CovidSeverityLib.types import Progress
 
 from .diagnosis import (
     ClassifierIdentity,

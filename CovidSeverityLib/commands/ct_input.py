@@ -73,7 +73,7 @@ def add_printing(parser: argparse.ArgumentParser) -> None:
 
 
 def read_volume(arguments: argparse.Namespace, source: Path, progress: Progress | None) -> CtVolume:
-    """The CT that the options choose; errors as in :func:`~CovidSeverityLib.io.read_ct`."""
+    """The CT that the options choose; errors as in :func:`~CovidSeverityLib.io.reading.read_ct`."""
     return read_ct(
         source, series_uid=arguments.series, volume=arguments.volume, force=arguments.force, progress=progress
     )

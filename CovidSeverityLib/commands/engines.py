@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.segmentation.lobes.external_lobes import lobes_from_labels
 from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
 from CovidSeverityLib.segmentation.lungs.lungmask_engine import (
@@ -15,7 +16,6 @@ from CovidSeverityLib.segmentation.lungs.lungmask_engine import (
     checked_weights,
     lungmask_lobes,
 )
-from CovidSeverityLib.types import CtVolume
 
 ENGINES = ("default", "lungmask")
 

@@ -19,8 +19,9 @@ from scipy.special import ndtr
 
 from CovidSeverityLib.checked import Checked, Range
 from CovidSeverityLib.immutable import Value
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.morphology.grid import bounding_box
-from CovidSeverityLib.types import AIR_HU, CtVolume, Lobe, Side
+from CovidSeverityLib.types import AIR_HU, Lobe, Side
 
 from .air_noise import AirNoiseConfig, airway_noise
 

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from CovidSeverityLib.ctss import severity_for
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
 from CovidSeverityLib.segmentation.lungs.config import LungNoteConfig
 from CovidSeverityLib.segmentation.lungs.notes import volume_notes
 from CovidSeverityLib.segmentation.opacity.values import UncountedDensity
-from CovidSeverityLib.types import LOBE_NAMES, CtVolume, Geometry, NoteSeverity, QualityNote, Side
+from CovidSeverityLib.types import LOBE_NAMES, Geometry, NoteSeverity, QualityNote, Side
 
 from .config import NoteConfig
 from .low_attenuation import LowAttenuation

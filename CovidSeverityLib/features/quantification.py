@@ -11,10 +11,11 @@ from scipy import ndimage
 
 from CovidSeverityLib.ctss import score_for_percent, total_severity_score_for_percent
 from CovidSeverityLib.immutable import Value
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig, MixtureFit, fit_mixture
 from CovidSeverityLib.segmentation.opacity.published.windows import histogram
-from CovidSeverityLib.types import CtVolume, Lobe, Opacity, Side
+from CovidSeverityLib.types import Lobe, Opacity, Side
 
 from .config import MeasureConfig
 

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.ctss import CTSS_DEFINITION, CTSS_REFERENCE_DEFINITION
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.segmentation.lobes.config import LobeConfig
 from CovidSeverityLib.segmentation.lobes.external_lobes import fit_to_lungs
 from CovidSeverityLib.segmentation.lobes.lobe_segmentation import anatomical_lobes
 from CovidSeverityLib.segmentation.lobes.published import published_regions
 from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
 from CovidSeverityLib.segmentation.opacity.values import MarkedOpacities
-from CovidSeverityLib.types import CtVolume, Geometry
+from CovidSeverityLib.types import Geometry
 
 from .config import MeasureConfig
 from .published_score import SliceScoreConfig, published_score

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.types import CtVolume, Geometry
+from CovidSeverityLib.types import Geometry
 
 from .affine import SAME_GRID_MM, corners_apart_mm
 from .dicom.files import is_dicom
 from .images import FORMATS, StoredImage, is_image_name, read_image
 from .orientation import canonical_geometry, order_onto
+from .volume import CtVolume
 
 SPACING_TOLERANCE = 1e-3
 DIRECTION_TOLERANCE = 1e-3

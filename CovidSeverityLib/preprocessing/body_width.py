@@ -8,7 +8,7 @@ import numpy as np
 
 from CovidSeverityLib.checked import Checked, Positive, Share, WholeHu
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.types import CtVolume
+from CovidSeverityLib.io.volume import CtVolume
 
 
 @dataclass(frozen=True)

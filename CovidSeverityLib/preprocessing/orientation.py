@@ -18,7 +18,8 @@ from typing import Annotated
 
 from CovidSeverityLib.checked import Checked, Positive, Range
 from CovidSeverityLib.errors import ConfigurationError, InputError
-from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote, triple
+from CovidSeverityLib.io.volume import CtVolume
+from CovidSeverityLib.types import NoteSeverity, QualityNote, triple
 
 from . import orientation_cues as cues
 from .config import ThoraxConfig

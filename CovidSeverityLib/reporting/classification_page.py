@@ -5,11 +5,11 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, BinaryIO
 
-from CovidSeverityLib.analysis import ClassifiedCt
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.evidence import DECIDING_SLICES
 from CovidSeverityLib.classification.notes import CONTRADICTION
 from CovidSeverityLib.classification.voting import VOTE_DEFINITION
+from CovidSeverityLib.findings import ClassifiedFindings
 from CovidSeverityLib.types import DIAGNOSIS_NAMES, Opacity
 
 from . import overview_panels as panels
@@ -34,12 +34,12 @@ VOTE = (0.672, 0.238, 0.215, 0.085)
 HEADINGS_Y = 0.364
 
 
-def write_classification_page(found: ClassifiedCt, file: BinaryIO, dpi: int = DPI) -> None:
+def write_classification_page(found: ClassifiedFindings, file: BinaryIO, dpi: int = DPI) -> None:
     """Draw the page and write it to an open binary ``file`` as PNG. The same result gives the same bytes."""
     write_page(lambda figure: draw_classification_page(figure, found), file, dpi)
 
 
-def draw_classification_page(figure: Figure, found: ClassifiedCt) -> None:
+def draw_classification_page(figure: Figure, found: ClassifiedFindings) -> None:
     """Draw the page on an empty ``figure`` of :data:`~.page.PAGE_INCHES`."""
     _draw_header(figure, found)
     _draw_tiles(figure, found)
@@ -53,7 +53,7 @@ def draw_classification_page(figure: Figure, found: ClassifiedCt) -> None:
     _draw_footer(figure, found)
 
 
-def _draw_header(figure: Figure, found: ClassifiedCt) -> None:
+def _draw_header(figure: Figure, found: ClassifiedFindings) -> None:
     diagnosis = found.diagnosis
     name = elided(clean(found.volume.name) or "unnamed CT", NAME_LENGTH)
     figure.text(LEFT, 0.972, name, fontsize=15, fontweight="bold", va="center", color=panels.INK, parse_math=False)
@@ -68,7 +68,7 @@ def _draw_header(figure: Figure, found: ClassifiedCt) -> None:
     figure.text(RIGHT, 0.928, said, fontsize=panels.NORMAL, color=panels.MUTED, **at_right)
 
 
-def _classifier_text(found: ClassifiedCt) -> str:
+def _classifier_text(found: ClassifiedFindings) -> str:
     known = found.diagnosis.classifier
     program = f"CovidSeverity {found.version}"
     if known is None:
@@ -79,7 +79,7 @@ def _classifier_text(found: ClassifiedCt) -> str:
     return f"Classifier {name}: {network.backbone}, {size}, SHA-256 {known.sha256[:12]}…   ·   {program}"
 
 
-def _draw_tiles(figure: Figure, found: ClassifiedCt) -> None:
+def _draw_tiles(figure: Figure, found: ClassifiedFindings) -> None:
     """One column per deciding slice: the CT with outlines, and below it the CT with the network's attention."""
     box, diagnosis = lung_box(found), found.diagnosis
     width = (RIGHT - LEFT - (DECIDING_SLICES - 1) * TILE_GAP) / DECIDING_SLICES
@@ -100,7 +100,7 @@ def _draw_tiles(figure: Figure, found: ClassifiedCt) -> None:
         panels.draw_view(lower, view, f"{n + 1}   Grad-CAM", empty, overlay=overlay, outlines=False)
 
 
-def _draw_legend(figure: Figure, found: ClassifiedCt) -> None:
+def _draw_legend(figure: Figure, found: ClassifiedFindings) -> None:
     """One line: outlines, the scale of the attention, and the orientation of the images."""
     text = {"va": "center", "fontsize": panels.NORMAL, "parse_math": False}
     entries = [("lung", LUNG_COLOUR, 3.0)]
@@ -141,7 +141,7 @@ def _draw_rule(figure: Figure) -> None:
     )
 
 
-def _draw_footer(figure: Figure, found: ClassifiedCt) -> None:
+def _draw_footer(figure: Figure, found: ClassifiedFindings) -> None:
     where = "classification.json" if found.infection is None else "report.json"
     last_first = list(reversed(found.quality))  # in an analysis, notes on the diagnosis come last
     last_first.sort(key=lambda note: note.code != CONTRADICTION)

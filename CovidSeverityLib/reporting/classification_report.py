@@ -9,11 +9,11 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.analysis import ClassifiedCt
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.diagnosis import ClassifierIdentity, PatientDiagnosis
 from CovidSeverityLib.classification.evidence import DECIDING_DEFINITION
 from CovidSeverityLib.classification.voting import VOTE_DEFINITION
+from CovidSeverityLib.findings import ClassifiedFindings
 from CovidSeverityLib.types import DIAGNOSIS_NAMES, Diagnosis, Side
 
 from .report_parts import RESEARCH_USE, SCHEMA_VERSION, SECONDS_DECIMALS, input_fields, note_fields
@@ -66,7 +66,7 @@ def rounded_shares(shares: NDArray[np.float64], decimals: int) -> list[float]:
     return [rounded(n / units, decimals) for n in whole.tolist()]
 
 
-def build_classification(found: ClassifiedCt) -> dict[str, Any]:
+def build_classification(found: ClassifiedFindings) -> dict[str, Any]:
     """The content of ``classification.json``: the fields of ``report.json`` that exist for a diagnosis alone."""
     voxels = {side: int((found.lungs == side).sum()) for side in Side}
     ml = {side: n * found.volume.geometry.voxel_ml for side, n in voxels.items()}
@@ -90,7 +90,7 @@ def build_classification(found: ClassifiedCt) -> dict[str, Any]:
     }
 
 
-def write_classification_report(found: ClassifiedCt, file: TextIO) -> None:
+def write_classification_report(found: ClassifiedFindings, file: TextIO) -> None:
     """Write ``classification.json``."""
     json.dump(build_classification(found), file, indent=2, ensure_ascii=False, allow_nan=False)
     file.write("\n")

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO, TextIO
 
-from CovidSeverityLib.analysis import Analysis, ClassifiedCt
 from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.findings import ClassifiedFindings, Findings
 from CovidSeverityLib.types import Progress
 
 from .classification_page import write_classification_page
@@ -23,8 +23,8 @@ from .tables import write_classified_slices, write_histogram, write_lobes, write
 REPORT_NAME, CLASSIFICATION_REPORT_NAME = "report.json", "classification.json"
 SLICES_NAME, PAGE_NAME, ANALYSIS_NAME = "slices.csv", "classification.png", "analysis.npz"
 
-BinaryWriter = Callable[[Analysis, BinaryIO], None]
-TextWriter = Callable[[Analysis, TextIO], None]
+BinaryWriter = Callable[[Findings, BinaryIO], None]
+TextWriter = Callable[[Findings, TextIO], None]
 
 _BINARY_WRITERS: dict[str, BinaryWriter] = {
     "segmentation.seg.nrrd": write_segmentation,
@@ -44,7 +44,7 @@ CLASSIFICATION_OUTPUT_NAMES = (PAGE_NAME, SLICES_NAME, CLASSIFICATION_REPORT_NAM
 
 
 def write_results(
-    analysis: Analysis,
+    analysis: Findings,
     folder: Path,
     progress: Progress | None = None,
     *,
@@ -57,7 +57,7 @@ def write_results(
 
     Parameters
     ----------
-    analysis : Analysis
+    analysis : Findings
         The result.
     folder : Path
         An existing folder.
@@ -73,7 +73,7 @@ def write_results(
     """
     writers: dict[str, FileWriter] = {
         **{name: partial(_binary, write, analysis) for name, write in _BINARY_WRITERS.items()},
-        **({} if analysis.classification is None else {PAGE_NAME: _page(ClassifiedCt.of(analysis))}),
+        **({} if analysis.classification is None else {PAGE_NAME: _page(ClassifiedFindings.of(analysis))}),
         **extra,
         **{name: partial(_text, write, analysis) for name, write in _TEXT_WRITERS.items()},
     }
@@ -81,7 +81,7 @@ def write_results(
     return write_together(Path(folder), writers, progress, obsolete)
 
 
-def write_classified(found: ClassifiedCt, folder: Path, progress: Progress | None = None) -> tuple[Path, ...]:
+def write_classified(found: ClassifiedFindings, folder: Path, progress: Progress | None = None) -> tuple[Path, ...]:
     """Write every file of a diagnosis alone to ``folder`` and return their paths, like :func:`write_results`.
 
     Raises
@@ -109,15 +109,15 @@ def check_holds_no_analysis(folder: Path) -> None:
         raise InputError(f"{folder} holds the results of an analysis ({REPORT_NAME}); choose another folder")
 
 
-def _page(found: ClassifiedCt) -> FileWriter:
+def _page(found: ClassifiedFindings) -> FileWriter:
     return partial(_binary, write_classification_page, found)
 
 
-def _binary(write: Callable[..., None], result: Analysis | ClassifiedCt, path: Path) -> None:
+def _binary(write: Callable[..., None], result: Findings | ClassifiedFindings, path: Path) -> None:
     with path.open("wb") as file:
         write(result, file)
 
 
-def _text(write: Callable[..., None], result: Analysis | ClassifiedCt, path: Path) -> None:
+def _text(write: Callable[..., None], result: Findings | ClassifiedFindings, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         write(result, file)

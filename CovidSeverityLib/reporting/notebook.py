@@ -12,7 +12,7 @@ from collections.abc import Callable
 from html import escape
 from typing import BinaryIO
 
-from CovidSeverityLib.analysis import Analysis, ClassifiedCt
+from CovidSeverityLib.findings import ClassifiedFindings, Findings
 
 from .classification_page import write_classification_page
 from .overview import write_overview
@@ -24,13 +24,13 @@ STYLE = "border:1px solid currentColor;border-radius:4px;padding:0.6em;max-width
 TEXT_STYLE = "white-space:pre-wrap;margin:0.6em 0"
 
 
-def analysis_html(analysis: Analysis) -> str:
+def analysis_html(analysis: Findings) -> str:
     """Score, lobes, volumes and notes above the overview."""
     text = summary_text(analysis)
     return _card(analysis.volume.name, text, "Overview", lambda file: write_overview(analysis, file, NOTEBOOK_DPI))
 
 
-def classified_html(found: ClassifiedCt) -> str:
+def classified_html(found: ClassifiedFindings) -> str:
     """The diagnosis and its notes above the page of the slices that decided."""
     text, title = classification_text(found), "Slices that decided"
     return _card(found.volume.name, text, title, lambda file: write_classification_page(found, file, NOTEBOOK_DPI))

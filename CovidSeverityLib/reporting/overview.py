@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
-from CovidSeverityLib.analysis import Analysis
 from CovidSeverityLib.checked import known
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
 from CovidSeverityLib.ctss import CTSS_MAX
+from CovidSeverityLib.findings import Findings
 from CovidSeverityLib.types import LOBE_NAMES, Opacity
 
 from . import overview_panels as panels
@@ -49,12 +49,12 @@ NUMBERS = (0.822, LOWER_BOTTOM + 0.012, RIGHT - 0.822, 0.25)
 HEADINGS_Y = LOWER_TOP - 0.012
 
 
-def write_overview(analysis: Analysis, file: BinaryIO, dpi: int = DPI) -> None:
+def write_overview(analysis: Findings, file: BinaryIO, dpi: int = DPI) -> None:
     """Draw the page and write it to an open binary ``file`` as PNG. The same analysis gives the same bytes."""
     write_page(lambda figure: _draw_page(figure, analysis), file, dpi)
 
 
-def _draw_page(figure: Figure, analysis: Analysis) -> None:
+def _draw_page(figure: Figure, analysis: Findings) -> None:
     _draw_header(figure, analysis)
     indices = axial_indices(analysis)
     _draw_axials(figure, analysis, indices)
@@ -71,7 +71,7 @@ def _draw_page(figure: Figure, analysis: Analysis) -> None:
     _draw_footer(figure, analysis)
 
 
-def _draw_header(figure: Figure, analysis: Analysis) -> None:
+def _draw_header(figure: Figure, analysis: Findings) -> None:
     volume, provenance = analysis.volume, analysis.provenance
     i, j, k = volume.geometry.size
     di, dj, dk = volume.geometry.spacing_mm
@@ -122,7 +122,7 @@ def _draw_diagnosis(figure: Figure, diagnosis: PatientDiagnosis) -> None:
     )
 
 
-def _draw_axials(figure: Figure, analysis: Analysis, indices: tuple[int, ...]) -> None:
+def _draw_axials(figure: Figure, analysis: Findings, indices: tuple[int, ...]) -> None:
     box, worst = lung_box(analysis), most_infected_index(analysis)
     rows_by_index = {row.index: row for row in analysis.slices}
     rows = -(-AXIAL_COUNT // COLUMNS)
@@ -140,7 +140,7 @@ def _draw_axials(figure: Figure, analysis: Analysis, indices: tuple[int, ...]) -
         panels.draw_view(axes, axial_view(analysis, index, box), title, note, marked=index == worst)
 
 
-def _draw_legend(figure: Figure, analysis: Analysis) -> None:
+def _draw_legend(figure: Figure, analysis: Findings) -> None:
     """One line: colour and name of every outline, and the orientation of the images."""
     shown = [score.lobe for score in analysis.lobe_scores if score.voxels]
     entries = [("lung", LUNG_COLOUR, 2.0)] if ((analysis.lungs > 0) & (analysis.lobes == 0)).any() else []
@@ -160,7 +160,7 @@ def _draw_legend(figure: Figure, analysis: Analysis) -> None:
     )
 
 
-def _draw_coronal(figure: Figure, analysis: Analysis, indices: tuple[int, ...]) -> None:
+def _draw_coronal(figure: Figure, analysis: Findings, indices: tuple[int, ...]) -> None:
     index = coronal_index(analysis)
     axes = figure.add_axes(CORONAL)
     worst = "largest infected area" if most_infected_index(analysis) is not None else "largest lung area"
@@ -173,7 +173,7 @@ def _heading(figure: Figure, x: float, text: str) -> None:
     figure.text(x, HEADINGS_Y, text, fontsize=panels.HEADING, fontweight="bold", va="center", color=panels.INK)
 
 
-def _draw_mixture_note(figure: Figure, analysis: Analysis) -> None:
+def _draw_mixture_note(figure: Figure, analysis: Findings) -> None:
     """Text under the heading of the histogram: what the fitted curves are, and that no mask depends on them.
 
     The published method marks opacities with a separate mixture for every slice.
@@ -192,7 +192,7 @@ def _draw_mixture_note(figure: Figure, analysis: Analysis) -> None:
     )
 
 
-def _draw_footer(figure: Figure, analysis: Analysis) -> None:
+def _draw_footer(figure: Figure, analysis: Findings) -> None:
     lines = note_lines(analysis.quality, NOTE_COLUMNS, NOTE_LINES)
     for n, (line, warning) in enumerate(lines):
         colour = "#8A4B00" if warning else panels.MUTED

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.analysis import Analysis
 from CovidSeverityLib.ctss import CTSS_EDGES_PERCENT, TSS_MAX
 from CovidSeverityLib.features.quantification import Densitometry, LobeScore
+from CovidSeverityLib.findings import Findings
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureFit
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
@@ -262,7 +262,7 @@ def _per_bin(density: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.maximum(100.0 * HISTOGRAM_BIN_HU * density, HISTOGRAM_FLOOR_PERCENT / 10)
 
 
-def draw_numbers(axes: Axes, analysis: Analysis) -> None:
+def draw_numbers(axes: Axes, analysis: Findings) -> None:
     """The key numbers as a small table."""
     rows = number_rows(analysis)
     axes.set(xlim=(0, 1), ylim=(len(rows), 0))
@@ -275,7 +275,7 @@ def draw_numbers(axes: Axes, analysis: Analysis) -> None:
         axes.axhline(n + 1, color=RULE, linewidth=0.5)
 
 
-def number_rows(analysis: Analysis) -> list[tuple[str, str, bool]]:
+def number_rows(analysis: Findings) -> list[tuple[str, str, bool]]:
     """Name, value and emphasis of every key number."""
     total = analysis.total_severity_score
     return [
@@ -292,7 +292,7 @@ def number_rows(analysis: Analysis) -> list[tuple[str, str, bool]]:
     ]
 
 
-def _low_attenuation_row(analysis: Analysis) -> tuple[str, str, bool]:
+def _low_attenuation_row(analysis: Findings) -> tuple[str, str, bool]:
     low = analysis.low_attenuation
     return f"Low attenuation ({signed(low.threshold_hu, 0)} HU)", f"{low.total.percent:.1f} %", True
 

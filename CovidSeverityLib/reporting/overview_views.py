@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.analysis import Analysis, ClassifiedCt
+from CovidSeverityLib.findings import ClassifiedFindings, Findings
 from CovidSeverityLib.types import Box, triple
 
 AXIAL_COUNT = 8
@@ -45,7 +45,7 @@ class View:
         return _centres(self.extent_mm[3], self.extent_mm[2], self.hu.shape[0])
 
 
-def axial_indices(analysis: Analysis, count: int = AXIAL_COUNT) -> tuple[int, ...]:
+def axial_indices(analysis: Findings, count: int = AXIAL_COUNT) -> tuple[int, ...]:
     """K of acquired slices, spread evenly over the lungs, superior first, including the slice with the most opacity."""
     lung = np.array([row.index for row in analysis.slices if row.lung_voxels], dtype=np.intp)
     if not lung.size:
@@ -60,20 +60,20 @@ def axial_indices(analysis: Analysis, count: int = AXIAL_COUNT) -> tuple[int, ..
     return tuple(sorted(chosen, reverse=True))
 
 
-def most_infected_index(analysis: Analysis) -> int | None:
+def most_infected_index(analysis: Findings) -> int | None:
     """K of the acquired slice with the largest area of opacity; None without opacities."""
     worst = max(analysis.slices, key=lambda row: row.infected_voxels, default=None)
     return worst.index if worst is not None and worst.infected_voxels else None
 
 
-def coronal_index(analysis: Analysis) -> int:
+def coronal_index(analysis: Findings) -> int:
     """The coronal plane with the largest area of opacity, or with the largest lung area if there is no opacity."""
     infected = any(row.infected_voxels for row in analysis.slices)
     mask = (analysis.infection > 0) & (analysis.lungs > 0) if infected else analysis.lungs
     return int(np.argmax(np.count_nonzero(mask, axis=(0, 2))))
 
 
-def lung_box(analysis: Analysis | ClassifiedCt) -> Box:
+def lung_box(analysis: Findings | ClassifiedFindings) -> Box:
     """(K, J, I) slices of the box around the lungs, with a margin; the whole volume without lungs."""
     lung = analysis.lungs > 0
     in_plane = lung.any(axis=0)
@@ -88,13 +88,13 @@ def lung_box(analysis: Analysis | ClassifiedCt) -> Box:
     return tuple(box)
 
 
-def axial_view(analysis: Analysis, index: int, box: Box) -> View:
+def axial_view(analysis: Findings, index: int, box: Box) -> View:
     """One axial slice: anterior at the top, the patient's right on the left."""
     _, dj, di = analysis.volume.geometry.spacing_kji
     return _view(_arrays(analysis), (index, box[1], box[2]), dj, di)
 
 
-def classified_view(found: ClassifiedCt, index: int, box: Box) -> View:
+def classified_view(found: ClassifiedFindings, index: int, box: Box) -> View:
     """One axial slice as :func:`axial_view`, without lobes, and without opacities if none were marked."""
     nothing = np.broadcast_to(np.uint8(0), found.lungs.shape)
     infection = nothing if found.infection is None else found.infection
@@ -102,7 +102,7 @@ def classified_view(found: ClassifiedCt, index: int, box: Box) -> View:
     return _view((found.volume.hu, found.lungs, nothing, infection), (index, box[1], box[2]), dj, di)
 
 
-def attention_on(view: View, attention: NDArray[np.float32], found: ClassifiedCt) -> NDArray[np.float64]:
+def attention_on(view: View, attention: NDArray[np.float32], found: ClassifiedFindings) -> NDArray[np.float64]:
     """A network's map of the whole slice on the (rows, columns) of ``view``, interpolated linearly between its cells.
 
     Parameters
@@ -119,7 +119,7 @@ def attention_on(view: View, attention: NDArray[np.float32], found: ClassifiedCt
     return ndimage.map_coordinates(attention.astype(np.float64), cells, order=1, mode="nearest")
 
 
-def coronal_view(analysis: Analysis, index: int, box: Box) -> View:
+def coronal_view(analysis: Findings, index: int, box: Box) -> View:
     """One coronal slice: superior at the top, the patient's right on the left. Rows are in mm from slice 0 upwards."""
     dk, _, di = analysis.volume.geometry.spacing_kji
     view = _view(_arrays(analysis), (box[0], index, box[2]), dk, di)
@@ -128,7 +128,7 @@ def coronal_view(analysis: Analysis, index: int, box: Box) -> View:
     return View(view.hu[::-1], view.lungs[::-1], view.lobes[::-1], view.infection[::-1], extent)
 
 
-def _arrays(analysis: Analysis) -> tuple[NDArray, ...]:
+def _arrays(analysis: Findings) -> tuple[NDArray, ...]:
     return analysis.volume.hu, analysis.lungs, analysis.lobes, analysis.infection
 
 

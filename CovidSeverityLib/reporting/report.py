@@ -7,9 +7,9 @@ import json
 from importlib import resources
 from typing import Any, TextIO
 
-from CovidSeverityLib.analysis import Analysis, Provenance
 from CovidSeverityLib.checked import known
 from CovidSeverityLib.features.low_attenuation import LowAttenuation, LowDensity
+from CovidSeverityLib.findings import Findings, Provenance
 from CovidSeverityLib.plain import plain
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureFit
 from CovidSeverityLib.segmentation.opacity.values import UncountedDensity
@@ -37,7 +37,7 @@ LOW_ATTENUATION_SOURCE = (
 )
 
 
-def build_report(analysis: Analysis) -> dict[str, Any]:
+def build_report(analysis: Findings) -> dict[str, Any]:
     """The content of ``report.json``: plain dictionaries, lists, strings and finite numbers, in a fixed order.
 
     Sizes and spacings are those of the (I, J, K) axes, patient right to left, anterior to posterior and inferior to
@@ -62,7 +62,7 @@ def build_report(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def write_report(analysis: Analysis, file: TextIO) -> None:
+def write_report(analysis: Findings, file: TextIO) -> None:
     """Write ``report.json``."""
     json.dump(build_report(analysis), file, indent=2, ensure_ascii=False, allow_nan=False)
     file.write("\n")
@@ -113,7 +113,7 @@ def _lobes(provenance: Provenance) -> dict[str, Any]:
     return {"method": provenance.lobes_from, "approximate": provenance.lobes_approximate, "fissures": fissures}
 
 
-def _classification(analysis: Analysis) -> dict[str, Any] | None:
+def _classification(analysis: Findings) -> dict[str, Any] | None:
     if analysis.classification is None:
         return None
     return classification_fields(analysis.classification, analysis.volume.geometry.slice_z_mm().tolist())
@@ -130,7 +130,7 @@ def _mixture(fit: MixtureFit | None) -> dict[str, Any] | None:
     }
 
 
-def _provenance(analysis: Analysis) -> dict[str, Any]:
+def _provenance(analysis: Findings) -> dict[str, Any]:
     provenance = analysis.provenance
     diagnosis = analysis.classification
     return {

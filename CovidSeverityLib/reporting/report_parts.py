@@ -6,7 +6,8 @@ import dataclasses
 from pathlib import PurePath
 from typing import Any
 
-from CovidSeverityLib.types import CtVolume, QualityNote
+from CovidSeverityLib.io.volume import CtVolume
+from CovidSeverityLib.types import QualityNote
 
 from .tables import rounded
 

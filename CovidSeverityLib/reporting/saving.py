@@ -15,18 +15,22 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.analysis import Analysis
 from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.findings import Findings
 from CovidSeverityLib.immutable import frozen
-from CovidSeverityLib.types import CtVolume, Progress
+from CovidSeverityLib.io.volume import CtVolume
+from CovidSeverityLib.types import Progress
 
 from .files import ANALYSIS_NAME, write_results
 from .output_folder import check_output_folder
+
+T = TypeVar("T", bound=Findings)
+
 
 FORMAT = 1
 """Version of the format. It changes if a field of a saved value is renamed, removed or gets another meaning."""
@@ -41,7 +45,7 @@ Arrays = dict[str, NDArray]
 
 
 def save_analysis(
-    analysis: Analysis, folder: Path, *, with_ct: bool, progress: Progress | None = None
+    analysis: Findings, folder: Path, *, with_ct: bool, progress: Progress | None = None
 ) -> tuple[Path, ...]:
     """Write every file of a result and ``analysis.npz``; see :meth:`Analysis.save`."""
     check_output_folder(folder)
@@ -50,7 +54,7 @@ def save_analysis(
     )
 
 
-def load_analysis(folder: Path, ct: CtVolume | None = None) -> Analysis:
+def load_analysis(kind: type[T], folder: Path, ct: CtVolume | None = None) -> T:
     """Read ``analysis.npz``; see :meth:`Analysis.load`."""
     path = folder / ANALYSIS_NAME
     if not path.is_file():
@@ -62,12 +66,12 @@ def load_analysis(folder: Path, ct: CtVolume | None = None) -> Analysis:
         if content["format"] != FORMAT:
             raise InputError(f"{path.name} is of format {content['format']}; this version reads format {FORMAT}")
         arrays[CT_ARRAY] = _voxels(arrays, content["hu_sha256"], ct, path.name)
-        return _decoded(content["analysis"], Analysis, arrays)
+        return _decoded(content["analysis"], kind, arrays)
     except (KeyError, ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path.name} is damaged or was written by another program ({error})") from error
 
 
-def _write(analysis: Analysis, path: Path, with_ct: bool) -> None:
+def _write(analysis: Findings, path: Path, with_ct: bool) -> None:
     hu = analysis.volume.hu
     arrays: Arrays = {CT_ARRAY: hu}
     content = {"format": FORMAT, "hu_sha256": _sha256(hu), "analysis": _encoded(analysis, arrays)}

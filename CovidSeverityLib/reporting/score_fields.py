@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, TypeAlias
 
-from CovidSeverityLib.analysis import Analysis
 from CovidSeverityLib.correction.rescoring import Rescored
 from CovidSeverityLib.ctss import CTSS_MAX, TSS_DEFINITION, TSS_MAX, TSS_SOURCE
 from CovidSeverityLib.features.quantification import LobeScore
+from CovidSeverityLib.findings import Findings
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
 from .tables import ML_DECIMALS, PERCENT_DECIMALS, lobe_row, rounded
@@ -16,7 +16,7 @@ from .tables import ML_DECIMALS, PERCENT_DECIMALS, lobe_row, rounded
 _LOBE_FIELDS = ("score", "involvement_percent", "volume_ml", "infection_ml", "confidence")
 
 
-Scored: TypeAlias = Analysis | Rescored
+Scored: TypeAlias = Findings | Rescored
 """An automatic result, or one of corrected masks: both have scores, severity, volumes and shares."""
 
 

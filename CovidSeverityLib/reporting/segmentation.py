@@ -15,8 +15,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.analysis import Analysis
-from CovidSeverityLib.types import LOBE_NAMES, CtVolume, Geometry, Lobe, Opacity, Side
+from CovidSeverityLib.findings import Findings
+from CovidSeverityLib.io.volume import CtVolume
+from CovidSeverityLib.types import LOBE_NAMES, Geometry, Lobe, Opacity, Side
 
 from .palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS, Rgb
 
@@ -58,7 +59,7 @@ OPACITY_NAMES = {Opacity.GROUND_GLASS: "ground-glass opacity", Opacity.CONSOLIDA
 _LUNG_LAYER, _LOBE_LAYER, _OPACITY_LAYER = range(3)
 
 
-def write_segmentation(analysis: Analysis, file: BinaryIO) -> None:
+def write_segmentation(analysis: Findings, file: BinaryIO) -> None:
     """Write the masks of ``analysis`` to an open binary ``file`` in Slicer's ``.seg.nrrd`` format.
 
     The same analysis gives the same bytes.

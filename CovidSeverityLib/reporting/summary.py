@@ -5,12 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from CovidSeverityLib.analysis import Analysis, ClassifiedCt
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
 from CovidSeverityLib.ctss import CTSS_MAX, TSS_MAX
 from CovidSeverityLib.features.low_attenuation import LowAttenuation
 from CovidSeverityLib.features.quantification import LobeScore
+from CovidSeverityLib.findings import ClassifiedFindings, Findings
 from CovidSeverityLib.types import DIAGNOSIS_NAMES, LOBE_NAMES, Diagnosis, NoteSeverity, Opacity, QualityNote, Side
 
 from .classification_report import rounded_shares
@@ -19,14 +19,14 @@ from .tables import with_range
 COLUMNS = 100
 
 
-def summary_text(analysis: Analysis) -> str:
+def summary_text(analysis: Findings) -> str:
     """Score, lobes, volumes and notes as plain text with at most 100 columns, without a final line end."""
     diagnosis = analysis.classification
     lines = diagnosis_lines(diagnosis) if diagnosis is not None else _wrapped(analysis.classification_reason)
     return "\n".join([*_score_lines(analysis), *_volume_lines(analysis), *lines, *note_lines(analysis.quality)])
 
 
-def classification_text(found: ClassifiedCt) -> str:
+def classification_text(found: ClassifiedFindings) -> str:
     """Only the diagnosis and its notes, like :func:`summary_text`."""
     return "\n".join([*diagnosis_lines(found.diagnosis), *note_lines(found.quality)])
 
@@ -44,7 +44,7 @@ def diagnosis_lines(diagnosis: PatientDiagnosis) -> list[str]:
     ]
 
 
-def _score_lines(analysis: Analysis) -> Iterator[str]:
+def _score_lines(analysis: Findings) -> Iterator[str]:
     if analysis.ctss is None:
         yield "No CTSS: it is a sum over the lobes, which are not known."
         return
@@ -68,7 +68,7 @@ def _lobe_line(score: LobeScore) -> str:
     )
 
 
-def _volume_lines(analysis: Analysis) -> Iterator[str]:
+def _volume_lines(analysis: Findings) -> Iterator[str]:
     right, left = analysis.side_ml(Side.RIGHT), analysis.side_ml(Side.LEFT)
     glass, solid = analysis.opacity_ml(Opacity.GROUND_GLASS), analysis.opacity_ml(Opacity.CONSOLIDATION)
     yield (

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from CovidSeverityLib.analysis import Analysis, ClassifiedCt
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
 from CovidSeverityLib.features.low_attenuation import LowDensity
 from CovidSeverityLib.features.quantification import Densitometry, LobeScore, SliceRow
+from CovidSeverityLib.findings import ClassifiedFindings, Findings
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig, MixtureFit
 from CovidSeverityLib.types import LOBE_NAMES, Diagnosis, Lobe
 
@@ -165,14 +165,14 @@ def _expected_voxels(hu: NDArray[np.int64], total: int, mixture: MixtureFit) -> 
     }
 
 
-def write_lobes(analysis: Analysis, file: TextIO) -> None:
+def write_lobes(analysis: Findings, file: TextIO) -> None:
     """Write ``lobes.csv``: a row per lobe."""
     low = analysis.low_attenuation
     rows = (lobe_row(score) | low_attenuation_row(low.lobe(score.lobe)) for score in analysis.lobe_scores)
     write_rows(file, LOBE_COLUMNS, rows)
 
 
-def write_slices(analysis: Analysis, file: TextIO) -> None:
+def write_slices(analysis: Findings, file: TextIO) -> None:
     """Write ``slices.csv``: one row per acquired axial slice, inferior to superior, without interpolated slices."""
     acquired = analysis.volume.acquired
     votes = diagnosis_rows(analysis.classification)
@@ -180,12 +180,12 @@ def write_slices(analysis: Analysis, file: TextIO) -> None:
     write_rows(file, (*SLICE_COLUMNS, *DIAGNOSIS_COLUMNS), (slice_row(row) | votes.get(row.index, {}) for row in rows))
 
 
-def write_histogram(analysis: Analysis, file: TextIO) -> None:
+def write_histogram(analysis: Findings, file: TextIO) -> None:
     """Write ``histogram.csv``: a row per Hounsfield unit of both lungs."""
     write_rows(file, HISTOGRAM_COLUMNS, histogram_rows(analysis.densitometry))
 
 
-def write_classified_slices(found: ClassifiedCt, file: TextIO) -> None:
+def write_classified_slices(found: ClassifiedFindings, file: TextIO) -> None:
     """Write ``slices.csv`` for a diagnosis alone: as :func:`write_slices`, without opacities."""
     votes, z_mm = diagnosis_rows(found.diagnosis), found.volume.geometry.slice_z_mm()
     rows = (

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from CovidSeverityLib.io import read_ct, read_mask
+from CovidSeverityLib.io.masks import read_mask
+from CovidSeverityLib.io.reading import read_ct
 from CovidSeverityLib.types import Lobe, Side
 
 pytest.importorskip("slicer")

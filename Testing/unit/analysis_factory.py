@@ -6,15 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from CovidSeverityLib.analysis import Analysis, Provenance
+from CovidSeverityLib.analysis import Analysis
 from CovidSeverityLib.classification.description import NetworkDescription
 from CovidSeverityLib.classification.diagnosis import ClassifierIdentity, PatientDiagnosis, SliceEvidence
 from CovidSeverityLib.classification.evidence import deciding_slices
 from CovidSeverityLib.ctss import Severity
 from CovidSeverityLib.features.low_attenuation import low_attenuation
 from CovidSeverityLib.features.quantification import Densitometry, LobeScore, SliceRow
+from CovidSeverityLib.findings import Provenance
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureFit
-from CovidSeverityLib.types import CtVolume, Geometry, Lobe, NoteSeverity, Opacity, QualityNote, Side, StorageOrder
+from CovidSeverityLib.types import Geometry, Lobe, NoteSeverity, Opacity, QualityNote, Side, StorageOrder
 
 AIR, LUNG, GLASS, SOLID, TISSUE = -1000, -850, -550, -50, 40
 HISTOGRAM_FIRST_HU = -1024

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib import AnalysisConfig, InputError, analyze
-from CovidSeverityLib.preprocessing.hounsfield import settle_hounsfield
-from CovidSeverityLib.preprocessing.hounsfield_config import HounsfieldConfig
+from CovidSeverityLib.io.hounsfield.config import HounsfieldConfig
+from CovidSeverityLib.io.hounsfield.settling import settle_hounsfield
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmentation
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from CovidSeverityLib import AnalysisConfig, InputError, analyze, parallel
 from CovidSeverityLib.analysis import Analysis
-from CovidSeverityLib.io import volume_from_array
+from CovidSeverityLib.io.volume import volume_from_array
 from CovidSeverityLib.pipeline import STAGES
 from CovidSeverityLib.segmentation.opacity.published.config import PUBLISHED_CTSS, PublishedOpacityConfig
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig

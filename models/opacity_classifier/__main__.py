@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
-from CovidSeverityLib.io import read_ct
+from CovidSeverityLib.io.reading import read_ct
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 from CovidSeverityLib.segmentation.opacity.volumetric.lung_features import FEATURES
 from CovidSeverityLib.segmentation.opacity.volumetric.opacity_classifier import CLASSIFIER_FILE, OpacityClassifier
-from CovidSeverityLib.types import CtVolume
 
 from .cases import SCANS, Chest, Sample, prepared, samples
 from .fitting import ITERATIONS, Quality, committee, fit_network, quality_of

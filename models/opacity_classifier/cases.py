@@ -11,9 +11,10 @@ from scipy import ndimage
 
 from CovidSeverityLib.evaluation.accuracy.variations import Variation, vary
 from CovidSeverityLib.evaluation.synthetic.phantom.grid import lattice_noise, smoothstep
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box, distance_to
 from CovidSeverityLib.segmentation.opacity.volumetric.lung_features import LungFeatures, gather_features
-from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry
+from CovidSeverityLib.types import AIR_HU, Geometry
 
 from .painting import Healthy, Painted, Painter
 

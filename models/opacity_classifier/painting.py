@@ -24,8 +24,9 @@ from CovidSeverityLib.evaluation.synthetic.lesions.painting import (
 )
 from CovidSeverityLib.evaluation.synthetic.lesions.scan_noise import estimate_noise, noise_plane
 from CovidSeverityLib.evaluation.synthetic.phantom.grid import lattice_noise, smoothstep
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.morphology.grid import distance_to
-from CovidSeverityLib.types import AIR_HU, CtVolume
+from CovidSeverityLib.types import AIR_HU
 
 GROUND_GLASS_HU = (-750.0, -350.0)
 CONSOLIDATION_HU = (-200.0, 60.0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from CovidSeverityLib.correction.edited_masks import Box
 from CovidSeverityLib.correction.parts import sides_of
 from CovidSeverityLib.features.quantification import well_aerated_voxels
-from CovidSeverityLib.preprocessing.numbers import round_into
+from CovidSeverityLib.io.stored_numbers import round_into
 from CovidSeverityLib.reporting.tables import PERCENT_DECIMALS, rounded
 from CovidSeveritySlicer.scene.Result import AnalysisResult
 

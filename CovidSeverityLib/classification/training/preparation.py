@@ -25,7 +25,7 @@ from CovidSeverityLib.features.classification_image import (
     classification_images,
     classification_slices,
 )
-from CovidSeverityLib.io import read_ct
+from CovidSeverityLib.io.reading import read_ct
 from CovidSeverityLib.preprocessing.orientation import check_orientation
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 from CovidSeverityLib.types import Progress

@@ -29,10 +29,11 @@ from CovidSeverityLib.evaluation.synthetic.lesions.simulated_lesions import (
     simulate_lesions,
 )
 from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
-from CovidSeverityLib.io import read_ct
+from CovidSeverityLib.io.reading import read_ct
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.metrics import MaskAgreement
 from CovidSeverityLib.pipeline import analyze
-from CovidSeverityLib.types import CtVolume, Lobe, Opacity, Side
+from CovidSeverityLib.types import Lobe, Opacity, Side
 
 from .slice_labels import SliceLabels, labels_at, no_infection
 from .variations import HEALTHY_VARIATIONS, Variation, vary
@@ -78,7 +79,7 @@ class Chest:
         return self.image is None
 
     def read(self) -> CtVolume:
-        """Read, or make, the CT; errors as in :func:`~CovidSeverityLib.io.read_ct`."""
+        """Read, or make, the CT; errors as in :func:`~CovidSeverityLib.io.reading.read_ct`."""
         if self.image is None:
             volume = make_phantom(self.seed, healthy=True, **PHANTOM_GRID).volume
         else:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, triple
+from CovidSeverityLib.io.volume import CtVolume
+from CovidSeverityLib.types import AIR_HU, Geometry, triple
 
 HIGHEST_HU = 3071
 """Largest value of the 12 bits that scanners store."""

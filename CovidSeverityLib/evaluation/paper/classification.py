@@ -18,7 +18,7 @@ from CovidSeverityLib.evaluation.extras import require
 from CovidSeverityLib.evaluation.journal import Record
 from CovidSeverityLib.evaluation.outputs import finite_or_none
 from CovidSeverityLib.features.classification_image import ClassificationImageConfig
-from CovidSeverityLib.io import read_ct
+from CovidSeverityLib.io.reading import read_ct
 from CovidSeverityLib.preprocessing.orientation import check_orientation
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 from CovidSeverityLib.types import Diagnosis

@@ -19,12 +19,14 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.evaluation.cases import Case
 from CovidSeverityLib.evaluation.estimates import Estimate, clustered_mean, mean_estimate
 from CovidSeverityLib.evaluation.journal import Record
-from CovidSeverityLib.io import read_ct, read_mask
+from CovidSeverityLib.io.masks import read_mask
+from CovidSeverityLib.io.reading import read_ct
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.metrics import MaskAgreement
 from CovidSeverityLib.preprocessing.orientation import check_orientation
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 from CovidSeverityLib.segmentation.lungs.single_slices import segment_slice_lungs
-from CovidSeverityLib.types import CtVolume, Opacity
+from CovidSeverityLib.types import Opacity
 
 from .slice_lists import SliceList
 

@@ -11,7 +11,7 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.evaluation.cases import Case
 from CovidSeverityLib.evaluation.estimates import Estimate
 from CovidSeverityLib.evaluation.journal import Record
-from CovidSeverityLib.io import read_ct
+from CovidSeverityLib.io.reading import read_ct
 from CovidSeverityLib.pipeline import analyze
 from CovidSeverityLib.types import Lobe
 
@@ -28,7 +28,7 @@ def evaluate_severity(case: Case, config: AnalysisConfig) -> Record:
     Raises
     ------
     InputError
-        As :func:`~CovidSeverityLib.io.read_ct` and :func:`~CovidSeverityLib.analyze`, and for a CT without a score.
+        As :func:`~CovidSeverityLib.read_ct` and :func:`~CovidSeverityLib.analyze`, and for a CT without a score.
     """
     began = time.perf_counter()
     result = analyze(read_ct(case.image), config)

@@ -27,7 +27,7 @@ from scipy import ndimage
 from CovidSeverityLib.checked import known
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.quiet import quiet_itk
-from CovidSeverityLib.preprocessing.numbers import PADDING
+from CovidSeverityLib.io.stored_numbers import PADDING
 from CovidSeverityLib.types import Progress
 
 from .stored_pixels import StoredPixels

@@ -18,7 +18,7 @@ from CovidSeverityLib.checked import known
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.cost import check_cost
 from CovidSeverityLib.io.extent import check_voxel_edges
-from CovidSeverityLib.preprocessing.numbers import PADDING
+from CovidSeverityLib.io.stored_numbers import PADDING
 from CovidSeverityLib.types import Geometry, NoteSeverity, Progress, QualityNote
 
 from .decoding import decode

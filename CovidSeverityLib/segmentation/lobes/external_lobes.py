@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.morphology.grid import bounding_box, distance_to
 from CovidSeverityLib.segmentation.lungs.external_lungs import require_on_lungs
-from CovidSeverityLib.types import LOBE_NAMES, CtVolume, Lobe, Side
+from CovidSeverityLib.types import LOBE_NAMES, Lobe, Side
 
 from .values import LobeSegmentation
 

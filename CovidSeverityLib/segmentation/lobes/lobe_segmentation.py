@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.morphology.grid import bounding_box
-from CovidSeverityLib.types import CtVolume, Lobe, Side
+from CovidSeverityLib.types import Lobe, Side
 
 from .config import LobeConfig, LungFrameConfig
 from .fissures import FissureSurface, LungImage, find_fissures

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.morphology.grid import Mask, WorkingGrid, distance_to
 from CovidSeverityLib.preprocessing.cut_out import cut_out_note, cut_out_value
 from CovidSeverityLib.preprocessing.thorax import body_mask
-from CovidSeverityLib.types import CtVolume, Side
+from CovidSeverityLib.types import Side
 
 from .config import LungConfig
 from .lung_segmentation import LungSegmentation, field_of_view_notes

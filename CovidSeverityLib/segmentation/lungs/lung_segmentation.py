@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import NoLungsError
 from CovidSeverityLib.immutable import Value
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box
 from CovidSeverityLib.preprocessing.cut_out import cut_out_reason, cut_out_value
 from CovidSeverityLib.preprocessing.thorax import body_mask, gas_mask, parenchyma_pieces
 from CovidSeverityLib.preprocessing.window import window_note, window_top, with_bone
-from CovidSeverityLib.types import CtVolume, Geometry, NoteSeverity, QualityNote, Side
+from CovidSeverityLib.types import Geometry, NoteSeverity, QualityNote, Side
 
 from .airways import airway_mask
 from .boundary import refined_lungs

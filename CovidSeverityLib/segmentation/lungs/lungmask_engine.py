@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from CovidSeverityLib.checked import known
 from CovidSeverityLib.checksums import sha256_of
 from CovidSeverityLib.errors import InputError, NoLungsError
-from CovidSeverityLib.types import CtVolume, Side
+from CovidSeverityLib.io.volume import CtVolume
+from CovidSeverityLib.types import Side
 
 from .config import FieldOfViewConfig
 from .lung_segmentation import LungSegmentation, field_of_view_notes

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import NoLungsError
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.preprocessing.window import window_note, window_top, with_bone
-from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote
+from CovidSeverityLib.types import NoteSeverity, QualityNote
 
 from .config import LungConfig
 from .lung_segmentation import LungSegmentation, lung_labels

@@ -8,7 +8,8 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.types import CtVolume, Progress
+from CovidSeverityLib.io.volume import CtVolume
+from CovidSeverityLib.types import Progress
 
 from .kinds import opacity_labels
 from .published.config import PublishedOpacityConfig

@@ -21,7 +21,7 @@ from CovidSeverityLib.classification.store.installed import ENTRY_NAME, FOLDER_V
 from CovidSeverityLib.commands import classifiers, classify
 from CovidSeverityLib.commands.classifiers import NONE_INSTALLED, choose_classifier
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.io import read_mask
+from CovidSeverityLib.io.masks import read_mask
 from CovidSeverityLib.reporting import report_schema
 
 TINY = NetworkDescription(backbone="EfficientNetB0", size_px=64)

@@ -133,7 +133,7 @@ def test_written_network_gives_the_probabilities_of_the_split_table(trained, pat
     from CovidSeverityLib.classification.diagnosis import diagnose
     from CovidSeverityLib.classification.keras.network import load_classifier
     from CovidSeverityLib.features.classification_image import PUBLISHED_CLASSIFICATION_IMAGE
-    from CovidSeverityLib.io import read_ct
+    from CovidSeverityLib.io.reading import read_ct
     from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 
     classifier = load_classifier(trained[1] / "weights.hdf5")

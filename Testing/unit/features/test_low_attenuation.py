@@ -20,9 +20,10 @@ from CovidSeverityLib.features.low_attenuation import (
     without_noise,
 )
 from CovidSeverityLib.features.quality import SHARP_KERNELS, low_attenuation_notes
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.reporting.corrected import corrected_low_attenuation
 from CovidSeverityLib.reporting.report import build_report
-from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, Lobe, Side
+from CovidSeverityLib.types import AIR_HU, Geometry, Lobe, Side
 
 HOLE_HU = -985
 HOLE_MM = 2.0

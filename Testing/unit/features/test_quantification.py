@@ -15,8 +15,9 @@ from CovidSeverityLib.features.quantification import (
     slice_rows,
     spilled_lobes,
 )
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig
-from CovidSeverityLib.types import CtVolume, Geometry, Lobe, Opacity, Side
+from CovidSeverityLib.types import Geometry, Lobe, Opacity, Side
 
 SLICE = np.array([[1, 1, 4, 4], [2, 2, 4, 5], [3, 3, 5, 5], [0, 3, 5, 0]], dtype=np.uint8)
 LOBES = np.stack([SLICE, SLICE, np.zeros_like(SLICE)])

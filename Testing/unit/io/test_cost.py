@@ -9,8 +9,9 @@ import psutil
 import pytest
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.io import cost, read_ct
+from CovidSeverityLib.io import cost
 from CovidSeverityLib.io.cost import GB, check_cost, needed_bytes, usable_memory
+from CovidSeverityLib.io.reading import read_ct
 
 CHEST = (512, 512, 300)
 LARGEST = (1024, 1024, 1200)

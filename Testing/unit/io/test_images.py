@@ -11,7 +11,9 @@ import pytest
 import SimpleITK as sitk
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.io import read_ct, read_mask, volume_from_array
+from CovidSeverityLib.io.masks import read_mask
+from CovidSeverityLib.io.reading import read_ct
+from CovidSeverityLib.io.volume import volume_from_array
 
 SPACING, ORIGIN = (0.7, 0.8, 2.4), (-12.5, -20.3, -52.1)
 ENDINGS = ["nii", "nii.gz", "nrrd", "nhdr", "mha", "mhd", "hdr", "img"]

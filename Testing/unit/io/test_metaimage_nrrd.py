@@ -13,8 +13,9 @@ import pytest
 import SimpleITK as sitk
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.io import read_ct, volume_from_array
 from CovidSeverityLib.io.images import read_image
+from CovidSeverityLib.io.reading import read_ct
+from CovidSeverityLib.io.volume import volume_from_array
 from CovidSeverityLib.types import NoteSeverity
 
 SPACING, ORIGIN = (0.7, 0.8, 2.4), (-12.5, -20.3, -52.1)

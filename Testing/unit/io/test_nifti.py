@@ -12,8 +12,10 @@ import pytest
 from CovidSeverityLib.commands.analyze import default_output
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.evaluation.cases import find_images
-from CovidSeverityLib.io import read_ct, read_mask, volume_from_array
 from CovidSeverityLib.io.images import read_image
+from CovidSeverityLib.io.masks import read_mask
+from CovidSeverityLib.io.reading import read_ct
+from CovidSeverityLib.io.volume import volume_from_array
 from CovidSeverityLib.types import NoteSeverity
 
 SPACING, ORIGIN = (0.7, 0.8, 2.4), (-12.5, -20.3, -52.1)

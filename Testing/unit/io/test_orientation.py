@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.io import volume_from_array
 from CovidSeverityLib.io.orientation import canonical_geometry, canonical_order
+from CovidSeverityLib.io.volume import volume_from_array
 from CovidSeverityLib.types import Geometry
 
 SPACING = (0.748046875, 0.7, 2.4)

@@ -14,7 +14,7 @@ from pydicom import dcmread
 from pydicom.fileset import FileSet
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.io import read_ct
+from CovidSeverityLib.io.reading import read_ct
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import pytest
 from scipy import ndimage
 
 from CovidSeverityLib.errors import InputError, NoLungsError
-from CovidSeverityLib.io import read_ct, volume_from_array
-from CovidSeverityLib.preprocessing.hounsfield import check_hounsfield, settle_hounsfield
-from CovidSeverityLib.preprocessing.numbers import PADDING
+from CovidSeverityLib.io.hounsfield.settling import settle_hounsfield
+from CovidSeverityLib.io.reading import read_ct
+from CovidSeverityLib.io.stored_numbers import PADDING
+from CovidSeverityLib.io.volume import check_hounsfield, volume_from_array
 from CovidSeverityLib.types import HounsfieldChange
 
 RNG = np.random.default_rng(3)

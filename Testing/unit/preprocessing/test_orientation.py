@@ -11,6 +11,7 @@ import pytest
 
 from CovidSeverityLib import analyze, read_ct
 from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.preprocessing.orientation import (
     BACK_TO_FRONT,
     MIRRORED,
@@ -24,7 +25,7 @@ from CovidSeverityLib.preprocessing.orientation import (
     judge_orientation,
 )
 from CovidSeverityLib.preprocessing.orientation_cues import ChestView, spine_behind
-from CovidSeverityLib.types import CtVolume, NoteSeverity
+from CovidSeverityLib.types import NoteSeverity
 
 FLIPS = [axes for count in range(4) for axes in combinations(Axis, count)]
 REAL = ("P001", "cap001", "normal001")

@@ -17,8 +17,9 @@ from scipy import ndimage
 
 from CovidSeverityLib.evaluation.synthetic.phantom.grid import lattice_noise, smoothstep
 from CovidSeverityLib.evaluation.synthetic.phantom.model import LesionKind
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.morphology.grid import dilate_mm
-from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, Opacity
+from CovidSeverityLib.types import AIR_HU, Geometry, Opacity
 
 from .scan_noise import ScanNoise, noise_plane
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.types import CtVolume
+from CovidSeverityLib.io.volume import CtVolume
 
 SOFT_TISSUE_HU = (-20.0, 110.0)
 """Density of muscle, blood and liver after smoothing: homogeneous tissue, in which the variation is noise."""

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.evaluation.synthetic.phantom.model import LesionKind
-from CovidSeverityLib.types import CtVolume, Geometry, Opacity, frozen_array
+from CovidSeverityLib.io.volume import CtVolume
+from CovidSeverityLib.types import Geometry, Opacity, frozen_array
 
 from .painting import Canvas, SimulatedLesion, composed
 from .places import Places, Position

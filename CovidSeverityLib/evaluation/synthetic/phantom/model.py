@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.types import CtVolume, Lobe, Side, frozen_array
+from CovidSeverityLib.io.volume import CtVolume
+from CovidSeverityLib.types import Lobe, Side, frozen_array
 
 DIAMETER_RANGE_MM = (6.0, 120.0)
 """Possible diameters of a lesion, mm: from the size visible in two slices to about the width of a lobe."""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.types import CtVolume, Geometry, Lobe, triple
+from CovidSeverityLib.io.volume import CtVolume
+from CovidSeverityLib.types import Geometry, Lobe, triple
 
 from .abdomen import paint_abdomen
 from .anatomy import Anatomy, draw_anatomy

@@ -18,7 +18,7 @@ from CovidSeverityLib.classification.training.cases import TrainingCase
 from CovidSeverityLib.classification.training.preparation import default_jobs, prepare_images
 from CovidSeverityLib.errors import CancelledError, CovidSeverityError, OutputError
 from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES, PUBLISHED_CLASSIFICATION_IMAGE
-from CovidSeverityLib.io import read_ct
+from CovidSeverityLib.io.reading import read_ct
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import segment_lungs
 from CovidSeverityLib.types import Diagnosis
 

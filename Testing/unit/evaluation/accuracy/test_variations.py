@@ -6,7 +6,8 @@ from scipy.spatial.transform import Rotation
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.evaluation.accuracy.variations import HEALTHY_VARIATIONS, VARIATIONS, Variation, vary
-from CovidSeverityLib.types import CtVolume, Geometry
+from CovidSeverityLib.io.volume import CtVolume
+from CovidSeverityLib.types import Geometry
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 GEOMETRIC = [variation for variation in VARIATIONS if variation.noise_hu is None]

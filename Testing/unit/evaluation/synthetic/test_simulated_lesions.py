@@ -24,7 +24,8 @@ from CovidSeverityLib.evaluation.synthetic.lesions.simulated_lesions import (
     simulate_lesions,
 )
 from CovidSeverityLib.evaluation.synthetic.phantom import LesionKind
-from CovidSeverityLib.types import CtVolume, Geometry, Opacity, Side
+from CovidSeverityLib.io.volume import CtVolume
+from CovidSeverityLib.types import Geometry, Opacity, Side
 
 GLASS, SOLID, MIXED = LesionKind.GROUND_GLASS, LesionKind.CONSOLIDATION, LesionKind.MIXED
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)

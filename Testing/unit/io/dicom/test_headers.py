@@ -9,7 +9,7 @@ import pytest
 from pydicom import DataElement, Dataset, dcmread, dcmwrite, uid
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.io import read_ct
+from CovidSeverityLib.io.reading import read_ct
 from CovidSeverityLib.types import NoteSeverity
 
 CAPTURE_CLASS = "1.2.840.10008.5.1.4.1.1.7"

@@ -12,7 +12,7 @@ from pydicom import Dataset, dcmread, uid
 from pydicom.sequence import Sequence
 
 from CovidSeverityLib.errors import CancelledError, InputError, NoLungsError
-from CovidSeverityLib.io import read_ct
+from CovidSeverityLib.io.reading import read_ct
 from CovidSeverityLib.types import NoteSeverity
 
 MR_CLASS = "1.2.840.10008.5.1.4.1.1.4"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.io import read_ct
+from CovidSeverityLib.io.reading import read_ct
 from CovidSeverityLib.types import NoteSeverity
 
 ORIGINAL = ["ORIGINAL", "PRIMARY", "AXIAL"]

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.features.quality import result_notes
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.reporting.report import build_report, report_schema
 from CovidSeverityLib.reporting.summary import summary_text
 from CovidSeverityLib.segmentation.lobes.config import LobeConfig
 from CovidSeverityLib.segmentation.lobes.lobe_segmentation import anatomical_lobes
 from CovidSeverityLib.segmentation.lobes.values import FissureFinding, LobeSegmentation
-from CovidSeverityLib.types import CtVolume, Geometry, Lobe, Side
+from CovidSeverityLib.types import Geometry, Lobe, Side
 
 SIDES_ML = {Side.RIGHT: 2500.0, Side.LEFT: 2300.0}
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from CovidSeverityLib import parallel
-from CovidSeverityLib.io import volume_from_array
+from CovidSeverityLib.io.volume import volume_from_array
 from CovidSeverityLib.morphology.grid import WorkingGrid, distance_to, rolling_ball_distance
 from CovidSeverityLib.preprocessing.thorax import body_mask
 from CovidSeverityLib.segmentation.lungs.airless_pieces import airless_pieces

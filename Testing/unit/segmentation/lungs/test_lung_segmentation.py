@@ -7,7 +7,7 @@ from skimage.morphology import convex_hull_image
 
 from CovidSeverityLib.errors import NoLungsError
 from CovidSeverityLib.evaluation.synthetic.phantom import LesionSpec
-from CovidSeverityLib.io import volume_from_array
+from CovidSeverityLib.io.volume import volume_from_array
 from CovidSeverityLib.morphology.grid import WorkingGrid
 from CovidSeverityLib.preprocessing.config import ThoraxConfig
 from CovidSeverityLib.preprocessing.thorax import gas_mask

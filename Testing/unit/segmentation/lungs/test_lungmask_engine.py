@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.errors import InputError, NoLungsError
-from CovidSeverityLib.io import read_ct, read_mask, volume_from_array
+from CovidSeverityLib.io.masks import read_mask
+from CovidSeverityLib.io.reading import read_ct
+from CovidSeverityLib.io.volume import volume_from_array
 from CovidSeverityLib.segmentation.lobes.external_lobes import LOBE_SCHEMES
 from CovidSeverityLib.segmentation.lungs import lungmask_engine
 from CovidSeverityLib.segmentation.lungs.lungmask_engine import LTRC_LOBES, R231, LungmaskEngine, lungmask_lobes

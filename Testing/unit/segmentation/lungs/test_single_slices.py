@@ -11,9 +11,10 @@ from CovidSeverityLib import AnalysisConfig, InputError, NoLungsError, analyze
 from CovidSeverityLib.evaluation.cases import Case
 from CovidSeverityLib.evaluation.paper.segmentation import evaluate_segmentation
 from CovidSeverityLib.evaluation.paper.severity import evaluate_severity
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.reporting import build_report, summary_text
 from CovidSeverityLib.segmentation.lungs.single_slices import segment_slice_lungs
-from CovidSeverityLib.types import CtVolume, Opacity, Side
+from CovidSeverityLib.types import Opacity, Side
 
 
 def slices_of(volume: CtVolume, indices: list[int]) -> CtVolume:

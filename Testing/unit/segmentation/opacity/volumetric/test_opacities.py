@@ -8,10 +8,10 @@ from scipy.ndimage import gaussian_filter
 
 from CovidSeverityLib import parallel
 from CovidSeverityLib.evaluation.accuracy.variations import Variation, vary
+from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.segmentation.opacity.volumetric.config import OpacityConfig
 from CovidSeverityLib.segmentation.opacity.volumetric.opacities import segment_opacities
 from CovidSeverityLib.segmentation.opacity.volumetric.single_slices import segment_slice_opacities
-from CovidSeverityLib.types import CtVolume
 
 pytestmark = pytest.mark.slow  # each finds the opacities of a chest at full size
 

@@ -14,19 +14,17 @@ The check needs the values before anything is clipped: the readers give it those
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.errors import InputError, NoLungsError
-from CovidSeverityLib.types import AIR_HU, CtVolume, HounsfieldChange, NoteSeverity, QualityNote
+from CovidSeverityLib.io.stored_numbers import PADDING, refuse_other_types, to_int16
+from CovidSeverityLib.types import AIR_HU, HounsfieldChange, NoteSeverity, QualityNote
 
 from .block_peaks import Blocks, describe, take_blocks
 from .chest_peaks import ChestPeaks
-from .hounsfield_config import HounsfieldConfig
-from .numbers import PADDING, refuse_other_types, to_int16
+from .config import HounsfieldConfig
 
 NEEDED = "a chest CT in Hounsfield units is needed, with air near -1000, fat near -100 and muscle near 50"
 
@@ -70,22 +68,6 @@ def settle_hounsfield(
     if blocks.background is not None and change.undone(np.float64(blocks.background)) > config.peaks.air_zone_hu[1]:
         notes = (*notes, _clear_background(values, blocks.background, hu))
     return hu, notes, change
-
-
-def check_hounsfield(volume: CtVolume) -> CtVolume:
-    """Return ``volume``, or a copy of it whose values were brought to Hounsfield units, with a note.
-
-    A volume is clipped at -1024 HU, so a rescale intercept that was applied twice can no longer be repaired here.
-
-    Raises
-    ------
-    InputError, NoLungsError
-        As :func:`settle_hounsfield`.
-    """
-    hu, notes, change = settle_hounsfield(volume.hu)
-    if not notes:
-        return volume
-    return replace(volume, hu=hu, notes=(*volume.notes, *notes), hounsfield_change=change)
 
 
 def _change_of(blocks: Blocks, values: NDArray, config: HounsfieldConfig) -> HounsfieldChange:

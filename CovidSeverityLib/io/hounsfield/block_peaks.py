@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
-from .hounsfield_config import BlockConfig
-from .numbers import PADDING
+from CovidSeverityLib.io.stored_numbers import PADDING
+
+from .config import BlockConfig
 
 NAMED_PEAKS = 4
 """Peaks that a refusal names."""

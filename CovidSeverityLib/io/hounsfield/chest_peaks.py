@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .block_peaks import Blocks, smoothed_peaks
-from .hounsfield_config import ChestPeakConfig, Zone
+from .config import ChestPeakConfig, Zone
 
 
 class ChestPeaks:
