@@ -10,7 +10,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from CovidSeverityLib.classification.store.installed import FOLDER_VARIABLE
 from CovidSeverityLib.evaluation.synthetic.phantom import Phantom, make_phantom, write_phantom
 from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmentation, segment_lungs
+from CovidSeverityLib.types import CtVolume
 from Testing.once import Once
 
 os.environ.setdefault(*ONE_KERNEL)  # as the library does: some tests start TensorFlow before it
@@ -103,6 +104,12 @@ def real_ct_root(real_data) -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_ct(real_ct_root) -> Callable[[str], CtVolume]:
+    """``real_ct(patient)``: a real CT, read once a process."""
+    return cache(lambda patient: read_ct(real_ct_root / patient))
+
+
+@pytest.fixture(scope="session")
 def once(tmp_path_factory) -> Once:
     """``once(name, make)``: a value that is made once a run of the tests, whose processes share it."""
     base = tmp_path_factory.getbasetemp()
@@ -137,11 +144,11 @@ def _name(kind: str, seed: int, options: dict) -> str:
 
 
 @pytest.fixture(scope="session")
-def analysed(once, real_ct_root) -> Callable[..., Analysis]:
+def analysed(once, real_ct) -> Callable[..., Analysis]:
     """``analysed(patient, profile)``: the analysis of a real CT."""
     return lambda patient, profile="default": once(
         f"analysed-{patient}-{profile}",
-        lambda: analyze(read_ct(real_ct_root / patient), AnalysisConfig.for_profile(profile)),
+        lambda: analyze(real_ct(patient), AnalysisConfig.for_profile(profile)),
     )
 
 

@@ -38,9 +38,6 @@ COARSE_CHESTS = {
     "healthy-4-default": ("default", 4, {"healthy": True}),
     "consolidation-2-default": ("default", 2, {"lesions": CONSOLIDATED}),
 }
-OTHERS = ("healthy-4-default",)
-"""Not among the fast tests: the two sick chests go through every step."""
-
 FINE_CHESTS = {"seed-0-fine-default": ("default", 0, {}), "seed-3-fine-default": ("default", 3, {})}
 REAL_CTS = {f"{patient}-default": patient for patient in ("P001", "cap001", "normal001")}
 OF_THE_REFERENCE = "P001-reference"
@@ -114,9 +111,7 @@ def hold_synthetic(hold, phantom_of, analysis_of, case, profile, seed, options):
     hold(case, numbers_of(build_report(analysis)) | agreement)
 
 
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=pytest.mark.slow) if case in OTHERS else case for case in COARSE_CHESTS]
-)
+@pytest.mark.parametrize("case", COARSE_CHESTS)
 def test_coarse_synthetic_chests(hold, phantom_of, analysis_of, case):
     profile, seed, options = COARSE_CHESTS[case]
     hold_synthetic(hold, phantom_of, analysis_of, case, profile, seed, options | COARSE)

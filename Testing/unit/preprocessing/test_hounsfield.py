@@ -273,8 +273,8 @@ def test_lungs_and_nothing_else_are_not_called_air():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("patient", ["P001", "cap001", "normal001"])
-def test_real_ct_is_left_alone_and_its_offsets_are_repaired(real_ct_root, patient):
-    truth = read_ct(real_ct_root / patient)
+def test_real_ct_is_left_alone_and_its_offsets_are_repaired(real_ct, patient):
+    truth = real_ct(patient)
     assert "hu_offset_repaired" not in {n.code for n in truth.notes}
     thin = truth.hu[:, ::3, ::3]
     for crop in (np.s_[:], np.s_[:, 50:116, 33:133], np.s_[:60], np.s_[100:]):
@@ -289,8 +289,8 @@ def test_real_ct_is_left_alone_and_its_offsets_are_repaired(real_ct_root, patien
 
 @pytest.mark.slow
 @pytest.mark.parametrize("patient", ["P001", "cap001", "normal001"])
-def test_real_ct_on_another_scale_is_refused(real_ct_root, patient):
-    truth = read_ct(real_ct_root / patient).hu[::4].astype(np.int32)
+def test_real_ct_on_another_scale_is_refused(real_ct, patient):
+    truth = real_ct(patient).hu[::4].astype(np.int32)
     for name, values in {"times 1.1": truth * 11 // 10, "times 0.9": truth * 9 // 10, "minus 100": truth - 100}.items():
         with pytest.raises(InputError, match="with peaks at"):
             pytest.fail(f"{name}: {settle_hounsfield(values)[1]}")
@@ -314,15 +314,15 @@ def test_windowed_ct_with_padding_is_left_alone(real_data, number):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("offset", [1012, 1045, 979], ids=["between 1000 and 1024", "21 beyond 1024", "21 under 1000"])
-def test_offset_that_is_no_usual_one_is_refused(real_ct_root, offset):
-    values = read_ct(real_ct_root / "P001").hu[::6, ::2, ::2] + np.int16(offset)
+def test_offset_that_is_no_usual_one_is_refused(real_ct, offset):
+    values = real_ct("P001").hu[::6, ::2, ::2] + np.int16(offset)
     with pytest.raises(InputError, match="with peaks at"):
         settle_hounsfield(values)
 
 
 @pytest.mark.slow
-def test_whole_numbers_of_100_hu_are_refused_though_their_means_have_the_peaks(real_ct_root):
-    hu = read_ct(real_ct_root / "P001").hu[::6, ::2, ::2].astype(float)
+def test_whole_numbers_of_100_hu_are_refused_though_their_means_have_the_peaks(real_ct):
+    hu = real_ct("P001").hu[::6, ::2, ::2].astype(float)
     hu += np.random.default_rng(0).normal(0, 40, hu.shape)
     with pytest.raises(InputError, match="with peaks at"):
         settle_hounsfield(np.rint(np.maximum(hu, -1024) / 100).astype(np.int16))

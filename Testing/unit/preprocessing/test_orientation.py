@@ -183,8 +183,8 @@ def _judged(volume: CtVolume) -> None:
 
 
 @pytest.mark.parametrize("patient", REAL)
-def test_real_scans_are_told_in_every_reversal(real_ct_root, patient):
-    _judged(read_ct(real_ct_root / patient))
+def test_real_scans_are_told_in_every_reversal(real_ct, patient):
+    _judged(real_ct(patient))
 
 
 @pytest.mark.slow

@@ -130,6 +130,7 @@ def test_same_analysis_gives_the_same_bytes_without_a_date(factory):
     assert Image.open(first).info.keys() <= {"dpi"}
 
 
+@pytest.mark.slow
 def test_opacities_and_lobes_are_outlined_on_the_slices(factory):
     infected = page(factory.make_analysis())[TILES]
     healthy = page(factory.make_analysis(factory.make_chest(infected=False)))[TILES]
@@ -195,6 +196,7 @@ def test_few_slices_are_all_shown_once(factory):
     assert list(views.axial_indices(analysis)) == with_lung[::-1]
 
 
+@pytest.mark.slow
 def test_slices_that_were_not_acquired_are_left_out_and_the_others_keep_their_index(factory):
     """An interpolated slice has no row: from there on a row's place among the rows is not its slice."""
     chest = factory.make_chest((20, 24, 32))

@@ -225,7 +225,8 @@ def test_lungs_that_are_mostly_solid_are_mostly_found_and_noted(chest):
     assert "lungs_airless" in codes(found)
 
 
-@pytest.mark.parametrize(("ml", "least"), [(300, 0.97), pytest.param(600, 0.93, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("ml", "least"), [(300, 0.97), (600, 0.93)])
 def test_fluid_that_settles_at_the_back_is_left_out(chest, ml, least):
     """On either side; of very much fluid a part is kept."""
     hu, truth = chest.volume.hu.astype(np.float32), chest.lungs.copy()

@@ -281,6 +281,7 @@ def codes(found):
     return {note.code for note in found.notes}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", Side)
 def test_missing_lung_is_noted_and_the_other_keeps_its_side(side):
     found = found_in(painted(sides=(side,)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from CovidSeverityLib import analyze, read_ct
+from CovidSeverityLib import analyze
 from CovidSeverityLib.morphology.grid import WorkingGrid, dilate_mm
 from CovidSeverityLib.preprocessing.thorax import body_mask
 from CovidSeverityLib.segmentation.lungs.airways import airway_mask
@@ -132,8 +132,8 @@ def test_wide_trachea_is_no_pneumothorax(coarse_phantom):
 
 
 @pytest.mark.slow
-def test_pneumothorax_of_a_real_chest_is_found(real_ct_root):
-    normal = read_ct(real_ct_root / "normal001")
+def test_pneumothorax_of_a_real_chest_is_found(real_ct):
+    normal = real_ct("normal001")
     volume, gas_ml = collapsed(normal, segment_lungs(normal).labels, Side.RIGHT, 0.9)
     found = pleural_gas(volume.hu, segment_lungs(volume).labels, volume.geometry)
     assert set(found) == {Side.RIGHT}
