@@ -38,7 +38,7 @@ def test_lungs_that_touch_in_front_are_parted():
     assert np.mean(sides[LEFT & ~bridge] == Side.LEFT) > 0.99
     assert (sides[bridge] > 0).all()
     assert set(sides[bridge & (I < 38)]) == {Side.RIGHT}  # to whichever lung is nearer
-    assert set(sides[bridge & (I > 42)]) == {Side.LEFT}
+    assert set(sides[bridge & (I > 46)]) == {Side.LEFT}
 
 
 def test_lungs_that_touch_broadly_are_parted_at_the_midline():
