@@ -10,7 +10,7 @@ import math
 import types
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import ConfigurationError
 
@@ -45,6 +45,22 @@ class Range:
             limits = f"{'between' if self.without_ends else 'from'} {self.low} {'and' if self.without_ends else 'to'} "
             limits += str(self.high)
         return f"{limits} in steps of {self.step}" if self.step else limits
+
+
+T = TypeVar("T")
+
+
+def known(value: T | None) -> T:
+    """``value``, of which an earlier check has shown that it is not None.
+
+    Raises
+    ------
+    ValueError
+        It is None all the same.
+    """
+    if value is None:
+        raise ValueError("a value that was checked to be there is not there")
+    return value
 
 
 HOUNSFIELD = Range(-1024, 3071)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .checked import check_fields
+from .checked import check_fields, known
 from .errors import ConfigurationError
 from .features.config import MeasureConfig, NoteConfig
 from .features.low_attenuation import LowAttenuationConfig
@@ -124,13 +124,14 @@ class AnalysisConfig:
     @property
     def marking(self) -> OpacityMarking:
         """What marks opacities."""
-        return PublishedMarking(self.infection) if self.lesions is None else VolumetricMarking(self.lesions)
+        return PublishedMarking(known(self.infection)) if self.lesions is None else VolumetricMarking(self.lesions)
 
     @property
     def scoring(self) -> Scoring:
         """What divides the lungs into regions and scores them."""
-        by_volume = self.slice_scores is None
-        return VolumeScoring(self.lobes, self.measures) if by_volume else SliceScoring(self.slice_scores)
+        if self.slice_scores is not None:
+            return SliceScoring(self.slice_scores)
+        return VolumeScoring(self.lobes, self.measures)
 
     def as_dict(self) -> dict[str, Any]:
         """The whole configuration as plain values, for a report; functions by their names."""

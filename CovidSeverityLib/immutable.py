@@ -28,8 +28,10 @@ class FrozenDict(dict[K, V]):
     def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
         raise TypeError("this mapping belongs to a result and cannot be changed; dict(mapping) is a copy that can")
 
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
+    __setitem__ = __delitem__ = __ior__ = clear = popitem = _refuse
+    pop: Any = _refuse  # several signatures each, all of which refuse
+    setdefault: Any = _refuse
+    update: Any = _refuse
 
     def __reduce__(self) -> tuple[type[FrozenDict], tuple[dict[K, V]]]:
         return type(self), (dict(self),)

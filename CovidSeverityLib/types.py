@@ -10,10 +10,10 @@ Conventions, everywhere in the library:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +29,18 @@ Progress = Callable[[str, int, int], None]
 
 Triple: TypeAlias = tuple[float, float, float]
 """Three lengths, such as a voxel spacing, mm."""
+
+Box: TypeAlias = tuple[slice, slice, slice]
+"""Part of a (K, J, I) grid; starts and stops are whole numbers."""
+
+T = TypeVar("T")
+
+
+def triple(values: Iterable[T]) -> tuple[T, T, T]:
+    """Exactly three values, one for each axis."""
+    first, second, third = values
+    return first, second, third
+
 
 AIR_HU = -1024
 """What lies outside the patient or was never measured, in Hounsfield units."""
@@ -252,7 +264,11 @@ class HounsfieldChange:
     scale: float = 1.0
     offset: float = 0.0
 
-    def undone(self, values: NDArray) -> NDArray:
+    @overload
+    def undone(self, values: NDArray) -> NDArray: ...
+    @overload
+    def undone(self, values: np.float64) -> np.float64: ...
+    def undone(self, values: NDArray | np.float64) -> NDArray | np.float64:
         """Hounsfield units of ``values``."""
         if self == HounsfieldChange():
             return values

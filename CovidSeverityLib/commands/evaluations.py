@@ -75,7 +75,10 @@ def _run_masked(
     """Run an evaluation with masks; ``options`` and the configurations of ``evaluate`` determine its records."""
     require("scipy")
     masked = _MaskedCases(arguments)
-    configurations = {name: asdict(config) for name, config in evaluate.keywords.items()}
+    configurations = {
+        name: config.as_dict() if isinstance(config, AnalysisConfig) else asdict(config)
+        for name, config in evaluate.keywords.items()
+    }
     used = {f"option {name}": value for name, value in options.items()}
     run_plan(
         EvaluationPlan(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.types import Lobe
+from CovidSeverityLib.types import Box, Lobe, triple
 
 from .masks import CorrectedMasks, MaskDifference
 from .parts import (
@@ -27,10 +27,7 @@ from .parts import (
 )
 from .rescoring import nearest_lobes, tally
 
-Box = tuple[slice, slice, slice]
-"""Part of a (K, J, I) grid; starts and stops are whole numbers."""
-
-EMPTY_BOX: Box = (slice(0, 0),) * 3
+EMPTY_BOX: Box = (slice(0, 0), slice(0, 0), slice(0, 0))
 
 Plane = Callable[[int, slice, slice], NDArray[np.uint16]]
 """``plane(k, rows, columns)``: bits of :class:`Part` in slice k of the CT, (J, I) uint16 of those rows and columns."""
@@ -55,9 +52,9 @@ class EditedMasks:
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self.shape = shape
         self.box: Box = EMPTY_BOX
-        self._parts = np.zeros((0, 0, 0), dtype=np.uint16)
-        self._codes = np.zeros((0, 0, 0), dtype=np.uint8)
-        self._automatic = self._codes
+        self._parts: NDArray[np.uint16] = np.zeros((0, 0, 0), dtype=np.uint16)
+        self._codes: NDArray[np.uint8] = np.zeros((0, 0, 0), dtype=np.uint8)
+        self._automatic: NDArray[np.uint8] = self._codes
         self._table = np.zeros((shape[0], CODES), dtype=np.int64)
         self._there = self._erased = NO_PART
         self._states: dict[int, dict[bytes, tuple[NDArray[np.int64], NDArray[np.uint8]]]] = {}
@@ -118,7 +115,7 @@ class EditedMasks:
         if difference.voxels[0] < 0 or difference.voxels[-1] >= np.prod(self.shape):
             raise ValueError(f"the difference has voxels outside of {self.shape} (K, J, I)")
         indices = np.unravel_index(difference.voxels, self.shape)
-        self._grow(tuple(slice(int(n.min()), int(n.max()) + 1) for n in indices))
+        self._grow(triple(slice(int(n.min()), int(n.max()) + 1) for n in indices))
         here = tuple(n - part.start for n, part in zip(indices, self.box, strict=True))
         if not np.array_equal(self._parts[here], difference.parts):
             raise ValueError("the segments are not those that the difference was made for")
@@ -131,7 +128,7 @@ class EditedMasks:
         plain = codes_of(self._parts)
         differ = (plain != self._automatic) | (plain != self._codes)
         indices = tuple(n + part.start for n, part in zip(np.nonzero(differ), self.box, strict=True))
-        voxels = np.ravel_multi_index(indices, self.shape)
+        voxels = np.asarray(np.ravel_multi_index(indices, self.shape))
         return MaskDifference(voxels, self._parts[differ], self._automatic[differ], self._without_erased()[differ])
 
     @property
@@ -258,14 +255,13 @@ class EditedMasks:
         """Make room for ``box``."""
         if any(part.start >= part.stop for part in box):
             return
-        old = tuple(slice(part.start, part.start) for part in box) if self.box == EMPTY_BOX else self.box
-        box = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(box, old, strict=True))
+        old = triple(slice(part.start, part.start) for part in box) if self.box == EMPTY_BOX else self.box
+        box = triple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(box, old, strict=True))
         if box == self.box:
             return
         margins = [(a.start - b.start, b.stop - a.stop) for a, b in zip(old, box, strict=True)]
-        self._parts, self._codes, self._automatic = (
-            np.pad(array, margins) for array in (self._parts, self._codes, self._automatic)
-        )
+        self._parts = np.pad(self._parts, margins)
+        self._codes, self._automatic = np.pad(self._codes, margins), np.pad(self._automatic, margins)
         self.box = box
 
 

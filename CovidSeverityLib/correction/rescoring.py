@@ -239,6 +239,6 @@ def _nearest_label(labels: NDArray[np.uint8], voxels: tuple[NDArray[np.intp], ..
     wanted[voxels] = True
     box = bounding_box(wanted)
     part = labels[box]
-    where = ndimage.distance_transform_edt(part == 0, return_distances=False, return_indices=True)
+    where = np.asarray(ndimage.distance_transform_edt(part == 0, return_distances=False, return_indices=True))
     here = tuple(n - cut.start for n, cut in zip(voxels, box, strict=True))
     return part[tuple(axis[here] for axis in where)]

@@ -143,10 +143,11 @@ def _failure(name: str, matches: NameMatches, what: str, missing: str) -> Failur
     found = matches.unclear.get(name, ())
     if not found:
         return Failure(name, missing)
-    if len(found) > 1:
+    first, *others = found
+    if others:
         return Failure(name, f"more than one {what} may belong to it: {_listing(found)}; one is needed")
-    rivals = [other for other, others in matches.unclear.items() if found[0] in others and other != name]
-    return Failure(name, f"the {what} {found[0]} may belong to {_listing(rivals)} as well; one for each is needed")
+    rivals = [other for other, unclear in matches.unclear.items() if first in unclear and other != name]
+    return Failure(name, f"the {what} {first} may belong to {_listing(rivals)} as well; one for each is needed")
 
 
 def _listing(names: Sequence[str]) -> str:

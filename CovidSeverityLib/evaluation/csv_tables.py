@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.errors import InputError
 
 CASE_WORDS = (
@@ -83,7 +84,7 @@ class Table:
         """The column with the case; None if there is none."""
         found = min(self.columns(CASE_WORDS), key=lambda n: CASE_WORDS.index(self.words[n]), default=None)
         if found is not None and self.words.count(self.words[found]) > 1:
-            raise self.error(f"there are several columns {self.header[found]}; one is needed")
+            raise self.error(f"there are several columns {known(self.header)[found]}; one is needed")
         return found
 
     def error(self, text: str, row: Row | None = None) -> InputError:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.types import DIAGNOSIS_NAMES, Diagnosis
 
 from .csv_tables import CASE_WORDS, Row, Table, number, once_each, read_table, whole_number, word
@@ -130,7 +131,7 @@ def read_patients(path: Path) -> Mapping[str, str]:
     case = _case_column(table)
     found = [n for n in table.columns(PATIENT_WORDS) if n != case]
     if len(found) > 1:
-        names = ", ".join(table.header[n] for n in found)
+        names = ", ".join(known(table.header)[n] for n in found)
         raise table.error(f"the patient may be in several columns ({names}); one is needed")
     column = found[0] if found else case
     for row in table.rows:
@@ -190,7 +191,7 @@ def _label_column(table: Table, *groups: Sequence[str]) -> int | None:
     for words in groups:
         found = [n for n in table.columns(words) if n != case]
         if len(found) > 1:
-            names = ", ".join(table.header[n] for n in found)
+            names = ", ".join(known(table.header)[n] for n in found)
             raise table.error(f"the label may be in several columns ({names}); one is needed")
         if found:
             return found[0]
@@ -199,8 +200,8 @@ def _label_column(table: Table, *groups: Sequence[str]) -> int | None:
 
 def _diagnoses(table: Table, column: int) -> list[Diagnosis]:
     texts = [row.cell(column) for row in table.rows]
-    numbers = [whole_number(text) for text in texts]
-    if all(value is not None and value in list(Diagnosis) for value in numbers):
+    numbers = [value for text in texts if (value := whole_number(text)) is not None and value in list(Diagnosis)]
+    if len(numbers) == len(texts):
         if not {Diagnosis.NORMAL, Diagnosis.COVID19} <= set(numbers):
             raise table.error(AMBIGUOUS_NUMBERS.format(" and ".join(str(n) for n in sorted(set(numbers)))))
         return [Diagnosis(value) for value in numbers]
@@ -223,7 +224,7 @@ def _check_predicted(
     for row, label, score in zip(table.rows, labels, scores, strict=True):
         if score is not None and score[label] < max(score):
             raise table.error(
-                f"{table.header[column]} is not the likeliest class; it should be named prediction or truth", row
+                f"{known(table.header)[column]} is not the likeliest class; it should be named prediction or truth", row
             )
 
 
@@ -235,7 +236,7 @@ def _score_columns(table: Table) -> dict[Diagnosis, int]:
         if found is None or n == table.case_column():
             continue
         if found in columns:
-            names = f"{table.header[columns[found]]} and {header}"
+            names = f"{known(table.header)[columns[found]]} and {header}"
             raise table.error(f"{names} are both probabilities of {DIAGNOSIS_NAMES[found]}; one column is needed")
         columns[found] = n
     missing = [DIAGNOSIS_NAMES[d] for d in (Diagnosis.NORMAL, Diagnosis.COVID19) if d not in columns]

@@ -105,9 +105,10 @@ class Journal:
         """The records of an earlier run; an incomplete last line is left out."""
         lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
         values = [_parsed(line) for line in lines]
-        if not values or "made_with" not in (values[0] or {}):
+        first = (values[0] if values else None) or {}
+        if "made_with" not in first:
             raise InputError(f"{source.name} does not begin as the journal of a run; remove it to begin anew")
-        self._check(values[0]["made_with"])
+        self._check(first["made_with"])
         return {value["case"]: value["record"] for value in values[1:] if value is not None}
 
     def _check(self, made_with: Mapping[str, Any]) -> None:

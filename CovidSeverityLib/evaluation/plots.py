@@ -230,7 +230,9 @@ def severity_bands(axes: Axes) -> None:
         axes.axhline(highest + 0.5, color="#E3E8ED", linewidth=1, zorder=0)
 
 
-def apart(x: Sequence[float], y: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def apart(
+    x: Sequence[float] | NDArray, y: Sequence[float] | NDArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Coincident points of integer scores, moved onto a small spiral around their place."""
     points = np.column_stack([np.asarray(x, dtype=float), np.asarray(y, dtype=float)])
     seen: dict[tuple[float, float], int] = {}

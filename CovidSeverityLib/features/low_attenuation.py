@@ -169,7 +169,7 @@ class LowAttenuation(Value):
 
     def _part(self, where: tuple[slice, slice]) -> LowDensity:
         voxels = int(self.voxels[where].sum())
-        measured, noise_free = (array[where].sum(axis=(0, 1)) for array in (self.measured, self.noise_free))
+        measured, noise_free = self.measured[where].sum(axis=(0, 1)), self.noise_free[where].sum(axis=(0, 1))
         below = (self.threshold_hu - AIR_HU) // BIN_HU
         return LowDensity(
             voxels=voxels,
@@ -184,7 +184,7 @@ class LowAttenuation(Value):
         if not self.noise_sd_hu:
             return np.zeros(bins - below)
         distance = (np.arange(below, bins) + 0.5 - below) * BIN_HU
-        return ndtr(-distance / self.noise_sd_hu)
+        return np.asarray(ndtr(-distance / self.noise_sd_hu), dtype=np.float64)
 
 
 def low_attenuation(

@@ -6,6 +6,8 @@ so do its gradients, and every comparison here is exact: no tie is decided by ro
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,8 +48,8 @@ def prewitt_edges(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         Of a slice.
     """
     around = _Neighbours(mask.astype(np.int64), beyond="edge")
-    across = sum(around[row, 1] - around[row, -1] for row in (-1, 0, 1))
-    down = sum(around[1, column] - around[-1, column] for column in (-1, 0, 1))
+    across = np.sum([around[row, 1] - around[row, -1] for row in (-1, 0, 1)], axis=0)
+    down = np.sum([around[1, column] - around[-1, column] for column in (-1, 0, 1)], axis=0)
     return _thin_edges((across, RIGHTWARDS), (down, DOWN), PREWITT_CUTOFF)
 
 
@@ -68,7 +70,7 @@ def roberts_edges(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 class _Neighbours:
     """``neighbours[row, column]`` is the image moved so that every pixel holds its neighbour so far away (up to 1)."""
 
-    def __init__(self, image: NDArray[np.int64], beyond: str) -> None:
+    def __init__(self, image: NDArray[np.int64], beyond: Literal["edge", "constant"]) -> None:
         self._shape = image.shape
         self._padded = np.pad(image, 1, mode=beyond)
 

@@ -172,9 +172,9 @@ def _kernel_notes(low: LowAttenuation, kernel: str) -> Iterator[QualityNote]:
 
 
 def _range_notes(scores: Sequence[LobeScore], ctss_range: tuple[int, int] | None) -> Iterator[QualityNote]:
-    near = [score for score in scores if score.near_edge]
+    near = [(score.lobe.name, score.score_range) for score in scores if score.near_edge]
     if near:
-        shown = ", ".join(f"{score.lobe.name} {score.score_range[0]} to {score.score_range[1]}" for score in near)
+        shown = ", ".join(f"{name} {ends[0]} to {ends[1]}" for name, ends in near if ends)
         yield QualityNote("scores_near_edge", NoteSeverity.INFO, f"Scores of lobes are near an edge: {shown}.")
     if ctss_range is not None:
         words = [severity_for(total).label for total in ctss_range]
@@ -210,9 +210,9 @@ def _lobe_notes(lobes: LobeSegmentation, config: NoteConfig) -> Iterator[Quality
             NoteSeverity.INFO,
             f"Lobes are approximate ({lobes.source}); single scores can be off where disease is near a fissure.",
         )
-    unsure = [lobe for lobe, sure in (lobes.confidence or {}).items() if sure < config.unsure_lobe]
+    unsure = {lobe: sure for lobe, sure in (lobes.confidence or {}).items() if sure < config.unsure_lobe}
     if unsure:
-        shown = ", ".join(f"{LOBE_NAMES[lobe]} {lobes.confidence[lobe]:.2f}" for lobe in unsure)
+        shown = ", ".join(f"{LOBE_NAMES[lobe]} {sure:.2f}" for lobe, sure in unsure.items())
         yield QualityNote(
             "lobes_unsure",
             NoteSeverity.WARNING,

@@ -187,7 +187,7 @@ def lobe_scores(
     counts: Counts,
     voxel_ml: float,
     scores: dict[Lobe, int] | None = None,
-    confidence: Mapping[Lobe, float] | None = None,
+    confidence: Mapping[Lobe, float | None] | None = None,
     spilled: Collection[Lobe] = (),
     least_percent: float = 0.0,
     spill_percent: float = MeasureConfig.spill_percent,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.morphology.grid import bounding_box, distance_to
 from CovidSeverityLib.segmentation.lobes.values import FissureFinding, LobeSegmentation
-from CovidSeverityLib.types import Geometry, Lobe
+from CovidSeverityLib.types import Geometry, Lobe, triple
 
 from .config import MeasureConfig
 from .quantification import Counts, LobeScore, lobe_scores, spilled_lobes
@@ -66,7 +66,7 @@ def with_ranges(
         What counts, and how many voxels are looked at.
     """
     step = tuple(slice(None, None, max(1, int(config.sampling_mm / mm))) for mm in geometry.spacing_kji)
-    spacing = tuple(mm * part.step for mm, part in zip(geometry.spacing_kji, step, strict=True))
+    spacing = triple(mm * part.step for mm, part in zip(geometry.spacing_kji, step, strict=True))
     box = bounding_box(lobes.labels[step])
     labels = lobes.labels[step][box]
     marked, *others = (mask[step][box] for mask in masks)

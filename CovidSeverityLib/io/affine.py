@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Geometry, NoteSeverity, QualityNote
 
-from .extent import check_voxel_edges, edges_text
+from .extent import Lengths, check_voxel_edges, edges_text
 
 MAX_LENGTH = 1e9
 """Largest number in a matrix, in any unit: 1e9 micrometres are a kilometre, which no scanner reaches."""
@@ -96,7 +94,7 @@ def corners_apart_mm(first: Geometry, second: Geometry) -> float:
     return max(np.abs((first.ijk_to_lps - second.ijk_to_lps) @ corner).max() for corner in corners)
 
 
-def same_edges(first: Sequence[float], second: Sequence[float]) -> bool:
+def same_edges(first: Lengths, second: Lengths) -> bool:
     """Whether two voxel spacings are equal within rounding."""
     return np.allclose(first, second, rtol=SAME_EDGE, atol=0)
 

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import NoteSeverity, QualityNote
+
+Lengths: TypeAlias = Sequence[float] | NDArray[np.float64]
+"""One for each axis."""
 
 LEAST_EDGE_MM = 0.1
 """Shortest edge of a voxel, mm. Whole chests are reconstructed to about 0.3 mm (350 mm in 1,024 pixels), and the finest
@@ -16,7 +23,7 @@ LARGEST_EDGE_MM = 20.0
 Quality Criteria for Computed Tomography, EUR 16262). A spacing in micrometres is larger."""
 
 
-def edges_plausible(spacing_mm: Sequence[float]) -> bool:
+def edges_plausible(spacing_mm: Lengths) -> bool:
     """Whether every edge of a voxel is a number from :data:`LEAST_EDGE_MM` to :data:`LARGEST_EDGE_MM`."""
     return all(LEAST_EDGE_MM <= edge <= LARGEST_EDGE_MM for edge in spacing_mm)
 
@@ -26,7 +33,7 @@ def edges_text(edges: Iterable[float]) -> str:
     return " x ".join(f"{edge:.4g}" for edge in edges)
 
 
-def check_voxel_edges(spacing_mm: Sequence[float], name: str) -> None:
+def check_voxel_edges(spacing_mm: Lengths, name: str) -> None:
     """Raise InputError unless :func:`edges_plausible`.
 
     Parameters
@@ -41,7 +48,7 @@ def check_voxel_edges(spacing_mm: Sequence[float], name: str) -> None:
         )
 
 
-def settle_unit(spacing: Sequence[float], unit_mm: float, name: str) -> tuple[float, tuple[QualityNote, ...]]:
+def settle_unit(spacing: Lengths, unit_mm: float, name: str) -> tuple[float, tuple[QualityNote, ...]]:
     """Return the factor from the lengths of a header to mm, and a note if they are not in mm.
 
     Parameters

@@ -121,7 +121,7 @@ def data_files(path: Path, value: str, listed: Sequence[str]) -> tuple[Path, ...
         try:
             first, last, step = (int(word) for word in words[1:4])
             numbers = range(first, last + (1 if step > 0 else -1), step)
-            names = (words[0] % n for n in numbers)
+            names = [words[0] % n for n in numbers]
             return _all_there(path, names)
         except (ValueError, TypeError) as error:
             raise InputError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,8 @@ def read_nifti_header(path: Path) -> ImageHeader:
     channels = len(dtype.names or ("",))
     size = volume_size(sizes, channels, path.name, is_complex=dtype.kind == "c")
     source = _source(head, path, fields, magic, size, dtype)
-    geometry, notes = _place(fields, size, path.name) if magic else _place_of_analyze(fields, size, path.name)
+    place = _place if magic else _place_of_analyze
+    geometry, notes = place(fields, size, path.name)
     slope, inter = _scale(fields, path.name)
     return ImageHeader(source, geometry, slope, inter, notes)
 
@@ -111,7 +112,7 @@ def _parsed(block: bytes, head: Path) -> tuple[Nifti1Header | Spm99AnalyzeHeader
     raise InputError(f"{head.name} is not a {kind} file, or is cut short before its image")
 
 
-def _dtype(fields: Nifti1Header, name: str) -> np.dtype:
+def _dtype(fields: Nifti1Header | Spm99AnalyzeHeader, name: str) -> np.dtype:
     code = int(fields["datatype"])
     try:
         dtype = fields.get_data_dtype()
@@ -125,7 +126,12 @@ def _dtype(fields: Nifti1Header, name: str) -> np.dtype:
 
 
 def _source(
-    head: Path, path: Path, fields: Nifti1Header, magic: bytes, size: tuple[int, int, int], dtype: np.dtype
+    head: Path,
+    path: Path,
+    fields: Nifti1Header | Spm99AnalyzeHeader,
+    magic: bytes,
+    size: tuple[int, int, int],
+    dtype: np.dtype,
 ) -> VoxelSource:
     data, least = head, len(fields.binaryblock) + EXTENSION_FLAG_BYTES
     if head.suffix.lower() == ".hdr" and magic != b"n+":
@@ -139,7 +145,7 @@ def _source(
     return VoxelSource((data,), size, dtype, encoding, skip=max(int(offset), least))
 
 
-def _scale(fields: Nifti1Header, name: str) -> tuple[float, float]:
+def _scale(fields: Nifti1Header | Spm99AnalyzeHeader, name: str) -> tuple[float, float]:
     from nibabel.spatialimages import HeaderDataError
 
     try:
@@ -149,7 +155,11 @@ def _scale(fields: Nifti1Header, name: str) -> tuple[float, float]:
     return (1.0 if slope is None else float(slope)), (0.0 if inter is None else float(inter))
 
 
-def _place(fields: Nifti1Header, size: tuple[int, int, int], name: str) -> tuple[Geometry, tuple[QualityNote, ...]]:
+def _place(
+    fields: Any,  # noqa: ANN401 (nibabel's headers are typed as NumPy's void)
+    size: tuple[int, int, int],
+    name: str,
+) -> tuple[Geometry, tuple[QualityNote, ...]]:
     """Return the geometry of the voxels, from the sform or the qform, and notes about it.
 
     If both are given and agree, the sform is used, as in most readers.
@@ -176,7 +186,7 @@ def _place(fields: Nifti1Header, size: tuple[int, int, int], name: str) -> tuple
     return next(iter(placed.values())), notes
 
 
-def _forms(fields: Nifti1Header, name: str) -> dict[str, NDArray[np.float64]]:
+def _forms(fields: Any, name: str) -> dict[str, NDArray[np.float64]]:  # noqa: ANN401
     """Return the matrices to RAS, in the unit of the file, of the forms with a code other than 0; the sform first."""
     forms = {}
     if int(fields["sform_code"]) > 0:
@@ -227,7 +237,9 @@ def _spacing_agreement(sform: Geometry, pixdim: NDArray, name: str) -> tuple[Qua
 
 
 def _place_of_analyze(
-    fields: Spm99AnalyzeHeader, size: tuple[int, int, int], name: str
+    fields: Any,  # noqa: ANN401
+    size: tuple[int, int, int],
+    name: str,
 ) -> tuple[Geometry, tuple[QualityNote, ...]]:
     pixdim = np.array(fields["pixdim"][1:4], dtype=float)
     check_voxel_edges(pixdim, name)

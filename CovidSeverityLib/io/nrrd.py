@@ -173,10 +173,11 @@ def _directions(fields: dict[str, str], rank: int, name: str) -> list[list[float
     return rows
 
 
-def _in_space(vector: list[float], name: str) -> list[float]:
+def _in_space(vector: list[float] | None, name: str) -> list[float]:
     """The first three numbers: in a space of four dimensions the last one is time."""
-    if len(vector) < 3:
-        raise InputError(f"the header of {name} has a space of {len(vector)} dimensions; 3 are needed")
+    if vector is None or len(vector) < 3:
+        dimensions = 0 if vector is None else len(vector)
+        raise InputError(f"the header of {name} has a space of {dimensions} dimensions; 3 are needed")
     return vector[:3]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.types import Geometry, StorageOrder
+from CovidSeverityLib.types import Geometry, StorageOrder, triple
 
 ORIGIN_STEP_MM = 1e-4
 """Canonical origins are multiples of this: float32 in NIfTI is accurate to about 2e-5 mm at 300 mm."""
@@ -95,19 +95,19 @@ def canonical_geometry(stored: Geometry, order: StorageOrder) -> Geometry:
         sizes.append(int(stored.size[axis]))
         spacings.append(spacing[axis])
     return Geometry(
-        size=tuple(sizes),
-        spacing_mm=_snapped(spacings, SPACING_STEP_MM),
-        origin_mm=_snapped(origin, ORIGIN_STEP_MM),
+        size=triple(sizes),
+        spacing_mm=triple(_snapped(spacings, SPACING_STEP_MM)),
+        origin_mm=triple(_snapped(origin, ORIGIN_STEP_MM)),
         direction=_snapped(np.stack(columns, axis=1).ravel(), DIRECTION_STEP),
     )
 
 
 def check_geometry(geometry: Geometry) -> None:
     """Raise InputError unless ``geometry`` has positive sizes and spacings, a finite origin and a proper direction."""
-    if len(geometry.origin_mm) != 3 or not np.isfinite(geometry.origin_mm).all():
+    if not np.isfinite(geometry.origin_mm).all():
         raise InputError(f"the origin is {_text(geometry.origin_mm)} mm; three finite numbers are needed")
     spacing = np.asarray(geometry.spacing_mm, dtype=float)
-    if spacing.size != 3 or not (np.isfinite(spacing).all() and (spacing > 0).all()):
+    if not (np.isfinite(spacing).all() and (spacing > 0).all()):
         raise InputError(f"the voxel spacing is {_text(spacing)} mm; three positive numbers are needed")
     checked_direction(geometry.direction)
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import SimpleITK as sitk
@@ -15,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.preprocessing.hounsfield import settle_hounsfield
 from CovidSeverityLib.preprocessing.numbers import to_int16
-from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, HounsfieldChange, Progress, QualityNote, Triple
+from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, HounsfieldChange, Progress, QualityNote, Triple, triple
 
 from .cost import check_cost
 from .dicom.decoding import STAGE
@@ -132,11 +131,17 @@ def volume_from_array(
     k, j, i = array.shape
     stored = Geometry(
         size=(i, j, k),
-        spacing_mm=cast(Triple, tuple(float(v) for v in spacing_mm)),
-        origin_mm=cast(Triple, tuple(float(v) for v in origin_mm)),
+        spacing_mm=_three(spacing_mm, "voxel spacing"),
+        origin_mm=_three(origin_mm, "origin"),
         direction=tuple(np.asarray(direction, dtype=float).ravel().tolist()),
     )
     return _volume(array, stored, name=name, notes=(), check=check)
+
+
+def _three(values: Sequence[float], what: str) -> Triple:
+    if len(values) != 3:
+        raise InputError(f"the {what} is {tuple(values)} mm; three numbers are needed")
+    return triple(float(v) for v in values)
 
 
 def checked_volume(

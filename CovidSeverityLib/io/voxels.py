@@ -14,8 +14,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,7 +140,7 @@ def _empty(source: VoxelSource, name: str) -> NDArray[np.uint8]:
         raise InputError(f"the header of {name} promises {promised} bytes of image, more than can be held") from error
 
 
-def _fill(target: NDArray[np.uint8], file: BinaryIO, source: VoxelSource, name: str) -> int:
+def _fill(target: NDArray[np.uint8], file: BufferedReader, source: VoxelSource, name: str) -> int:
     """Fill ``target`` from the position of ``file``; return the number of extra bytes."""
     if source.encoding is Encoding.TEXT:
         return _fill_from_text(target.view(source.dtype), file, name)
@@ -161,7 +161,7 @@ def _fill(target: NDArray[np.uint8], file: BinaryIO, source: VoxelSource, name: 
     return position - target.size
 
 
-def _fill_from_raw(target: NDArray[np.uint8], file: BinaryIO, skip: int | None, name: str) -> int:
+def _fill_from_raw(target: NDArray[np.uint8], file: BufferedReader, skip: int | None, name: str) -> int:
     end = os.fstat(file.fileno()).st_size
     start = max(end - target.size, 0) if skip is None else file.tell() + skip
     file.seek(start)
@@ -171,7 +171,7 @@ def _fill_from_raw(target: NDArray[np.uint8], file: BinaryIO, skip: int | None, 
     return end - start - target.size
 
 
-def _fill_from_text(target: NDArray, file: BinaryIO, name: str) -> int:
+def _fill_from_text(target: NDArray, file: BufferedReader, name: str) -> int:
     filled = surplus = 0
     while text := file.read(BLOCK_BYTES) + file.readline():
         try:
@@ -191,7 +191,7 @@ def _fill_from_text(target: NDArray, file: BinaryIO, name: str) -> int:
     return surplus * target.itemsize
 
 
-def _decompressed(file: BinaryIO, encoding: Encoding, name: str) -> Iterator[bytes]:
+def _decompressed(file: BufferedReader, encoding: Encoding, name: str) -> Iterator[bytes]:
     try:
         if encoding is Encoding.HEX:
             yield binascii.unhexlify(b"".join(file.read().split()))
@@ -203,7 +203,7 @@ def _decompressed(file: BinaryIO, encoding: Encoding, name: str) -> Iterator[byt
         raise _damaged(name) from error
 
 
-def _inflated(file: BinaryIO, new_stream: Callable, magic: bytes, name: str) -> Iterator[bytes]:
+def _inflated(file: BufferedReader, new_stream: Callable, magic: bytes, name: str) -> Iterator[bytes]:
     """The content of one stream, or of several in a row; data after them are ignored, as gzip does."""
     stream, data = new_stream(), b""
     while data := data or file.read(READ_BYTES):

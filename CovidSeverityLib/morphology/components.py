@@ -53,3 +53,8 @@ def fill_holes(mask: NDArray) -> Mask:
     """``mask`` with everything that it encloses in 3-D (6-connected background)."""
     labels, _ = ndimage.label(np.pad(~mask, 1, constant_values=True))
     return (labels != labels[0, 0, 0])[1:-1, 1:-1, 1:-1]
+
+
+def boxes_of(labels: NDArray[np.integer]) -> list[tuple[slice, ...]]:
+    """The box of every label from 1 on, each of which occurs."""
+    return [box for box in ndimage.find_objects(labels) if box is not None]

@@ -14,14 +14,13 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.types import Geometry
+from CovidSeverityLib.types import Box, Geometry, triple
 
 Edges = tuple[float, float, float]
 """(K, J, I), mm."""
 
 Mask = NDArray[np.bool_]
 FloatImage = NDArray[np.float32]
-Box = tuple[slice, slice, slice]
 
 WORKING_SPACING_MM: Edges = (2.0, 1.6, 1.6)
 """Largest block edge (K, J, I), mm: finer than the thinnest wall that must not be lost (trachea, diaphragm: 2-4 mm)."""
@@ -51,11 +50,11 @@ class WorkingGrid:
     ) -> WorkingGrid:
         """The coarsest grid of ``geometry`` with edges (K, J, I) up to these, or its voxels if they are larger."""
         spacing = geometry.spacing_kji
-        factors = tuple(
+        factors = triple(
             max(1, min(int(largest / mm), count))
             for largest, mm, count in zip(largest_mm, spacing, geometry.shape, strict=True)
         )
-        edges = tuple(mm * f for mm, f in zip(spacing, factors, strict=True))
+        edges = triple(mm * f for mm, f in zip(spacing, factors, strict=True))
         return cls(geometry.shape, factors, edges, thin_slice_mm)
 
     @property
@@ -114,9 +113,9 @@ def bounding_box(mask: NDArray, margin: tuple[int, int, int] = (0, 0, 0)) -> Box
     for axis in range(3):
         hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
         if not hit.size:
-            return (slice(0, 0),) * 3
+            return slice(0, 0), slice(0, 0), slice(0, 0)
         box.append(slice(max(0, int(hit[0]) - margin[axis]), min(mask.shape[axis], int(hit[-1]) + 1 + margin[axis])))
-    return tuple(box)
+    return triple(box)
 
 
 def distance_to(mask: NDArray, spacing_mm: Edges) -> FloatImage:
@@ -140,7 +139,7 @@ def dilate_mm(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> Mask:
     masks are laid over each other for every (K, J) offset. For the radii used here that is several times as fast as a
     distance map.
     """
-    box = bounding_box(mask, margin=tuple(1 + int(radius_mm / mm) for mm in spacing_mm))
+    box = bounding_box(mask, margin=triple(1 + int(radius_mm / mm) for mm in spacing_mm))
     grown = np.zeros(mask.shape, dtype=bool)
     core = mask[box]
     if not core.size:

@@ -62,9 +62,9 @@ def cut_out_value(
     >>> cut_out_value(hu) is None
     True
     """
-    counts = sum(
-        np.bincount(np.clip(plane, AIR_HU, 0).ravel() - np.int16(AIR_HU), minlength=1 - AIR_HU) for plane in hu
-    )
+    counts = np.zeros(1 - AIR_HU, dtype=np.int64)
+    for plane in hu:
+        counts += np.bincount(np.clip(plane, AIR_HU, 0).ravel() - np.int16(AIR_HU), minlength=1 - AIR_HU)
     outside = int(counts[: gas_hu - AIR_HU].argmax())
     rest = hu.size - int(counts[outside])
     lung = int(counts[config.lung_hu[0] - AIR_HU : config.lung_hu[1] - AIR_HU + 1].sum())

@@ -18,7 +18,7 @@ from typing import Annotated
 
 from CovidSeverityLib.checked import Checked, Positive, Range
 from CovidSeverityLib.errors import ConfigurationError, InputError
-from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote
+from CovidSeverityLib.types import CtVolume, NoteSeverity, QualityNote, triple
 
 from . import orientation_cues as cues
 from .config import ThoraxConfig
@@ -180,7 +180,7 @@ def judge_orientation(
         if evidence[axis] < 0:
             view = view.reversed(axis)
     prone = abs(evidence[Axis.FRONT_BACK]) >= decisive and cues.table_behind_cm2(view) <= -config.table_cm2
-    return OrientationFindings(tuple(evidence), decisive, prone)
+    return OrientationFindings(triple(evidence), decisive, prone)
 
 
 def check_orientation(

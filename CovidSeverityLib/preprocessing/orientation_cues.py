@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.morphology.components import IN_PLANE_4, component_sizes
+from CovidSeverityLib.morphology.components import IN_PLANE_4, boxes_of, component_sizes
 from CovidSeverityLib.morphology.grid import WorkingGrid
-from CovidSeverityLib.types import Geometry
+from CovidSeverityLib.types import Geometry, triple
 
 from .config import ThoraxConfig
 from .orientation_config import ChestViewConfig
@@ -65,8 +65,8 @@ class ChestView:
         thorax: ThoraxConfig = ThoraxConfig(),
     ) -> ChestView:
         """The view of a full-size volume (K, J, I)."""
-        factors = tuple(max(1, int(mm / s)) for mm, s in zip(config.block_mm, geometry.spacing_kji, strict=True))
-        edges = tuple(s * f for s, f in zip(geometry.spacing_kji, factors, strict=True))
+        factors = triple(max(1, int(mm / s)) for mm, s in zip(config.block_mm, geometry.spacing_kji, strict=True))
+        edges = triple(s * f for s, f in zip(geometry.spacing_kji, factors, strict=True))
         grid = WorkingGrid(geometry.shape, factors, edges)
         blocks = grid.reduce(hu)
         body = body_mask(blocks, grid, thorax)
@@ -148,7 +148,7 @@ def trachea_above_lungs_mm(view: ChestView) -> float:
     """Height of the trachea's middle over the centre of the lungs, mm: it lies above the carina."""
     labels, count = ndimage.label(view.body & (view.hu < view.config.lumen_hu), IN_PLANE_4)
     tubes, _ = ndimage.label(_round_lumina(view, labels, count)[labels], np.ones((3, 3, 3)))
-    boxes = ndimage.find_objects(tubes)
+    boxes = boxes_of(tubes)
     if not boxes:
         return float("nan")
     longest = max(boxes, key=lambda box: box[0].stop - box[0].start)[0]

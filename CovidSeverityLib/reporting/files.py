@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO
+from typing import BinaryIO, TextIO
 
 from CovidSeverityLib.analysis import Analysis, ClassifiedCt
 from CovidSeverityLib.errors import InputError
@@ -23,13 +23,14 @@ from .tables import write_classified_slices, write_histogram, write_lobes, write
 REPORT_NAME, CLASSIFICATION_REPORT_NAME = "report.json", "classification.json"
 SLICES_NAME, PAGE_NAME, ANALYSIS_NAME = "slices.csv", "classification.png", "analysis.npz"
 
-Writer = Callable[[Analysis, IO], None]
+BinaryWriter = Callable[[Analysis, BinaryIO], None]
+TextWriter = Callable[[Analysis, TextIO], None]
 
-_BINARY_WRITERS: dict[str, Writer] = {
+_BINARY_WRITERS: dict[str, BinaryWriter] = {
     "segmentation.seg.nrrd": write_segmentation,
     "overview.png": write_overview,
 }
-_TEXT_WRITERS: dict[str, Writer] = {
+_TEXT_WRITERS: dict[str, TextWriter] = {
     "lobes.csv": write_lobes,
     SLICES_NAME: write_slices,
     "histogram.csv": write_histogram,

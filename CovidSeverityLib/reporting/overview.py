@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from CovidSeverityLib.analysis import Analysis
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
 from CovidSeverityLib.ctss import CTSS_MAX
@@ -64,7 +65,7 @@ def _draw_page(figure: Figure, analysis: Analysis) -> None:
         panels.draw_lobes(figure.add_axes(LOBES), analysis.lobe_scores)
     _heading(figure, HISTOGRAM[0] - 0.035, "Density of the lungs")
     _draw_mixture_note(figure, analysis)
-    panels.draw_histogram(figure.add_axes(HISTOGRAM), analysis.densitometry, analysis.well_aerated_percent)
+    panels.draw_histogram(figure.add_axes(HISTOGRAM), analysis.densitometry, known(analysis.well_aerated_percent))
     _heading(figure, NUMBERS[0], "Key numbers")
     panels.draw_numbers(figure.add_axes(NUMBERS), analysis)
     _draw_footer(figure, analysis)

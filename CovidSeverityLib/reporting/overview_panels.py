@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from CovidSeverityLib.analysis import Analysis
 from CovidSeverityLib.ctss import CTSS_EDGES_PERCENT, TSS_MAX
 from CovidSeverityLib.features.quantification import Densitometry, LobeScore
+from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureFit
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
 from .overview_text import clean, signed
@@ -71,7 +72,7 @@ def draw_view(
     axes.set(xticks=[], yticks=[], facecolor="black")
     for spine in axes.spines.values():
         spine.set(color=MARK if marked else "black", linewidth=2.0 if marked else 0.5)
-    label = {"transform": axes.transAxes, "parse_math": False, "fontweight": "bold"} | _on_image()
+    label: dict[str, Any] = {"transform": axes.transAxes, "parse_math": False, "fontweight": "bold"} | _on_image()
     axes.text(0.015, 0.97, corner, va="top", ha="left", fontsize=NORMAL, color="white", **label)
     axes.text(0.015, 0.03, note, va="bottom", ha="left", fontsize=NORMAL, color=MARK, **label)
     for x, letter in ((0.022, "R"), (0.978, "L")):
@@ -142,13 +143,18 @@ def draw_swatches(axes: Axes, entries: Sequence[tuple[str, Rgb | str, float]]) -
 def draw_levels(axes: Axes, heights_mm: list[float]) -> None:
     """Numbered ticks at the right edge of the coronal view, at the positions of the axial slices."""
     across = axes.get_yaxis_transform()
-    label = {"transform": across, "color": "white", "fontsize": SMALL, "fontweight": "bold"} | _on_image()
+    label: dict[str, Any] = {
+        "transform": across,
+        "color": "white",
+        "fontsize": SMALL,
+        "fontweight": "bold",
+    } | _on_image()
     for number, height in enumerate(heights_mm, start=1):
         axes.plot([0.945, 0.97], [height, height], transform=across, color="white", linewidth=1.0, **_on_image())
         axes.text(0.937, height, str(number), ha="right", va="center", **label)
 
 
-def _on_image() -> dict[str, list]:
+def _on_image() -> dict[str, Any]:
     """A dark rim, so that white and yellow text is legible on any tissue."""
     from matplotlib.patheffects import withStroke
 
@@ -194,7 +200,7 @@ def _draw_lobe(axes: Axes, row: int, score: LobeScore) -> None:
         axes.plot(ends, [row + 0.28] * 2, color=INK, linewidth=1.4, marker="|", markersize=4, zorder=3)
     shown = str(score.score) if score.voxels else "–"
     axes.text(10.2, row, shown, ha="left", va="center", fontsize=11, fontweight="bold", color=INK)
-    if score.near_edge:
+    if score.near_edge and score.score_range is not None:
         low, high = score.score_range
         axes.text(10.75, row, f"({low}–{high})", ha="left", va="center", fontsize=NORMAL, color=MUTED)
 
@@ -207,7 +213,7 @@ def draw_histogram(axes: Axes, densitometry: Densitometry, well_aerated_percent:
     shown = np.maximum(percent, floor)
     axes.fill_between(centres, floor, shown, color="#AEB8C2", step="mid", linewidth=0, label="lung voxels", zorder=1)
     if densitometry.mixture is not None:
-        _draw_mixture(axes, densitometry)
+        _draw_mixture(axes, densitometry, densitometry.mixture)
     axes.set(xlim=HISTOGRAM_RANGE_HU, yscale="log", ylim=(floor, max(6.0 * float(shown.max()), 100 * floor)))
     axes.text(
         np.mean(densitometry.well_aerated_hu),
@@ -234,11 +240,11 @@ def _binned(densitometry: Densitometry) -> tuple[NDArray[np.float64], NDArray[np
     hu = densitometry.first_hu + np.arange(len(densitometry.histogram))
     edges = np.arange(low, high + HISTOGRAM_BIN_HU, HISTOGRAM_BIN_HU)
     counts, _ = np.histogram(hu, edges, weights=densitometry.histogram)
-    return edges[:-1] + (HISTOGRAM_BIN_HU - 1) / 2, 100.0 * counts / max(1, int(np.sum(densitometry.histogram)))
+    centres = (edges[:-1] + (HISTOGRAM_BIN_HU - 1) / 2).astype(np.float64)
+    return centres, 100.0 * counts / max(1, int(np.sum(densitometry.histogram)))
 
 
-def _draw_mixture(axes: Axes, densitometry: Densitometry) -> None:
-    fit = densitometry.mixture
+def _draw_mixture(axes: Axes, densitometry: Densitometry, fit: MixtureFit) -> None:
     hu = np.arange(*HISTOGRAM_RANGE_HU, 2.0)
     total = np.zeros_like(hu)
     components = zip(fit.means_hu, fit.sds_hu, fit.weights, strict=True)

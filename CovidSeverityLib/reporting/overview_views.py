@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.analysis import Analysis, ClassifiedCt
+from CovidSeverityLib.types import Box, triple
 
 AXIAL_COUNT = 8
 MARGIN_MM = 12.0
@@ -37,11 +38,11 @@ class View:
 
     def columns_mm(self) -> NDArray[np.float64]:
         """Centres of the columns."""
-        return _centres(*self.extent_mm[:2], self.hu.shape[1])
+        return _centres(self.extent_mm[0], self.extent_mm[1], self.hu.shape[1])
 
     def rows_mm(self) -> NDArray[np.float64]:
         """Centres of the rows."""
-        return _centres(*self.extent_mm[3:1:-1], self.hu.shape[0])
+        return _centres(self.extent_mm[3], self.extent_mm[2], self.hu.shape[0])
 
 
 def axial_indices(analysis: Analysis, count: int = AXIAL_COUNT) -> tuple[int, ...]:
@@ -72,13 +73,13 @@ def coronal_index(analysis: Analysis) -> int:
     return int(np.argmax(np.count_nonzero(mask, axis=(0, 2))))
 
 
-def lung_box(analysis: Analysis | ClassifiedCt) -> tuple[slice, slice, slice]:
+def lung_box(analysis: Analysis | ClassifiedCt) -> Box:
     """(K, J, I) slices of the box around the lungs, with a margin; the whole volume without lungs."""
     lung = analysis.lungs > 0
     in_plane = lung.any(axis=0)
     hits = (lung.any(axis=(1, 2)), in_plane.any(axis=1), in_plane.any(axis=0))
     if not in_plane.any():
-        return tuple(slice(0, size) for size in lung.shape)
+        return triple(slice(0, size) for size in lung.shape)
     box = []
     for hit, spacing in zip(hits, analysis.volume.geometry.spacing_kji, strict=True):
         inside = np.flatnonzero(hit)
@@ -87,13 +88,13 @@ def lung_box(analysis: Analysis | ClassifiedCt) -> tuple[slice, slice, slice]:
     return tuple(box)
 
 
-def axial_view(analysis: Analysis, index: int, box: tuple[slice, slice, slice]) -> View:
+def axial_view(analysis: Analysis, index: int, box: Box) -> View:
     """One axial slice: anterior at the top, the patient's right on the left."""
     _, dj, di = analysis.volume.geometry.spacing_kji
     return _view(_arrays(analysis), (index, box[1], box[2]), dj, di)
 
 
-def classified_view(found: ClassifiedCt, index: int, box: tuple[slice, slice, slice]) -> View:
+def classified_view(found: ClassifiedCt, index: int, box: Box) -> View:
     """One axial slice as :func:`axial_view`, without lobes, and without opacities if none were marked."""
     nothing = np.broadcast_to(np.uint8(0), found.lungs.shape)
     infection = nothing if found.infection is None else found.infection
@@ -118,13 +119,13 @@ def attention_on(view: View, attention: NDArray[np.float32], found: ClassifiedCt
     return ndimage.map_coordinates(attention.astype(np.float64), cells, order=1, mode="nearest")
 
 
-def coronal_view(analysis: Analysis, index: int, box: tuple[slice, slice, slice]) -> View:
+def coronal_view(analysis: Analysis, index: int, box: Box) -> View:
     """One coronal slice: superior at the top, the patient's right on the left. Rows are in mm from slice 0 upwards."""
     dk, _, di = analysis.volume.geometry.spacing_kji
     view = _view(_arrays(analysis), (box[0], index, box[2]), dk, di)
     left, right, bottom, top = view.extent_mm
-    flipped = (array[::-1] for array in (view.hu, view.lungs, view.lobes, view.infection))
-    return View(*flipped, (left, right, top, bottom))
+    extent = (left, right, top, bottom)
+    return View(view.hu[::-1], view.lungs[::-1], view.lobes[::-1], view.infection[::-1], extent)
 
 
 def _arrays(analysis: Analysis) -> tuple[NDArray, ...]:
@@ -146,4 +147,4 @@ def _view(arrays: tuple[NDArray, ...], cut: tuple, row_mm: float, column_mm: flo
 
 def _centres(first_edge: float, last_edge: float, count: int) -> NDArray[np.float64]:
     step = (last_edge - first_edge) / count
-    return first_edge + step * (np.arange(count) + 0.5)
+    return first_edge + step * (np.arange(count, dtype=np.float64) + 0.5)

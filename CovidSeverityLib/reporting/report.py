@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Any, TextIO
 
 from CovidSeverityLib.analysis import Analysis, Provenance
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.features.low_attenuation import LowAttenuation, LowDensity
 from CovidSeverityLib.plain import plain
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureFit
@@ -69,7 +70,7 @@ def write_report(analysis: Analysis, file: TextIO) -> None:
 
 def report_schema() -> dict[str, Any]:
     """The JSON schema (draft 2020-12) of ``report.json``."""
-    return json.loads(resources.files(__package__).joinpath("report.schema.json").read_text(encoding="utf-8"))
+    return json.loads(resources.files(known(__package__)).joinpath("report.schema.json").read_text(encoding="utf-8"))
 
 
 def _uncounted(density: UncountedDensity | None) -> dict[str, float | None] | None:

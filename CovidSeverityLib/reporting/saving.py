@@ -73,14 +73,15 @@ def _write(analysis: Analysis, path: Path, with_ct: bool) -> None:
     content = {"format": FORMAT, "hu_sha256": _sha256(hu), "analysis": _encoded(analysis, arrays)}
     if not with_ct:
         del arrays[CT_ARRAY]
-    np.savez_compressed(path, **arrays, **{CONTENT: np.array(json.dumps(content))})
+    arrays[CONTENT] = np.array(json.dumps(content))
+    np.savez_compressed(path, allow_pickle=False, **arrays)
 
 
 def _voxels(arrays: Arrays, sha256: str, ct: CtVolume | None, name: str) -> NDArray[np.int16]:
     """The CT's voxels, from the archive or from ``ct``."""
-    if CT_ARRAY not in arrays and ct is None:
-        raise InputError(f"{name} was saved without its CT; Analysis.load(folder, ct=read_ct(...)) needs it")
     hu = arrays.get(CT_ARRAY) if ct is None else ct.hu
+    if hu is None:
+        raise InputError(f"{name} was saved without its CT; Analysis.load(folder, ct=read_ct(...)) needs it")
     if _sha256(hu) != sha256:
         raise InputError(f"the voxels of {'the CT in ' + name if ct is None else 'this CT'} are not those analysed")
     return hu
@@ -114,7 +115,7 @@ def _decoded(value: Any, hint: Any, arrays: Arrays) -> Any:  # noqa: ANN401 (any
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return _decoded(value, next(option for option in arguments if option is not type(None)), arrays)
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         hints = get_type_hints(hint)
         return hint(**{name: _decoded(item, hints[name], arrays) for name, item in value.items()})
     if origin is tuple:

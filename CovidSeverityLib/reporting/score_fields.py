@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
-from CovidSeverityLib.ctss import CTSS_MAX, TSS_DEFINITION, TSS_MAX, TSS_SOURCE, Severity
+from CovidSeverityLib.analysis import Analysis
+from CovidSeverityLib.correction.rescoring import Rescored
+from CovidSeverityLib.ctss import CTSS_MAX, TSS_DEFINITION, TSS_MAX, TSS_SOURCE
 from CovidSeverityLib.features.quantification import LobeScore
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
@@ -14,26 +16,8 @@ from .tables import ML_DECIMALS, PERCENT_DECIMALS, lobe_row, rounded
 _LOBE_FIELDS = ("score", "involvement_percent", "volume_ml", "infection_ml", "confidence")
 
 
-class Scored(Protocol):
-    """An :class:`~CovidSeverityLib.analysis.Analysis` or :class:`~CovidSeverityLib.correction.rescoring.Rescored`."""
-
-    lobe_scores: tuple[LobeScore, ...]
-    severity: Severity
-    ctss: int | None
-    ctss_range: tuple[int, int] | None
-    ctss_definition: str
-    ctss_max_variant: int | None
-    total_severity_score: int | None
-    lung_ml: float
-    infection_percent: float
-    high_opacity_percent: float
-    well_aerated_percent: float | None
-
-    def side_ml(self, side: Side) -> float:
-        """Volume of one lung, ml."""
-
-    def opacity_ml(self, opacity: Opacity) -> float:
-        """Volume of one kind of opacity inside the lungs, ml."""
+Scored: TypeAlias = Analysis | Rescored
+"""An automatic result, or one of corrected masks: both have scores, severity, volumes and shares."""
 
 
 def score_fields(scored: Scored) -> dict[str, Any]:
@@ -63,7 +47,7 @@ def _ctss(scored: Scored) -> dict[str, Any]:
 
 def _lobe(score: LobeScore) -> dict[str, Any]:
     row = lobe_row(score)
-    fields = {field: row[field] for field in _LOBE_FIELDS}
+    fields: dict[str, Any] = {field: row[field] for field in _LOBE_FIELDS}
     if score.score_range is not None and score.involvement_range_percent is not None:
         fields["score_range"] = list(score.score_range)
         fields["involvement_range_percent"] = [_percent(end) for end in score.involvement_range_percent]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TextIO
 
 import numpy as np
@@ -109,7 +109,7 @@ def lobe_row(score: LobeScore) -> Row:
     }
 
 
-def low_attenuation_row(part: LowDensity) -> Row:
+def low_attenuation_row(part: LowDensity) -> dict[str, float | None]:
     """Low attenuation of one part of the lungs, by :data:`LOW_ATTENUATION_COLUMNS`."""
     shares = (part.percent, part.measured_percent, part.noise_percent)
     percentile = None if part.percentile_hu is None else rounded(part.percentile_hu, HU_DECIMALS)
@@ -196,7 +196,7 @@ def write_classified_slices(found: ClassifiedCt, file: TextIO) -> None:
     write_rows(file, ("index", "z_mm", "lung_ml", *DIAGNOSIS_COLUMNS), rows)
 
 
-def write_rows(file: TextIO, columns: Iterable[str], rows: Iterable[Row]) -> None:
+def write_rows(file: TextIO, columns: Collection[str], rows: Iterable[Row]) -> None:
     """Write a table with a header; fractions have the decimals of their column."""
     writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()

@@ -163,10 +163,10 @@ def test_array_is_checked_as_a_file_is(ct):
         ({"hu": np.full((8, 8, 8), "a")}, InputError, "of type <U1; integers or floats are needed"),
         ({"hu": np.full((8, 8, 8), -1000)}, NoLungsError, "nothing but air"),
         ({"hu": np.random.default_rng(0).integers(0, 255, (20, 40, 40))}, InputError, "Hounsfield units is needed"),
-        ({"spacing_mm": (6.0, 8.8)}, InputError, r"spacing is \(6, 8.8\) mm; three positive numbers"),
+        ({"spacing_mm": (6.0, 8.8)}, InputError, r"spacing is \(6.0, 8.8\) mm; three numbers"),
         ({"spacing_mm": (0.006, 0.006, 0.0088)}, InputError, "edges of 0.1 to 20 mm are needed"),
         ({"spacing_mm": (6.0, 6.0, -8.8)}, InputError, "three positive numbers are needed"),
-        ({"origin_mm": (0.0, 0.0)}, InputError, r"origin is \(0, 0\) mm; three finite numbers"),
+        ({"origin_mm": (0.0, 0.0)}, InputError, r"origin is \(0.0, 0.0\) mm; three numbers"),
         ({"direction": np.ones((3, 3))}, InputError, "columns must be unit vectors"),
     ],
 )

@@ -74,7 +74,8 @@ def description_of(stored: StoredNetwork) -> NetworkDescription:
         check_description(stored, description)
         return description
     guessed = known["backbone"] in EFFICIENT_NETS and stored.keras >= RESCALING_SINCE
-    return NetworkDescription(**({"imagenet_rescaling": guessed} | known))
+    fields: dict[str, Any] = {"imagenet_rescaling": guessed} | known
+    return NetworkDescription(**fields)
 
 
 def check_description(stored: StoredNetwork, description: NetworkDescription) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.checksums import sha256_of
 from CovidSeverityLib.errors import DownloadError, InputError, OutputError
 from CovidSeverityLib.types import Progress
@@ -77,7 +78,7 @@ def download_model(entry: ModelEntry, replace: bool = False, progress: Progress 
     if found != entry.sha256:
         part.discard()
         raise InputError(
-            f"what {_shown(entry.url)} sent is not the model {entry.name}: its SHA-256 is {found}, expected "
+            f"what {_shown(part.url)} sent is not the model {entry.name}: its SHA-256 is {found}, expected "
             f"{entry.sha256}; it was thrown away"
         )
     with placing(entry.name, replace) as temporary:
@@ -120,6 +121,14 @@ class _Part:
     entry: ModelEntry
 
     @property
+    def url(self) -> str:
+        return known(self.entry.url)
+
+    @property
+    def size_bytes(self) -> int:
+        return known(self.entry.size_bytes)
+
+    @property
     def path(self) -> Path:
         return _part_paths(self.entry.name)[0]
 
@@ -131,7 +140,7 @@ class _Part:
             size = path.stat().st_size
         except (OSError, ValueError):
             return 0, None
-        if {key: stored.get(key) for key in self._file()} != self._file() or size > self.entry.size_bytes:
+        if {key: stored.get(key) for key in self._file()} != self._file() or size > self.size_bytes:
             return 0, None
         return size, stored.get("version")
 
@@ -152,7 +161,8 @@ def _check_downloadable(entry: ModelEntry) -> None:
     if entry.downloadable:
         return
     unknown = entry.unknown_for_download
-    listed = f"{', '.join(unknown[:-1])} and {unknown[-1]}" if len(unknown) > 1 else unknown[0]
+    others, last = ", ".join(unknown[:-1]), unknown[-1]
+    listed = f"{others} and {last}" if others else last
     source = f" from {entry.source}" if entry.source else ""
     raise InputError(
         f"the model {entry.name} is not downloaded: its {listed} {'are' if len(unknown) > 1 else 'is'} not known; "
@@ -161,7 +171,7 @@ def _check_downloadable(entry: ModelEntry) -> None:
 
 
 def _check_space(part: _Part) -> None:
-    needed = part.entry.size_bytes - part.kept()[0] + SPARE_BYTES
+    needed = part.size_bytes - part.kept()[0] + SPARE_BYTES
     free = shutil.disk_usage(part.path.parent).free
     if free < needed:
         raise OutputError(
@@ -192,7 +202,7 @@ def _fetch(part: _Part, progress: Progress | None) -> None:
         session.mount("https://", HTTPAdapter(max_retries=_tries()))
         session.mount("http://", HTTPAdapter(max_retries=_tries()))
         tries, most = _tries(), part.kept()[0]
-        while part.kept()[0] < part.entry.size_bytes:
+        while part.kept()[0] < part.size_bytes:
             trouble: Exception | None = None
             try:
                 _go_on(session, part, progress)
@@ -241,12 +251,12 @@ def _response(session: Session, part: _Part, have: int, version: str | None) -> 
     if have and version:
         headers |= {"Range": f"bytes={have}-", "If-Range": version}
     try:
-        response = session.get(part.entry.url, headers=headers, stream=True, timeout=TIMEOUT_S)
+        response = session.get(part.url, headers=headers, stream=True, timeout=TIMEOUT_S)
     except RequestException as error:
         raise DownloadError(_broken(part, error)) from error
     if response.status_code in (200, 206, 416):
         return response
-    answer = f"{_shown(part.entry.url)} answers {response.status_code} {response.reason}"
+    answer = f"{_shown(part.url)} answers {response.status_code} {response.reason}"
     response.close()
     if response.status_code in SERVER_TROUBLE:
         raise DownloadError(f"{answer}, again and again{_going_on(part)}")
@@ -263,22 +273,21 @@ def _check_redirection(response: Response, **_: object) -> None:
 
 def _continued_from(response: Response, part: _Part, have: int) -> int:
     """The first byte of the answer; 0 if the server sends the whole file."""
-    wanted = part.entry.size_bytes
+    wanted = part.size_bytes
     if response.status_code == 206:
         sent, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
         if sent.partition("-")[0] == str(have) and total in (str(wanted), "*"):
             return have
         part.discard()
         raise InputError(
-            f"{_shown(part.entry.url)} sends bytes {sent} of {total} where those from {have} of {wanted} were asked "
+            f"{_shown(part.url)} sends bytes {sent} of {total} where those from {have} of {wanted} were asked "
             "for; what was there is thrown away"
         )
     length = response.headers.get("Content-Length")
     if length is not None and length != str(wanted):
         part.discard()
         raise InputError(
-            f"{_shown(part.entry.url)} sends {length} bytes; the model {part.entry.name} has {wanted}: "
-            "it is another file"
+            f"{_shown(part.url)} sends {length} bytes; the model {part.entry.name} has {wanted}: it is another file"
         )
     return 0
 
@@ -290,7 +299,7 @@ def _version(response: Response) -> str | None:
 
 
 def _write(response: Response, part: _Part, have: int, progress: Progress | None) -> None:
-    total = part.entry.size_bytes
+    total = part.size_bytes
     told = None
     with part.path.open("ab") as file:
         for chunk in response.iter_content(CHUNK_BYTES):
@@ -304,7 +313,7 @@ def _write(response: Response, part: _Part, have: int, progress: Progress | None
     if have > total:
         part.discard()
         raise InputError(
-            f"{_shown(part.entry.url)} sends more than {total} bytes, which the model {part.entry.name} has: "
+            f"{_shown(part.url)} sends more than {total} bytes, which the model {part.entry.name} has: "
             "it is another file"
         )
 
@@ -319,7 +328,7 @@ def _shown(url: str) -> str:
 def _broken(part: _Part, error: Exception | None) -> str:
     from requests import exceptions
 
-    address = _shown(part.entry.url)
+    address = _shown(part.url)
     if isinstance(error, exceptions.SSLError):
         reason = f"the certificate of {address} is not accepted"
     elif isinstance(error, exceptions.Timeout):
@@ -338,5 +347,5 @@ def _going_on(part: _Part) -> str:
     have, version = part.kept()
     if not have or not version:
         return ""
-    kept = f"{have / 1e6:.1f} of {part.entry.size_bytes / 1e6:.1f} MB"
+    kept = f"{have / 1e6:.1f} of {part.size_bytes / 1e6:.1f} MB"
     return f"; {kept} of the model {part.entry.name} are kept, and the same command goes on from there"

@@ -27,7 +27,10 @@ class CaseSlices:
 class Examples(Protocol):
     """Slices of several CTs, one CT after the other, numbered from 0."""
 
-    cases: tuple[CaseSlices, ...]
+    @property
+    def cases(self) -> tuple[CaseSlices, ...]:
+        """The CTs."""
+        ...
 
     def read(self, which: NDArray[np.int64], /) -> NDArray:
         """(n, ...) the examples with these numbers: (size, size) uint8 images, or (features,) float32."""

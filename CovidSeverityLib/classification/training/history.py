@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ def is_over(history: Sequence[EpochRecord], epochs: int, patience: int) -> bool:
     return len(history) >= epochs or history[-1].epoch - best_epoch(history).epoch >= patience
 
 
-def history_from(values: Sequence[Mapping[str, float]]) -> tuple[EpochRecord, ...]:
+def history_from(values: Sequence[Mapping[str, Any]]) -> tuple[EpochRecord, ...]:
     """The inverse of :meth:`EpochRecord.as_dict`."""
     return tuple(EpochRecord(**value) for value in values)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.types import Diagnosis
+from CovidSeverityLib.types import Diagnosis, triple
 
 from .examples import CaseSlices, votes
 
@@ -107,7 +107,7 @@ def outcome_of(cases: Sequence[CaseSlices], probabilities: NDArray[np.float32], 
     found = zip(cases, votes(cases, probabilities), strict=True)
     return Outcome(
         tuple(
-            CaseOutcome(c.name, c.diagnosis, v.label, tuple(float(s) for s in v.mean_probabilities)) for c, v in found
+            CaseOutcome(c.name, c.diagnosis, v.label, triple(float(s) for s in v.mean_probabilities)) for c, v in found
         ),
         patients,
     )

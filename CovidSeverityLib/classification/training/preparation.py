@@ -7,7 +7,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.classification.diagnosis import network_images
 from CovidSeverityLib.errors import CancelledError, CovidSeverityError, InputError, OutputError
 from CovidSeverityLib.features.classification_image import (
@@ -140,7 +141,7 @@ def _paths(
     return paths, failures
 
 
-def _prepared(tasks: Sequence[_Task], jobs: int) -> Iterator[tuple[str, str | None]]:
+def _prepared(tasks: Sequence[_Task], jobs: int) -> Generator[tuple[str, str | None], None, None]:
     """Names of finished cases, each with the reason if it failed."""
     if min(jobs, len(tasks)) < 2:
         yield from map(_prepare, tasks)
@@ -167,7 +168,7 @@ def _prepared(tasks: Sequence[_Task], jobs: int) -> Iterator[tuple[str, str | No
 def _obey_parent() -> None:
     """In a process of the pool: ignore Ctrl-C, which the parent handles, and end when the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
+    parent = known(multiprocessing.parent_process())
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 

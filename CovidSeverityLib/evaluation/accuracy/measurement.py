@@ -196,15 +196,14 @@ class Workbench:
         """
         chest = case.chest
         volume = self._volume((chest,), chest.read)
-        if case.spec is None:
+        spec = case.spec
+        if spec is None:
             return self._measure_ct(case, volume)
         base = self._lesion_free((chest,), lambda: analyze(volume, AnalysisConfig()))
-        laid_in = self._simulated(
-            (chest, case.spec), lambda: simulate_lesions(volume, base.lungs, case.spec, base.lobes)
-        )
+        laid_in = self._simulated((chest, spec), lambda: simulate_lesions(volume, base.lungs, spec, base.lobes))
         began = time.perf_counter()
         found = analyze(laid_in.volume, self.configs[case.profile])
-        return _head(case, found, began) | _against_truth(found, base, laid_in) | {"spec": _plain(case.spec)}
+        return _head(case, found, began) | _against_truth(found, base, laid_in) | {"spec": _plain(spec)}
 
     def _measure_ct(self, case: AccuracyCase, volume: CtVolume) -> Record:
         if case.variation is not None:

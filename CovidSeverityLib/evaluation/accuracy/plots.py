@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.ctss import CTSS_MAX
 from CovidSeverityLib.evaluation.journal import Record
 from CovidSeverityLib.evaluation.plots import (
@@ -95,7 +96,7 @@ def robustness(rows: Sequence[Mapping[str, Any]], profiles: Sequence[str]) -> Fi
         for axes, (profile, key, title, target) in zip(panels(figure, len(shown)), shown, strict=True):
             own = [r for r in rows if r["profile"] == profile and not (r["normal"] and target is VOLUME_CHANGE)]
             axes.axvspan(-target.bound, target.bound, color=GREEN, alpha=0.12, linewidth=0)
-            _changes(axes, own, key, chests, names=axes.get_subplotspec().is_first_col())
+            _changes(axes, own, key, chests, names=known(axes.get_subplotspec()).is_first_col())
             least = LEAST_SHOWN_PERCENT if target is VOLUME_CHANGE else 2.0 * target.bound
             far = 1.1 * max([least, *(abs(row[key]) for row in own if np.isfinite(row[key]))])
             axes.set_xlim(-far, far)

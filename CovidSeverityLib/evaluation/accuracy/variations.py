@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry
+from CovidSeverityLib.types import AIR_HU, CtVolume, Geometry, triple
 
 HIGHEST_HU = 3071
 """Largest value of the 12 bits that scanners store."""
@@ -203,4 +203,4 @@ def _moved(geometry: Geometry, axis: int, new_mm: float, count: int, shift_mm: f
     size, spacing = list(geometry.size), list(geometry.spacing_mm)
     size[n], spacing[n] = count, new_mm
     origin = np.asarray(geometry.origin_mm) + shift_mm * along
-    return Geometry(tuple(size), tuple(spacing), tuple(origin.tolist()), geometry.direction)
+    return Geometry(triple(size), triple(spacing), triple(origin.tolist()), geometry.direction)

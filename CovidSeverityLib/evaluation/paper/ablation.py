@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.evaluation.cases import Case
 from CovidSeverityLib.evaluation.estimates import Estimate
@@ -51,19 +53,20 @@ def segmentation_variants(config: AnalysisConfig) -> Mapping[str, AnalysisConfig
     smoothing of the log-odds, and the removal of small regions with the filling of small gaps.
     """
     if not config.marking.published:
-        steps = {
+        steps: dict[str, Any] = {
             "without filling": {"fill_holes": False},
             "without smoothing": {"smoothing_mm": 0.0},
             "without volume opening": {"smallest_ml": 0.0},
         }
-        variants = {name: replace(config, lesions=replace(config.lesions, **step)) for name, step in steps.items()}
+        mask = known(config.lesions)
+        variants = {name: replace(config, lesions=replace(mask, **step)) for name, step in steps.items()}
     else:
-        mask = config.infection
+        by_mixtures = known(config.infection)
         published = {
-            "without filling": replace(mask, fill_holes=False),
-            "without boundary": replace(mask, dilation_px=1),
-            "without vesselness": replace(mask, vesselness=replace(mask.vesselness, enabled=False)),
-            "without area opening": replace(mask, open_area=False),
+            "without filling": replace(by_mixtures, fill_holes=False),
+            "without boundary": replace(by_mixtures, dilation_px=1),
+            "without vesselness": replace(by_mixtures, vesselness=replace(by_mixtures.vesselness, enabled=False)),
+            "without area opening": replace(by_mixtures, open_area=False),
         }
         variants = {name: replace(config, infection=infection) for name, infection in published.items()}
     return MappingProxyType({COMPLETE: config} | variants)

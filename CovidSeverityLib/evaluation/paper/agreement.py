@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ def severity_class(score: float) -> int:
     return bisect_left([highest for highest, _ in SEVERITY_CUTOFFS[1:]], score)
 
 
-def severity_table(truth: Sequence[float], scores: Sequence[float]) -> NDArray[np.int64]:
+def severity_table(truth: Sequence[float] | NDArray, scores: Sequence[float] | NDArray) -> NDArray[np.int64]:
     """(3, 3) number of cases by severity: rows are the truth, columns the scores."""
     table = np.zeros((len(SEVERITY_CLASSES),) * 2, dtype=np.int64)
     np.add.at(table, ([severity_class(v) for v in truth], [severity_class(v) for v in scores]), 1)
@@ -153,7 +154,8 @@ def _kappa(truth: NDArray, scores: NDArray, *, weights: str) -> float:
     """Cohen's weighted kappa over the severity classes."""
     from statsmodels.stats.inter_rater import cohens_kappa
 
-    return float(cohens_kappa(severity_table(truth, scores), wt=weights, return_results=False))
+    kappa: Any = cohens_kappa(severity_table(truth, scores), wt=weights, return_results=False)
+    return float(kappa)
 
 
 _STATISTICS: dict[str, Statistic] = {

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +124,8 @@ def _class_summary(
     from sklearn.metrics import precision_recall_fscore_support, roc_auc_score, roc_curve
 
     is_class, found = truth == which, predicted == which
-    values = precision_recall_fscore_support(is_class, found, average="binary", zero_division=np.nan)
+    undefined: Any = np.nan  # scikit-learn has no types: pyright takes the default "warn" for the only one
+    values: Any = precision_recall_fscore_support(is_class, found, average="binary", zero_division=undefined)
     measures = {
         name: replace(bootstrap([is_class, found], statistic), value=finite_or_none(float(value)))
         for (name, statistic), value in zip(_RATIOS.items(), values, strict=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.ctss import CTSS_MAX
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.evaluation.case_names import NameMatches, match_names
@@ -158,7 +159,7 @@ def _one_column(table: Table, *groups: tuple[str, ...]) -> int | None:
     for words in groups:
         found = table.columns(words)
         if len(found) > 1:
-            names = ", ".join(table.header[n] for n in found)
+            names = ", ".join(known(table.header)[n] for n in found)
             raise table.error(f"the true score may be in several columns ({names}); one is needed")
         if found:
             return found[0]
@@ -169,7 +170,7 @@ def _columns_of_header(table: Table) -> _Columns:
     found = [n for n in table.columns(SCORE_WORDS) if any(row.cell(n) for row in table.rows)]
     if not found:
         raise table.error(f"no column has scores; one named ctss is needed, {table.shown} are there")
-    names = [ONLY_VARIANT] if len(found) == 1 else [table.header[n] for n in found]
+    names = [ONLY_VARIANT] if len(found) == 1 else [known(table.header)[n] for n in found]
     if len(set(names)) < len(names):
         raise table.error(f"two columns of scores have the same name ({', '.join(names)}); a name for each is needed")
     variants = dict(zip(names, found, strict=True))

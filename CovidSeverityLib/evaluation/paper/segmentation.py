@@ -9,6 +9,7 @@ from enum import Enum
 from functools import cached_property
 from math import isnan
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -265,7 +266,7 @@ def case_agreement(case: str, record: Record, lungs: str | None = None) -> CaseA
     return CaseAgreement(case, record["voxel_ml"], run["seconds"], slice_agreements(run["slices"]))
 
 
-def slice_agreements(rows: Sequence[Sequence[float]]) -> tuple[SliceAgreement, ...]:
+def slice_agreements(rows: Sequence[Sequence[Any]]) -> tuple[SliceAgreement, ...]:
     """The slices of :func:`compare`."""
     return tuple(SliceAgreement(int(number), z, MaskAgreement(*counts)) for number, z, *counts in rows)
 

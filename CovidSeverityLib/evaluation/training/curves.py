@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from CovidSeverityLib.classification.training.history import EpochRecord, best_epoch
 from CovidSeverityLib.evaluation.plots import BLUE, GREEN, MUTED, ORANGE, label_axes, panels, picture_writer
@@ -44,5 +44,6 @@ def curves(history: Sequence[EpochRecord]) -> FileWriter:
 def _lines(axes: Axes, epochs: Sequence[int], lines: Mapping[str, tuple[str, Sequence[float]]]) -> None:
     for name, (colour, values) in lines.items():
         axes.plot(epochs, values, color=colour, linewidth=1.6, marker="o", markersize=3, label=name)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    locator: Any = axes.xaxis.get_major_locator()  # of a plain axis: an AutoLocator
+    locator.set_params(integer=True)
     axes.legend(frameon=False, fontsize=8)

@@ -21,9 +21,10 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import CTImageStorage
+from pydicom.uid import UID, CTImageStorage
 from scipy import ndimage
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.quiet import quiet_itk
 from CovidSeverityLib.preprocessing.numbers import PADDING
@@ -128,7 +129,7 @@ def _frames_of(header: SliceHeader) -> tuple[NDArray, tuple[float, float]]:
 
 
 def _native(path: Path, stored: StoredPixels, shape: tuple[int, int]) -> NDArray:
-    pixels = np.fromfile(path, dtype=stored.dtype, offset=stored.offset)
+    pixels = np.fromfile(path, dtype=known(stored.dtype), offset=known(stored.offset))
     size = shape[0] * shape[1]
     values = pixels[: len(pixels) // size * size].reshape(-1, *shape)
     unused = stored.bits_allocated - stored.bits_stored
@@ -145,7 +146,7 @@ def _write_clean(header: SliceHeader, path: Path) -> None:
     clean.file_meta = FileMetaDataset()
     clean.file_meta.TransferSyntaxUID = source.file_meta.TransferSyntaxUID
     clean.file_meta.MediaStorageSOPClassUID = clean.SOPClassUID = CTImageStorage
-    clean.file_meta.MediaStorageSOPInstanceUID = clean.SOPInstanceUID = "2.25.1"
+    clean.file_meta.MediaStorageSOPInstanceUID = clean.SOPInstanceUID = UID("2.25.1")
     clean.Rows, clean.Columns, clean.SamplesPerPixel = header.rows, header.columns, 1
     clean.PhotometricInterpretation = "MONOCHROME2"
     stored = header.stored

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import NoteSeverity, QualityNote
 
@@ -72,7 +73,7 @@ class Stack:
     def places(self, distances_mm: Sequence[float] | NDArray) -> str:
         """Distances along the normal as text: ``z = -52.1, -50.1 mm`` (x or y for an upright stack)."""
         world = int(np.abs(self.axes[:, 2]).argmax())
-        first = self.slices[0].position[world]
+        first = known(self.slices[0].position)[world]
         shown = [f"{first + (d - self.distance_mm[0]) * self.axes[world, 2]:.1f}" for d in distances_mm[:MAX_LISTED]]
         more = ", ..." if len(distances_mm) > MAX_LISTED else ""
         return f"{'xyz'[world]} = {', '.join(shown)}{more} mm"
@@ -158,18 +159,19 @@ def plan_grid(stack: Stack, force: bool) -> GridPlan:
         notes = (*notes, _irregular_note(steps[per_step == 1], off_grid, spacing, resampled))
     acquired = np.zeros(index[-1] + 1, dtype=bool)
     acquired[index] = True
-    known = (distance - distance[0]) / spacing if resampled else index.astype(float)
-    lower, upper, weight = _neighbours(known, len(acquired))
+    places = (distance - distance[0]) / spacing if resampled else index.astype(float)
+    lower, upper, weight = _neighbours(places, len(acquired))
     return GridPlan(spacing, lower, upper, weight, tuple(acquired.tolist()), notes)
 
 
 def _single_slice(header: SliceHeader) -> GridPlan:
     """A grid of one slice, with the thickness in its header."""
-    known = header.thickness_mm is not None and header.thickness_mm > 0
+    told = header.thickness_mm is not None and header.thickness_mm > 0
+    thickness_mm = known(header.thickness_mm) if told else UNKNOWN_THICKNESS_MM
     message = f"the header does not tell how thick the slice is; volumes are those of {UNKNOWN_THICKNESS_MM:g} mm"
-    notes = () if known else (QualityNote("slice_thickness_unknown", NoteSeverity.WARNING, message),)
+    notes = () if told else (QualityNote("slice_thickness_unknown", NoteSeverity.WARNING, message),)
     first = np.zeros(1, dtype=np.intp)
-    return GridPlan(header.thickness_mm if known else UNKNOWN_THICKNESS_MM, first, first, np.zeros(1), (True,), notes)
+    return GridPlan(thickness_mm, first, first, np.zeros(1), (True,), notes)
 
 
 def inplane_shifts(stack: Stack) -> tuple[NDArray[np.intp], tuple[QualityNote, ...]]:
@@ -183,7 +185,7 @@ def inplane_shifts(stack: Stack) -> tuple[NDArray[np.intp], tuple[QualityNote, .
     first = stack.slices[0]
     sideways = (np.array([h.position for h in stack.slices]) - first.position) @ stack.axes[:, :2]
     # A header's spacing is (between rows, between columns): the axes of an array, the reverse of (row, column) vectors.
-    pixels = np.rint(sideways[:, ::-1] / first.pixel_spacing).astype(np.intp)
+    pixels = np.rint(sideways[:, ::-1] / known(first.pixel_spacing)).astype(np.intp)
     if not pixels.any():
         return pixels, ()
     if (np.abs(pixels).max(axis=0) > MAX_SHIFT_SHARE * np.array([first.rows, first.columns])).any():
@@ -211,7 +213,7 @@ def duplicate_note(stack: Stack, differing: int) -> tuple[QualityNote, ...]:
 
 def _common_axes(headers: Sequence[SliceHeader]) -> NDArray[np.float64]:
     """(3, 3) orthonormal row, column and normal directions, as columns; the median over the slices."""
-    row, column = np.median([h.orientation for h in headers], axis=0).reshape(2, 3)
+    row, column = np.median([known(h.orientation) for h in headers], axis=0).reshape(2, 3)
     row = row / np.linalg.norm(row)
     column = column - row * (row @ column)
     column = column / np.linalg.norm(column)

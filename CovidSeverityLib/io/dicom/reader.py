@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.cost import check_cost
 from CovidSeverityLib.io.extent import check_voxel_edges
@@ -166,7 +167,7 @@ def _on_grid(values: NDArray[np.integer], plan: GridPlan) -> NDArray[np.integer]
 
 def _geometry(stack: Stack, plan: GridPlan, shifts: NDArray[np.intp], shape: tuple[int, int, int]) -> Geometry:
     first = stack.slices[0]
-    between_rows, between_columns = first.pixel_spacing
+    between_rows, between_columns = known(first.pixel_spacing)
     down, right = shifts.min(axis=0)
     origin = np.asarray(first.position) + stack.axes[:, :2] @ (right * between_columns, down * between_rows)
     return Geometry(

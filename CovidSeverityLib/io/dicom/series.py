@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.affine import SHEAR_LIMIT_DEG
 from CovidSeverityLib.io.extent import edges_plausible
@@ -139,7 +140,7 @@ def _sound(slices: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[Slice
 
 def _repaired(header: SliceHeader) -> SliceHeader:
     """A valid slice, with two pixel spacings in millimetres."""
-    repairs, spacing = set(header.repairs), header.pixel_spacing
+    repairs, spacing = set(header.repairs), known(header.pixel_spacing)
     if len(spacing) == 1:
         spacing *= 2
         repairs.add("pixel_spacing_single")
@@ -181,7 +182,7 @@ def _fault(header: SliceHeader) -> str:
     ):
         if value is None or not np.isfinite(value).all():
             return f"{name} has no usable {keyword}; a CT slice with its place in the patient is needed"
-    if min(header.pixel_spacing) <= 0:
+    if min(known(header.pixel_spacing)) <= 0:
         return f"{name} has a PixelSpacing of {header.pixel_spacing} mm; positive numbers are needed"
     row, column = np.reshape(header.orientation, (2, 3))
     lengths = np.linalg.norm([row, column], axis=1)

@@ -81,8 +81,9 @@ def number_of(dataset: Dataset, keyword: str, default: float) -> float:
 
 def numbers_of(dataset: Dataset, keyword: str) -> tuple[float, ...] | None:
     """All values of an element; None if it has none, or if one of them is not a number."""
-    found = tuple(as_number(value) for value in values_of(dataset, keyword))
-    return None if not found or None in found else found
+    found = [as_number(value) for value in values_of(dataset, keyword)]
+    numbers = tuple(number for number in found if number is not None)
+    return numbers if numbers and len(numbers) == len(found) else None
 
 
 def ordinal_of(dataset: Dataset, keyword: str) -> float:

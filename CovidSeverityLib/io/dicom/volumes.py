@@ -247,7 +247,7 @@ def _telling_keys(headers: Sequence[SliceHeader]) -> Callable[[SliceHeader], Has
 
 
 def _fits(a: SliceHeader, b: SliceHeader) -> bool:
-    return (
+    return bool(
         _agree(a.patient, b.patient)
         and _same_orientation(a, b)
         and _same_spacing(a, b)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ class LungImage:
     spacing_kji: tuple[float, float, float]
     frame: LungFrame
 
-    def sample(self, array: NDArray, k: NDArray, j: NDArray, i: NDArray, order: int) -> NDArray[np.float32]:
+    def sample(self, array: NDArray, k: NDArray, j: NDArray, i: NDArray, order: Literal[0, 1]) -> NDArray[np.float32]:
         """Values of a (K, J, I) array at positions in the atlas lung, mm."""
         position = [
             self.frame.to_patient(n, x) / mm for n, (x, mm) in enumerate(zip((k, j, i), self.spacing_kji, strict=True))
@@ -142,7 +143,7 @@ class _Cells:
     @classmethod
     def of(cls, model: FissureModel, cell_mm: float) -> _Cells:
         a, b = (
-            low + cell_mm * (np.arange(int((high - low) / cell_mm)) + 0.5)
+            low + cell_mm * (np.arange(int((high - low) / cell_mm), dtype=np.float64) + 0.5)
             for low, high in (model.plane.a_mm, model.plane.b_mm)
         )
         mean, modes = (surface_on_grid(c, model.plane, a, b) for c in (model.mean, model.modes))

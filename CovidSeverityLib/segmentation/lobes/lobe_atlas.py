@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.types import Side, frozen_array
+from CovidSeverityLib.checked import known
+from CovidSeverityLib.types import Side, frozen_array, triple
 
 from .lung_frame import LungExtent
 
@@ -154,14 +155,19 @@ def surface_on_grid(coefficients: NDArray, plane: FissurePlane, a: NDArray, b: N
     """
     first_a, weight_a = spline_taps(a, plane.a_mm, coefficients.shape[-2])
     first_b, weight_b = spline_taps(b, plane.b_mm, coefficients.shape[-1])
-    rows = sum(coefficients[..., first_a + n, :] * weight_a[n][:, None] for n in range(4))
-    return sum(rows[..., first_b + n] * weight_b[n] for n in range(4))
+    rows = coefficients[..., first_a, :] * weight_a[0][:, None]
+    for n in range(1, 4):
+        rows = rows + coefficients[..., first_a + n, :] * weight_a[n][:, None]
+    surface = rows[..., first_b] * weight_b[0]
+    for n in range(1, 4):
+        surface = surface + rows[..., first_b + n] * weight_b[n]
+    return surface
 
 
 @cache
 def load_atlas() -> LobeAtlas:
     """The atlas that the library ships."""
-    return atlas_from(json.loads(resources.files(__package__).joinpath(ATLAS_FILE).read_text(encoding="utf-8")))
+    return atlas_from(json.loads(resources.files(known(__package__)).joinpath(ATLAS_FILE).read_text(encoding="utf-8")))
 
 
 def atlas_from(content: Mapping[str, Any]) -> LobeAtlas:
@@ -171,7 +177,7 @@ def atlas_from(content: Mapping[str, Any]) -> LobeAtlas:
 
 
 def _extent(lung: Mapping[str, Any]) -> LungExtent:
-    return LungExtent(tuple(tuple(axis) for axis in lung["quantiles_mm"]), tuple(lung["ends_mm"]))
+    return LungExtent(triple(tuple(axis) for axis in lung["quantiles_mm"]), tuple(lung["ends_mm"]))
 
 
 def _model(fissure: Mapping[str, Any]) -> FissureModel:

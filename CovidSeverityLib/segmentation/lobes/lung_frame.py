@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.types import triple
+
 from .config import LungFrameConfig
 
 
@@ -35,7 +37,7 @@ class LungExtent:
         """The same lung with ``offset_mm`` (K, J, I) added to every position."""
         moved = (tuple(mm + offset for mm in axis) for axis, offset in zip(self.quantiles_mm, offset_mm, strict=True))
         low, high = self.ends_mm
-        return LungExtent(tuple(moved), (low + offset_mm[0], high + offset_mm[0]), self.cut)
+        return LungExtent(triple(moved), (low + offset_mm[0], high + offset_mm[0]), self.cut)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def lung_extent(
     """
     by_slice_and_row, by_row_and_column = np.count_nonzero(mask, axis=2), np.count_nonzero(mask, axis=0)
     profiles = by_slice_and_row.sum(axis=1), by_row_and_column.sum(axis=1), by_row_and_column.sum(axis=0)
-    quantiles = tuple(_quantiles(p, mm, config.volume_shares) for p, mm in zip(profiles, spacing_kji, strict=True))
+    quantiles = triple(_quantiles(p, mm, config.volume_shares) for p, mm in zip(profiles, spacing_kji, strict=True))
     large = np.flatnonzero(profiles[0] >= config.end_area_share * profiles[0].max())
     ends = float((large[0] - 0.5) * spacing_kji[0]), float((large[-1] + 0.5) * spacing_kji[0])
     cut = faces[0] and bool(large[0] == 0), faces[1] and bool(large[-1] == mask.shape[0] - 1)
@@ -94,7 +96,7 @@ def match_lungs(patient: LungExtent, atlas: LungExtent) -> LungFrame:
         used = [n for n in (0, 1) if not patient.cut[n]] or [0, 1]
         shift = sum(atlas.ends_mm[n] - scale * patient.ends_mm[n] for n in used) / len(used)
         fits[0] = scale, shift
-    return LungFrame(tuple(f[0] for f in fits), tuple(f[1] for f in fits), any(patient.cut))
+    return LungFrame(triple(f[0] for f in fits), triple(f[1] for f in fits), any(patient.cut))
 
 
 def _quantiles(profile: NDArray, mm: float, shares: tuple[float, ...]) -> tuple[float, ...]:

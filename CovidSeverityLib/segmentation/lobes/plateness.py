@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +75,7 @@ def patch_plateness(
     """
     offsets = np.arange(-config.patch_radius, config.patch_radius + 1)
     weights = np.exp(-0.5 * (offsets * cell_mm / config.patch_sigma_mm) ** 2).astype(np.float32)
-    weights = weights / weights.sum()
+    weights /= weights.sum()
 
     def mean(array: NDArray, axis: int, slope: float) -> NDArray[np.float32]:
         climbs = np.floor(slope * offsets * cell_mm / height_mm + 0.5).astype(int)
@@ -85,7 +86,7 @@ def patch_plateness(
     rows = {slope: mean(evidence, 0, slope) for slope in config.tilts}
     for along_a, along_b in product(config.tilts, config.tilts):
         np.maximum(best, mean(rows[along_a], 1, along_b), out=best)
-    return best / np.maximum(fill, np.float32(config.smallest_fill))
+    return cast(NDArray[np.float32], best / np.maximum(fill, np.float32(config.smallest_fill)))
 
 
 def _tilted_mean(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box, dilate_mm, distance_to
+from CovidSeverityLib.types import triple
 
 from .config import AirlessPieceConfig, FluidConfig
 
@@ -71,7 +72,7 @@ def airless_pieces(
     """
     found, fluid = np.zeros((2, *tissue.shape), dtype=bool)
     hilum_mm = config.hilum_mm + config.hilum_per_mm * grid.excess_slice_mm
-    box = bounding_box(tissue, margin=tuple(1 + int(hilum_mm / mm) for mm in grid.spacing_mm))
+    box = bounding_box(tissue, margin=triple(1 + int(hilum_mm / mm) for mm in grid.spacing_mm))
     tissue, dents, wall, lung, room = tissue[box], dents[box], wall[box], lung[box], room[box]
     if not tissue.any():
         return AirlessPieces(found, fluid)
@@ -171,10 +172,10 @@ def _depth(tissue: Mask, grid: WorkingGrid) -> FloatImage:
     Thick slices are divided first. Otherwise the middle of the next slice would be the nearest point outside, and one
     slice of 8 mm would hold a ball of 7.5 mm radius.
     """
-    slice_mm, *pixel_mm = grid.spacing_mm
+    slice_mm, row_mm, column_mm = grid.spacing_mm
     parts = max(1, round(slice_mm / grid.thin_slice_mm))
     fine = np.pad(~np.repeat(tissue, parts, axis=0), 1, constant_values=True)
-    depth = distance_to(fine, (slice_mm / parts, *pixel_mm))[1:-1, 1:-1, 1:-1]
+    depth = distance_to(fine, (slice_mm / parts, row_mm, column_mm))[1:-1, 1:-1, 1:-1]
     return depth.reshape(tissue.shape[0], parts, *tissue.shape[1:]).max(axis=1)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.morphology.components import IN_PLANE_4, component_sizes
+from CovidSeverityLib.morphology.components import IN_PLANE_4, boxes_of, component_sizes
 from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, dilate_mm
 
 from .config import AirwayConfig
@@ -83,12 +83,12 @@ def _find_islands(air: Mask, grid: WorkingGrid) -> _Islands:
     sizes = component_sizes(labels)
     _, row_mm, column_mm = grid.spacing_mm
     columns, aspect = np.zeros(count + 1), np.full(count + 1, np.inf)
-    for index, box in enumerate(ndimage.find_objects(labels), start=1):
+    for index, box in enumerate(boxes_of(labels), start=1):
         height = (box[1].stop - box[1].start) * row_mm
         width = (box[2].stop - box[2].start) * column_mm
         columns[index] = (box[2].start + box[2].stop - 1) / 2
         aspect[index] = max(height, width) / min(height, width)
-    return _Islands(labels, sizes * row_mm * column_mm, columns, aspect)
+    return _Islands(labels, np.asarray(sizes * row_mm * column_mm, dtype=np.float64), columns, aspect)
 
 
 def _midlines(body: Mask) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from CovidSeverityLib.morphology.components import fill_holes, largest_component
 from CovidSeverityLib.morphology.grid import Box, FloatImage, Mask, WorkingGrid, bounding_box, close_mm
 from CovidSeverityLib.parallel import map_in_order
-from CovidSeverityLib.types import Side
+from CovidSeverityLib.types import Side, triple
 
 from .airless_pieces import airless_pieces
 from .airways import main_bronchi
@@ -108,7 +108,7 @@ def _complete_side(
     chest: AeratedChest, bronchi: Mask, side: Side, expected: ExpectedLung, config: LungConfig, whole_chest: bool
 ) -> _Lung:
     grid, radii = chest.grid, config.completion
-    margin = tuple(2 + int(radii.closing_mm / mm) for mm in grid.spacing_mm)
+    margin = triple(2 + int(radii.closing_mm / mm) for mm in grid.spacing_mm)
     box = bounding_box((chest.aerated == side) | expected.inside, margin)
     mask = chest.aerated[box] == side
     free = chest.body[box] & (mask | (chest.aerated[box] == 0))

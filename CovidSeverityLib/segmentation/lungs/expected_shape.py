@@ -11,11 +11,13 @@ import io
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.morphology.grid import Edges, FloatImage, Mask, signed_distance
 from CovidSeverityLib.types import Side
 
@@ -89,9 +91,9 @@ class _UsualLungs:
 
 @lru_cache(maxsize=1)
 def _usual_lungs() -> _UsualLungs:
-    with np.load(io.BytesIO(resources.files(__package__).joinpath(EXPECTED_LUNGS_FILE).read_bytes())) as stored:
+    with np.load(io.BytesIO(resources.files(known(__package__)).joinpath(EXPECTED_LUNGS_FILE).read_bytes())) as stored:
         sides, step, origin = stored["sides"], float(stored["step_mm"]), stored["origin_mm"][::-1]
-    distances = {side: signed_distance(sides == side, (step,) * 3) for side in Side}
+    distances = {side: signed_distance(sides == side, (step, step, step)) for side in Side}
     inside = np.argwhere(sides > 0)
     corners = np.array([inside.min(axis=0), inside.max(axis=0) + 1]) * step + origin
     return _UsualLungs(distances, step, origin, corners)
@@ -114,7 +116,7 @@ def _surface_points(mask: Mask, spacing_mm: Edges, most: int) -> tuple[NDArray[n
     """(N, 3) centres of about ``most`` voxels of ``mask``, mm, and the step from one of them to the next."""
     found = np.argwhere(mask)
     step = max(1, len(found) // most)
-    return (found[::step] + 0.5) * np.array(spacing_mm), step
+    return (found[::step] + 0.5) * np.array(spacing_mm, dtype=np.float64), step
 
 
 def _affine(
@@ -193,5 +195,5 @@ def register_nonrigid(seen: SurfaceObservations, distance: FloatImage, config: E
         plane = seen.spacing_mm[0] / (np.sqrt(2 * np.pi) * sigma_mm)
         pull = ndimage.gaussian_filter(error * weight, sigma, truncate=2.5)
         support = ndimage.gaussian_filter(weight, sigma, truncate=2.5)
-        distance = distance + pull / (support + np.float32(config.field_stiffness * plane))
+        distance = cast(NDArray[np.float32], distance + pull / (support + np.float32(config.field_stiffness * plane)))
     return distance

@@ -28,7 +28,7 @@ from CovidSeverityLib.morphology.grid import (
     signed_distance,
 )
 from CovidSeverityLib.parallel import map_in_order
-from CovidSeverityLib.types import Side
+from CovidSeverityLib.types import Side, triple
 
 from .config import HiddenLungConfig, LungConfig
 from .expected_shape import SurfaceObservations, fit_usual_lung, register_nonrigid
@@ -137,9 +137,9 @@ def expected_lungs(
     return dict(zip(found, map_in_order(expected, found, "shapes", None), strict=True))
 
 
-def _block_grid(shape: tuple[int, ...], grid: WorkingGrid, block_mm: float) -> WorkingGrid:
-    factors = tuple(max(1, round(block_mm / mm)) for mm in grid.spacing_mm)
-    return WorkingGrid(shape, factors, tuple(mm * f for mm, f in zip(grid.spacing_mm, factors, strict=True)))
+def _block_grid(shape: tuple[int, int, int], grid: WorkingGrid, block_mm: float) -> WorkingGrid:
+    factors = triple(max(1, round(block_mm / mm)) for mm in grid.spacing_mm)
+    return WorkingGrid(shape, factors, triple(mm * f for mm, f in zip(grid.spacing_mm, factors, strict=True)))
 
 
 def _reduced(
@@ -160,7 +160,7 @@ def _shapes(blocks: _Blocks, config: LungConfig, *, whole_chest: bool) -> _Shape
     cage = rib_cage(blocks.bone, both, spacing_mm, config.rib_cage)
     beyond = cage.outside()
     corners = np.argwhere(both)
-    box_mm = np.array([corners.min(axis=0), corners.max(axis=0) + 1]) * np.array(spacing_mm)
+    box_mm = np.array([corners.min(axis=0), corners.max(axis=0) + 1]) * np.array(spacing_mm, dtype=np.float64)
     near = distance_to(both, spacing_mm) < NEAR_SURFACE_MM
     chest_wall = (beyond & ndimage.binary_dilation(~beyond)) | blocks.bone
     centres = _organ_centres(both, beyond, spacing_mm, radius_mm)

@@ -35,6 +35,7 @@ class LungSegmenter(Protocol):
 
     def __call__(self, volume: CtVolume) -> LungSegmentation:
         """Find the lungs of ``volume``, or raise :class:`NoLungsError`."""
+        ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)

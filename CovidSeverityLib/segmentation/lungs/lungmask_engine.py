@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.checksums import sha256_of
 from CovidSeverityLib.errors import InputError, NoLungsError
 from CovidSeverityLib.types import CtVolume, Side
@@ -156,7 +157,7 @@ def checked_weights(model: PublishedModel, weights: Path | str | None, sha256: s
             "then give the file's name"
         )
     named = SUM_IN_NAME.search(path.name)
-    expected = (sha256 or (named or SUM_IN_NAME.search(model.file))[1]).lower()
+    expected = (sha256 or known(named or SUM_IN_NAME.search(model.file))[1]).lower()
     found = sha256_of(path)
     if len(expected) < 8 or not found.startswith(expected):
         raise InputError(
@@ -169,7 +170,7 @@ def checked_weights(model: PublishedModel, weights: Path | str | None, sha256: s
 def _infer(model: PublishedModel, weights: Path, volume: CtVolume) -> NDArray[np.uint8]:
     """(K, J, I) uint8 labels of the network; its axes are those of the library."""
     with _silence():
-        from lungmask import LMInferer
+        from lungmask import LMInferer  # pyright: ignore[reportMissingImports] (an extra)
 
         inferer = _loaded(LMInferer, model, weights)
         return np.asarray(inferer.apply(np.array(volume.hu)), dtype=np.uint8)

@@ -81,7 +81,7 @@ def _chest_box(lung: Mask, middle: float) -> Box:
 def _is_pleural(gas: Mask, lung: Mask, empty: Mask, upper: int, grid: WorkingGrid, config: PleuralGasConfig) -> bool:
     """Whether ``gas`` lies at the chest wall, and inside the chest."""
     if np.count_nonzero(gas & lung) < config.lung_share * np.count_nonzero(gas):
-        return np.count_nonzero(gas[upper:]) * grid.voxel_ml >= config.smallest_ml
+        return bool(np.count_nonzero(gas[upper:]) * grid.voxel_ml >= config.smallest_ml)
     surface = ndimage.binary_dilation(gas) & ~gas
     wall = surface & ~lung & ~empty
-    return np.count_nonzero(wall) >= config.wall_share * np.count_nonzero(surface)
+    return bool(np.count_nonzero(wall) >= config.wall_share * np.count_nonzero(surface))

@@ -7,6 +7,7 @@ their inner side, smoothed over angle and height, is the wall at which the lungs
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,7 +134,8 @@ def _nearest_bone(cage: RibCage, bone: Mask, from_mm: NDArray) -> FloatImage:
 
 
 def _smoothed_wall(nearest: FloatImage, slice_mm: float, config: RibCageConfig) -> NDArray[np.float64]:
-    sigma, mode = (config.height_smoothing_mm / slice_mm, config.sector_smoothing), ("nearest", "wrap")
+    sigma = (config.height_smoothing_mm / slice_mm, config.sector_smoothing)
+    mode: tuple[Literal["nearest"], Literal["wrap"]] = ("nearest", "wrap")
     seen = np.isfinite(nearest)
     radius = np.where(seen, nearest, 0.0).astype(np.float64)
     used = seen

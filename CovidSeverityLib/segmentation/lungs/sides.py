@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.morphology.components import component_sizes
+from CovidSeverityLib.morphology.components import boxes_of, component_sizes
 from CovidSeverityLib.morphology.grid import Mask, WorkingGrid, dilate_mm, distance_to, erode_mm
 from CovidSeverityLib.types import Side
 
@@ -41,7 +41,7 @@ def split_sides(parenchyma: Mask, body: Mask, grid: WorkingGrid, config: SideCon
     sides = np.where(left_share > 0.5, Side.LEFT, Side.RIGHT).astype(np.uint8)
     sides[0] = 0
     result = sides[labels]
-    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+    for label, box in enumerate(boxes_of(labels), start=1):
         if config.stray_share < left_share[label] < 1 - config.stray_share:
             piece = labels[box] == label
             result[box][piece] = _separated(piece, midline - box[2].start, grid, config)[piece]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,7 +203,11 @@ def _texture(
     scales: Sequence[tuple[float, float]], axes: Sequence[NDArray[np.float32]], rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Smooth noise: the sum over (correlation length in mm, standard deviation)."""
-    return sum(np.float32(sd) * lattice_noise(rng, axes, max(mm, SHORTEST_MM)) for mm, sd in scales)
+    (first_mm, first_sd), *others = scales
+    noise = np.float32(first_sd) * lattice_noise(rng, axes, max(first_mm, SHORTEST_MM))
+    for mm, sd in others:
+        noise = noise + np.float32(sd) * lattice_noise(rng, axes, max(mm, SHORTEST_MM))
+    return cast(NDArray[np.float32], noise)
 
 
 def soft_inside(radius: NDArray[np.float32], outline: float, rim_part: float) -> NDArray[np.float32]:

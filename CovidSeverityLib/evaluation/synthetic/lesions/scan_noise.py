@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ def _unit_grain(white: NDArray[np.float32], grain_px: float) -> NDArray[np.float
     impulse = np.zeros(4 * int(np.ceil(4 * grain_px)) + 1)
     impulse[impulse.size // 2] = 1.0
     norm = np.square(ndimage.gaussian_filter1d(impulse, grain_px)).sum()
-    return ndimage.gaussian_filter(white, grain_px) / np.float32(norm)
+    return cast(NDArray[np.float32], ndimage.gaussian_filter(white, grain_px) / np.float32(norm))
 
 
 def _residuals(plane: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

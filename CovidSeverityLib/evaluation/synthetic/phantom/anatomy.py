@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+from CovidSeverityLib.types import triple
+
 from .grid import Field, smoothstep
 
 # Inner contour of the rib cage by height: half width, half depth and the y of its centre. Control points read off
@@ -111,7 +113,7 @@ class Anatomy:
 def draw_anatomy(rng: np.random.Generator) -> Anatomy:
     """Draw a patient: lungs between about 3.5 and 5.5 litres, right larger than left."""
     size = rng.uniform(0.96, 1.03)
-    scale = tuple(float(size * rng.uniform(0.985, 1.015)) for _ in range(3))
+    scale = triple(float(size * rng.uniform(0.985, 1.015)) for _ in range(3))
     right_dome = rng.uniform(-96.0, -84.0)
     left_dome = right_dome - rng.uniform(8.0, 18.0)
     right_oblique, left_oblique = (

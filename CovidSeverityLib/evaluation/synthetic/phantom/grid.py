@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.types import Geometry
+from CovidSeverityLib.types import Box, Geometry, triple
 
-Field = NDArray[np.float32]
-Box = tuple[slice, slice, slice]
+Field: TypeAlias = NDArray[np.floating]
+"""float32 in the CT, float64 where a plane is small."""
 
 B_SPLINE_NOISE_SD = 0.41
 """Standard deviation of unit white noise on a lattice after quadratic B-spline interpolation in three dimensions."""
@@ -44,7 +45,7 @@ class Grid:
     @cached_property
     def voxel_mm(self) -> tuple[float, float, float]:
         """Voxel size along (L, P, S), reference mm."""
-        return tuple(s / f for s, f in zip(self.geometry.spacing_mm, self.scale, strict=True))
+        return triple(s / f for s, f in zip(self.geometry.spacing_mm, self.scale, strict=True))
 
     @cached_property
     def _axes(self) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
@@ -57,7 +58,7 @@ class Grid:
         """Coordinates of the voxel centres along L, P or S (``n`` = 0, 1, 2), reference mm (or patient mm)."""
         return self._axes[patient][n]
 
-    def box(self, low_mm: Sequence[float], high_mm: Sequence[float]) -> Box:
+    def box(self, low_mm: Sequence[float] | Field, high_mm: Sequence[float] | Field) -> Box:
         """The array box whose voxels cover the reference mm box from ``low_mm`` to ``high_mm`` (L, P, S)."""
         slices = []
         for n in range(3):
@@ -90,9 +91,9 @@ def smooth_union(a: Field, b: Field, blend_mm: float) -> Field:
     return np.minimum(a, b) - overlap * overlap * (0.25 / blend_mm)
 
 
-def smoothstep(value: NDArray, low: float, high: float) -> NDArray:
+def smoothstep(value: NDArray | np.float64, low: float, high: float) -> NDArray:
     """0 below ``low``, 1 above ``high``, and a cubic between."""
-    t = np.clip((value - low) / (high - low), 0.0, 1.0)
+    t: Any = np.clip((value - low) / (high - low), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
@@ -138,5 +139,6 @@ def lattice_noise(rng: np.random.Generator, axes: Sequence[Field], correlation_m
         taps = (0.5 * (1 - t) ** 2, 0.5 + t * (1 - t), 0.5 * t**2)
         form = [1, 1, 1]
         form[n] = len(p)
-        noise = sum(np.take(noise, base + m, axis=n) * tap.reshape(form) for m, tap in enumerate(taps))
+        parts = [np.take(noise, base + m, axis=n) * tap.reshape(form) for m, tap in enumerate(taps)]
+        noise = parts[0] + parts[1] + parts[2]
     return noise

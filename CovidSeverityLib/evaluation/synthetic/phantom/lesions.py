@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.types import Lobe, Opacity
+from CovidSeverityLib.types import Lobe, Opacity, triple
 
 from .cavity import Cavity
 from .grid import Box, Field, Grid, lattice_noise, smoothstep
@@ -121,10 +121,10 @@ def _draw_lesion(spec: LesionSpec, centre: NDArray[np.float64], rng: np.random.G
     radii = 0.5 * spec.diameter_mm * shape / np.prod(shape) ** (1.0 / 3.0)
     ground_glass, consolidation = float(rng.uniform(*GROUND_GLASS_HU)), float(rng.uniform(*CONSOLIDATION_HU))
     return Lesion(
-        kind=spec.kind,
+        kind=LesionKind(spec.kind),
         lobe=spec.lobe,
-        centre_mm=tuple(float(c) for c in centre),
-        radii_mm=tuple(float(r) for r in radii),
+        centre_mm=triple(float(c) for c in centre),
+        radii_mm=triple(float(r) for r in radii),
         ground_glass_hu=None if spec.kind == LesionKind.CONSOLIDATION else ground_glass,
         consolidation_hu=None if spec.kind == LesionKind.GROUND_GLASS else consolidation,
         touches_pleura=False,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.types import CtVolume, Geometry, Lobe
+from CovidSeverityLib.types import CtVolume, Geometry, Lobe, triple
 
 from .abdomen import paint_abdomen
 from .anatomy import Anatomy, draw_anatomy
@@ -110,9 +110,9 @@ def _generators(seed: int, count: int) -> list[np.random.Generator]:
 
 
 def _geometry(shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> Geometry:
-    size = tuple(int(n) for n in shape[::-1])
-    spacing = tuple(float(s) for s in spacing_mm)
-    origin = tuple(round(c - 0.5 * s * (n - 1), 3) for c, s, n in zip(CENTRE_MM, spacing, size, strict=True))
+    size = triple(int(n) for n in shape[::-1])
+    spacing = triple(float(s) for s in spacing_mm)
+    origin = triple(round(c - 0.5 * s * (n - 1), 3) for c, s, n in zip(CENTRE_MM, spacing, size, strict=True))
     return Geometry(size, spacing, origin, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
 
 

@@ -133,7 +133,7 @@ def _paint_trunk(
     _blend(plane, FAT_HU + 12.0, streaks * (coverage(skin + SKIN_MM, edge) * np.float32(0.85)))
     if anatomy.breast_mm > 0:
         gland = (marbling > 0.75) & (muscle > 4.0) & (skin < -8.0) & (y < -70.0)
-        _blend(plane, GLAND_HU, gland * np.float32(0.7))
+        _blend(plane, GLAND_HU, gland.astype(np.float32) * np.float32(0.7))
     _blend(plane, FAT_HU + 4.0, coverage(inside + 1.0, edge) * (1.0 - float(smoothstep(np.float64(z), 84.0, 104.0))))
 
 

@@ -99,7 +99,7 @@ def fit_mixtures(
         log_likelihood = _step(values, voxels, state, config.variance_floor_hu2)
         converged = np.abs(log_likelihood - previous) <= config.tolerance * np.abs(log_likelihood)
         done = converged if iteration < config.max_iterations else np.ones_like(converged)
-        for n in np.flatnonzero(done):
+        for n in np.flatnonzero(done).tolist():
             fits[rows[n]] = _fit(state, n, float(log_likelihood[n]), iteration, bool(converged[n]))
         if done.any():
             rows, voxels, previous = rows[~done], voxels[~done], log_likelihood[~done]

@@ -68,9 +68,10 @@ def segment_published_opacities(
     candidates = np.zeros(inner.shape, dtype=bool)
 
     def mark(k: int) -> None:
-        if mixtures[k] is not None:
+        mixture = mixtures[k]
+        if mixture is not None:
             part = (k, *_in_plane_box(inner[k : k + 1] != 0, config.vesselness.reach_px))
-            candidates[part] = candidate_mask(inner[part], mixtures[k], config)
+            candidates[part] = candidate_mask(inner[part], mixture, config)
 
     map_in_order(mark, range(len(inner)), "infection", progress)
     if config.open_area:
@@ -87,7 +88,8 @@ def _in_plane_box(lung: NDArray[np.bool_], margin: int) -> tuple[slice, slice]:
     rows, columns = (np.flatnonzero(lung.any(axis=axes)) for axes in ((0, 2), (0, 1)))
     if rows.size == 0:
         return slice(0, 1), slice(0, 1)
-    return tuple(slice(max(0, int(n[0]) - margin), int(n[-1]) + 1 + margin) for n in (rows, columns))
+    box = [slice(max(0, int(n[0]) - margin), int(n[-1]) + 1 + margin) for n in (rows, columns)]
+    return box[0], box[1]
 
 
 def vessel_image(masked: NDArray[np.int16], config: PublishedOpacityConfig) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from CovidSeverityLib.checked import Checked, Count, Hu, Positive, Range, Share,
 from CovidSeverityLib.errors import ConfigurationError
 from CovidSeverityLib.morphology.grid import WORKING_SPACING_MM
 from CovidSeverityLib.segmentation.opacity.kinds import CONSOLIDATION_LIMIT_HU
+from CovidSeverityLib.types import triple
 
 WIDEST_SMOOTHING_MM = 50.0
 """Half the width of a lung: beyond it nothing of where an opacity lies is left."""
@@ -180,4 +181,4 @@ class OpacityConfig(Checked):
     @property
     def levels(self) -> tuple[float, float, float]:
         """Log-odds of the three probabilities: as it is marked, stricter, more lenient."""
-        return tuple(log(p / (1 - p)) for p in (self.probability, self.stricter, self.more_lenient))
+        return triple(log(p / (1 - p)) for p in (self.probability, self.stricter, self.more_lenient))

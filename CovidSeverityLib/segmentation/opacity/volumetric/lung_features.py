@@ -7,7 +7,7 @@ doi 10.1109/CVPR.1993.341081).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box
 from CovidSeverityLib.parallel import map_in_order
-from CovidSeverityLib.types import Geometry, frozen_array
+from CovidSeverityLib.types import Box, Geometry, frozen_array, triple
 
 from .config import FeatureConfig
 from .parenchyma import ExcessDensity, excess_density
@@ -107,10 +107,10 @@ def gather_features(
     return LungFeatures(hu.shape, box, density, _features(density, geometry.spacing_kji[0], config))
 
 
-def _block_box(lung: NDArray[np.bool_], factors: tuple[int, int, int]) -> tuple[slice, slice, slice]:
+def _block_box(lung: NDArray[np.bool_], factors: tuple[int, int, int]) -> Box:
     """The box around the lungs that begins with a block of the whole volume, so that blocks do not depend on it."""
-    box = bounding_box(lung, margin=tuple(MARGIN_BLOCKS * f for f in factors))
-    return tuple(slice(part.start // f * f, part.stop) for part, f in zip(box, factors, strict=True))
+    box = bounding_box(lung, margin=triple(MARGIN_BLOCKS * f for f in factors))
+    return triple(slice(part.start // f * f, part.stop) for part, f in zip(box, factors, strict=True))
 
 
 class Face(Enum):
@@ -167,9 +167,9 @@ class _Level:
         """The same on blocks of twice the size; along the axis only up to ``coarsest_slice_mm``."""
         along = 2 if 2 * self.spacing_mm[0] <= coarsest_slice_mm and len(self.total) > 1 else 1
         factors = (along, 2, 2)
-        spacing = tuple(mm * f for mm, f in zip(self.spacing_mm, factors, strict=True))
-        parts = (_joined(values, factors) for values in (self.total, self.squares, self.weight))
-        return _Level(*parts, spacing)
+        spacing = triple(mm * f for mm, f in zip(self.spacing_mm, factors, strict=True))
+        total, squares, weight = (_joined(values, factors) for values in (self.total, self.squares, self.weight))
+        return _Level(total, squares, weight, spacing)
 
 
 def _joined(values: Blocks, factors: tuple[int, int, int]) -> Blocks:
@@ -208,7 +208,7 @@ def _features(density: ExcessDensity, slice_mm: float, config: FeatureConfig) ->
     middle = fine.joined(config.coarsest_slice_mm)
     coarse = middle.joined(config.coarsest_slice_mm)
     far = {"mean_region": config.region_mm, "mean_lung": config.lung_mm}
-    parts: tuple[Callable[[], Mapping[str, Blocks]], ...] = (
+    parts: tuple[Callable[[], dict[str, Blocks]], ...] = (
         lambda: _curved("fine", fine, config.fine_mm) | {"excess": excess},
         lambda: _openings(excess, inside, density.grid.spacing_mm, config),
         lambda: _curved("middle", middle, config.middle_mm) | _spread(middle, config.middle_mm),
@@ -224,7 +224,7 @@ def _features(density: ExcessDensity, slice_mm: float, config: FeatureConfig) ->
     rows[FEATURES.index("aerated")] = aerated - np.float32(config.typical_hu)
     rows[FEATURES.index("raised")] = np.minimum(height[inside] / np.float32(config.raised_mm), 1)
 
-    def keep(part: Callable[[], Mapping[str, Blocks]]) -> None:
+    def keep(part: Callable[[], dict[str, Blocks]]) -> None:
         for name, values in part().items():
             rows[FEATURES.index(name)] = _spread_out(values, inside.shape)[inside]
 
@@ -232,7 +232,7 @@ def _features(density: ExcessDensity, slice_mm: float, config: FeatureConfig) ->
     return rows
 
 
-def _curved(scale: str, level: _Level, sigma_mm: float) -> Mapping[str, Blocks]:
+def _curved(scale: str, level: _Level, sigma_mm: float) -> dict[str, Blocks]:
     """Mean density at a scale, the share of lung there, and how the density curves: three invariants of its Hessian.
 
     The trace, the root of the sum of squares and the cube root of the product of the principal curvatures: a ball has
@@ -268,7 +268,7 @@ def _mixed(values: Blocks, a: int, b: int) -> Blocks:
     return np.float32(0.5) * (_moved(along, b, 1) - _moved(along, b, -1))
 
 
-def _spread(level: _Level, sigma_mm: float) -> Mapping[str, Blocks]:
+def _spread(level: _Level, sigma_mm: float) -> dict[str, Blocks]:
     """Standard deviation of the density about a place: vessels stand out of aerated lung, and less of ground glass."""
     mean, _ = level.smoothed(sigma_mm)
     squares, _ = level.smoothed(sigma_mm, "squares")
@@ -277,13 +277,13 @@ def _spread(level: _Level, sigma_mm: float) -> Mapping[str, Blocks]:
 
 def _openings(
     excess: Blocks, inside: NDArray[np.bool_], spacing_mm: tuple[float, float, float], config: FeatureConfig
-) -> Mapping[str, Blocks]:
+) -> dict[str, Blocks]:
     """Densities that squares fit under (grey openings; Serra 1982): what is thinner than they are is gone.
 
     Beyond the lung's border everything counts as dense, so that an opacity at the chest wall needs half the thickness.
     """
     low, high = config.clipped_hu
-    found = {}
+    found: dict[str, Blocks] = {}
     for name, half_mm in zip(("small", "middle", "large"), config.opening_mm, strict=True):
         eroded = np.where(inside, excess, np.float32(high))
         sizes = [2 * max(1, round(half_mm / mm)) + 1 for mm in spacing_mm[1:]]
@@ -298,7 +298,7 @@ def _openings(
     return found | _beside(found["opening_middle"], inside, max(1, round(config.beside_mm / spacing_mm[0])))
 
 
-def _beside(values: Blocks, inside: NDArray[np.bool_], steps: int) -> Mapping[str, Blocks]:
+def _beside(values: Blocks, inside: NDArray[np.bool_], steps: int) -> dict[str, Blocks]:
     """The larger and the smaller of the values above and below; where the lung ends, that of the other side."""
     (up, has_up), (down, has_down) = ((_moved(values, 0, n), _moved(inside, 0, n)) for n in (steps, -steps))
     above = np.where(has_up, up, np.where(has_down, down, values))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import frozen_array
 
@@ -127,5 +128,5 @@ def classifier_from(content: Mapping[str, Any]) -> OpacityClassifier:
 @cache
 def load_classifier() -> OpacityClassifier:
     """The classifier that ships with the library."""
-    text = files(__package__).joinpath(CLASSIFIER_FILE).read_text(encoding="utf-8")
+    text = files(known(__package__)).joinpath(CLASSIFIER_FILE).read_text(encoding="utf-8")
     return classifier_from(json.loads(text))

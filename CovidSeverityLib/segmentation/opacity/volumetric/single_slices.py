@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.segmentation.opacity.values import MarkedOpacities, UncountedDensity
 from CovidSeverityLib.types import Geometry, Progress
@@ -34,9 +36,9 @@ def segment_slice_opacities(
         one = slice(k, k + 1)
         found = segment_opacities(hu[one], lung[one], geometry.of_one_slice, config)
         masks[:, one] = found.mask, found.stricter, found.more_lenient
-        return found.uncounted
+        return known(found.uncounted)
 
-    return MarkedOpacities(*masks, _sum(map_in_order(mark, slices.tolist(), STAGE, progress)))
+    return MarkedOpacities(masks[0], masks[1], masks[2], _sum(map_in_order(mark, slices.tolist(), STAGE, progress)))
 
 
 def slice_opacity_regions(
@@ -49,5 +51,8 @@ def slice_opacity_regions(
 
 def _sum(parts: list[UncountedDensity]) -> UncountedDensity:
     """Sums of what every slice tells."""
-    values = [[getattr(part, field.name) for part in parts] for field in fields(UncountedDensity)]
-    return UncountedDensity(*(None if all(v is None for v in row) else sum(v or 0.0 for v in row) for row in values))
+    values = {field.name: [getattr(part, field.name) for part in parts] for field in fields(UncountedDensity)}
+    sums: dict[str, Any] = {
+        name: None if all(v is None for v in row) else sum(v or 0.0 for v in row) for name, row in values.items()
+    }
+    return UncountedDensity(**sums)
