@@ -150,6 +150,7 @@ def _python(folder, work, *arguments):
     return run.stdout
 
 
+@pytest.mark.slow
 def test_the_installed_tree_holds_the_module_the_library_and_nothing_else(installed):
     _, folder = installed
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -162,6 +163,7 @@ def test_the_installed_tree_holds_the_module_the_library_and_nothing_else(instal
         assert (folder / "CovidSeverityLib" / path).is_file()
 
 
+@pytest.mark.slow
 def test_the_installed_library_analyses_a_ct(installed, tmp_path):
     _, folder = installed
     assert _python(folder, tmp_path, "-c", "import CovidSeverityLib as lib; print(lib.__file__)").startswith(

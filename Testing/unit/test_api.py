@@ -50,6 +50,7 @@ def loaded_by(code: str) -> set[str]:
     return set(run.stdout.rpartition("loaded:")[2].split())
 
 
+@pytest.mark.slow
 def test_import_loads_nothing_heavy_and_a_name_loads_what_it_needs():
     assert loaded_by("import CovidSeverityLib; CovidSeverityLib.__version__") == set()
     needed = loaded_by("from CovidSeverityLib import analyze")
@@ -80,6 +81,7 @@ def test_package_gives_nothing_else(name):
         getattr(CovidSeverityLib, name)
 
 
+@pytest.mark.slow
 def test_path_image_and_volume_give_the_same(ct, ct_file, analysis):
     assert_same_result(analyze(ct_file), analysis)
     assert_same_result(analyze(str(ct_file)), analysis)
@@ -93,6 +95,7 @@ def test_profile_by_its_name(ct):
     assert_same_result(by_name, analyze(ct, config=AnalysisConfig.for_profile("reference")))
 
 
+@pytest.mark.slow
 def test_stages_of_a_file_are_told_from_reading_on(ct_file):
     stages = []
     analyze(ct_file, progress=lambda stage, done, total: stages.append(stage))
@@ -124,6 +127,7 @@ class Flat:
         return np.ones((len(images), 2, 2), np.float32)
 
 
+@pytest.mark.slow
 def test_classify_takes_the_same(ct, ct_file):
     expected = pipeline.classify(ct, Flat())
     for given in (ct, ct_file, sitk.ReadImage(str(ct_file))):

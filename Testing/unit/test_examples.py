@@ -42,6 +42,7 @@ def examples(lister, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_run(name, examples, tmp_path, monkeypatch):
     shutil.copytree(examples, tmp_path / "here")

@@ -94,6 +94,7 @@ def test_only_evaluation_and_commands_import_evaluation(graph):
     assert importers <= {f"{LIBRARY}.{name}" for name in ROOMS_THAT_MAY_EVALUATE}
 
 
+@pytest.mark.slow
 def test_analyze_loads_nothing_of_evaluation_training_plots_or_networks(tiny_chest, tmp_path):
     write_phantom(tiny_chest, tmp_path)
     command = [sys.executable, "-W", "error", "-c", ANALYZE_A_CHEST, str(tmp_path / "ct.nii.gz")]

@@ -197,6 +197,7 @@ def test_ct_that_is_missing_or_another_is_named(diagnosed, tmp_path, factory):
         Analysis.load(tmp_path, dataclasses.replace(diagnosed.volume, hu=changed(diagnosed.volume.hu)))
 
 
+@pytest.mark.slow
 def test_later_run_removes_the_analysis_of_an_earlier_one(diagnosed, tmp_path):
     diagnosed.save(tmp_path)
     write_results(diagnosed, tmp_path)
@@ -214,6 +215,7 @@ def without_a_field(content):
     return json.dumps(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -233,6 +235,7 @@ def test_file_of_something_else_is_refused(diagnosed, tmp_path, spoil, message):
         Analysis.load(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [0, 10, 0.5, 0.99])
 def test_file_that_was_cut_short_is_refused(diagnosed, tmp_path, keep):
     diagnosed.save(tmp_path)
@@ -243,6 +246,7 @@ def test_file_that_was_cut_short_is_refused(diagnosed, tmp_path, keep):
         Analysis.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_voxels_that_were_changed_in_the_file_are_refused(diagnosed, tmp_path):
     diagnosed.save(tmp_path)
     with np.load(tmp_path / "analysis.npz") as archive:
@@ -252,6 +256,7 @@ def test_voxels_that_were_changed_in_the_file_are_refused(diagnosed, tmp_path):
         Analysis.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_pickles_in_the_file_are_not_run(diagnosed, tmp_path):
     diagnosed.save(tmp_path)
     with np.load(tmp_path / "analysis.npz") as archive:

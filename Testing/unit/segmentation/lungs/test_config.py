@@ -81,6 +81,7 @@ def test_changed_number_changes_the_lungs(tiny_chest, usual, path, value):
     assert (found != usual).any()
 
 
+@pytest.mark.slow
 def test_analysis_finds_lungs_by_its_configuration(tiny_chest, usual):
     config = AnalysisConfig(lungs=changed(LungConfig(), "thorax.lung_tissue_hu", -500.0))
     found = analyze(tiny_chest.volume, config)
@@ -95,6 +96,7 @@ def test_slices_are_found_by_the_configuration_of_the_analysis(tiny_chest):
         analyze(tiny_chest.volume, config, independent_slices=True)
 
 
+@pytest.mark.slow
 def test_warnings_depend_on_the_configuration(tiny_chest):
     config = AnalysisConfig(lungs=changed(LungConfig(), "notes.small_lungs_ml", 1e5))
     assert "lungs_small" in {note.code for note in analyze(tiny_chest.volume, config).quality}

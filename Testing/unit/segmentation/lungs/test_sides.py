@@ -39,6 +39,13 @@ def test_lungs_that_touch_in_front_are_parted():
     assert (sides[bridge] > 0).all()
 
 
+def test_bridge_between_the_lungs_goes_to_the_nearer_one():
+    bridge = (np.abs(J - 30) < 3) & (np.abs(K - 12) < 3) & (I > 20) & (I < 60)
+    sides = split_sides(RIGHT | LEFT | bridge, BODY, GRID, CONFIG)
+    assert set(sides[bridge & (I < 39)]) == {Side.RIGHT}
+    assert set(sides[bridge & (I > 41)]) == {Side.LEFT}
+
+
 def test_lungs_that_touch_broadly_are_parted_at_the_midline():
     block = BODY & (np.abs(K - 10) < 8) & (np.abs(J - 30) < 15) & (np.abs(I - 39.5) < 30)
     sides = split_sides(block, BODY, GRID, CONFIG)
