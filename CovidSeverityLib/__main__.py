@@ -42,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Parameters
     ----------
-    argv : None for those of the process, which is then expected to end: signals to stop stay handled.
+    argv : sequence of str, optional
+        None for those of the process, which is then expected to end: signals to stop stay handled.
     """
     _prepare_streams()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it reports its font cache on standard error

@@ -24,9 +24,12 @@ class Range:
 
     Parameters
     ----------
-    low, high : the ends.
-    without_ends : the ends themselves are not allowed.
-    step : 0, or the distance of the allowed numbers, from ``low`` on.
+    low, high : float
+        The ends.
+    without_ends : bool
+        The ends themselves are not allowed.
+    step : int
+        0, or the distance of the allowed numbers, from ``low`` on.
     """
 
     low: float = -math.inf
@@ -87,8 +90,9 @@ def check_fields(config: Any) -> None:  # noqa: ANN401 (any dataclass)
 
     Parameters
     ----------
-    config : instance of a dataclass; fields may be numbers with or without a :class:`Range`, truth values, strings,
-        tuples of these, other configurations, and None where the annotation says so.
+    config : any
+        Instance of a dataclass; fields may be numbers with or without a :class:`Range`, truth values, strings, tuples
+        of these, other configurations, and None where the annotation says so.
 
     Raises
     ------

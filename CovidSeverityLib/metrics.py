@@ -30,7 +30,8 @@ class MaskAgreement:
 
         Parameters
         ----------
-        found, truth : bool arrays of one shape.
+        found, truth : ndarray of bool
+            Arrays of one shape.
 
         Raises
         ------

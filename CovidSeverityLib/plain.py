@@ -17,7 +17,8 @@ def plain(value: Any) -> Any:  # noqa: ANN401 (any value of a configuration)
 
     Parameters
     ----------
-    value : any value of a configuration: numbers, texts, arrays, dataclasses, and collections of them.
+    value : any
+        Any value of a configuration: numbers, texts, arrays, dataclasses, and collections of them.
     """
     if isinstance(value, Enum):
         return plain(value.value)

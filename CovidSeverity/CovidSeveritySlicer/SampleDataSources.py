@@ -76,8 +76,8 @@ def makeSyntheticChest(
 
     Returns
     -------
-    vtkMRMLScalarVolumeNode
-        In Hounsfield units, with its lung window.
+    any
+        VtkMRMLScalarVolumeNode In Hounsfield units, with its lung window.
 
     Raises
     ------

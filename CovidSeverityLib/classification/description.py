@@ -101,8 +101,10 @@ class NetworkDescription:
 
         Parameters
         ----------
-        values : fields by name; missing ones have the published values.
-        what : name of the source in messages.
+        values : mapping of str to any
+            Fields by name; missing ones have the published values.
+        what : str
+            Name of the source in messages.
 
         Raises
         ------

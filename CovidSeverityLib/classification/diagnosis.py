@@ -76,10 +76,14 @@ class ClassifierIdentity:
 
     Parameters
     ----------
-    name : name in the model store, or name of a file.
-    sha256 : checksum of the file, 64 hexadecimal digits.
-    description : description of the network.
-    source, licence : source and licence of the weights; None if not known.
+    name : str
+        Name in the model store, or name of a file.
+    sha256 : str
+        Checksum of the file, 64 hexadecimal digits.
+    description : NetworkDescription
+        Description of the network.
+    source, licence : str or None
+        Source and licence of the weights; None if not known.
     """
 
     name: str
@@ -95,9 +99,11 @@ class SliceEvidence(Value):
 
     Parameters
     ----------
-    index : index of the slice in the CT.
-    attention : (rows, columns) float32, 0 to 1, over the whole slice from edge to edge, rows from anterior to posterior
-        and columns from the patient's right to left; coarser than the slice.
+    index : int
+        Index of the slice in the CT.
+    attention : (rows, columns) ndarray of float32
+        0 to 1, over the whole slice from edge to edge, rows from anterior to posterior and columns from the patient's
+        right to left; coarser than the slice.
     """
 
     index: int
@@ -190,8 +196,10 @@ def voting_slices(lung: NDArray[np.bool_], acquired: Sequence[bool] | None = Non
 
     Parameters
     ----------
-    lung : (K, J, I) bool or labels.
-    acquired : False for an interpolated slice, which does not vote because it has no information of its own.
+    lung : (K, J, I) ndarray of bool
+        A boolean mask or labels.
+    acquired : sequence of bool, optional
+        False for an interpolated slice, which does not vote because it has no information of its own.
     """
     return tuple(k for k in classification_slices(lung) if acquired is None or acquired[k])
 
@@ -210,15 +218,22 @@ def diagnose(
 
     Parameters
     ----------
-    hu : (K, J, I) int16, Hounsfield units; K from inferior to superior.
-    lung : (K, J, I) bool.
-    classifier : classifier, called with (n, size_px, size_px) uint8, n up to ``batch``.
-    config : configuration of the images that the classifier was trained with.
-    batch : number of slices per call of the classifier.
-    size_px : edge length of the classifier's image. Slices of another size are resampled linearly along each axis, with
-        the same field of view.
-    progress : called with stage "classification" as slices are done.
-    acquired : as in :func:`voting_slices`.
+    hu : (K, J, I) ndarray of int16
+        Hounsfield units; K from inferior to superior.
+    lung : (K, J, I) ndarray of bool
+    classifier : SliceClassifier
+        Classifier, called with (n, size_px, size_px) uint8, n up to ``batch``.
+    config : ClassificationImageConfig
+        Configuration of the images that the classifier was trained with.
+    batch : int
+        Number of slices per call of the classifier.
+    size_px : int
+        Edge length of the classifier's image. Slices of another size are resampled linearly along each axis, with the
+        same field of view.
+    progress : Progress, optional
+        Called with stage "classification" as slices are done.
+    acquired : sequence of bool, optional
+        As in :func:`voting_slices`.
 
     Raises
     ------
@@ -267,8 +282,9 @@ def network_images(images: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]
 
     Parameters
     ----------
-    images : (N, J, I) uint8.
-    size_px : edge length of the classifier's image.
+    images : (N, J, I) ndarray of uint8
+    size_px : int
+        Edge length of the classifier's image.
     """
     _, rows, columns = images.shape
     if (rows, columns) == (size_px, size_px):

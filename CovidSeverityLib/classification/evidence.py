@@ -50,11 +50,15 @@ def classify_slices(
 
     Parameters
     ----------
-    volume : chest CT. Its interpolated slices do not vote.
-    lung : (K, J, I) bool.
-    classifier : the classifier.
-    progress : called with stage "classification" as slices are done.
-    batch : number of slices per call of the classifier.
+    volume : CtVolume
+        Chest CT. Its interpolated slices do not vote.
+    lung : (K, J, I) ndarray of bool
+    classifier : ExplainingClassifier
+        The classifier.
+    progress : Progress, optional
+        Called with stage "classification" as slices are done.
+    batch : int
+        Number of slices per call of the classifier.
 
     Raises
     ------
@@ -86,8 +90,10 @@ def deciding_slices(diagnosis: PatientDiagnosis, slice_mm: float) -> tuple[int, 
 
     Parameters
     ----------
-    diagnosis : diagnosis of the patient; at least one slice voted for its label.
-    slice_mm : spacing of the CT's slices.
+    diagnosis : PatientDiagnosis
+        Diagnosis of the patient; at least one slice voted for its label.
+    slice_mm : float
+        Spacing of the CT's slices.
     """
     label = diagnosis.label
     strength = diagnosis.slice_weights * diagnosis.probabilities[:, label].astype(np.float64)
@@ -111,9 +117,12 @@ def with_evidence(
 
     Parameters
     ----------
-    diagnosis : diagnosis of this CT by this classifier.
-    volume, lung, classifier : as for :func:`classify_slices`.
-    progress : called with stage "explanation".
+    diagnosis : PatientDiagnosis
+        Diagnosis of this CT by this classifier.
+    volume, lung, classifier
+        As for :func:`classify_slices`.
+    progress : Progress, optional
+        Called with stage "explanation".
 
     Raises
     ------

@@ -23,8 +23,10 @@ class KnownClassifier:
 
     Parameters
     ----------
-    classifier : the classifier.
-    source, licence : source and licence of its weights; None if no manifest contains them.
+    classifier : ExplainingClassifier
+        The classifier.
+    source, licence : str or None
+        Source and licence of its weights; None if no manifest contains them.
     """
 
     classifier: ExplainingClassifier

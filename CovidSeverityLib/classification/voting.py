@@ -70,11 +70,13 @@ def slice_tenths(slices: int) -> NDArray[np.int64]:
 
     Parameters
     ----------
-    slices : number of slices. A third is this number divided by three and rounded down; the last third has the rest.
+    slices : int
+        Number of slices. A third is this number divided by three and rounded down; the last third has the rest.
 
     Returns
     -------
-    (slices, 3) int64, tenths; columns in the order of :class:`Diagnosis`.
+    (slices, 3) ndarray of int64
+        Tenths; columns in the order of :class:`Diagnosis`.
     """
     third = slices // 3
     tenths = np.tile([OUTER_TENTHS[d] for d in Diagnosis], (slices, 1))

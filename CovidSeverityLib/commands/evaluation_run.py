@@ -32,13 +32,20 @@ class EvaluationPlan:
 
     Parameters
     ----------
-    names : names of the cases, in order.
-    evaluate : makes the record of a case.
-    finish : makes the files from the records.
-    made_with : everything except the files that determines a record; a run can only be resumed with the same values.
-    failures : cases that are known in advance to be impossible to evaluate.
-    profile : name of the profile; None if there is no profile.
-    remarks : sentences to print.
+    names : tuple of str
+        Names of the cases, in order.
+    evaluate : callable
+        Makes the record of a case.
+    finish : callable
+        Makes the files from the records.
+    made_with : mapping of str to any
+        Everything except the files that determines a record; a run can only be resumed with the same values.
+    failures : tuple of Failure
+        Cases that are known in advance to be impossible to evaluate.
+    profile : str or None
+        Name of the profile; None if there is no profile.
+    remarks : tuple of str
+        Sentences to print.
     """
 
     names: tuple[str, ...]

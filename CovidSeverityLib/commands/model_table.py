@@ -29,12 +29,18 @@ class ModelRow:
 
     Parameters
     ----------
-    name : name of the model.
-    status : one of installed, damaged, to download and from a file.
-    entry : None if the installed model is damaged.
-    path : path of the installed file of weights.
-    problem : what is wrong with a damaged model, in words.
-    kept_bytes : bytes of an interrupted download.
+    name : str
+        Name of the model.
+    status : str
+        One of installed, damaged, to download and from a file.
+    entry : ModelEntry or None
+        None if the installed model is damaged.
+    path : Path or None
+        Path of the installed file of weights.
+    problem : str or None
+        What is wrong with a damaged model, in words.
+    kept_bytes : int
+        Bytes of an interrupted download.
     """
 
     name: str

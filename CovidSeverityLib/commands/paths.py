@@ -13,8 +13,10 @@ def given_path(text: str, what: str) -> Path:
 
     Parameters
     ----------
-    text : the text from the command line.
-    what : name of the path in the message.
+    text : str
+        The text from the command line.
+    what : str
+        Name of the path in the message.
 
     Raises
     ------
@@ -39,8 +41,10 @@ def folder_and_pattern(text: str, what: str) -> tuple[Path, str]:
 
     Parameters
     ----------
-    text : an existing folder, optionally followed by a pattern with ``*``, ``?`` and ``[]`` as in a shell.
-    what : name of the folder in messages.
+    text : str
+        An existing folder, optionally followed by a pattern with ``*``, ``?`` and ``[]`` as in a shell.
+    what : str
+        Name of the folder in messages.
 
     Raises
     ------

@@ -52,12 +52,16 @@ def progress_for(
 
     Parameters
     ----------
-    kind : "json" writes ``{"stage", "done", "total"}`` lines to ``json_stream``; "bar" draws a bar on standard error
-        if that is a terminal; "none" shows nothing.
-    json_stream : stream for JSON lines.
-    of_cases : the counts are cases or epochs: show their number and the remaining time (``seconds_left`` in JSON lines,
-        null until the first one is done).
-    of_bytes : the counts are bytes: show their number, the speed and the remaining time.
+    kind : str
+        "json" writes ``{"stage", "done", "total"}`` lines to ``json_stream``; "bar" draws a bar on standard error if
+        that is a terminal; "none" shows nothing.
+    json_stream : TextIO
+        Stream for JSON lines.
+    of_cases : bool
+        The counts are cases or epochs: show their number and the remaining time (``seconds_left`` in JSON lines, null
+        until the first one is done).
+    of_bytes : bool
+        The counts are bytes: show their number, the speed and the remaining time.
     """
     if kind == "json":
         left = _SecondsLeft() if of_cases else None

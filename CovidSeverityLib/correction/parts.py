@@ -106,7 +106,8 @@ def codes_of(parts: NDArray[np.uint16]) -> NDArray[np.uint8]:
 
     Parameters
     ----------
-    parts : bits of :class:`Part`, any shape.
+    parts : ndarray of uint16
+        Bits of :class:`Part`, any shape.
     """
     return look_up(_CODE_OF_PARTS, parts)
 
@@ -146,9 +147,12 @@ def follow_edit(
 
     Parameters
     ----------
-    codes : before the edit, any shape.
-    before, now : bits of :class:`Part` before and after it, of the same shape.
-    brush : the only part that appeared anywhere: where it lies now, it may have been painted over itself.
+    codes : ndarray of uint8
+        Before the edit, any shape.
+    before, now : ndarray of uint16
+        Bits of :class:`Part` before and after it, of the same shape.
+    brush : Part
+        The only part that appeared anywhere: where it lies now, it may have been painted over itself.
     """
     gained, changed, own_code = now & ~before, before ^ now, parts_of(codes)
     painted = _painted(gained, before, now, own_code) | (now & np.uint16(brush))

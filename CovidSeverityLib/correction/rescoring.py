@@ -76,8 +76,10 @@ class ScoringRules:
 
         Parameters
         ----------
-        report : content of its ``report.json``.
-        rows : of its ``slices.csv``, numbers parsed.
+        report : mapping of str to any
+            Content of its ``report.json``.
+        rows : iterable of mapping of str to any
+            Of its ``slices.csv``, numbers parsed.
         """
         size, spacing = report["input"]["size"], report["input"]["spacing_mm"]
         geometry = Geometry(tuple(size), tuple(spacing), (0.0, 0.0, 0.0), IDENTITY)
@@ -132,10 +134,12 @@ def rescore(
 
     Parameters
     ----------
-    lungs, lobes, infection : (K, J, I) uint8 labels of :class:`Side`, :class:`Lobe` and :class:`Opacity`. Opacity
-        outside the lungs is not counted.
-    rules : of the analysis.
-    well_aerated : voxels of well-aerated lung; None where that is not known.
+    lungs, lobes, infection : (K, J, I) ndarray of uint8
+        Labels of :class:`Side`, :class:`Lobe` and :class:`Opacity`. Opacity outside the lungs is not counted.
+    rules : ScoringRules
+        Of the analysis.
+    well_aerated : int, optional
+        Voxels of well-aerated lung; None where that is not known.
 
     Raises
     ------
@@ -160,11 +164,15 @@ def rescore_tally(
 
     Parameters
     ----------
-    table : of :func:`tally`, a row for every slice of the CT.
-    codes : (K, J, I) codes of at least the part of the CT that is not empty; looked at only where a lobe holds so
-        little that it may be spilled into.
-    rules, well_aerated : as for :func:`rescore`.
-    changed : lobes that were corrected; nothing is known about how sure they are.
+    table : ndarray of int64
+        Of :func:`tally`, a row for every slice of the CT.
+    codes : (K, J, I) ndarray of uint8
+        Codes of at least the part of the CT that is not empty; looked at only where a lobe holds so little that it may
+        be spilled into.
+    rules, well_aerated
+        As for :func:`rescore`.
+    changed : collection of Lobe
+        Lobes that were corrected; nothing is known about how sure they are.
     """
     counts = _counts(table)
     published = None
@@ -196,9 +204,12 @@ def nearest_lobes(
 
     Parameters
     ----------
-    codes : (K, J, I) codes: lobes are looked for in them, among every n-th voxel of large arrays.
-    voxels : three (N,) arrays of indices along K, J and I.
-    sides : (N,) uint8 labels of :class:`Side`; lobes of the other side are not looked at.
+    codes : (K, J, I) ndarray of uint8
+        Codes: lobes are looked for in them, among every n-th voxel of large arrays.
+    voxels : tuple of ndarray of intp
+        Three (N,) arrays of indices along K, J and I.
+    sides : (N,) ndarray of uint8
+        Labels of :class:`Side`; lobes of the other side are not looked at.
     """
     result = np.zeros(len(sides), dtype=np.uint8)
     step = max(1, ceil((codes.size / NEAREST_VOXELS) ** (1 / 3)))

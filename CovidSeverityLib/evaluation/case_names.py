@@ -71,7 +71,8 @@ def match_names(wanted: Iterable[str], available: Iterable[str]) -> NameMatches:
 
     Parameters
     ----------
-    wanted, available : names of files (with or without an ending), or paths with ``/`` or a backslash.
+    wanted, available : iterable of str
+        Names of files (with or without an ending), or paths with ``/`` or a backslash.
 
     Returns
     -------

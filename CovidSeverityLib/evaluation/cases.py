@@ -53,14 +53,17 @@ def find_images(folder: Path, pattern: str = "*") -> Mapping[str, Path]:
 
     Parameters
     ----------
-    folder : folder to search, with its subfolders and links; names that begin with a dot are ignored.
-    pattern : pattern for the names of files and DICOM folders, with ``*``, ``?`` and ``[]`` as in a shell.
+    folder : Path
+        Folder to search, with its subfolders and links; names that begin with a dot are ignored.
+    pattern : str
+        Pattern for the names of files and DICOM folders, with ``*``, ``?`` and ``[]`` as in a shell.
 
     Returns
     -------
-    Path by name, in natural order: .nii, .nii.gz, .nrrd, .nhdr, .mha and .mhd files (no .seg.nrrd, which is a
-    segmentation) and folders that directly contain DICOM files. The name is that of the file, without its ending, or
-    that of the folder. If several have the same name, each is named by its path below ``folder``, with ``/``.
+    mapping of str to Path
+        Path by name, in natural order: .nii, .nii.gz, .nrrd, .nhdr, .mha and .mhd files (no .seg.nrrd, which is a
+        segmentation) and folders that directly contain DICOM files. The name is that of the file, without its ending,
+        or that of the folder. If several have the same name, each is named by its path below ``folder``, with ``/``.
 
     Raises
     ------
@@ -82,19 +85,20 @@ def pair_with(
 
     Parameters
     ----------
-    images : result of :func:`find_images`.
-    others : masks, result of :func:`find_masks`. If one of the two folders is inside the other, its files do not count
-        as the other kind.
-    what : kind of the others ("mask", "lung mask"), for messages.
+    images : mapping of str to Path
+        Result of :func:`find_images`.
+    others : mapping of str to Path
+        Masks, result of :func:`find_masks`. If one of the two folders is inside the other, its files do not count as
+        the other kind.
+    what : str
+        Kind of the others ("mask", "lung mask"), for messages.
 
     Returns
     -------
-    pairs
-        Path of the other by the name of the image, in the order of ``images``. A single image and a single other are a
-        pair, whatever their names are. Otherwise they have the same name, possibly without words that data sets add
-        (:mod:`.case_names`).
-    failures
-        Every image without a partner, or with several possible partners.
+    (mapping of str to Path, tuple of Failure)
+        Pairs Path of the other by the name of the image, in the order of ``images``. A single image and a single other
+        are a pair, whatever their names are. Otherwise they have the same name, possibly without words that data sets
+        add (:mod:`.case_names`). failures Every image without a partner, or with several possible partners.
 
     Raises
     ------
@@ -118,17 +122,16 @@ def cases_named(
 
     Parameters
     ----------
-    images : result of :func:`find_images`.
-    names : names of the cases in a table, also file names with their ending, or paths.
+    images : mapping of str to Path
+        Result of :func:`find_images`.
+    names : iterable of str
+        Names of the cases in a table, also file names with their ending, or paths.
 
     Returns
     -------
-    cases
-        Cases in the order of ``names``, with the names in the table.
-    failures
-        Names without an image, or with several possible images.
-    unnamed
-        Images that are not in the table.
+    (tuple of Case, tuple of Failure, tuple of str)
+        Cases Cases in the order of ``names``, with the names in the table. failures Names without an image, or with
+        several possible images. unnamed Images that are not in the table.
     """
     names = tuple(dict.fromkeys(names))
     matches = match_names(names, images)

@@ -97,9 +97,12 @@ def read_table(path: Path, is_header: Callable[[tuple[str, ...]], bool], *, ragg
 
     Parameters
     ----------
-    path : a text file, UTF-8 or (the "Unicode text" of spreadsheets) UTF-16; cells may be quoted.
-    is_header : decides whether the first row is a header, from its cells in the form of :func:`word`.
-    ragged : whether rows may have more cells than the header.
+    path : Path
+        A text file, UTF-8 or (the "Unicode text" of spreadsheets) UTF-16; cells may be quoted.
+    is_header : callable
+        Decides whether the first row is a header, from its cells in the form of :func:`word`.
+    ragged : bool
+        Whether rows may have more cells than the header.
 
     Raises
     ------
@@ -143,9 +146,12 @@ def once_each(table: Table, entries: Iterable[tuple[Row, str, T]], what: str) ->
 
     Parameters
     ----------
-    table : table, for messages.
-    entries : row, case and value.
-    what : kind of the values ("label"), for messages.
+    table : Table
+        Table, for messages.
+    entries : iterable of (Row, str, T)
+        Row, case and value.
+    what : str
+        Kind of the values ("label"), for messages.
 
     Raises
     ------

@@ -92,7 +92,8 @@ def read_diagnoses(path: Path) -> DiagnosisLabels:
 
     Parameters
     ----------
-    path : CSV with a header and columns for the case and the label, or with only these two columns.
+    path : Path
+        CSV with a header and columns for the case and the label, or with only these two columns.
 
     Raises
     ------
@@ -115,12 +116,14 @@ def read_patients(path: Path) -> Mapping[str, str]:
 
     Parameters
     ----------
-    path : as for :func:`read_diagnoses`.
+    path : Path
+        As for :func:`read_diagnoses`.
 
     Returns
     -------
-    The patient by case, from the column with a header of :data:`PATIENT_WORDS`; without such a column, the name of the
-    case.
+    mapping of str to str
+        The patient by case, from the column with a header of :data:`PATIENT_WORDS`; without such a column, the name of
+        the case.
 
     Raises
     ------
@@ -145,7 +148,8 @@ def read_diagnosis_predictions(path: Path) -> Mapping[str, PredictedDiagnosis]:
 
     Parameters
     ----------
-    path : CSV with a header and columns for the case and for the label or the probabilities of each class, or both; or
+    path : Path
+        CSV with a header and columns for the case and for the label or the probabilities of each class, or both; or
         only with case and label. Without a label the class with the highest probability is used (of equal ones the last
         in :class:`Diagnosis`, because COVID-19 wins ties of the published vote). If only normal and COVID-19 have
         probabilities, that of CAP is 0.

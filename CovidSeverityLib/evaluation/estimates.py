@@ -53,9 +53,12 @@ def bootstrap(samples: Sequence[NDArray], statistic: Statistic, resamples: int =
 
     Parameters
     ----------
-    samples : arrays of one length; their elements are resampled together.
-    statistic : function that is vectorised over every axis except the one that it reduces.
-    resamples : number of samples with replacement for the interval.
+    samples : sequence of NDArray
+        Arrays of one length; their elements are resampled together.
+    statistic : Statistic
+        Function that is vectorised over every axis except the one that it reduces.
+    resamples : int
+        Number of samples with replacement for the interval.
 
     Returns
     -------
@@ -119,7 +122,8 @@ def clustered_mean(groups: Sequence[Sequence[float]]) -> Estimate:
 
     Parameters
     ----------
-    groups : the values of each group; NaN is left out. ``n`` of the result is the number of values.
+    groups : sequence of sequence of float
+        The values of each group; NaN is left out. ``n`` of the result is the number of values.
     """
     kept = [[v for v in group if isfinite(v)] for group in groups]
     if len(groups) == 1:
@@ -136,7 +140,8 @@ def ratio_estimate(parts: Sequence[float], wholes: Sequence[float]) -> Estimate:
 
     Parameters
     ----------
-    parts, wholes : values of each case. A case with a whole of 0 has no information and is not counted in ``n``.
+    parts, wholes : sequence of float
+        Values of each case. A case with a whole of 0 has no information and is not counted in ``n``.
     """
     kept = np.array([(p, w) for p, w in zip(parts, wholes, strict=True) if w > 0], dtype=np.float64).reshape(-1, 2)
     return bootstrap([kept[:, 0], kept[:, 1]], _ratio_of_sums)

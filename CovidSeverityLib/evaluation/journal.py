@@ -35,8 +35,10 @@ class Journal:
 
     Parameters
     ----------
-    folder : folder of the results.
-    made_with : everything that determines a record (configuration, version, options), as values for JSON.
+    folder : Path
+        Folder of the results.
+    made_with : mapping of str to any
+        Everything that determines a record (configuration, version, options), as values for JSON.
     """
 
     folder: Path
@@ -133,14 +135,19 @@ def run_cases(
 
     Parameters
     ----------
-    names : names of the cases, in order.
-    evaluate : makes the record of a case.
-    journal : open journal.
-    progress : called with stage "cases" as cases are done.
+    names : sequence of str
+        Names of the cases, in order.
+    evaluate : callable
+        Makes the record of a case.
+    journal : Journal
+        Open journal.
+    progress : Progress, optional
+        Called with stage "cases" as cases are done.
 
     Returns
     -------
-    The cases that failed.
+    tuple of Failure
+        The cases that failed.
 
     Raises
     ------

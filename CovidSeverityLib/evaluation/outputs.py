@@ -39,12 +39,18 @@ class Outputs:
 
     Parameters
     ----------
-    results : a row for every case.
-    summary : values for JSON.
-    table : Markdown, in the form of the paper's table.
-    headline : the printed lines.
-    plots : writers of plots, by file name.
-    tables : further tables, by file name.
+    results : Table
+        A row for every case.
+    summary : mapping of str to any
+        Values for JSON.
+    table : str
+        Markdown, in the form of the paper's table.
+    headline : str
+        The printed lines.
+    plots : mapping of str to FileWriter
+        Writers of plots, by file name.
+    tables : mapping of str to Table
+        Further tables, by file name.
     """
 
     results: Table

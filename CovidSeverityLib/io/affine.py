@@ -44,8 +44,10 @@ def geometry_of(
     Parameters
     ----------
     matrix : (4, 4) ndarray, from (i, j, k, 1) to LPS mm.
-    size : number of voxels along (I, J, K).
-    name : name of the file.
+    size : (int, int, int)
+        Number of voxels along (I, J, K).
+    name : str
+        Name of the file.
 
     Raises
     ------

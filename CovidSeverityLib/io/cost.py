@@ -53,8 +53,10 @@ def check_cost(size: tuple[int, int, int], name: str) -> None:
 
     Parameters
     ----------
-    size : number of voxels along the three axes, in any order, from the header.
-    name : name of the file or folder in the message.
+    size : (int, int, int)
+        Number of voxels along the three axes, in any order, from the header.
+    name : str
+        Name of the file or folder in the message.
 
     Raises
     ------
@@ -84,7 +86,8 @@ def needed_bytes(size: tuple[int, int, int]) -> int:
 
     Parameters
     ----------
-    size : number of voxels along the three axes.
+    size : (int, int, int)
+        Number of voxels along the three axes.
     """
     return FIXED_BYTES + VOXEL_BYTES * prod(int(n) for n in size)
 

@@ -38,8 +38,10 @@ def check_voxel_edges(spacing_mm: Lengths, name: str) -> None:
 
     Parameters
     ----------
-    spacing_mm : spacing along each axis, mm. An axis of one slice counts too, because its thickness determines volumes.
-    name : name of the file or series in the message.
+    spacing_mm : Lengths
+        Spacing along each axis, mm. An axis of one slice counts too, because its thickness determines volumes.
+    name : str
+        Name of the file or series in the message.
     """
     if not edges_plausible(spacing_mm):
         raise InputError(
@@ -53,9 +55,12 @@ def settle_unit(spacing: Lengths, unit_mm: float, name: str) -> tuple[float, tup
 
     Parameters
     ----------
-    spacing : spacing along each axis, in the unit of the file.
-    unit_mm : length of the unit in the header, mm; 1 without a unit.
-    name : name of the file.
+    spacing : Lengths
+        Spacing along each axis, in the unit of the file.
+    unit_mm : float
+        Length of the unit in the header, mm; 1 without a unit.
+    name : str
+        Name of the file.
     """
     if unit_mm == 1:
         return 1.0, ()

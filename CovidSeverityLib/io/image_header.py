@@ -27,10 +27,14 @@ class ImageHeader:
 
     Parameters
     ----------
-    source : place of the voxels in files.
-    geometry : geometry of the voxels in the patient.
-    slope, inter : factor for the stored numbers, and the number that is then added.
-    notes : notes about the header.
+    source : VoxelSource
+        Place of the voxels in files.
+    geometry : Geometry
+        Geometry of the voxels in the patient.
+    slope, inter : float
+        Factor for the stored numbers, and the number that is then added.
+    notes : tuple of QualityNote
+        Notes about the header.
     """
 
     source: VoxelSource
@@ -76,10 +80,13 @@ def read_text_header(path: Path, separators: str, data_key: str, *, ends_with_da
 
     Parameters
     ----------
-    separators : the first of these characters in a line ends the key. A line with ``:=``, or with ``#`` at its
-        beginning, is not a field (NRRD).
-    data_key : the key of the data file. If its value is a LIST, the following lines are the files.
-    ends_with_data_key : whether that line ends the header (MetaImage) or a blank line does (NRRD).
+    separators : str
+        The first of these characters in a line ends the key. A line with ``:=``, or with ``#`` at its beginning, is not
+        a field (NRRD).
+    data_key : str
+        The key of the data file. If its value is a LIST, the following lines are the files.
+    ends_with_data_key : bool
+        Whether that line ends the header (MetaImage) or a blank line does (NRRD).
 
     Raises
     ------

@@ -46,7 +46,8 @@ class StoredImage:
     Parameters
     ----------
     values : (K, J, I) ndarray in stored axis order, any number type.
-    geometry : geometry of the values.
+    geometry : Geometry
+        Geometry of the values.
     """
 
     values: NDArray

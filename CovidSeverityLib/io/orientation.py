@@ -43,8 +43,9 @@ def canonical_order(direction: ArrayLike) -> StorageOrder:
 
     Parameters
     ----------
-    direction : 9 numbers or (3, 3), row-major; column n is the LPS unit vector of index axis n in (I, J, K) order.
-        Right- or left-handed, oblique or not.
+    direction : ArrayLike
+        9 numbers or (3, 3), row-major; column n is the LPS unit vector of index axis n in (I, J, K) order. Right- or
+        left-handed, oblique or not.
 
     Raises
     ------
@@ -59,7 +60,8 @@ def order_onto(direction: ArrayLike, target: ArrayLike) -> StorageOrder:
 
     Parameters
     ----------
-    direction, target : 9 numbers or (3, 3), as in :func:`canonical_order`.
+    direction, target : ArrayLike
+        9 numbers or (3, 3), as in :func:`canonical_order`.
 
     Raises
     ------

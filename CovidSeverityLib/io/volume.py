@@ -142,8 +142,9 @@ class CtVolume(Value):
 
         Parameters
         ----------
-        image : SimpleITK.Image
-            Three-dimensional, one number a voxel, in Hounsfield units; with any order and direction of its axes.
+        image : Image
+            SimpleITK.Image Three-dimensional, one number a voxel, in Hounsfield units; with any order and direction of
+            its axes.
         name : str
             What reports call it.
 
@@ -177,7 +178,8 @@ class CtVolume(Value):
 
         Returns
         -------
-        SimpleITK.Image
+        Image
+            SimpleITK.Image.
 
         Raises
         ------

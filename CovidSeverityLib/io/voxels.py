@@ -51,13 +51,20 @@ class VoxelSource:
 
     Parameters
     ----------
-    files : files in order, each with an equal part of the voxels.
-    size : number of voxels along (I, J, K), I fastest.
-    dtype : type with byte order.
-    encoding : encoding of each file.
-    start : bytes of each file before the (compressed) voxels.
-    lines : lines to skip after that.
-    skip : bytes of the decompressed voxels to skip; None if the voxels are the last bytes of the file.
+    files : tuple of Path
+        Files in order, each with an equal part of the voxels.
+    size : (int, int, int)
+        Number of voxels along (I, J, K), I fastest.
+    dtype : dtype
+        Type with byte order.
+    encoding : Encoding
+        Encoding of each file.
+    start : int
+        Bytes of each file before the (compressed) voxels.
+    lines : int
+        Lines to skip after that.
+    skip : int or None
+        Bytes of the decompressed voxels to skip; None if the voxels are the last bytes of the file.
     """
 
     files: tuple[Path, ...]

@@ -32,9 +32,12 @@ class WorkingGrid:
 
     Parameters
     ----------
-    shape : full grid (K, J, I).
-    factors : voxels a block, (K, J, I).
-    spacing_mm : block edge, (K, J, I), mm.
+    shape : (int, int, int)
+        Full grid (K, J, I).
+    factors : (int, int, int)
+        Voxels a block, (K, J, I).
+    spacing_mm : Edges
+        Block edge, (K, J, I), mm.
     thin_slice_mm : float
         Thicker slices count as thick, mm.
     """

@@ -32,8 +32,10 @@ def classification_fields(diagnosis: PatientDiagnosis, z_mm: Sequence[float]) ->
 
     Parameters
     ----------
-    diagnosis : diagnosis of a patient, by a classifier with a description.
-    z_mm : LPS z of every slice of the CT.
+    diagnosis : PatientDiagnosis
+        Diagnosis of a patient, by a classifier with a description.
+    z_mm : sequence of float
+        LPS z of every slice of the CT.
     """
     vote = diagnosis.vote
     means = rounded_shares(diagnosis.mean_probabilities, MEAN_DECIMALS)

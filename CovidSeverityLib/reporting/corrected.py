@@ -31,8 +31,10 @@ def corrected_rows(rescored: Rescored, automatic: Iterable[Mapping[str, Any]]) -
 
     Parameters
     ----------
-    rescored : corrected masks.
-    automatic : rows of the analysis, whose columns of the classifier are kept.
+    rescored : Rescored
+        Corrected masks.
+    automatic : iterable of mapping of str to any
+        Rows of the analysis, whose columns of the classifier are kept.
     """
     votes = {int(row["index"]): {c: row[c] for c in DIAGNOSIS_COLUMNS if c in row} for row in automatic}
     return tuple(slice_row(row) | votes.get(row.index, {}) for row in rescored.slices)
@@ -47,8 +49,8 @@ def corrected_low_attenuation(
     ----------
     report : Mapping
         Content of ``report.json``.
-    changed : Collection of Lobe
-        Lobes that were corrected; their low attenuation is unknown.
+    changed : collection of Lobe
+        Collection of Lobe Lobes that were corrected; their low attenuation is unknown.
     lungs_changed : bool
         Whether the lungs were corrected; the low attenuation of all parts is then unknown.
 

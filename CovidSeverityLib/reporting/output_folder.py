@@ -42,8 +42,10 @@ def check_output_folder(folder: Path, names: Iterable[str] = ()) -> OutputFolder
 
     Parameters
     ----------
-    folder : it may exist.
-    names : names of the files that will be written; a folder with such a name would prevent this.
+    folder : Path
+        It may exist.
+    names : iterable of str
+        Names of the files that will be written; a folder with such a name would prevent this.
 
     Returns
     -------
@@ -84,11 +86,14 @@ def write_together(
 
     Parameters
     ----------
-    folder : it exists.
-    writers : writers by file name, in the order of writing.
-    progress : called with stage "write" as files are done.
-    obsolete : names of files of an earlier run that this run does not write; they are removed together with the last
-        file.
+    folder : Path
+        It exists.
+    writers : mapping of str to FileWriter
+        Writers by file name, in the order of writing.
+    progress : Progress, optional
+        Called with stage "write" as files are done.
+    obsolete : iterable of str
+        Names of files of an earlier run that this run does not write; they are removed together with the last file.
 
     Raises
     ------

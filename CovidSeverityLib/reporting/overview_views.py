@@ -25,9 +25,11 @@ class View:
 
     Parameters
     ----------
-    hu, lungs, lobes, infection : (rows, columns) arrays; columns run from the patient's right to left. Opacities
-        outside the lungs, which the published mask has, are not shown, because no number includes them.
-    extent_mm : outer edges of the first column, the last column, the last row and the first row (which is at the top).
+    hu, lungs, lobes, infection
+        (rows, columns) arrays; columns run from the patient's right to left. Opacities outside the lungs, which the
+        published mask has, are not shown, because no number includes them.
+    extent_mm : (float, float, float, float)
+        Outer edges of the first column, the last column, the last row and the first row (which is at the top).
     """
 
     hu: NDArray[np.int16]
@@ -107,9 +109,12 @@ def attention_on(view: View, attention: NDArray[np.float32], found: ClassifiedFi
 
     Parameters
     ----------
-    view : part of an axial slice.
-    attention : (rows, columns) map of the whole slice, coarser.
-    found : the CT of both.
+    view : View
+        Part of an axial slice.
+    attention : (rows, columns) ndarray of float32
+        Map of the whole slice, coarser.
+    found : ClassifiedFindings
+        The CT of both.
     """
     _, dj, di = found.volume.geometry.spacing_kji
     _, rows, columns = found.volume.hu.shape

@@ -24,8 +24,8 @@ def write_page(draw: Callable[[Figure], None], file: BinaryIO, dpi: int = DPI) -
     ----------
     draw : callable
         Is given the figure.
-    file : binary file
-        Open for writing.
+    file : BinaryIO
+        Binary file Open for writing.
     dpi : int
         Pixels an inch.
 

@@ -86,8 +86,9 @@ def describe_segments(size: tuple[int, int, int]) -> Iterator[dict[str, Any]]:
 
     Parameters
     ----------
-    size : number of voxels along the stored axes. Each segment has the full extent, because older Slicer versions crop
-        all segments of a layer to the extent of the first one.
+    size : (int, int, int)
+        Number of voxels along the stored axes. Each segment has the full extent, because older Slicer versions crop all
+        segments of a layer to the extent of the first one.
     """
     extent = [0, size[0] - 1, 0, size[1] - 1, 0, size[2] - 1]
     for side, name in SIDE_NAMES.items():

@@ -41,9 +41,12 @@ class AtlasLungs:
 
     Parameters
     ----------
-    masks : (K, J, I) bool of either lung, on blocks, closed.
-    origin_mm : (3,) K, J, I of the first block's centre, mm.
-    spacing_mm : (3,) the blocks' edges along K, J, I, mm.
+    masks : mapping of Side to (K, J, I) ndarray of bool
+        Of either lung, on blocks, closed.
+    origin_mm : (3,) ndarray of float64
+        K, J, I of the first block's centre, mm.
+    spacing_mm : (3,) ndarray of float64
+        The blocks' edges along K, J, I, mm.
     """
 
     masks: Mapping[Side, NDArray[np.bool_]]

@@ -45,9 +45,12 @@ class Surfaces:
 
     Parameters
     ----------
-    mean : (A, B) coefficients of every fissure's mean surface, mm.
-    modes : (M, A, B) of its modes, each one standard deviation long, mm; the fissures of a lung share them.
-    held : share of the variance that the modes hold, 0 to 1.
+    mean : mapping of Fissure to (A, B) ndarray of float64
+        Coefficients of every fissure's mean surface, mm.
+    modes : mapping of Fissure to (M, A, B) ndarray of float64
+        Of its modes, each one standard deviation long, mm; the fissures of a lung share them.
+    held : float
+        Share of the variance that the modes hold, 0 to 1.
     """
 
     mean: Mapping[Fissure, NDArray[np.float64]]
@@ -76,7 +79,8 @@ def fit_distribution(
 
     Parameters
     ----------
-    normal, right : (N, C, C) and (N, C): every case's normal equations, divided by the points' variance.
+    normal, right : (N, C, C) ndarray of float64
+        And (N, C): every case's normal equations, divided by the points' variance.
     """
     smooth = np.eye(normal.shape[1])
     precision = smooth * (PRIOR_SD_MM / MEAN_SD_MM) ** 2
@@ -98,11 +102,16 @@ class LungFit:
 
     Parameters
     ----------
-    planes : of the fissures.
-    parts : the coefficients of every fissure.
-    directions : (coefficients, C), mm.
-    cases : N cases.
-    normal, right : (N, C, C) and (N, C), divided by the points' variance.
+    planes : mapping of Fissure to FissurePlane
+        Of the fissures.
+    parts : mapping of Fissure to ndarray of intp
+        The coefficients of every fissure.
+    directions : (coefficients, C) ndarray of float64
+        Mm.
+    cases : sequence of Case
+        N cases.
+    normal, right : (N, C, C) ndarray of float64
+        And (N, C), divided by the points' variance.
     """
 
     planes: Mapping[Fissure, FissurePlane]

@@ -33,9 +33,12 @@ def plane_of(points: NDArray[np.float64], lungs: AtlasLungs, side: Side) -> Fiss
 
     Parameters
     ----------
-    points : (N, 3) K, J, I in the atlas lungs, mm; of all cases.
-    lungs : of the atlas.
-    side : the lung that the fissure divides.
+    points : (N, 3) ndarray of float64
+        K, J, I in the atlas lungs, mm; of all cases.
+    lungs : AtlasLungs
+        Of the atlas.
+    side : Side
+        The lung that the fissure divides.
     """
     centre = points.mean(axis=0)
     covariance = np.cov((points - centre)[:, :2].T)
@@ -88,9 +91,12 @@ def smooth_directions(
 
     Parameters
     ----------
-    planes : of a lung's fissures.
-    size : how many coefficients the fissures have together.
-    parts : which of them are those of each fissure.
+    planes : mapping of Fissure to FissurePlane
+        Of a lung's fissures.
+    size : int
+        How many coefficients the fissures have together.
+    parts : mapping of Fissure to ndarray of intp
+        Which of them are those of each fissure.
     """
     blocks = []
     for fissure, part in parts.items():

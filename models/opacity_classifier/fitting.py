@@ -40,9 +40,12 @@ class Quality:
 
     Parameters
     ----------
-    log_loss : mean of minus the logarithm of the probability of what is true.
-    auc : area under the ROC curve.
-    calibration : for each range of probabilities the share of blocks, the mean probability and the share that is true.
+    log_loss : float
+        Mean of minus the logarithm of the probability of what is true.
+    auc : float
+        Area under the ROC curve.
+    calibration : tuple of (float, float, float)
+        For each range of probabilities the share of blocks, the mean probability and the share that is true.
     """
 
     log_loss: float

@@ -136,14 +136,14 @@ class AnalysisLogic:
 
         Parameters
         ----------
-        volumeNode : vtkMRMLScalarVolumeNode
-            A chest CT in Hounsfield units.
+        volumeNode : any
+            VtkMRMLScalarVolumeNode A chest CT in Hounsfield units.
         settings : AnalysisSettings
             Profile, classifier and other options.
         outputs : Outputs
             Nodes to fill. None makes a new node.
-        segmentationNode : vtkMRMLSegmentationNode
-            Its lungs or lobes are used instead of being found.
+        segmentationNode : any
+            VtkMRMLSegmentationNode Its lungs or lobes are used instead of being found.
 
         Raises
         ------

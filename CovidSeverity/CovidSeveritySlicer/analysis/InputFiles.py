@@ -38,11 +38,12 @@ def writeInputs(volumeNode: Any, folder: Path, segmentationNode: Any = None) -> 
 
     Parameters
     ----------
-    volumeNode : vtkMRMLScalarVolumeNode
+    volumeNode : any
+        VtkMRMLScalarVolumeNode.
     folder : Path
         Existing folder for the files.
-    segmentationNode : vtkMRMLSegmentationNode
-        Has both lungs or all lobes. None: the analysis finds them.
+    segmentationNode : any
+        VtkMRMLSegmentationNode Has both lungs or all lobes. None: the analysis finds them.
 
     Returns
     -------

@@ -23,8 +23,8 @@ class AnalysisGrid:
 
     Parameters
     ----------
-    image : vtkOrientedImageData
-        Geometry of the stored CT, in its own coordinates. It has no values.
+    image : any
+        VtkOrientedImageData Geometry of the stored CT, in its own coordinates. It has no values.
     order : StorageOrder
         From stored arrays to (K, J, I).
     """

@@ -34,8 +34,8 @@ class LabelLayers:
 
     Parameters
     ----------
-    segmentationNode : vtkMRMLSegmentationNode
-        Segmentation to read.
+    segmentationNode : any
+        VtkMRMLSegmentationNode Segmentation to read.
     grid : AnalysisGrid
         Of the analysis.
 
@@ -82,8 +82,8 @@ class _Layer:
 
     Parameters
     ----------
-    image : vtkOrientedImageData
-        Kept because ``labels`` is a view of it.
+    image : any
+        VtkOrientedImageData Kept because ``labels`` is a view of it.
     table : ndarray of uint16
         Bits of Part by label. Its last entry is 0.
     labels : (K, J, I) ndarray of integers

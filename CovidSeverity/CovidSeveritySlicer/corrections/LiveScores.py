@@ -58,8 +58,8 @@ class LiveScores:
 
         Parameters
         ----------
-        segmentationNode : vtkMRMLSegmentationNode
-            Segmentation of the result.
+        segmentationNode : any
+            VtkMRMLSegmentationNode Segmentation of the result.
         """
         score = self._scores.get(segmentationNode.GetID())
         return None if score is None else score.corrected
@@ -69,8 +69,8 @@ class LiveScores:
 
         Parameters
         ----------
-        segmentationNode : vtkMRMLSegmentationNode
-            Segmentation of the result.
+        segmentationNode : any
+            VtkMRMLSegmentationNode Segmentation of the result.
         """
         problem, corrected = self._problems.get(segmentationNode.GetID()), self.corrected(segmentationNode)
         if problem:

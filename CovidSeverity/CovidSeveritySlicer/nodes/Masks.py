@@ -84,7 +84,8 @@ def findMasks(segmentationNode: Any) -> FoundMasks:
 
     Parameters
     ----------
-    segmentationNode : vtkMRMLSegmentationNode
+    segmentationNode : any
+        VtkMRMLSegmentationNode.
     """
     found = FoundMasks()
     segmentation = segmentationNode.GetSegmentation()

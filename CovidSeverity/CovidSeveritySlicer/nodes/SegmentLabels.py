@@ -19,9 +19,10 @@ def labelsOnGridOf(
 
     Parameters
     ----------
-    volumeNode : vtkMRMLScalarVolumeNode
-        Has image data.
-    segmentationNode : vtkMRMLSegmentationNode
+    volumeNode : any
+        VtkMRMLScalarVolumeNode Has image data.
+    segmentationNode : any
+        VtkMRMLSegmentationNode.
     segmentIDs : Mapping
         Segment identifiers by label.
 

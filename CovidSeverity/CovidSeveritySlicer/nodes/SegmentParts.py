@@ -35,7 +35,8 @@ def segmentParts(segmentationNode: Any) -> dict[str, Part]:
 
     Parameters
     ----------
-    segmentationNode : vtkMRMLSegmentationNode
+    segmentationNode : any
+        VtkMRMLSegmentationNode.
     """
     found = findMasks(segmentationNode)
     parts = {name: LUNGS[side] for side, names in found.lungs.items() for name in names}

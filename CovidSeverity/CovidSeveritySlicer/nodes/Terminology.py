@@ -48,7 +48,8 @@ def codesOf(segment: Any) -> SegmentCodes | None:
 
     Parameters
     ----------
-    segment : vtkSegment
+    segment : any
+        VtkSegment.
     """
     text = vtk.reference("")
     if not segment.GetTag(segment.GetTerminologyEntryTagName(), text) or not str(text):
@@ -65,7 +66,8 @@ def opacityIDs(segmentation: Any) -> list[str]:
 
     Parameters
     ----------
-    segmentation : vtkSegmentation
+    segmentation : any
+        VtkSegmentation.
     """
     codes = {name: codesOf(segmentation.GetSegment(name)) for name in segmentation.GetSegmentIDs()}
     return [name for name, found in codes.items() if found is not None and found.type in OPACITY_CODES]

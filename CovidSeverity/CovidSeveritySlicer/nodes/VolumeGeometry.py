@@ -23,7 +23,8 @@ def ijkToRas(volumeNode: Any) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    volumeNode : vtkMRMLScalarVolumeNode
+    volumeNode : any
+        VtkMRMLScalarVolumeNode.
     """
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
@@ -35,7 +36,8 @@ def rasToWorld(node: Any) -> NDArray[np.float64] | None:
 
     Parameters
     ----------
-    node : vtkMRMLTransformableNode
+    node : any
+        VtkMRMLTransformableNode.
     """
     transform = node.GetParentTransformNode()
     if transform is None:
@@ -57,8 +59,8 @@ def geometryOf(volumeNode: Any, toWorld: NDArray[np.float64]) -> Geometry:
 
     Parameters
     ----------
-    volumeNode : vtkMRMLScalarVolumeNode
-        Has image data.
+    volumeNode : any
+        VtkMRMLScalarVolumeNode Has image data.
     toWorld : (4, 4) ndarray of float64
         From the RAS coordinates of the volume to the world, rigid.
     """

@@ -17,8 +17,8 @@ class ClassifierSelector:
 
     Parameters
     ----------
-    ui : namespace
-        Widgets of the panel.
+    ui : any
+        Namespace Widgets of the panel.
     onChosen : callable
         Called with the chosen classifier: "" for the installed model, "none", the name of a model, or a file.
     """

@@ -21,8 +21,8 @@ class ResultButtons:
 
     Parameters
     ----------
-    ui : namespace
-        Widgets of the panel.
+    ui : any
+        Namespace Widgets of the panel.
     logic : CovidSeverityLogic
         Its ``liveScores`` have the corrected numbers.
     """

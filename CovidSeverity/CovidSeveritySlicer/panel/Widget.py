@@ -36,8 +36,8 @@ class Panel(VTKObservationMixin):
 
     Parameters
     ----------
-    ui : namespace
-        Widgets by their names, from ``slicer.util.childWidgetVariables``.
+    ui : any
+        Namespace Widgets by their names, from ``slicer.util.childWidgetVariables``.
     logic : CovidSeverityLogic
         Runs the analysis.
     """

@@ -20,8 +20,8 @@ def placeWithCt(change: SceneTransaction, volumeNode: Any, nodes: Sequence[Any],
     ----------
     change : SceneTransaction
         Undoes it if an error follows.
-    volumeNode : vtkMRMLScalarVolumeNode
-        The CT.
+    volumeNode : any
+        VtkMRMLScalarVolumeNode The CT.
     nodes : sequence of vtkMRMLNode
         Nodes to place.
     charts : sequence of vtkMRMLPlotChartNode

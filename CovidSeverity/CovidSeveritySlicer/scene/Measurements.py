@@ -18,8 +18,8 @@ def fillMeasurementTable(tableNode: Any, report: Mapping[str, Any], automatic: M
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode
-        Its content is replaced.
+    tableNode : any
+        VtkMRMLTableNode Its content is replaced.
     report : Mapping
         Content of ``report.json``, or its fields after corrections.
     automatic : Mapping or None

@@ -46,13 +46,13 @@ def showInvolvement(change: SceneTransaction, tableNode: Any) -> Any:
     ----------
     change : SceneTransaction
         Creates nodes.
-    tableNode : vtkMRMLTableNode
-        Filled by :func:`~.Tables.fillSliceTable`.
+    tableNode : any
+        VtkMRMLTableNode Filled by :func:`~.Tables.fillSliceTable`.
 
     Returns
     -------
-    vtkMRMLPlotChartNode
-        The chart of the table, if it has one; otherwise a new one.
+    any
+        VtkMRMLPlotChartNode The chart of the table, if it has one; otherwise a new one.
     """
     series = [
         Series("infection_percent", _("both lungs"), INK, width=3),
@@ -75,13 +75,13 @@ def showHistogram(change: SceneTransaction, tableNode: Any) -> Any:
     ----------
     change : SceneTransaction
         Creates nodes.
-    tableNode : vtkMRMLTableNode
-        Filled by :func:`~.Tables.fillHistogramTable`.
+    tableNode : any
+        VtkMRMLTableNode Filled by :func:`~.Tables.fillHistogramTable`.
 
     Returns
     -------
-    vtkMRMLPlotChartNode
-        The chart of the table, if it has one; otherwise a new one.
+    any
+        VtkMRMLPlotChartNode The chart of the table, if it has one; otherwise a new one.
     """
     known = set(_columnNames(tableNode))
     components = [
@@ -106,7 +106,8 @@ def chartOf(tableNode: Any) -> Any:
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode or None
+    tableNode : any
+        VtkMRMLTableNode or None.
     """
     return None if tableNode is None else tableNode.GetNodeReference(CHART_ROLE)
 
@@ -116,7 +117,8 @@ def seriesOf(chartNode: Any) -> list[Any]:
 
     Parameters
     ----------
-    chartNode : vtkMRMLPlotChartNode or None
+    chartNode : any
+        VtkMRMLPlotChartNode or None.
     """
     if chartNode is None:
         return []

@@ -19,12 +19,14 @@ class AnalysisResult:
     report : Mapping
         Content of ``report.json`` (schema in ``CovidSeverityLib/reporting/report.schema.json``). Manual corrections do
         not change it.
-    volumeNode : vtkMRMLScalarVolumeNode or None
-        The CT; None after it has left the scene.
-    segmentationNode : vtkMRMLSegmentationNode
-        Lungs, lobes, ground-glass opacity and consolidation.
-    lobeTable, sliceTable, measurementTable, histogramTable : vtkMRMLTableNode
-    involvementChart, histogramChart : vtkMRMLPlotChartNode
+    volumeNode : any
+        VtkMRMLScalarVolumeNode or None The CT; None after it has left the scene.
+    segmentationNode : any
+        VtkMRMLSegmentationNode Lungs, lobes, ground-glass opacity and consolidation.
+    lobeTable, sliceTable, measurementTable, histogramTable : any
+        VtkMRMLTableNode.
+    involvementChart, histogramChart : any
+        VtkMRMLPlotChartNode.
     folder : Path or None
         Files of the analysis; None in a scene that was loaded from disk.
     """

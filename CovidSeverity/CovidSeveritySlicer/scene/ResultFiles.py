@@ -48,7 +48,8 @@ class ResultFiles:
         Content of ``report.json`` with a neutral name of the input.
     sliceRows, histogramRows : tuple of dict
         Rows of ``slices.csv`` and ``histogram.csv``. Numbers are parsed; an empty cell is None.
-    segmentation : vtkSegmentation
+    segmentation : any
+        VtkSegmentation.
     """
 
     report: Mapping[str, Any]

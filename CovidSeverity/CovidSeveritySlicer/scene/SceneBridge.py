@@ -60,8 +60,10 @@ class Outputs:
 
     Parameters
     ----------
-    segmentation : vtkMRMLSegmentationNode
-    lobeTable, sliceTable, measurementTable : vtkMRMLTableNode
+    segmentation : any
+        VtkMRMLSegmentationNode.
+    lobeTable, sliceTable, measurementTable : any
+        VtkMRMLTableNode.
     """
 
     segmentation: Any = None
@@ -77,8 +79,8 @@ def importResult(folder: Path, volumeNode: Any, outputs: Outputs = Outputs()) ->
     ----------
     folder : Path
         Folder with the files of the analysis.
-    volumeNode : vtkMRMLScalarVolumeNode
-        The CT that was analysed.
+    volumeNode : any
+        VtkMRMLScalarVolumeNode The CT that was analysed.
     outputs : Outputs
         Nodes to fill. A node that has left the scene counts as None. A table that is given twice is filled once.
 
@@ -113,7 +115,8 @@ def resultOf(segmentationNode: Any) -> AnalysisResult | None:
 
     Parameters
     ----------
-    segmentationNode : vtkMRMLSegmentationNode or None
+    segmentationNode : any
+        VtkMRMLSegmentationNode or None.
     """
     text = None if segmentationNode is None else segmentationNode.GetAttribute(REPORT_ATTRIBUTE)
     report = None if text is None else checkedReport(text)

@@ -21,8 +21,8 @@ def showAsResult(segmentationNode: Any) -> None:
 
     Parameters
     ----------
-    segmentationNode : vtkMRMLSegmentationNode
-        Has a display node.
+    segmentationNode : any
+        VtkMRMLSegmentationNode Has a display node.
     """
     display = segmentationNode.GetDisplayNode()
     wasModifying = display.StartModify()

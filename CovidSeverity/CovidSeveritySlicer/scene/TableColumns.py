@@ -41,7 +41,8 @@ def fill(tableNode: Any, columns: Sequence[Column], rows: Sequence[Row]) -> None
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode
+    tableNode : any
+        VtkMRMLTableNode.
     columns : sequence of Column
         Columns to fill.
     rows : sequence of Row
@@ -63,8 +64,8 @@ def addAutomatic(tableNode: Any, columns: Sequence[Column], names: Sequence[str]
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode
-        Filled with ``columns``.
+    tableNode : any
+        VtkMRMLTableNode Filled with ``columns``.
     columns : sequence of Column
         Columns of the table.
     names : sequence of str
@@ -83,8 +84,8 @@ def rowsOf(tableNode: Any, columns: Sequence[Column]) -> tuple[dict[str, Value],
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode or None
-        None has no rows.
+    tableNode : any
+        VtkMRMLTableNode or None None has no rows.
     columns : sequence of Column
         Columns to read.
     """

@@ -45,8 +45,8 @@ def fillLobeTable(tableNode: Any, report: Mapping[str, Any], automatic: Mapping[
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode
-        Its content is replaced.
+    tableNode : any
+        VtkMRMLTableNode Its content is replaced.
     report : Mapping
         Content of ``report.json``, or its ``ctss`` and ``total_severity_score`` after corrections.
     automatic : Mapping or None
@@ -63,8 +63,8 @@ def fillSliceTable(tableNode: Any, rows: Iterable[Row], automaticRows: Iterable[
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode
-        Its content is replaced.
+    tableNode : any
+        VtkMRMLTableNode Its content is replaced.
     rows : iterable of Row
         Values by column of ``slices.csv``.
     automaticRows : iterable of Row or None
@@ -83,8 +83,8 @@ def fillHistogramTable(tableNode: Any, rows: Iterable[Row]) -> None:
 
     Parameters
     ----------
-    tableNode : vtkMRMLTableNode
-        Its content is replaced.
+    tableNode : any
+        VtkMRMLTableNode Its content is replaced.
     rows : iterable of Row
         Values by column of ``histogram.csv``.
     """

@@ -104,7 +104,8 @@ def assembled(description: NetworkDescription) -> Any:  # noqa: ANN401
 
     Returns
     -------
-    ``keras.Model`` of (N, size, size, 3) images, 0-255, to (N, classes) float32 probabilities.
+    any
+        ``keras.Model`` of (N, size, size, 3) images, 0-255, to (N, classes) float32 probabilities.
 
     Raises
     ------
@@ -137,7 +138,8 @@ def feature_network(model: Any) -> Any:  # noqa: ANN401
 
     Returns
     -------
-    ``keras.Model`` of (N, size, size, 3) images, 0-255, to (N, rows, columns, features).
+    any
+        ``keras.Model`` of (N, size, size, 3) images, 0-255, to (N, rows, columns, features).
     """
     keras = import_keras()
     (mean,) = (layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D))
@@ -157,9 +159,12 @@ def settle_normalization(model: Any, rescaled: bool, variance: NDArray | None = 
 
     Parameters
     ----------
-    model : model of :func:`assembled`.
-    rescaled : whether the variance includes the division by :data:`IMAGENET_SDS`.
-    variance : (3,) variance before that division, more precise than the network's own; None for the network's own.
+    model : any
+        Model of :func:`assembled`.
+    rescaled : bool
+        Whether the variance includes the division by :data:`IMAGENET_SDS`.
+    variance : NDArray, optional
+        (3,) variance before that division, more precise than the network's own; None for the network's own.
     """
     keras = import_keras()
     for layer in backbone_of(model).layers:

@@ -46,12 +46,18 @@ class StoredNetwork:
 
     Parameters
     ----------
-    name : name of the file.
-    backbone : arrays (h5py datasets) by plain name, such as ``stem_conv/kernel``.
-    dense : ``kernel`` and ``bias`` of the dense layers after the backbone, in their order.
-    keras : major and minor version that wrote the file; (0, 0) if the file does not contain it.
-    config : configuration of a whole model, as Keras wrote it; None for weights alone.
-    own : description in a file of this library; None for other files.
+    name : str
+        Name of the file.
+    backbone : mapping of str to any
+        Arrays (h5py datasets) by plain name, such as ``stem_conv/kernel``.
+    dense : tuple of mapping of str to any
+        ``kernel`` and ``bias`` of the dense layers after the backbone, in their order.
+    keras : (int, int)
+        Major and minor version that wrote the file; (0, 0) if the file does not contain it.
+    config : mapping of str to any or None
+        Configuration of a whole model, as Keras wrote it; None for weights alone.
+    own : mapping of str to any or None
+        Description in a file of this library; None for other files.
     """
 
     name: str
@@ -68,7 +74,8 @@ def opened(path: str | Path) -> Iterator[StoredNetwork]:
 
     Parameters
     ----------
-    path : ``.hdf5`` or ``.h5`` in the layout of Keras 2.
+    path : str or Path
+        ``.hdf5`` or ``.h5`` in the layout of Keras 2.
 
     Raises
     ------
@@ -98,8 +105,10 @@ def read_array(array: Any, name: str) -> NDArray:  # noqa: ANN401 - h5py
 
     Parameters
     ----------
-    array : array of a :class:`StoredNetwork`.
-    name : name of the file.
+    array : any
+        Array of a :class:`StoredNetwork`.
+    name : str
+        Name of the file.
 
     Raises
     ------
@@ -134,10 +143,14 @@ def write_weights(
 
     Parameters
     ----------
-    path : path of the file.
-    layers : name of every layer, with its arrays by their name and in their order in Keras 2.
-    own : description of the network, for :data:`DESCRIPTION_ATTRIBUTE`.
-    keras_version : version of Keras that made the weights.
+    path : str or Path
+        Path of the file.
+    layers : sequence of (str, mapping of str to ArrayLike)
+        Name of every layer, with its arrays by their name and in their order in Keras 2.
+    own : mapping of str to any
+        Description of the network, for :data:`DESCRIPTION_ATTRIBUTE`.
+    keras_version : str
+        Version of Keras that made the weights.
 
     Raises
     ------

@@ -40,11 +40,15 @@ def load_classifier(
 
     Parameters
     ----------
-    path : ``.hdf5`` or ``.h5`` in the layout of Keras 2: weights, a whole model, or a file of :func:`save_weights`.
-    description : description of the network; None reads it from the file (:func:`describe_weights`).
-    name : name for the user; None for the name of the file.
-    batch : slices per batch, at least 2; None for :data:`BATCH`, or more on a GPU. The answer does not depend on the
-        number of slices in a call.
+    path : str or Path
+        ``.hdf5`` or ``.h5`` in the layout of Keras 2: weights, a whole model, or a file of :func:`save_weights`.
+    description : NetworkDescription, optional
+        Description of the network; None reads it from the file (:func:`describe_weights`).
+    name : str, optional
+        Name for the user; None for the name of the file.
+    batch : int, optional
+        Slices per batch, at least 2; None for :data:`BATCH`, or more on a GPU. The answer does not depend on the number
+        of slices in a call.
 
     Raises
     ------
@@ -76,10 +80,14 @@ class KerasClassifier:
 
     Parameters
     ----------
-    model : ``keras.Model`` of (N, size, size, 3) images to probabilities, in the order of ``description.classes``.
-    description : description of ``model``.
-    name, sha256 : name and checksum of the file of weights.
-    batch : images per batch, at least 2.
+    model : any
+        ``keras.Model`` of (N, size, size, 3) images to probabilities, in the order of ``description.classes``.
+    description : NetworkDescription
+        Description of ``model``.
+    name, sha256 : str
+        Name and checksum of the file of weights.
+    batch : int
+        Images per batch, at least 2.
     """
 
     model: Any
@@ -110,12 +118,14 @@ class KerasClassifier:
 
         Parameters
         ----------
-        images : (N, size, size) uint8.
-        diagnoses : one for each image.
+        images : (N, size, size) ndarray of uint8
+        diagnoses : sequence of Diagnosis
+            One for each image.
 
         Returns
         -------
-        (N, rows, columns) float32, a 32nd of the image's edge; 0 everywhere if nothing supports the diagnosis.
+        (N, rows, columns) ndarray of float32
+            A 32nd of the image's edge; 0 everywhere if nothing supports the diagnosis.
 
         Raises
         ------

@@ -55,7 +55,8 @@ def describe_weights(path: str | Path) -> NetworkDescription:
 
     Parameters
     ----------
-    path : ``.hdf5`` or ``.h5``, written by ``model.save_weights`` or ``model.save`` of Keras 2.
+    path : str or Path
+        ``.hdf5`` or ``.h5``, written by ``model.save_weights`` or ``model.save`` of Keras 2.
 
     Raises
     ------

@@ -51,13 +51,17 @@ def saved_facts(config: Mapping[str, Any], backbone: str, name: str) -> dict[str
 
     Parameters
     ----------
-    config : configuration of the model, as ``model.save`` wrote it.
-    backbone : backbone according to the weights.
-    name : name of the file in messages.
+    config : mapping of str to any
+        Configuration of the model, as ``model.save`` wrote it.
+    backbone : str
+        Backbone according to the weights.
+    name : str
+        Name of the file in messages.
 
     Returns
     -------
-    ``imagenet_rescaling``, and ``size_px`` if the model has one.
+    dict of str to any
+        ``imagenet_rescaling``, and ``size_px`` if the model has one.
 
     Raises
     ------

@@ -26,16 +26,18 @@ def build_network(description: NetworkDescription, imagenet: str | Path | None =
 
     Parameters
     ----------
-    description : description of the network. With ``imagenet_rescaling`` the variance of the normalisation includes the
-        division.
-    imagenet : initial weights of the backbone: ``"keras"`` lets Keras find or download ImageNet's weights; a path is a
-        file in Keras's own format (``efficientnetb5_notop.h5``); None means random weights. The dense layers have
-        random weights (``keras.utils.set_random_seed``).
+    description : NetworkDescription
+        Description of the network. With ``imagenet_rescaling`` the variance of the normalisation includes the division.
+    imagenet : str, Path, optional
+        Initial weights of the backbone: ``"keras"`` lets Keras find or download ImageNet's weights; a path is a file in
+        Keras's own format (``efficientnetb5_notop.h5``); None means random weights. The dense layers have random
+        weights (``keras.utils.set_random_seed``).
 
     Returns
     -------
-    ``keras.Model`` of (N, size, size, 3) images, 0-255, to (N, 3) probabilities in the order of the description's
-    classes. Its layers follow Keras's policy for mixed precision, its output is float32.
+    any
+        ``keras.Model`` of (N, size, size, 3) images, 0-255, to (N, 3) probabilities in the order of the description's
+        classes. Its layers follow Keras's policy for mixed precision, its output is float32.
 
     Raises
     ------
@@ -84,9 +86,12 @@ def save_weights(model: Any, description: NetworkDescription, path: str | Path) 
 
     Parameters
     ----------
-    model : model that :func:`build_network` built from ``description``.
-    description : description, which is written to the file for :func:`~.recognition.describe_weights`.
-    path : path of the file, ``.hdf5``.
+    model : any
+        Model that :func:`build_network` built from ``description``.
+    description : NetworkDescription
+        Description, which is written to the file for :func:`~.recognition.describe_weights`.
+    path : str or Path
+        Path of the file, ``.hdf5``.
 
     Raises
     ------

@@ -45,13 +45,20 @@ def add_model(
 
     Parameters
     ----------
-    path : path of the file.
-    name : name for the model.
-    known : known models; a file with one of their names must be that model. None for the program's manifest.
-    network : fields of :class:`~.description.NetworkDescription` that the file does not contain.
-    facts : licence and source, if they are not known.
-    replace : whether to replace an installed model of that name; it is kept if this fails.
-    progress : called with stage "copy" and bytes.
+    path : str or Path
+        Path of the file.
+    name : str
+        Name for the model.
+    known : sequence of ModelEntry, optional
+        Known models; a file with one of their names must be that model. None for the program's manifest.
+    network : mapping of str to any, optional
+        Fields of :class:`~.description.NetworkDescription` that the file does not contain.
+    facts : mapping of str to str, optional
+        Licence and source, if they are not known.
+    replace : bool
+        Whether to replace an installed model of that name; it is kept if this fails.
+    progress : Progress, optional
+        Called with stage "copy" and bytes.
 
     Raises
     ------

@@ -49,16 +49,26 @@ class ModelEntry:
 
     Parameters
     ----------
-    name : name for the user; letters, digits, dots, dashes and underscores.
-    title : title, one line.
-    network : description of the network.
-    source : source: a web address, or a sentence.
-    licence : SPDX identifier or a sentence.
-    url : address of the file of weights; https.
-    sha256 : checksum of the file of weights, 64 hexadecimal digits.
-    size_bytes : size of the file of weights.
-    trained_on : training data, in a sentence.
-    limits : limits of its use, in a sentence.
+    name : str
+        Name for the user; letters, digits, dots, dashes and underscores.
+    title : str
+        Title, one line.
+    network : NetworkDescription
+        Description of the network.
+    source : str or None
+        Source: a web address, or a sentence.
+    licence : str or None
+        SPDX identifier or a sentence.
+    url : str or None
+        Address of the file of weights; https.
+    sha256 : str or None
+        Checksum of the file of weights, 64 hexadecimal digits.
+    size_bytes : int or None
+        Size of the file of weights.
+    trained_on : str or None
+        Training data, in a sentence.
+    limits : str or None
+        Limits of its use, in a sentence.
 
     Raises
     ------
@@ -116,8 +126,10 @@ class ModelEntry:
 
         Parameters
         ----------
-        values : at least name, title and network; other missing fields are not known.
-        what : name of the source in messages.
+        values : mapping of str to any
+            At least name, title and network; other missing fields are not known.
+        what : str
+            Name of the source in messages.
 
         Raises
         ------

@@ -54,9 +54,12 @@ def download_model(entry: ModelEntry, replace: bool = False, progress: Progress 
 
     Parameters
     ----------
-    entry : entry with address, licence, checksum and size.
-    replace : whether to replace an installed model of that name.
-    progress : called with stage "download" and bytes.
+    entry : ModelEntry
+        Entry with address, licence, checksum and size.
+    replace : bool
+        Whether to replace an installed model of that name.
+    progress : Progress, optional
+        Called with stage "download" and bytes.
 
     Raises
     ------

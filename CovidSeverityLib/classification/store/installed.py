@@ -48,9 +48,12 @@ class ResolvedModel:
 
     Parameters
     ----------
-    path : path of the file.
-    name : name of the model, or of the file if it is not in the store.
-    entry : entry of a manifest for this file; None if no manifest contains it.
+    path : Path
+        Path of the file.
+    name : str
+        Name of the model, or of the file if it is not in the store.
+    entry : ModelEntry or None
+        Entry of a manifest for this file; None if no manifest contains it.
     """
 
     path: Path
@@ -115,9 +118,10 @@ def resolve(name_or_file: str | Path) -> ResolvedModel:
 
     Parameters
     ----------
-    name_or_file : a model of the store, or the path of a file. Text with a separator, or with the ending of a file of
-        weights (:data:`~.catalogue.WEIGHT_ENDINGS`), is a path. Other text is first searched in the store; ``./NAME``
-        is a file.
+    name_or_file : str or Path
+        A model of the store, or the path of a file. Text with a separator, or with the ending of a file of weights
+        (:data:`~.catalogue.WEIGHT_ENDINGS`), is a path. Other text is first searched in the store; ``./NAME`` is a
+        file.
 
     Raises
     ------
@@ -144,8 +148,10 @@ def entry_beside(path: Path, sha256: str | None = None) -> ModelEntry | None:
 
     Parameters
     ----------
-    path : path of the file.
-    sha256 : checksum of the file; None computes it if there is a manifest.
+    path : Path
+        Path of the file.
+    sha256 : str, optional
+        Checksum of the file; None computes it if there is a manifest.
 
     Raises
     ------

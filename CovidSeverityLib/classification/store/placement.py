@@ -24,8 +24,10 @@ def placing(name: str, replace: bool = False) -> Iterator[Path]:
 
     Parameters
     ----------
-    name : name of the model.
-    replace : whether to replace an installed model of that name, which does not change until then.
+    name : str
+        Name of the model.
+    replace : bool
+        Whether to replace an installed model of that name, which does not change until then.
 
     Raises
     ------

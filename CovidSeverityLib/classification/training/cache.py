@@ -37,8 +37,10 @@ class CachedImages:
 
     Parameters
     ----------
-    path : path of the file.
-    count : number of slices, which are in the order of the vote (superior to inferior).
+    path : Path
+        Path of the file.
+    count : int
+        Number of slices, which are in the order of the vote (superior to inferior).
     """
 
     path: Path

@@ -28,10 +28,14 @@ class TrainingCase:
 
     Parameters
     ----------
-    name : unique name of the CT.
-    image : file or DICOM folder.
-    diagnosis : diagnosis of the patient at the time of the CT.
-    patient : the patient; all CTs of a patient are in one part.
+    name : str
+        Unique name of the CT.
+    image : Path
+        File or DICOM folder.
+    diagnosis : Diagnosis
+        Diagnosis of the patient at the time of the CT.
+    patient : str
+        The patient; all CTs of a patient are in one part.
     """
 
     name: str

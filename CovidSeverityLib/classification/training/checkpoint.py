@@ -29,11 +29,16 @@ class TrainingState:
 
     Parameters
     ----------
-    history : the finished epochs.
-    weights : weights of the network with the state of its random numbers, in the order of its variables.
-    optimizer : variables of the optimiser.
-    best : ``weights`` of the best epoch.
-    failures : CTs that could not be used, with the reason.
+    history : tuple of EpochRecord
+        The finished epochs.
+    weights : sequence of NDArray
+        Weights of the network with the state of its random numbers, in the order of its variables.
+    optimizer : sequence of NDArray
+        Variables of the optimiser.
+    best : sequence of NDArray
+        ``weights`` of the best epoch.
+    failures : mapping of str to str
+        CTs that could not be used, with the reason.
     """
 
     history: tuple[EpochRecord, ...]

@@ -27,15 +27,24 @@ class TrainingConfig:
 
     Parameters
     ----------
-    network : description of the network, including the kind of image.
-    imagenet : :data:`NO_WEIGHTS`, :data:`KERAS_WEIGHTS` or the path of a file with ImageNet's weights.
-    freeze : whether only the dense layers are trained, on standardised means of the unchanged backbone.
-    epochs : largest number of epochs.
-    patience : training stops after so many epochs without a lower validation loss.
-    batch_size : slices per step.
-    learning_rate : learning rate of Adam.
-    validation, test : shares of the patients of each diagnosis.
-    seed : seed of the split, the first weights and the order of slices.
+    network : NetworkDescription
+        Description of the network, including the kind of image.
+    imagenet : str
+        :data:`NO_WEIGHTS`, :data:`KERAS_WEIGHTS` or the path of a file with ImageNet's weights.
+    freeze : bool
+        Whether only the dense layers are trained, on standardised means of the unchanged backbone.
+    epochs : int
+        Largest number of epochs.
+    patience : int
+        Training stops after so many epochs without a lower validation loss.
+    batch_size : int
+        Slices per step.
+    learning_rate : float
+        Learning rate of Adam.
+    validation, test : float
+        Shares of the patients of each diagnosis.
+    seed : int
+        Seed of the split, the first weights and the order of slices.
 
     Raises
     ------

@@ -26,7 +26,8 @@ def strategy_for(devices: Sequence[str] | None = None) -> Any:  # noqa: ANN401 -
 
     Parameters
     ----------
-    devices : names in TensorFlow ("GPU:0"); None for all GPUs.
+    devices : sequence of str, optional
+        Names in TensorFlow ("GPU:0"); None for all GPUs.
     """
     import tensorflow as tf
 

@@ -34,11 +34,16 @@ def compute_embeddings(
 
     Parameters
     ----------
-    backbone : from (n, size, size, 3) images to (n, features).
-    examples : images.
-    cache : existing folder.
-    batch_size : images per batch.
-    progress : called with stage "embeddings" as CTs are done.
+    backbone : any
+        From (n, size, size, 3) images to (n, features).
+    examples : ImageExamples
+        Images.
+    cache : Path
+        Existing folder.
+    batch_size : int
+        Images per batch.
+    progress : Progress, optional
+        Called with stage "embeddings" as CTs are done.
 
     Raises
     ------

@@ -92,8 +92,10 @@ def votes(cases: Sequence[CaseSlices], probabilities: NDArray[np.float32]) -> tu
 
     Parameters
     ----------
-    cases : CTs.
-    probabilities : (N, 3), a row for each of their slices.
+    cases : sequence of CaseSlices
+        CTs.
+    probabilities : (N, 3) ndarray of float32
+        A row for each of their slices.
     """
     parts = np.split(probabilities, np.cumsum([case.count for case in cases])[:-1])
     return tuple(PatientDiagnosis(tuple(range(len(part))), part) for part in parts)

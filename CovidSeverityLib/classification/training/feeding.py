@@ -22,10 +22,14 @@ def training_batches(
 
     Parameters
     ----------
-    examples : examples for the training.
-    order : numbers of examples.
-    batch_size : examples per batch; the last batch may be smaller.
-    weights : (3,) weights of the classes.
+    examples : Examples
+        Examples for the training.
+    order : ndarray of int64
+        Numbers of examples.
+    batch_size : int
+        Examples per batch; the last batch may be smaller.
+    weights : (3,) ndarray of float64
+        Weights of the classes.
     """
     import tensorflow as tf
 

@@ -36,12 +36,18 @@ class Fitting:
 
     Parameters
     ----------
-    model : network with probabilities as output.
-    training, validation : examples for training, and examples that decide when to stop.
-    config : configuration of the training.
-    checkpoint : file that is written after every epoch; if it exists, the training continues from it.
-    failures : CTs that could not be used, for the checkpoint.
-    strategy : strategy of ``tf.distribute`` in whose scope ``model`` was built.
+    model : any
+        Network with probabilities as output.
+    training, validation : Examples
+        Examples for training, and examples that decide when to stop.
+    config : TrainingConfig
+        Configuration of the training.
+    checkpoint : Checkpoint
+        File that is written after every epoch; if it exists, the training continues from it.
+    failures : mapping of str to str
+        CTs that could not be used, for the checkpoint.
+    strategy : any
+        Strategy of ``tf.distribute`` in whose scope ``model`` was built.
     """
 
     model: Any
@@ -59,7 +65,8 @@ class Fitting:
 
         Parameters
         ----------
-        progress : called with stage "epochs" as epochs are done.
+        progress : Progress, optional
+            Called with stage "epochs" as epochs are done.
 
         Raises
         ------

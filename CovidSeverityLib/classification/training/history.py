@@ -58,9 +58,12 @@ def validation_of(
 
     Parameters
     ----------
-    cases : CTs.
-    probabilities : (N, 3), a row for each of their slices.
-    weights : (3,) weights of the classes.
+    cases : sequence of CaseSlices
+        CTs.
+    probabilities : (N, 3) ndarray of float32
+        A row for each of their slices.
+    weights : (3,) ndarray of float64
+        Weights of the classes.
     """
     labels = labels_of(cases)
     likely = np.maximum(probabilities[np.arange(len(labels)), labels].astype(np.float64), SMALLEST_PROBABILITY)

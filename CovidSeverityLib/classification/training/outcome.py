@@ -100,9 +100,12 @@ def outcome_of(cases: Sequence[CaseSlices], probabilities: NDArray[np.float32], 
 
     Parameters
     ----------
-    cases : CTs.
-    probabilities : (N, 3), a row for each of their slices.
-    patients : number of patients of these CTs.
+    cases : sequence of CaseSlices
+        CTs.
+    probabilities : (N, 3) ndarray of float32
+        A row for each of their slices.
+    patients : int
+        Number of patients of these CTs.
     """
     found = zip(cases, votes(cases, probabilities), strict=True)
     return Outcome(

@@ -84,13 +84,19 @@ def prepare_images(
 
     Parameters
     ----------
-    cases : CTs.
-    config : configuration of the images.
-    size_px : edge length of the square image, pixels.
-    cache : existing folder.
-    jobs : CTs at a time; with 1 all work is done in this process. None means :func:`default_jobs`. With more than 1,
-        every process imports the main module of the program, which must not start work on import.
-    progress : called with stage "cases" as CTs are done.
+    cases : sequence of TrainingCase
+        CTs.
+    config : ClassificationImageConfig
+        Configuration of the images.
+    size_px : int
+        Edge length of the square image, pixels.
+    cache : Path
+        Existing folder.
+    jobs : int, optional
+        CTs at a time; with 1 all work is done in this process. None means :func:`default_jobs`. With more than 1, every
+        process imports the main module of the program, which must not start work on import.
+    progress : Progress, optional
+        Called with stage "cases" as CTs are done.
 
     Raises
     ------

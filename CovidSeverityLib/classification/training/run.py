@@ -41,14 +41,22 @@ class TrainedClassifier:
 
     Parameters
     ----------
-    model : the whole network, as :func:`~.weights.build_network` builds it.
-    config : configuration of the training.
-    cases : CTs that were used.
-    parts : part of each patient.
-    slices : number of slices of every CT, by its name.
-    history : the epochs.
-    outcomes : results for the parts that were not used for training; without a test part there is no entry for it.
-    precision : precision of the computation, and number of devices.
+    model : any
+        The whole network, as :func:`~.weights.build_network` builds it.
+    config : TrainingConfig
+        Configuration of the training.
+    cases : tuple of TrainingCase
+        CTs that were used.
+    parts : mapping of str to Part
+        Part of each patient.
+    slices : mapping of str to int
+        Number of slices of every CT, by its name.
+    history : tuple of EpochRecord
+        The epochs.
+    outcomes : mapping of Part to Outcome
+        Results for the parts that were not used for training; without a test part there is no entry for it.
+    precision : str
+        Precision of the computation, and number of devices.
     """
 
     model: Any
@@ -126,13 +134,20 @@ def train(
 
     Parameters
     ----------
-    cases : CTs; those without images are left out.
-    prepared : their images, for ``config.network``.
-    config : configuration of the training.
-    cache : folder for the features of a frozen backbone.
-    folder : folder of the checkpoint, which the caller deletes after writing the results.
-    progress : called with stages "embeddings" and "epochs".
-    devices : names of devices in TensorFlow, each of which trains a copy of the network; None for all GPUs.
+    cases : sequence of TrainingCase
+        CTs; those without images are left out.
+    prepared : PreparedCases
+        Their images, for ``config.network``.
+    config : TrainingConfig
+        Configuration of the training.
+    cache : Path
+        Folder for the features of a frozen backbone.
+    folder : Path
+        Folder of the checkpoint, which the caller deletes after writing the results.
+    progress : Progress, optional
+        Called with stages "embeddings" and "epochs".
+    devices : sequence of str, optional
+        Names of devices in TensorFlow, each of which trains a copy of the network; None for all GPUs.
 
     Raises
     ------

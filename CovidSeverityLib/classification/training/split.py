@@ -26,13 +26,17 @@ def split_patients(cases: Sequence[TrainingCase], validation: float, test: float
 
     Parameters
     ----------
-    cases : cases to split.
-    validation, test : shares of the patients of each diagnosis, 0 to 1; at least one patient if above 0.
-    seed : seed of the split.
+    cases : sequence of TrainingCase
+        Cases to split.
+    validation, test : float
+        Shares of the patients of each diagnosis, 0 to 1; at least one patient if above 0.
+    seed : int
+        Seed of the split.
 
     Returns
     -------
-    The part of every patient.
+    mapping of str to Part
+        The part of every patient.
 
     Raises
     ------

@@ -59,9 +59,12 @@ def figures(
 
     Parameters
     ----------
-    records : records of :meth:`~.measurement.Workbench.measure`.
-    profiles : profiles in the order of the columns.
-    resampling, healthy : whether the table has the parts on other scanners and on healthy chests.
+    records : sequence of Record
+        Records of :meth:`~.measurement.Workbench.measure`.
+    profiles : sequence of str
+        Profiles in the order of the columns.
+    resampling, healthy : bool
+        Whether the table has the parts on other scanners and on healthy chests.
 
     Raises
     ------

@@ -58,12 +58,18 @@ class Chest:
 
     Parameters
     ----------
-    name : name in tables.
-    image : file or DICOM folder; None for a healthy synthetic chest.
-    labels : labels of its slices; None without labels.
-    normal : whether it has no opacities.
-    seed : seed of the synthetic chest.
-    pixels : rows and columns to which a larger CT is reduced first; None for no reduction.
+    name : str
+        Name in tables.
+    image : Path or None
+        File or DICOM folder; None for a healthy synthetic chest.
+    labels : SliceLabels or None
+        Labels of its slices; None without labels.
+    normal : bool
+        Whether it has no opacities.
+    seed : int
+        Seed of the synthetic chest.
+    pixels : int or None
+        Rows and columns to which a larger CT is reduced first; None for no reduction.
     """
 
     name: str
@@ -120,11 +126,16 @@ class Work:
 
     Parameters
     ----------
-    variations : variations of the CTs from files.
-    simulated : number of cases with lesions in 1 to 60 per cent of the lungs, over all normal chests together.
-    single_lesions : number of cases with one lesion, over all normal chests together.
-    healthy : whether to analyse every normal chest unchanged and with each of :data:`~.variations.HEALTHY_VARIATIONS`.
-    seed : seed of the plans.
+    variations : sequence of Variation
+        Variations of the CTs from files.
+    simulated : int
+        Number of cases with lesions in 1 to 60 per cent of the lungs, over all normal chests together.
+    single_lesions : int
+        Number of cases with one lesion, over all normal chests together.
+    healthy : bool
+        Whether to analyse every normal chest unchanged and with each of :data:`~.variations.HEALTHY_VARIATIONS`.
+    seed : int
+        Seed of the plans.
     """
 
     variations: Sequence[Variation] = ()
@@ -139,13 +150,17 @@ def accuracy_cases(chests: Sequence[Chest], profiles: Sequence[str], work: Work)
 
     Parameters
     ----------
-    chests : real CTs, and synthetic ones.
-    profiles : names of the profiles; all of them analyse the same cases.
-    work : the analyses of the chests. Case n of a plan uses normal chest n; after the last chest the first one follows.
+    chests : sequence of Chest
+        Real CTs, and synthetic ones.
+    profiles : sequence of str
+        Names of the profiles; all of them analyse the same cases.
+    work : Work
+        The analyses of the chests. Case n of a plan uses normal chest n; after the last chest the first one follows.
 
     Returns
     -------
-    Analyses of one CT follow one another, so that it is read, changed and given lesions once.
+    tuple of AccuracyCase
+        Analyses of one CT follow one another, so that it is read, changed and given lesions once.
     """
     normal = [chest for chest in chests if chest.normal]
     plans = (
@@ -176,8 +191,10 @@ class Workbench:
 
     Parameters
     ----------
-    configs : configuration by profile; lungs and lobes without lesions come from the default profile.
-    seed : seed of added noise.
+    configs : mapping of str to AnalysisConfig
+        Configuration by profile; lungs and lobes without lesions come from the default profile.
+    seed : int
+        Seed of added noise.
     """
 
     def __init__(self, configs: Mapping[str, AnalysisConfig], seed: int = 0) -> None:
@@ -290,8 +307,9 @@ def true_ctss(truth: NDArray[np.bool_], lobes: NDArray[np.uint8]) -> int:
 
     Parameters
     ----------
-    truth : (K, J, I) bool.
-    lobes : (K, J, I) uint8 of :class:`Lobe`, of the same CT without lesions.
+    truth : (K, J, I) ndarray of bool
+    lobes : (K, J, I) ndarray of uint8
+        Labels of :class:`Lobe`, of the same CT without lesions.
     """
     whole = np.bincount(lobes.ravel(), minlength=len(Lobe) + 1)
     sick = np.bincount(lobes[truth], minlength=len(Lobe) + 1)

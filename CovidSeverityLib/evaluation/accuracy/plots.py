@@ -85,8 +85,10 @@ def robustness(rows: Sequence[Mapping[str, Any]], profiles: Sequence[str]) -> Fi
 
     Parameters
     ----------
-    rows : rows with ``chest``, ``what``, ``profile``, ``ctss_change``, ``volume_change_percent`` and ``normal``.
-    profiles : profiles in the order of the panels.
+    rows : sequence of mapping of str to any
+        Rows with ``chest``, ``what``, ``profile``, ``ctss_change``, ``volume_change_percent`` and ``normal``.
+    profiles : sequence of str
+        Profiles in the order of the panels.
     """
     columns = (("ctss_change", "CTSS", CTSS_CHANGE), ("volume_change_percent", "volume, %", VOLUME_CHANGE))
 

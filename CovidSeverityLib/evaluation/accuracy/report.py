@@ -49,11 +49,16 @@ def accuracy_outputs(
 
     Parameters
     ----------
-    records : records of the cases, by name.
-    profiles : profiles in the order of the columns.
-    facts : facts of the run.
-    resampling, healthy : whether the table has the parts on other scanners and on healthy chests.
-    pixels : pixels to which every CT was reduced; None without reduction.
+    records : mapping of str to Record
+        Records of the cases, by name.
+    profiles : sequence of str
+        Profiles in the order of the columns.
+    facts : RunFacts
+        Facts of the run.
+    resampling, healthy : bool
+        Whether the table has the parts on other scanners and on healthy chests.
+    pixels : int, optional
+        Pixels to which every CT was reduced; None without reduction.
     """
     values = list(records.values())
     found = figures(values, profiles, resampling=resampling, healthy=healthy)

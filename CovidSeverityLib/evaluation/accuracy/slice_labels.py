@@ -35,8 +35,9 @@ def read_slice_labels(path: Path) -> SliceLabels:
 
     Parameters
     ----------
-    path : a CSV file with the columns z_mm, infected, RUL, RML, RLL, LUL and LLL in any order; other columns are
-        ignored. Labels are 0 or 1.
+    path : Path
+        A CSV file with the columns z_mm, infected, RUL, RML, RLL, LUL and LLL in any order; other columns are ignored.
+        Labels are 0 or 1.
 
     Raises
     ------
@@ -65,9 +66,12 @@ def labels_at(labels: SliceLabels, z_mm: Sequence[float], slice_mm: float) -> Sl
 
     Parameters
     ----------
-    labels : labels in any order.
-    z_mm : LPS z of the slices, mm.
-    slice_mm : distance of the slices, mm; a label belongs to the nearest slice, within half of this distance.
+    labels : SliceLabels
+        Labels in any order.
+    z_mm : sequence of float
+        LPS z of the slices, mm.
+    slice_mm : float
+        Distance of the slices, mm; a label belongs to the nearest slice, within half of this distance.
 
     Raises
     ------

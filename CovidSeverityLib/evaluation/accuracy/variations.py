@@ -27,13 +27,20 @@ class Variation:
 
     Parameters
     ----------
-    name : name in tables.
-    slice_mm : distance and thickness of the slices, mm.
-    pixels : rows and columns of a slice, over the same field of view.
-    noise_hu : standard deviation of white noise that is added, HU.
-    pitch_deg : rotation about the axis from right to left, the head leaning back, degrees.
-    roll_deg : rotation about the axis from anterior to posterior, the head leaning to the left, degrees.
-    shift_hu : HU added to every value inside the field of view, like a scanner with a wrong scale. May be negative.
+    name : str
+        Name in tables.
+    slice_mm : float or None
+        Distance and thickness of the slices, mm.
+    pixels : int or None
+        Rows and columns of a slice, over the same field of view.
+    noise_hu : float or None
+        Standard deviation of white noise that is added, HU.
+    pitch_deg : float or None
+        Rotation about the axis from right to left, the head leaning back, degrees.
+    roll_deg : float or None
+        Rotation about the axis from anterior to posterior, the head leaning to the left, degrees.
+    shift_hu : float or None
+        HU added to every value inside the field of view, like a scanner with a wrong scale. May be negative.
 
     Raises
     ------
@@ -82,11 +89,14 @@ def vary(volume: CtVolume, variation: Variation, seed: int = 0) -> CtVolume:
 
     Parameters
     ----------
-    volume : chest CT.
-    variation : thicker slices and larger pixels are means over their extent, as in a scanner. Thinner slices and
-        smaller pixels are interpolated linearly between the old centres. A tilted chest is interpolated linearly on the
-        old grid, about its middle; outside the volume the voxels at its border are continued.
-    seed : seed of the noise.
+    volume : CtVolume
+        Chest CT.
+    variation : Variation
+        Thicker slices and larger pixels are means over their extent, as in a scanner. Thinner slices and smaller pixels
+        are interpolated linearly between the old centres. A tilted chest is interpolated linearly on the old grid,
+        about its middle; outside the volume the voxels at its border are continued.
+    seed : int
+        Seed of the noise.
 
     Raises
     ------

@@ -49,8 +49,10 @@ def agreement(truth: Sequence[float], scores: Sequence[float]) -> Mapping[str, E
 
     Parameters
     ----------
-    truth : the radiologists' scores (CTSS, 0-25).
-    scores : the scores to compare, in the same order. ``bias`` is their mean minus that of the truth.
+    truth : sequence of float
+        The radiologists' scores (CTSS, 0-25).
+    scores : sequence of float
+        The scores to compare, in the same order. ``bias`` is their mean minus that of the truth.
 
     Raises
     ------

@@ -23,10 +23,14 @@ def classification_outputs(
 
     Parameters
     ----------
-    cases : truth and predictions.
-    facts : facts of the run.
-    extra : further columns of ``results.csv``, a value for each case.
-    layout : recognised layout of the label file.
+    cases : ClassifiedCases
+        Truth and predictions.
+    facts : RunFacts
+        Facts of the run.
+    extra : mapping of str to sequence of float
+        Further columns of ``results.csv``, a value for each case.
+    layout : str
+        Recognised layout of the label file.
     """
     summary = summarise_classification(cases)
     plots = {"confusion.png": confusion(summary.confusion, list(SHORT_NAMES.values()))}

@@ -77,7 +77,8 @@ def read_ctss_truth(path: Path) -> Mapping[str, int]:
 
     Parameters
     ----------
-    path : CSV with a header and columns for the case and the score, or with only these two columns.
+    path : Path
+        CSV with a header and columns for the case and the score, or with only these two columns.
 
     Raises
     ------
@@ -102,9 +103,10 @@ def read_ctss_predictions(path: Path) -> CtssPredictions:
 
     Parameters
     ----------
-    path : CSV with a header: columns for the case and the truth (either may be missing) and one or more columns of
-        scores, each of them a variant with the name of its column (a single one is "ctss"); other columns are ignored.
-        Without a header: case and score, or the three columns of the published results (truth, mean and max variant).
+    path : Path
+        CSV with a header: columns for the case and the truth (either may be missing) and one or more columns of scores,
+        each of them a variant with the name of its column (a single one is "ctss"); other columns are ignored. Without
+        a header: case and score, or the three columns of the published results (truth, mean and max variant).
 
     Raises
     ------
@@ -129,8 +131,10 @@ def match_ctss(predictions: CtssPredictions, truth: Mapping[str, int] | None) ->
 
     Parameters
     ----------
-    predictions : result of :func:`read_ctss_predictions`.
-    truth : result of :func:`read_ctss_truth`; None uses the truth in the predictions.
+    predictions : CtssPredictions
+        Result of :func:`read_ctss_predictions`.
+    truth : mapping of str to int or None
+        Result of :func:`read_ctss_truth`; None uses the truth in the predictions.
 
     Returns
     -------

@@ -21,11 +21,16 @@ class CaseDetails:
 
     Parameters
     ----------
-    lungs_dice : Dice of own and given lungs.
-    inside_percent : part of the true opacity inside own lungs, per cent.
-    marked_percent, true_percent : marked and true opacity, per cent of the lungs in which it was marked.
-    recall : marked part of the true voxels, by label of the mask.
-    consolidation_dice : Dice of marked voxels with the density of consolidation and the mask's label of it.
+    lungs_dice : float
+        Dice of own and given lungs.
+    inside_percent : float
+        Part of the true opacity inside own lungs, per cent.
+    marked_percent, true_percent : float
+        Marked and true opacity, per cent of the lungs in which it was marked.
+    recall : mapping of int to float
+        Marked part of the true voxels, by label of the mask.
+    consolidation_dice : float
+        Dice of marked voxels with the density of consolidation and the mask's label of it.
     """
 
     lungs_dice: float
@@ -41,8 +46,10 @@ def case_details(record: Record, lungs: str) -> CaseDetails:
 
     Parameters
     ----------
-    record : record of a case.
-    lungs : lungs in which opacities were marked.
+    record : Record
+        Record of a case.
+    lungs : str
+        Lungs in which opacities were marked.
     """
     run = record["runs"][lungs]
     pooled = MaskAgreement.pooled(MaskAgreement(*row[2:]) for row in run["slices"])

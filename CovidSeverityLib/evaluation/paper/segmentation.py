@@ -132,10 +132,14 @@ def load_case(
 
     Parameters
     ----------
-    case : case with a mask.
-    slices : slices to compare; None for all measured slices.
-    labels : labels of the mask that count as opacity; None for all except 0.
-    independent_slices : the slices do not belong together: own lungs are segmented slice by slice.
+    case : Case
+        Case with a mask.
+    slices : SliceList, optional
+        Slices to compare; None for all measured slices.
+    labels : sequence of int, optional
+        Labels of the mask that count as opacity; None for all except 0.
+    independent_slices : bool
+        The slices do not belong together: own lungs are segmented slice by slice.
 
     Raises
     ------
@@ -198,9 +202,12 @@ def evaluate_segmentation(
 
     Parameters
     ----------
-    case, slices, labels, independent_slices : as for :func:`load_case`.
-    config : configuration of the profile.
-    lungs : lungs in which opacities are marked; None for the given lungs of the case, or own lungs if it has none. With
+    case, slices, labels, independent_slices
+        As for :func:`load_case`.
+    config : AnalysisConfig
+        Configuration of the profile.
+    lungs : LungsUsed, optional
+        Lungs in which opacities are marked; None for the given lungs of the case, or own lungs if it has none. With
         ``OWN`` and ``BOTH`` own lungs are also compared with the given ones.
 
     Raises

@@ -59,9 +59,12 @@ def segmentation_outputs(records: Mapping[str, Record], protocol: Protocol, fact
 
     Parameters
     ----------
-    records : records of :func:`~.segmentation.evaluate_segmentation`, by case; all with the same options.
-    protocol : which slices count.
-    facts : facts of the run.
+    records : mapping of str to Record
+        Records of :func:`~.segmentation.evaluate_segmentation`, by case; all with the same options.
+    protocol : Protocol
+        Which slices count.
+    facts : RunFacts
+        Facts of the run.
     """
     known = next(iter(records.values()))
     runs = [_run(records, lungs, protocol) for lungs in lungs_used(known)]

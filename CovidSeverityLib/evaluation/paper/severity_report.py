@@ -23,9 +23,12 @@ def severity_outputs(scores: CtssPairs, facts: RunFacts, extra: Mapping[str, Seq
 
     Parameters
     ----------
-    scores : truth and variants.
-    facts : facts of the run.
-    extra : further columns of ``results.csv``, a value for each case.
+    scores : CtssPairs
+        Truth and variants.
+    facts : RunFacts
+        Facts of the run.
+    extra : mapping of str to sequence of float
+        Further columns of ``results.csv``, a value for each case.
     """
     summary = summarise_severity(scores)
     limits = {name: (e["limit_low"], e["bias"], e["limit_high"]) for name, e in summary.items()}

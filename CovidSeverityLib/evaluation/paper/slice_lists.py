@@ -37,8 +37,10 @@ class SliceList:
 
     Parameters
     ----------
-    everywhere : ranges for every case.
-    by_case : name and ranges of each case; other cases are not evaluated.
+    everywhere : tuple of Range or None
+        Ranges for every case.
+    by_case : tuple of (str, tuple of Range) or None
+        Name and ranges of each case; other cases are not evaluated.
     """
 
     everywhere: tuple[Range, ...] | None = None
@@ -63,12 +65,15 @@ class SliceList:
 
         Parameters
         ----------
-        name : name of the case.
-        count : number of slices in its file.
+        name : str
+            Name of the case.
+        count : int
+            Number of slices in its file.
 
         Returns
         -------
-        0-based indices along the axial axis of the file, ascending, each once.
+        tuple of int
+            0-based indices along the axial axis of the file, ascending, each once.
 
         Raises
         ------
@@ -89,7 +94,8 @@ def parse_slice_list(text: str) -> SliceList:
 
     Parameters
     ----------
-    text : ``7-10,19,22`` (1-based, ranges inclusive; for every case), or the path of a CSV file with one or more rows
+    text : str
+        ``7-10,19,22`` (1-based, ranges inclusive; for every case), or the path of a CSV file with one or more rows
         ``case,slices`` for each case; a header is optional, and slices may also be in separate columns.
 
     Raises

@@ -57,9 +57,12 @@ class TrainingReport:
 
     Parameters
     ----------
-    trained : result of the training.
-    failures : CTs that could not be used.
-    layout : recognised layout of the table of labels.
+    trained : TrainedClassifier
+        Result of the training.
+    failures : tuple of Failure
+        CTs that could not be used.
+    layout : str
+        Recognised layout of the table of labels.
     """
 
     trained: TrainedClassifier

@@ -23,9 +23,12 @@ def check_dicom_pixels(file: BinaryIO, name: str, implicit: bool, expected: int)
 
     Parameters
     ----------
-    file : open file, positioned at the element of the pixel data.
-    implicit : whether the transfer syntax omits value representations.
-    expected : number of bytes of the uncompressed image.
+    file : BinaryIO
+        Open file, positioned at the element of the pixel data.
+    implicit : bool
+        Whether the transfer syntax omits value representations.
+    expected : int
+        Number of bytes of the uncompressed image.
     """
     start = file.tell()
     end = file.seek(0, io.SEEK_END)

@@ -132,7 +132,8 @@ def plan_grid(stack: Stack, force: bool) -> GridPlan:
 
     Parameters
     ----------
-    force : interpolate missing slices.
+    force : bool
+        Interpolate missing slices.
 
     Raises
     ------

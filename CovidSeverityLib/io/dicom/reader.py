@@ -55,10 +55,14 @@ def read_dicom(files: Sequence[Path], name: str, choice: Choice, force: bool, pr
 
     Parameters
     ----------
-    files : files of a folder and its subfolders, or one file, which then stands for its series.
-    name : name of the input in messages.
-    choice : which volume the caller wants.
-    force : interpolate missing slices.
+    files : sequence of Path
+        Files of a folder and its subfolders, or one file, which then stands for its series.
+    name : str
+        Name of the input in messages.
+    choice : Choice
+        Which volume the caller wants.
+    force : bool
+        Interpolate missing slices.
 
     Raises
     ------

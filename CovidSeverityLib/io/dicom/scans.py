@@ -31,8 +31,10 @@ def scans_of(group: Sequence[SliceHeader], normal: NDArray[np.float64]) -> list[
 
     Parameters
     ----------
-    group : slices that differ only in their acquisition and numbers.
-    normal : (3,) unit vector, LPS.
+    group : sequence of SliceHeader
+        Slices that differ only in their acquisition and numbers.
+    normal : (3,) ndarray of float64
+        Unit vector, LPS.
     """
     parts: dict[tuple[str, ...], list[Placed]] = {}
     for header in group:

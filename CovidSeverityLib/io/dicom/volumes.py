@@ -137,7 +137,8 @@ def split_volumes(headers: Sequence[SliceHeader]) -> list[Volume]:
 
     Parameters
     ----------
-    headers : slices with position, orientation and two pixel spacings.
+    headers : sequence of SliceHeader
+        Slices with position, orientation and two pixel spacings.
     """
     keys = _telling_keys(headers)
     groups: list[list[SliceHeader]] = []

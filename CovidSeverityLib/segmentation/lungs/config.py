@@ -498,10 +498,10 @@ class LungConfig(Checked):
     block_mm : tuple of float, mm
         Largest edge (K, J, I) of a block of the working grid: less than the thinnest wall that must not be lost
         (trachea, diaphragm: 2 to 4 mm). Slices thicker than its first edge count as thick.
-    window, thorax, airways, sides, field_of_view, completion, islands, rib_cage, hidden, expected : configurations
-        Of the steps of this name.
-    airless_pieces, boundary, pleural_gas, external, cut_out, single_slices, notes : configurations
-        Of the steps of this name.
+    window, thorax, airways, sides, field_of_view, completion, islands, rib_cage, hidden, expected
+        Configurations Of the steps of this name.
+    airless_pieces, boundary, pleural_gas, external, cut_out, single_slices, notes
+        Configurations Of the steps of this name.
     """
 
     block_mm: tuple[Positive, Positive, Positive] = WORKING_SPACING_MM

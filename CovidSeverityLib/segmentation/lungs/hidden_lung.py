@@ -76,10 +76,10 @@ class _Shapes:
 
     Parameters
     ----------
-    distances : by side
-        Distance to the expected surface, negative inside, mm.
-    walls : by side
-        Gaps between the lung and the rib cage.
+    distances : dict of Side to FloatImage
+        By side Distance to the expected surface, negative inside, mm.
+    walls : dict of Side to Mask
+        By side Gaps between the lung and the rib cage.
     impossible : (K, J, I) ndarray of float32
         Part of each block where no lung can be.
     """

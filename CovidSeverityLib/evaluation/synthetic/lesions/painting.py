@@ -69,11 +69,16 @@ class SimulatedLesion:
 
     Parameters
     ----------
-    kind : kind of opacity.
-    centre_mm : LPS position, mm.
-    radii_mm : half axes along I, J, K before the outline is roughened, mm.
-    ground_glass_hu, consolidation_hu : mean densities, HU; None for a kind that it does not have.
-    voxels : voxels of the truth that no earlier lesion covers.
+    kind : LesionKind
+        Kind of opacity.
+    centre_mm : (float, float, float)
+        LPS position, mm.
+    radii_mm : (float, float, float)
+        Half axes along I, J, K before the outline is roughened, mm.
+    ground_glass_hu, consolidation_hu : float or None
+        Mean densities, HU; None for a kind that it does not have.
+    voxels : int
+        Voxels of the truth that no earlier lesion covers.
     """
 
     kind: LesionKind
@@ -146,10 +151,14 @@ def composed(
 
     Parameters
     ----------
-    hu : (K, J, I) int16, HU.
-    opacity : (K, J, I) float32, share of the air that is replaced.
-    noise : noise of the CT. Replacing a share of the air removes the same share of the noise.
-    rng : generator for the added noise.
+    hu : (K, J, I) ndarray of int16
+        HU.
+    opacity : (K, J, I) ndarray of float32
+        Share of the air that is replaced.
+    noise : ScanNoise
+        Noise of the CT. Replacing a share of the air removes the same share of the noise.
+    rng : Generator
+        Generator for the added noise.
     """
     result = hu.copy()
     for k in np.flatnonzero(opacity.any(axis=(1, 2))):

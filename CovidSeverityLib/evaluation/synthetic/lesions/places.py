@@ -69,9 +69,12 @@ class Places:
 
     Parameters
     ----------
-    lungs : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Side`, not empty.
-    geometry : geometry of the masks.
-    lobes : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Lobe`; None if no place at a fissure is needed.
+    lungs : (K, J, I) ndarray of uint8
+        Labels of :class:`~CovidSeverityLib.types.Side`, not empty.
+    geometry : Geometry
+        Geometry of the masks.
+    lobes : (K, J, I) ndarray of uint8, optional
+        Labels of :class:`~CovidSeverityLib.types.Lobe`; None if no place at a fissure is needed.
     """
 
     def __init__(self, lungs: NDArray[np.uint8], geometry: Geometry, lobes: NDArray[np.uint8] | None = None) -> None:

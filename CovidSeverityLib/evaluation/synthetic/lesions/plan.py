@@ -35,13 +35,16 @@ def plan_simulated_lesions(count: int, seed: int) -> tuple[SimulatedLesionsSpec,
 
     Parameters
     ----------
-    count : number of cases, 1 to :data:`MOST_CASES`. One burden is drawn from each of as many equal steps. Kinds,
-        positions and numbers of lesions are equally frequent, each in a separate order.
-    seed : seed, not negative.
+    count : int
+        Number of cases, 1 to :data:`MOST_CASES`. One burden is drawn from each of as many equal steps. Kinds, positions
+        and numbers of lesions are equally frequent, each in a separate order.
+    seed : int
+        Seed, not negative.
 
     Returns
     -------
-    Cases by ascending burden.
+    tuple of SimulatedLesionsSpec
+        Cases by ascending burden.
 
     Raises
     ------
@@ -66,13 +69,15 @@ def plan_single_lesions(count: int, seed: int) -> tuple[SingleLesionSpec, ...]:
 
     Parameters
     ----------
-    count : number of lesions, 1 to :data:`MOST_CASES`. Kinds and positions are equally frequent, each in a separate
-        order.
-    seed : seed, not negative.
+    count : int
+        Number of lesions, 1 to :data:`MOST_CASES`. Kinds and positions are equally frequent, each in a separate order.
+    seed : int
+        Seed, not negative.
 
     Returns
     -------
-    Lesions by ascending volume.
+    tuple of SingleLesionSpec
+        Lesions by ascending volume.
 
     Raises
     ------

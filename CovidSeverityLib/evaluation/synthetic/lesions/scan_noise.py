@@ -48,7 +48,8 @@ def estimate_noise(volume: CtVolume) -> ScanNoise:
 
     Parameters
     ----------
-    volume : chest CT in HU. Without homogeneous soft tissue the result is :data:`TYPICAL`.
+    volume : CtVolume
+        Chest CT in HU. Without homogeneous soft tissue the result is :data:`TYPICAL`.
     """
     depth = volume.hu.shape[0]
     slices = np.unique(np.linspace(depth // 8, depth - 1 - depth // 8, MEASURED_SLICES).astype(int))

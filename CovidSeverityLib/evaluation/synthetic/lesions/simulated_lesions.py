@@ -55,11 +55,16 @@ class SimulatedLesionsSpec:
 
     Parameters
     ----------
-    kind : kind of all lesions; with ``MIXED`` each has a consolidated core in ground glass.
-    position : position of their centres.
-    count : smallest number of lesions; there are more if so many lesions of 60 mm cannot reach the burden.
-    burden_percent : approximate share of both lungs with lesions.
-    seed : seed of everything else.
+    kind : LesionKind
+        Kind of all lesions; with ``MIXED`` each has a consolidated core in ground glass.
+    position : Position
+        Position of their centres.
+    count : int
+        Smallest number of lesions; there are more if so many lesions of 60 mm cannot reach the burden.
+    burden_percent : float
+        Approximate share of both lungs with lesions.
+    seed : int
+        Seed of everything else.
 
     Raises
     ------
@@ -89,10 +94,14 @@ class SingleLesionSpec:
 
     Parameters
     ----------
-    kind : kind of the lesion; ``MIXED`` has a consolidated core in ground glass.
-    position : position of its centre.
-    volume_ml : approximate volume inside the lung; the rough outline changes it by up to a tenth.
-    seed : seed of everything else.
+    kind : LesionKind
+        Kind of the lesion; ``MIXED`` has a consolidated core in ground glass.
+    position : Position
+        Position of its centre.
+    volume_ml : float
+        Approximate volume inside the lung; the rough outline changes it by up to a tenth.
+    seed : int
+        Seed of everything else.
 
     Raises
     ------
@@ -119,10 +128,13 @@ class SimulatedCt:
 
     Parameters
     ----------
-    volume : the CT.
-    labels : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Opacity`, inside the lungs: voxels with at least half of
-        a lesion's opacity, or of a consolidation's opacity.
-    lesions : the lesions.
+    volume : CtVolume
+        The CT.
+    labels : (K, J, I) ndarray of uint8
+        Labels of :class:`~CovidSeverityLib.types.Opacity`, inside the lungs: voxels with at least half of a lesion's
+        opacity, or of a consolidation's opacity.
+    lesions : tuple of SimulatedLesion
+        The lesions.
     """
 
     volume: CtVolume
@@ -157,10 +169,14 @@ def simulate_lesions(
 
     Parameters
     ----------
-    volume : CT without lesions.
-    lungs : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Side`. No lesion extends from one lung to the other.
-    spec : specification of the lesions; the same specification gives the same bits.
-    lobes : (K, J, I) uint8 of :class:`~CovidSeverityLib.types.Lobe`; only ``Position.FISSURE`` needs them.
+    volume : CtVolume
+        CT without lesions.
+    lungs : (K, J, I) ndarray of uint8
+        Labels of :class:`~CovidSeverityLib.types.Side`. No lesion extends from one lung to the other.
+    spec : SimulatedLesionsSpec or SingleLesionSpec
+        Specification of the lesions; the same specification gives the same bits.
+    lobes : (K, J, I) ndarray of uint8, optional
+        Labels of :class:`~CovidSeverityLib.types.Lobe`; only ``Position.FISSURE`` needs them.
 
     Raises
     ------

@@ -71,23 +71,40 @@ class Anatomy:
 
     Parameters
     ----------
-    scale : patient mm per reference mm along (L, P, S).
-    width, depth : factors of the rib cage.
-    dome_mm : height of the right and of the left diaphragm dome.
-    recess_mm : height of the costophrenic recess: anterior, lateral, posterior.
-    heart : factor of the heart's axes.
-    heart_shift_mm : of the heart to the left.
-    septum_mm : half thickness of the anterior junction line.
-    fat_mm : subcutaneous fat at the side.
-    muscle_mm : muscle over the ribs.
-    breast_mm : how far the breasts rise, 0 for none.
-    oblique : for the right and the left side: height of the oblique fissure at y = 0, its slope and its curvature.
-    horizontal_mm : height of the horizontal fissure.
-    fissure_wave_mm : amplitude of the fissures' undulation.
-    fissure_phase : phases of that undulation, radians.
-    parenchyma_hu : mean of the aerated lung, Hounsfield units.
-    gravity_hu : rise of the lung's density from front to back, Hounsfield units.
-    stomach_gas : part of the stomach's depth that gas fills.
+    scale : (float, float, float)
+        Patient mm per reference mm along (L, P, S).
+    width, depth : float
+        Factors of the rib cage.
+    dome_mm : (float, float)
+        Height of the right and of the left diaphragm dome.
+    recess_mm : (float, float, float)
+        Height of the costophrenic recess: anterior, lateral, posterior.
+    heart : float
+        Factor of the heart's axes.
+    heart_shift_mm : float
+        Of the heart to the left.
+    septum_mm : float
+        Half thickness of the anterior junction line.
+    fat_mm : float
+        Subcutaneous fat at the side.
+    muscle_mm : float
+        Muscle over the ribs.
+    breast_mm : float
+        How far the breasts rise, 0 for none.
+    oblique : ((float, float, float), (float, float, float))
+        For the right and the left side: height of the oblique fissure at y = 0, its slope and its curvature.
+    horizontal_mm : float
+        Height of the horizontal fissure.
+    fissure_wave_mm : float
+        Amplitude of the fissures' undulation.
+    fissure_phase : tuple of float
+        Phases of that undulation, radians.
+    parenchyma_hu : float
+        Mean of the aerated lung, Hounsfield units.
+    gravity_hu : float
+        Rise of the lung's density from front to back, Hounsfield units.
+    stomach_gas : float
+        Part of the stomach's depth that gas fills.
     """
 
     scale: tuple[float, float, float]
@@ -147,8 +164,8 @@ class Cage:
 
     Parameters
     ----------
-    offset, half_width, half_depth, centre_y : (K,) reference mm; ``offset`` is the distance of each side's centre
-        from the midline.
+    offset, half_width, half_depth, centre_y : (K,) ndarray of float64
+        Reference mm; ``offset`` is the distance of each side's centre from the midline.
     """
 
     offset: NDArray[np.float64]

@@ -44,12 +44,18 @@ class Cavity:
 
     Parameters
     ----------
-    lung : (K, J, I) float32, signed distance to the surface of the lungs, negative inside, mm.
-    pleura : (K, J, I) float32, the same to chest wall and diaphragm only, mm.
-    diaphragm : (J, I) float32, height of the diaphragm's upper surface, mm.
-    upright : (J, I) float32, S component of that surface's normal, 0 to 1.
-    sides : (K, J, I) uint8 labels of :class:`~CovidSeverityLib.types.Side`.
-    lobes : (K, J, I) uint8 labels of :class:`~CovidSeverityLib.types.Lobe`.
+    lung : Field
+        (K, J, I) float32, signed distance to the surface of the lungs, negative inside, mm.
+    pleura : Field
+        (K, J, I) float32, the same to chest wall and diaphragm only, mm.
+    diaphragm : Field
+        (J, I) float32, height of the diaphragm's upper surface, mm.
+    upright : Field
+        (J, I) float32, S component of that surface's normal, 0 to 1.
+    sides : (K, J, I) ndarray of uint8
+        Labels of :class:`~CovidSeverityLib.types.Side`.
+    lobes : (K, J, I) ndarray of uint8
+        Labels of :class:`~CovidSeverityLib.types.Lobe`.
     """
 
     lung: Field

@@ -30,8 +30,10 @@ class Grid:
 
     Parameters
     ----------
-    geometry : geometry of the CT; its direction matrix is the identity.
-    scale : patient mm per reference mm along (L, P, S).
+    geometry : Geometry
+        Geometry of the CT; its direction matrix is the identity.
+    scale : (float, float, float)
+        Patient mm per reference mm along (L, P, S).
     """
 
     geometry: Geometry
@@ -127,8 +129,10 @@ def lattice_noise(rng: np.random.Generator, axes: Sequence[Field], correlation_m
 
     Parameters
     ----------
-    axes : coordinates along z, y and x, mm.
-    correlation_mm : step of the lattice, mm.
+    axes : sequence of Field
+        Coordinates along z, y and x, mm.
+    correlation_mm : float
+        Step of the lattice, mm.
     """
     position = [(np.asarray(a, dtype=np.float64).ravel() - float(np.min(a))) / correlation_mm for a in axes]
     counts = [int(np.floor(p.max())) + 3 for p in position]

@@ -94,11 +94,13 @@ def place_lesions(
 
     Parameters
     ----------
-    hu : (K, J, I) float32, the aerated lung as if it filled the volume, Hounsfield units; changed in place.
+    hu : Field
+        (K, J, I) float32, the aerated lung as if it filled the volume, Hounsfield units; changed in place.
 
     Returns
     -------
-    (K, J, I) uint8 labels of :class:`Opacity`, and the lesions.
+    ((K, J, I) ndarray of uint8, tuple of Lesion)
+        Labels of :class:`Opacity`, and the lesions.
 
     Raises
     ------

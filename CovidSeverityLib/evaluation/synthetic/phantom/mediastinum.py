@@ -87,8 +87,10 @@ class Mediastinum:
 
     Parameters
     ----------
-    envelope : (K, J, I) float32, signed distance to everything that is not lung between the pleurae, mm.
-    soft_tissue : (K, J, I) float32, part of a voxel that is organ rather than fat, 0 to 1.
+    envelope : Field
+        (K, J, I) float32, signed distance to everything that is not lung between the pleurae, mm.
+    soft_tissue : Field
+        (K, J, I) float32, part of a voxel that is organ rather than fat, 0 to 1.
     """
 
     envelope: Field

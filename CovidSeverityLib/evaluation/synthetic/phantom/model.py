@@ -38,10 +38,14 @@ class LesionSpec:
 
     Parameters
     ----------
-    kind : ground glass, consolidation, or a consolidated core in ground glass (an enum value or its string).
-    lobe : the lobe of the lesion.
-    diameter_mm : diameter of the sphere of the same volume, before the pleura and the fissures cut it, mm.
-    placement : central or pleural.
+    kind : LesionKind or str
+        Ground glass, consolidation, or a consolidated core in ground glass (an enum value or its string).
+    lobe : Lobe
+        The lobe of the lesion.
+    diameter_mm : float
+        Diameter of the sphere of the same volume, before the pleura and the fissures cut it, mm.
+    placement : Placement or str
+        Central or pleural.
 
     Raises
     ------
@@ -71,14 +75,22 @@ class Lesion:
 
     Parameters
     ----------
-    kind : kind of opacity.
-    lobe : the lobe of the lesion, which ends at the fissures.
-    centre_mm : LPS position of the ellipsoid's centre, mm.
-    radii_mm : half axes of the ellipsoid along L, P, S before its outline is roughened, mm.
-    ground_glass_hu : mean of its ground glass, Hounsfield units; None for a consolidation.
-    consolidation_hu : mean of its consolidation, Hounsfield units; None for ground glass.
-    touches_pleura : whether its mask touches the chest wall or the diaphragm.
-    voxels : size of its mask (a voxel in several lesions counts for each).
+    kind : LesionKind
+        Kind of opacity.
+    lobe : Lobe
+        The lobe of the lesion, which ends at the fissures.
+    centre_mm : (float, float, float)
+        LPS position of the ellipsoid's centre, mm.
+    radii_mm : (float, float, float)
+        Half axes of the ellipsoid along L, P, S before its outline is roughened, mm.
+    ground_glass_hu : float or None
+        Mean of its ground glass, Hounsfield units; None for a consolidation.
+    consolidation_hu : float or None
+        Mean of its consolidation, Hounsfield units; None for ground glass.
+    touches_pleura : bool
+        Whether its mask touches the chest wall or the diaphragm.
+    voxels : int
+        Size of its mask (a voxel in several lesions counts for each).
     """
 
     kind: LesionKind
@@ -102,13 +114,19 @@ class Phantom:
 
     Parameters
     ----------
-    seed : the seed.
-    volume : the CT.
-    lungs : (K, J, I) uint8, labels of :class:`Side`: parenchyma, intrapulmonary vessels and bronchi, and lesions,
-        without trachea, main bronchi and the vessels of the hilum.
-    lobes : (K, J, I) uint8, labels of :class:`Lobe`; together they are the lungs.
-    infection : (K, J, I) uint8, labels of :class:`~CovidSeverityLib.types.Opacity`; inside the lungs.
-    lesions : the lesions in ``infection``.
+    seed : int
+        The seed.
+    volume : CtVolume
+        The CT.
+    lungs : (K, J, I) ndarray of uint8
+        Labels of :class:`Side`: parenchyma, intrapulmonary vessels and bronchi, and lesions, without trachea, main
+        bronchi and the vessels of the hilum.
+    lobes : (K, J, I) ndarray of uint8
+        Labels of :class:`Lobe`; together they are the lungs.
+    infection : (K, J, I) ndarray of uint8
+        Labels of :class:`~CovidSeverityLib.types.Opacity`; inside the lungs.
+    lesions : tuple of Lesion
+        The lesions in ``infection``.
     """
 
     seed: int

@@ -54,13 +54,19 @@ def make_phantom(
 
     Parameters
     ----------
-    seed : seed, not negative.
-    shape : shape of the arrays, (K, J, I).
-    spacing_mm : voxel size along (I, J, K), mm.
-    noise_sd_hu : noise in soft tissue, Hounsfield units; about a third more in the middle of the body.
-    lesions : the lesions; None draws 2 to 8 lesions in about 2 to 12 per cent of the lungs; an empty sequence gives a
-        normal chest.
-    healthy : whether the chest is normal; the same as ``lesions=()``.
+    seed : int
+        Seed, not negative.
+    shape : (int, int, int)
+        Shape of the arrays, (K, J, I).
+    spacing_mm : (float, float, float)
+        Voxel size along (I, J, K), mm.
+    noise_sd_hu : float
+        Noise in soft tissue, Hounsfield units; about a third more in the middle of the body.
+    lesions : sequence of LesionSpec, optional
+        The lesions; None draws 2 to 8 lesions in about 2 to 12 per cent of the lungs; an empty sequence gives a normal
+        chest.
+    healthy : bool
+        Whether the chest is normal; the same as ``lesions=()``.
 
     Raises
     ------

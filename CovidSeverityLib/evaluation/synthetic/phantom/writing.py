@@ -27,7 +27,8 @@ def write_phantom(phantom: Phantom, folder: str | os.PathLike[str]) -> tuple[Pat
 
     Returns
     -------
-    The files, in this order.
+    tuple of Path
+        The files, in this order.
 
     Raises
     ------
