@@ -75,6 +75,7 @@ def test_prone_patient_is_noted_and_not_warned_of(chests):
     assert (note.code, note.severity) == (PRONE, NoteSeverity.INFO)
 
 
+@pytest.mark.slow
 def test_upside_down_is_refused_with_what_to_turn(chests):
     for axes in (a for a in FLIPS if Axis.HEAD_FOOT in a):
         with pytest.raises(InputError, match="upside down") as refusal:
