@@ -165,7 +165,7 @@ def _round_lumina(view: ChestView, labels: NDArray[np.int32], count: int) -> NDA
     fits = np.zeros(count + 1, dtype=bool)
     smallest, largest = view.config.trachea_mm2
     fits[: len(area)] = (area >= smallest) & (area <= largest)
-    boxes, middle = ndimage.find_objects(labels), view.middle_column
+    boxes, middle = boxes_of(labels), view.middle_column
     for index in np.flatnonzero(fits):
         _, rows, columns = boxes[index - 1]
         height, width = (rows.stop - rows.start) * row_mm, (columns.stop - columns.start) * column_mm

@@ -99,7 +99,7 @@ def _outline(
     from matplotlib.collections import LineCollection
 
     columns, rows = (_extended(centres) for centres in (view.columns_mm(), view.rows_mm()))
-    lines = contour_generator(columns, rows, np.pad(mask, 1).astype(np.float32)).lines(0.5)
+    lines: Any = contour_generator(columns, rows, np.pad(mask, 1).astype(np.float32)).lines(0.5)
     axes.add_collection(LineCollection(lines, colors=[colour], linewidths=width, alpha=alpha), autolim=False)
 
 

@@ -109,7 +109,7 @@ def stack_slices(headers: Sequence[SliceHeader]) -> Stack:
         All slices have the same position.
     """
     axes = _common_axes(headers)
-    placed = ((float(np.dot(h.position, axes[:, 2])), h) for h in headers)
+    placed = ((float(np.dot(known(h.position), axes[:, 2])), h) for h in headers)
     groups: list[list[tuple[float, SliceHeader]]] = []
     for entry in sorted(placed, key=lambda entry: (entry[0], entry[1].tie_key)):
         if groups and entry[0] - groups[-1][0][0] <= SAME_PLACE_MM:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.checked import known
+
 from .headers import SliceHeader
 
 Placed = tuple[float, SliceHeader]
@@ -35,7 +37,7 @@ def scans_of(group: Sequence[SliceHeader], normal: NDArray[np.float64]) -> list[
     parts: dict[tuple[str, ...], list[Placed]] = {}
     for header in group:
         key = (header.acquisition_text, *header.image_type[3:])
-        parts.setdefault(key, []).append((float(np.dot(header.position, normal)), header))
+        parts.setdefault(key, []).append((float(np.dot(known(header.position), normal)), header))
     passes = [sorted(run, key=_place_key) for part in parts.values() for run in _passes(part)]
     step = float(np.median([step_of(run) for run in passes if len(run) > 1] or [0.0]))
     scans: list[list[list[Placed]]] = []

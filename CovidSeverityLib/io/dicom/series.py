@@ -147,7 +147,7 @@ def _repaired(header: SliceHeader) -> SliceHeader:
     truth = _in_millimetres(header, spacing)
     if truth != spacing:
         repairs.add("pixel_spacing_of_field")
-    row, column = np.reshape(header.orientation, (2, 3))
+    row, column = np.reshape(known(header.orientation), (2, 3))
     if abs(row @ column) > EXACT_COSINE:
         repairs.add("axes_made_perpendicular")
     return replace(header, pixel_spacing=truth, repairs=frozenset(repairs))
@@ -184,7 +184,7 @@ def _fault(header: SliceHeader) -> str:
             return f"{name} has no usable {keyword}; a CT slice with its place in the patient is needed"
     if min(known(header.pixel_spacing)) <= 0:
         return f"{name} has a PixelSpacing of {header.pixel_spacing} mm; positive numbers are needed"
-    row, column = np.reshape(header.orientation, (2, 3))
+    row, column = np.reshape(known(header.orientation), (2, 3))
     lengths = np.linalg.norm([row, column], axis=1)
     if np.abs(lengths - 1).max() > UNIT_LENGTH or abs(row @ column) > np.sin(np.radians(SHEAR_LIMIT_DEG)):
         return f"{name} has an ImageOrientationPatient that is no pair of perpendicular unit vectors"

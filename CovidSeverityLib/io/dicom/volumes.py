@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.types import NoteSeverity, QualityNote
 
 from .headers import SliceHeader
@@ -266,11 +267,11 @@ def _same_orientation(a: SliceHeader, b: SliceHeader) -> bool:
 
 
 def _same_spacing(a: SliceHeader, b: SliceHeader) -> bool:
-    return np.allclose(a.pixel_spacing, b.pixel_spacing, rtol=SAME_PIXEL_SPACING, atol=0)
+    return np.allclose(known(a.pixel_spacing), known(b.pixel_spacing), rtol=SAME_PIXEL_SPACING, atol=0)
 
 
 def _axes(header: SliceHeader) -> NDArray[np.float64]:
-    axes = np.reshape(header.orientation, (2, 3))
+    axes = np.reshape(known(header.orientation), (2, 3))
     return axes / np.linalg.norm(axes, axis=1, keepdims=True)
 
 
