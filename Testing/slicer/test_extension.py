@@ -176,6 +176,7 @@ def test_the_installed_library_analyses_a_ct(installed, tmp_path):
     assert 1 <= report["ctss"]["total"] <= 25
 
 
+@pytest.mark.slow
 def test_the_installed_library_finds_its_own_list_of_models(installed, tmp_path):
     _, folder = installed
     stranger = folder / "models"

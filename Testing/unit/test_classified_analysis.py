@@ -145,11 +145,13 @@ def test_diagnosis_is_held_against_what_is_marked(factory, infected, label):
     assert contradicted == (infected == (label == Diagnosis.NORMAL))
 
 
+@pytest.mark.slow
 def test_classifier_without_an_answer_is_no_result(coarse_phantom, lungs):
     with pytest.raises(InputError, match="the classifier lit part answered values that are no probabilities"):
         classify(coarse_phantom.volume, Silent(), lungs=lungs)
 
 
+@pytest.mark.slow
 def test_nothing_imports_tensorflow_before_a_classifier_is_loaded():
     code = (
         "import sys, CovidSeverityLib.__main__, CovidSeverityLib.pipeline, CovidSeverityLib.reporting;"

@@ -52,7 +52,7 @@ def stored_otherwise(volume, axes, flips):
         pytest.param((0, 1, 2), (1, 0, 0), marks=pytest.mark.slow, id="superior first"),
         pytest.param((0, 1, 2), (0, 1, 1), marks=pytest.mark.slow, id="left and back first"),
         pytest.param((1, 2, 0), (0, 0, 1), marks=pytest.mark.slow, id="coronal"),
-        pytest.param((2, 0, 1), (1, 1, 1), id="sagittal and flipped"),
+        pytest.param((2, 0, 1), (1, 1, 1), marks=pytest.mark.slow, id="sagittal and flipped"),
     ],
 )
 def test_storage_order_changes_neither_masks_nor_numbers(coarse_phantom, coarse_analysis, axes, flips):

@@ -165,7 +165,8 @@ def test_notebook_shows_card_and_picture_and_escapes_texts(factory):
     assert f"CTSS {analysis.ctss}" in analysis._repr_html_()
 
 
-@pytest.mark.parametrize("with_ct", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("with_ct", [True, False])
 def test_saved_analysis_is_loaded_whole(analysis, tmp_path, with_ct):
     written = analysis.save(tmp_path / "new" / "folder", with_ct=with_ct)
     names = [path.name for path in written]

@@ -209,6 +209,7 @@ def test_head_and_abdomen_have_no_lungs(refused, save):
     assert "no lungs found in belly.nii.gz" in refused(save(an_abdomen(), "belly.nii.gz", spacing=ABDOMEN_MM))
 
 
+@pytest.mark.slow
 def test_slices_below_and_at_the_bases_of_the_lungs_are_refused(refused, save):
     chest = make_phantom(0, shape=(53, 96, 96), spacing_mm=(4.0, 4.0, 6.0))
     first = int(np.flatnonzero((chest.lungs > 0).any(axis=(1, 2)))[0])

@@ -256,6 +256,7 @@ def test_json_of_a_diagnosis_is_its_report_and_nothing_else(program, chest_folde
     assert any(line.startswith("warning: Source and licence of the classifier's weights (certain)") for line in lines)
 
 
+@pytest.mark.slow
 def test_quiet_diagnosis_prints_and_writes_nothing(program, chest_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(classify, "choose_classifier", lambda asked: classifiers.ChosenClassifier(Certain()))
     monkeypatch.chdir(tmp_path)
@@ -264,6 +265,7 @@ def test_quiet_diagnosis_prints_and_writes_nothing(program, chest_folder, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_diagnosis_that_fails_leaves_no_folder(program, chest_folder, tmp_path, monkeypatch):
     class Silent(Certain):
         def __call__(self, images):

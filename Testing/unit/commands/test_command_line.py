@@ -306,6 +306,7 @@ def test_output_that_knows_no_unicode_ends_no_run(tmp_path, monkeypatch):
     assert rb"M\xfcller" in stream.buffer.getvalue()
 
 
+@pytest.mark.slow
 def test_program_runs_without_any_output(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
@@ -327,6 +328,7 @@ def test_signal_that_is_ignored_stays_ignored():
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.slow
 def test_program_runs_in_a_thread(tmp_path):
     statuses = []
     arguments = ["phantom", str(tmp_path), "--quiet", *map(str, COARSE)]

@@ -159,6 +159,7 @@ def test_interrupted_run_goes_on_where_it_stopped(program, study, tmp_path, monk
     assert "was made with another configuration" in other.err
 
 
+@pytest.mark.slow
 def test_progress_tells_cases_done_and_time_left(program, study, tmp_path):
     run = program("evaluate", "segmentation", *masked(study), "-o", tmp_path / "out", "--progress", "json")
     lines = [json.loads(line) for line in run.out.splitlines()]
@@ -186,6 +187,7 @@ def test_bar_tells_cases_done_and_time_left_however_slow_they_are(monkeypatch):
     assert "1:17:00" in drawn  # 77 cases at a minute each; the 20 of an earlier run were not done in no time
 
 
+@pytest.mark.slow
 def test_json_is_the_summary_and_nothing_else(program, study, tmp_path):
     run = program("evaluate", "segmentation", *masked(study), "-o", tmp_path / "out", "--json")
     assert json.loads(run.out) == summary(tmp_path / "out")
@@ -279,6 +281,7 @@ def test_lungs_and_patterns_that_cannot_be_used_end_with_status_2(program, study
     assert "no such folder of images" in run.err
 
 
+@pytest.mark.slow
 def test_masks_and_lungs_may_lie_inside_the_folder_of_images(program, study, tmp_path):
     shutil.copytree(study / "images", tmp_path / "set")
     for kind in ("masks", "lungs"):
@@ -345,6 +348,7 @@ def test_scores_of_images_are_those_of_the_analysis(
     assert names(out) >= {"scatter.png", "bland_altman.png", "table.md"}
 
 
+@pytest.mark.slow
 def test_own_results_can_be_scored_again(program, tmp_path):
     truth = write_csv(tmp_path / "truth.csv", *((f"p{n}", n) for n in range(12)))
     scores = write_csv(tmp_path / "scores.csv", ("case", "ctss"), *((f"p{n}", min(n + n % 3, 25)) for n in range(12)))

@@ -34,7 +34,9 @@ PICTURES = {
 }
 
 
-@pytest.mark.parametrize("cases", [0, pytest.param(1, marks=pytest.mark.slow), 50])
+@pytest.mark.parametrize(
+    "cases", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(50, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", PICTURES)
 def test_picture_is_drawn_for_any_number_of_cases(tmp_path, name, cases):
     for file in ("a.png", "b.png"):

@@ -32,7 +32,8 @@ def whole(coarse_phantom):
     return analyze(coarse_phantom.volume, lungs=lungs_from_labels(coarse_phantom.lungs, coarse_phantom.volume, "m"))
 
 
-@pytest.mark.parametrize("labels", ["both sides", pytest.param("one label", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("labels", ["both sides", "one label"])
 def test_a_mask_of_the_lungs_lets_them_be_analysed(coarse_phantom, whole, labels):
     volume = cut_out(coarse_phantom)
     mask = coarse_phantom.lungs if labels == "both sides" else coarse_phantom.lungs > 0

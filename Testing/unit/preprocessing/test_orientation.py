@@ -76,6 +76,7 @@ def test_prone_patient_is_noted_and_not_warned_of(chests):
     assert (note.code, note.severity) == (PRONE, NoteSeverity.INFO)
 
 
+@pytest.mark.slow
 def test_upside_down_is_refused_with_what_to_turn(chests):
     for axes in (a for a in FLIPS if Axis.HEAD_FOOT in a):
         with pytest.raises(InputError, match="upside down") as refusal:
@@ -127,18 +128,26 @@ def test_analysis_carries_the_warning_and_refuses_what_is_upside_down(coarse_pha
         analyze(flipped(coarse_phantom.volume, [Axis.HEAD_FOOT]))
 
 
-@pytest.mark.slow
-def test_program_refuses_an_upside_down_file_unless_forced(program, coarse_phantom, tmp_path):
+@pytest.fixture
+def upside_down(coarse_phantom, tmp_path):
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(coarse_phantom.volume.hu[::-1])
     image.SetSpacing(coarse_phantom.volume.geometry.spacing_mm)
     sitk.WriteImage(image, str(tmp_path / "ct.nii.gz"))
-    status, _, err = program("analyze", tmp_path / "ct.nii.gz", "-o", tmp_path / "out")
+    return tmp_path / "ct.nii.gz"
+
+
+def test_program_refuses_an_upside_down_file(program, upside_down, tmp_path):
+    status, _, err = program("analyze", upside_down, "-o", tmp_path / "out")
     assert status == 2
     assert "ct.nii.gz is upside down" in err
     assert not (tmp_path / "out").exists()
-    status, _, err = program("analyze", tmp_path / "ct.nii.gz", "-o", tmp_path / "out", "--force")
+
+
+@pytest.mark.slow
+def test_program_analyses_an_upside_down_file_by_force(program, upside_down, tmp_path):
+    status, _, err = program("analyze", upside_down, "-o", tmp_path / "out", "--force")
     assert status == 0, err
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert UPSIDE_DOWN in [note["code"] for note in report["quality"]]

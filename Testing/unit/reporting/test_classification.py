@@ -188,6 +188,7 @@ def test_page_begins_its_notes_with_a_diagnosis_that_the_severity_contradicts(fa
     assert notes[:2] == ["Warning: One of them is wrong.", "Warning: Warning number 8."]
 
 
+@pytest.mark.slow
 def test_legend_of_the_page_names_the_outlines_that_are_drawn(factory):
     found = ClassifiedCt.of(factory.make_diagnosed())
     opacities = ["ground-glass opacity", "consolidation"]
@@ -196,6 +197,7 @@ def test_legend_of_the_page_names_the_outlines_that_are_drawn(factory):
         assert named in [[text.get_text() for text in legend.texts] for legend in legends]
 
 
+@pytest.mark.slow
 def test_slice_in_which_no_place_speaks_for_the_diagnosis_says_so(factory):
     said = "no place speaks for it"
     assert said not in texts_of(drawn(ClassifiedCt.of(factory.make_diagnosed())))
@@ -298,6 +300,7 @@ def test_evidence_is_drawn_over_the_place_that_it_is_of(factory, row, column):
     assert centre_of_change(blank, lit) == pytest.approx(centre_of_change(blank, marked), abs=0.012)
 
 
+@pytest.mark.slow
 def test_patients_right_is_on_the_left_of_the_page(factory):
     """Evidence in the first columns is the patient's right, and is drawn on the side of the letter R."""
     cells = np.full((4, 6), HARDLY, np.float32)

@@ -29,6 +29,7 @@ def small(factory):
     return factory.make_analysis(factory.make_chest((6, 24, 32)))
 
 
+@pytest.mark.slow
 def test_every_file_is_written_and_nothing_else(small, tmp_path):
     paths = write_results(small, tmp_path)
     assert names_in(tmp_path) == NAMES == {path.name for path in paths}
@@ -36,6 +37,7 @@ def test_every_file_is_written_and_nothing_else(small, tmp_path):
     assert paths[-1].name == "report.json"
 
 
+@pytest.mark.slow
 def test_progress_counts_the_files(small, tmp_path):
     calls = []
     write_results(small, tmp_path, lambda *call: calls.append(call))
@@ -82,6 +84,7 @@ def test_diagnosis_alone_has_files_of_its_own(diagnosed, tmp_path):
         check_holds_no_analysis(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interrupt", [CancelledError, KeyboardInterrupt])
 @pytest.mark.parametrize("after", [0, 1, 5])
 def test_an_interrupt_leaves_the_earlier_result_as_it_was(small, tmp_path, interrupt, after):

@@ -76,6 +76,7 @@ def long_notes(count):
     return tuple(QualityNote(f"n{n}", NoteSeverity.WARNING, f"slice {n} is odd, " * 30) for n in range(count))
 
 
+@pytest.mark.slow
 def test_score_is_headed_with_its_range_and_alone_where_there_is_none(factory):
     analysis = factory.make_analysis()
     assert any(text.startswith(f"CTSS {analysis.ctss} / 25") for text in texts_of(analysis))
@@ -147,6 +148,7 @@ def test_patients_right_is_on_the_left_of_the_page(factory):
     assert pixels_of(LOBE_COLOURS[Lobe.RUL], first_tile[:, half:]) == 0
 
 
+@pytest.mark.slow
 def test_the_image_is_turned_like_its_letters(factory):
     chest = factory.make_chest(infected=False)
     chest.hu[chest.lungs == Side.RIGHT] = -500
@@ -157,6 +159,7 @@ def test_the_image_is_turned_like_its_letters(factory):
     assert np.median(left) > np.median(right) + 40
 
 
+@pytest.mark.slow
 def test_settings_of_matplotlib_stay_as_they_were(factory):
     before = dict(mpl.rcParams)
     page(factory.make_analysis(factory.make_chest((3, 24, 32))))

@@ -60,6 +60,7 @@ def files(folder):
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_images_are_those_that_a_classifier_is_given(cases, cache):
     seen = []
 
@@ -74,6 +75,7 @@ def test_images_are_those_that_a_classifier_is_given(cases, cache):
     np.testing.assert_array_equal(made.read([3, 1]), np.concatenate(seen)[[3, 1]])
 
 
+@pytest.mark.slow
 def test_images_are_made_once(cases, cache):
     calls = []
     first = prepare_images(cases, IMAGE, SIZE, cache, 1)
@@ -135,6 +137,7 @@ def test_key_of_a_dicom_folder_and_of_a_header_is_that_of_the_files_behind_it(tm
         assert image_key(case, IMAGE, SIZE) != before
 
 
+@pytest.mark.slow
 def test_file_of_the_cache_that_was_cut_off_is_made_again(cases, cache):
     made = prepare_images(cases[:1], IMAGE, SIZE, cache, 1).images["ct0"]
     whole = made.read(range(made.count))

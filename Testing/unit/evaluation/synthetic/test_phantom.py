@@ -42,6 +42,7 @@ def asked_phantom(phantom_of):
     return phantom_of(3, lesions=ASKED, **COARSE)
 
 
+@pytest.mark.slow
 @every_seed
 def test_lungs_have_an_adults_volumes(phantom_of, seed):
     phantom = phantom_of(seed, **COARSE)
@@ -135,6 +136,7 @@ def test_another_seed_is_another_patient(phantom_of):
     assert one.lesions != other.lesions
 
 
+@pytest.mark.slow
 def test_global_random_state_neither_matters_nor_changes():
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     make_phantom(0, shape=(24, 48, 48), spacing_mm=(8.0, 8.0, 13.0))
@@ -285,6 +287,7 @@ def test_lesion_lies_where_it_says(asked_phantom):
         assert asked_phantom.lobes[tuple(index[::-1])] == lesion.lobe
 
 
+@pytest.mark.slow
 def test_healthy_chest_has_no_infection_and_the_same_anatomy(asked_phantom):
     healthy = make_phantom(3, healthy=True, **COARSE)
     assert healthy.lesions == ()

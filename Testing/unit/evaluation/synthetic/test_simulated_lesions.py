@@ -86,6 +86,7 @@ def test_nothing_changes_farther_than_the_seam_from_the_lungs(block):
     assert not changed[(lungs == 0) & ~near].any()
 
 
+@pytest.mark.slow
 def test_number_of_lesions_is_kept_where_they_can_hold_the_burden(healthy):
     for count in (1, 8):
         laid_in = simulate_lesions(
@@ -168,6 +169,7 @@ def test_lesions_lie_where_they_are_asked_for(healthy):
     assert all(mm <= max(0.6 * radius, 3) + 3 for mm, radius in depths_and_radii(Position.PLEURAL))
 
 
+@pytest.mark.slow
 def test_lesion_does_not_reach_into_the_other_lung(block):
     volume, lungs = block
     for seed in range(8):

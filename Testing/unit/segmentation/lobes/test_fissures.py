@@ -101,6 +101,7 @@ def test_curved_sheet_is_found_within_two_millimetres(offset_mm):
     assert off[well_inside].mean() < 1.5
 
 
+@pytest.mark.slow
 def test_where_no_sheet_is_seen_the_atlas_hardly_moves():
     """Noise looks like a sheet here and there; it moves the surface by less than the atlas's own error."""
     surface = found_in(lung_with_fissure(10.0, contrast=0.0))
@@ -124,6 +125,7 @@ def test_same_lung_gives_the_same_bits():
     np.testing.assert_array_equal(first.expected_mm, second.expected_mm)
 
 
+@pytest.mark.slow
 def test_height_above_is_measured_from_the_surface():
     surface = found_in(lung_with_fissure(0.0))
     p, q = 30, 50

@@ -40,11 +40,13 @@ def centre(mask):
     return np.argwhere(mask).mean(axis=0)
 
 
+@pytest.mark.slow
 def test_lobes_are_the_lungs_exactly(phantom, lobes):
     sides = np.array([0, *(lobe.side for lobe in Lobe)], dtype=np.uint8)
     np.testing.assert_array_equal(sides[lobes.labels], phantom.lungs)
 
 
+@pytest.mark.slow
 def test_lobes_lie_where_lobes_lie(lobes):
     at = {lobe: centre(lobes.labels == lobe) for lobe in Lobe}
     for upper, lower in ((Lobe.RUL, Lobe.RLL), (Lobe.LUL, Lobe.LLL), (Lobe.RUL, Lobe.RML)):
@@ -53,6 +55,7 @@ def test_lobes_lie_where_lobes_lie(lobes):
         assert at[front][1] < at[back][1]
 
 
+@pytest.mark.slow
 def test_lobes_of_a_phantom_are_mostly_the_true_ones(phantom, lobes):
     for lobe in Lobe:
         found, true = lobes.labels == lobe, phantom.lobes == lobe
@@ -68,12 +71,14 @@ def test_without_fissures_in_the_image_the_atlas_decides(phantom, lobes):
     assert all(result.confidence[lobe] < lobes.confidence[lobe] for lobe in Lobe)
 
 
+@pytest.mark.slow
 def test_source_says_how_much_was_seen(lobes):
     assert lobes.source.startswith("fissure atlas, refined where the image shows the fissures (right oblique ")
     assert [fissure.name for fissure in lobes.fissures] == ["right oblique", "right horizontal", "left oblique"]
     assert lobes.approximate == any(fissure.expected_mm > LobeConfig().well_seen_mm for fissure in lobes.fissures)
 
 
+@pytest.mark.slow
 def test_confidence_is_a_share_for_every_lobe(lobes):
     assert set(lobes.confidence) == set(Lobe)
     assert all(0.5 < sure <= 1 for sure in lobes.confidence.values())
@@ -88,12 +93,14 @@ def test_one_lung_has_its_lobes_alone(phantom, lobes, side):
     np.testing.assert_array_equal(alone.labels[phantom.lungs == side], lobes.labels[phantom.lungs == side])
 
 
+@pytest.mark.slow
 def test_no_lung_gives_no_lobes(phantom):
     result = anatomical_lobes(phantom.volume, np.zeros_like(phantom.lungs))
     assert not result.labels.any()
     assert result.confidence == {}
 
 
+@pytest.mark.slow
 def test_lungs_must_lie_on_the_grid_of_the_volume(phantom):
     with pytest.raises(ValueError, match="do not match volume"):
         anatomical_lobes(phantom.volume, phantom.lungs[1:])
@@ -147,6 +154,7 @@ def test_report_and_summary_say_how_sure_the_lobes_are(coarse_analysis):
         assert f"confidence {score.confidence:.2f}" in summary_text(coarse_analysis)
 
 
+@pytest.mark.slow
 def test_unsure_lobes_are_warned_of(lobes):
     sure = LobeSegmentation(lobes.labels, "x", approximate=False, confidence=dict.fromkeys(Lobe, 0.9))
     unsure = replace(sure, confidence=dict.fromkeys(Lobe, 0.9) | {Lobe.RML: 0.55})

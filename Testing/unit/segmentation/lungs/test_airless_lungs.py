@@ -153,7 +153,8 @@ def ball(chest, where, radius_mm):
     return (chest.lungs > 0) & (distance < radius_mm), distance < radius_mm + 15
 
 
-@pytest.mark.parametrize("where", [pytest.param(beside_the_heart, marks=pytest.mark.slow), on_the_dome])
+@pytest.mark.slow
+@pytest.mark.parametrize("where", [beside_the_heart, on_the_dome])
 def test_small_consolidation_stays_in_and_takes_no_organ_along(chest, healthy, where):
     """About 4 ml, half of its surface on heart or liver: it makes a dent in the lung, which they do not."""
     solid, near = ball(chest, where(chest), 11.0)

@@ -161,6 +161,7 @@ def test_airway_that_opens_into_both_lungs_stays_out():
     assert [ndimage.label(labels == side)[1] for side in Side] == [1, 1]
 
 
+@pytest.mark.slow
 def test_gas_that_touches_the_lung_stays_out():
     """A stomach bubble under a diaphragm thinner than a voxel."""
     bubble = ellipsoid((80, 0, -125), (32, 32, 30)) & ~LUNG[Side.LEFT]

@@ -59,6 +59,7 @@ def test_dome_of_an_organ_stays_out_of_a_slice(phantom_of):
         assert np.count_nonzero(found[n] & ~truth[k]) < 0.05 * np.count_nonzero(truth[k])
 
 
+@pytest.mark.slow
 def test_a_slice_does_not_depend_on_the_others(coarse_phantom, middle):
     one = segment_slice_lungs(slices_of(coarse_phantom.volume, [middle])).labels[0]
     many = segment_slice_lungs(slices_of(coarse_phantom.volume, [2, middle, middle - 12])).labels
@@ -111,6 +112,7 @@ def test_masks_of_single_slices_are_compared(coarse_phantom, middle, tmp_path):
     assert record["runs"]["own"]["lung_voxels"] > 500
 
 
+@pytest.mark.slow
 def test_unrelated_slices_are_decided_alone(coarse_phantom, middle):
     volume = coarse_phantom.volume
     stack = slices_of(volume, [middle, middle - 10, middle])

@@ -76,6 +76,7 @@ def test_vessels_and_borders_are_told_apart():
     assert uncounted.dependent_ml == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turned", [False, True])
 def test_what_gravity_explains_is_told_and_not_marked(turned):
     hu = chest(gradient_hu=-160 if turned else 160)
