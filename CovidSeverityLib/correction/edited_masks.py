@@ -266,4 +266,4 @@ class EditedMasks:
 
 
 def _digest(parts: NDArray[np.uint16]) -> bytes:
-    return hashlib.sha1(np.ascontiguousarray(parts), usedforsecurity=False).digest()
+    return hashlib.sha1(np.ascontiguousarray(parts).data, usedforsecurity=False).digest()

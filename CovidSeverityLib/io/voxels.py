@@ -172,7 +172,7 @@ def _fill_from_raw(target: NDArray[np.uint8], file: BufferedReader, skip: int | 
     end = os.fstat(file.fileno()).st_size
     start = max(end - target.size, 0) if skip is None else file.tell() + skip
     file.seek(start)
-    got = file.readinto(memoryview(target))
+    got = file.readinto(target.data)
     if got < target.size:
         raise _too_little(name, got, target.size)
     return end - start - target.size

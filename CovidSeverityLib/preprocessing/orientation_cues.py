@@ -100,7 +100,7 @@ class ChestView:
     @property
     def middle_column(self) -> float:
         """Column midway between the body's right and left ends: the median over the lungs' slices."""
-        present = self.body[self.lung.any(axis=(1, 2))].any(axis=1)
+        present = np.any(self.body[np.any(self.lung, axis=(1, 2))], axis=1)
         last = present.shape[1] - 1 - present[:, ::-1].argmax(axis=1)
         return float(np.median(present.argmax(axis=1) + last)) / 2.0
 
@@ -158,7 +158,7 @@ def trachea_above_lungs_mm(view: ChestView) -> float:
     return (longest.start + longest.stop - 1) / 2 * step - view.centre_mm(view.lung, 0)
 
 
-def _round_lumina(view: ChestView, labels: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
+def _round_lumina(view: ChestView, labels: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
     """Which islands of air may be a section of the trachea."""
     _, row_mm, column_mm = view.spacing_mm
     area = component_sizes(labels) * row_mm * column_mm
@@ -187,7 +187,7 @@ def lungs_vaulted_mm(view: ChestView) -> float:
 
     Apices are domes and the diaphragm pushes up the middle of the bases: seen from above, both faces are vaulted.
     """
-    foot = view.lung.any(axis=0)
+    foot = np.any(view.lung, axis=0)
     lowest, highest = view.lung.argmax(axis=0), len(view.lung) - 1 - view.lung[::-1].argmax(axis=0)
     middle = (lowest + highest) / 2 * view.spacing_mm[0]
     inward = ndimage.distance_transform_edt(np.pad(foot, 1), sampling=view.spacing_mm[1:])[1:-1, 1:-1]
@@ -204,8 +204,8 @@ def spine_behind(view: ChestView) -> float:
     """
     half, middle = round(view.config.midline_mm / view.spacing_mm[2]), round(view.middle_column)
     band = np.s_[:, :, max(0, middle - half) : middle + half + 1]
-    slices = view.lung.any(axis=(1, 2))
-    body = view.body[band].any(axis=2)[slices]
+    slices = np.any(view.lung, axis=(1, 2))
+    body = np.any(view.body[band], axis=2)[slices]
     bone = ((view.hu[band] > view.config.bone_hu) & view.body[band]).sum(axis=2)[slices]
     rows = np.arange(body.shape[1])
     first, last = body.argmax(axis=1), body.shape[1] - 1 - body[:, ::-1].argmax(axis=1)
@@ -216,7 +216,7 @@ def spine_behind(view: ChestView) -> float:
 
 def organs_in_front_mm(view: ChestView) -> float:
     """How far the centre of heart and liver lies in front of that of the lungs, in the lungs' slices, mm."""
-    organ = view.organ & view.lung.any(axis=(1, 2))[:, None, None]
+    organ = view.organ & np.any(view.lung, axis=(1, 2))[:, None, None]
     if not view.seen(organ):
         return float("nan")
     return view.centre_mm(view.lung, 1) - view.centre_mm(organ, 1)
@@ -227,7 +227,7 @@ def rear_recess_mm(view: ChestView) -> float:
 
     The array must be the right way up: the recess behind the diaphragm is the lungs' lowest part.
     """
-    foot = view.lung.any(axis=0)
+    foot = np.any(view.lung, axis=0)
     lowest = view.lung.argmax(axis=0) * view.spacing_mm[0]
     rows = np.flatnonzero(foot.any(axis=1))
     front = np.arange(foot.shape[0])[:, None] <= (rows[0] + rows[-1]) / 2

@@ -216,7 +216,7 @@ def draw_histogram(axes: Axes, densitometry: Densitometry, well_aerated_percent:
         _draw_mixture(axes, densitometry, densitometry.mixture)
     axes.set(xlim=HISTOGRAM_RANGE_HU, yscale="log", ylim=(floor, max(6.0 * float(shown.max()), 100 * floor)))
     axes.text(
-        np.mean(densitometry.well_aerated_hu),
+        float(np.mean(densitometry.well_aerated_hu)),
         0.985,
         f"well aerated\n{well_aerated_percent:.1f} %",
         transform=axes.get_xaxis_transform(),

@@ -78,7 +78,7 @@ def coronal_index(analysis: Findings) -> int:
 def lung_box(analysis: Findings | ClassifiedFindings) -> Box:
     """(K, J, I) slices of the box around the lungs, with a margin; the whole volume without lungs."""
     lung = analysis.lungs > 0
-    in_plane = lung.any(axis=0)
+    in_plane = np.any(lung, axis=0)
     hits = (lung.any(axis=(1, 2)), in_plane.any(axis=1), in_plane.any(axis=0))
     if not in_plane.any():
         return triple(slice(0, size) for size in lung.shape)

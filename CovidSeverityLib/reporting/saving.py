@@ -92,7 +92,7 @@ def _voxels(arrays: Arrays, sha256: str, ct: CtVolume | None, name: str) -> NDAr
 
 
 def _sha256(hu: NDArray[np.int16]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(hu).astype("<i2", copy=False)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(hu).astype("<i2", copy=False).data).hexdigest()
 
 
 def _encoded(value: Any, arrays: Arrays) -> Any:  # noqa: ANN401 (any field)

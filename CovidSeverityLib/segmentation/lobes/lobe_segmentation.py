@@ -105,7 +105,7 @@ def _above(image: LungImage, surface: FissureSurface) -> NDArray[np.bool_]:
     table = ndimage.map_coordinates(surface.height.T, cells, output=np.float32, order=1, mode="nearest")
     row = np.clip(np.rint((b - rows[0]) / ROW_MM), 0, rows.size - 1).astype(np.intp)
     above = np.empty(image.mask.shape, dtype=bool)
-    for n in range(above.shape[0]):
+    for n in range(len(above)):
         np.greater(h[n, :, None].astype(np.float32), table[row[n]], out=above[n])
     return above
 

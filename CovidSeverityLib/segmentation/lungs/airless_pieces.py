@@ -123,7 +123,7 @@ class _Pieces:
         Part of its volume around a main bronchus.
     """
 
-    labels: NDArray[np.int32]
+    labels: NDArray[np.integer]
     lung_share: NDArray[np.float64]
     cut_share: NDArray[np.float64]
     hilum_share: NDArray[np.float64]
@@ -180,7 +180,7 @@ def _depth(tissue: Mask, grid: WorkingGrid) -> FloatImage:
 
 
 def _are_fluid(
-    hu: FloatImage, labels: NDArray[np.int32], depth: FloatImage, grid: WorkingGrid, config: FluidConfig
+    hu: FloatImage, labels: NDArray[np.integer], depth: FloatImage, grid: WorkingGrid, config: FluidConfig
 ) -> Mask:
     """Which of the labels are large, of the density of water and without texture."""
     large = np.bincount(labels.ravel()) * grid.voxel_ml >= config.smallest_ml

@@ -23,7 +23,7 @@ from .config import AirwayConfig
 class _Islands:
     """Components of air within axial slices: labels over the volume, and what is known of each label."""
 
-    labels: NDArray[np.int32]
+    labels: NDArray[np.integer]
     area_mm2: NDArray[np.float64]
     column: NDArray[np.float64]
     aspect: NDArray[np.float64]
@@ -93,7 +93,7 @@ def _find_islands(air: Mask, grid: WorkingGrid) -> _Islands:
 
 def _midlines(body: Mask) -> NDArray[np.float64]:
     """(K,) middle column between the body's left and right ends, per slice."""
-    present = body.any(axis=1)
+    present = np.any(body, axis=1)
     first = present.argmax(axis=1)
     last = present.shape[1] - 1 - present[:, ::-1].argmax(axis=1)
     return (first + last) / 2
@@ -147,7 +147,7 @@ def _continuations(islands: _Islands, k: int, parent: int, grid: WorkingGrid, co
     return found
 
 
-def _up_to(islands: _Islands, labels: NDArray[np.int32], limit_mm2: float) -> list[int]:
+def _up_to(islands: _Islands, labels: NDArray[np.integer], limit_mm2: float) -> list[int]:
     """The islands among ``labels`` that are no larger than ``limit_mm2``."""
     return [label for label in np.unique(labels).tolist() if label and islands.area_mm2[label] <= limit_mm2]
 
