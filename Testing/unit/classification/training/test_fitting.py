@@ -6,6 +6,7 @@ A network of a few layers stands for the published one: what is tested does not 
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,9 +171,9 @@ from pathlib import Path
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-sys.path[:0] = [sys.argv[1]]
+sys.path[:0] = [sys.argv[1], sys.argv[3]]
 import keras, numpy as np
-import test_training_fitting as tests, training_factory
+import test_fitting as tests, training_factory
 from CovidSeverityLib.classification.training.cases import Part
 from CovidSeverityLib.classification.training.checkpoint import Checkpoint
 from CovidSeverityLib.classification.training.devices import strategy_for
@@ -205,7 +206,7 @@ print(history[0].validation_loss, min(record.validation_loss for record in histo
 def test_copies_on_two_devices_learn_together_and_resume(keras, training_factory, tmp_path):
     """Logical devices of one processor stand for GPUs; in a process of its own, as they are set before all else."""
     folder = training_factory.__file__.rsplit("/", 1)[0]
-    command = [sys.executable, "-c", TWO_DEVICES, folder, str(tmp_path)]
+    command = [sys.executable, "-c", TWO_DEVICES, folder, str(tmp_path), str(Path(__file__).parent)]
     found = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     assert found.returncode == 0, found.stderr[-2000:]
     first, best = map(float, found.stdout.split())
