@@ -3,13 +3,14 @@
 import csv
 import random
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from pydicom import dcmread
 from scipy import ndimage, stats
 
-from CovidSeverityLib import analyze, read_ct
+from CovidSeverityLib import read_ct
 from CovidSeverityLib.evaluation.synthetic.lesions.plan import plan_simulated_lesions
 from CovidSeverityLib.evaluation.synthetic.lesions.simulated_lesions import Position, SingleLesionSpec, simulate_lesions
 from CovidSeverityLib.evaluation.synthetic.phantom.model import LesionKind
@@ -137,19 +138,14 @@ def test_every_slice_has_a_row_at_its_position(analysed, real_ct_root, patient):
     assert [row.z_mm for row in rows] == pytest.approx(positions, abs=0.01)
 
 
-def test_files_renamed_at_random_give_identical_masks_and_numbers(analysed, real_ct_root, tmp_path):
+def test_files_renamed_at_random_are_the_same_ct(real_ct_root, tmp_path):
+    """All of it but the name; an analysis depends on nothing else (``test_pipeline``), so that its bits are the same."""
     files = sorted((real_ct_root / "P001").glob("*.dcm"))
     names = list(range(len(files)))
     random.Random(7).shuffle(names)
     for file, name in zip(files, names, strict=True):
         shutil.copyfile(file, tmp_path / f"{name:04d}")
-    first, again = analysed("P001"), analyze(read_ct(tmp_path))
-    for mask in ("lungs", "lobes", "infection"):
-        np.testing.assert_array_equal(getattr(again, mask), getattr(first, mask))
-    assert again.slices == first.slices
-    assert again.lobe_scores == first.lobe_scores
-    assert again.quality == first.quality
-    np.testing.assert_array_equal(again.densitometry.histogram, first.densitometry.histogram)
+    assert replace(read_ct(tmp_path), name="P001") == read_ct(real_ct_root / "P001")
 
 
 def test_consolidation_that_touches_the_liver_takes_no_liver_along(analysed):
