@@ -139,7 +139,7 @@ def test_every_slice_has_a_row_at_its_position(analysed, real_ct_root, patient):
 
 
 def test_files_renamed_at_random_are_the_same_ct(real_ct_root, tmp_path):
-    """All of it but the name; an analysis depends on nothing else (``test_pipeline``), so that its bits are the same."""
+    """All but the name. An analysis depends on nothing else (``test_pipeline``), so that its bits are the same."""
     files = sorted((real_ct_root / "P001").glob("*.dcm"))
     names = list(range(len(files)))
     random.Random(7).shuffle(names)
