@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -297,22 +297,6 @@ def with_axial_slices(volume: CtVolume) -> CtVolume:
         shape = " x ".join(str(n) for n in volume.geometry.size)
         raise InputError(f"a single slice that is not axial was given ({shape}); a volume or an axial slice is needed")
     return volume
-
-
-def check_hounsfield(volume: CtVolume) -> CtVolume:
-    """Return ``volume``, or a copy of it whose values were brought to Hounsfield units, with a note.
-
-    A volume is clipped at -1024 HU, so a rescale intercept that was applied twice can no longer be repaired here.
-
-    Raises
-    ------
-    InputError, NoLungsError
-        As :func:`settle_hounsfield`.
-    """
-    hu, notes, change = settle_hounsfield(volume.hu)
-    if not notes:
-        return volume
-    return replace(volume, hu=hu, notes=(*volume.notes, *notes), hounsfield_change=change)
 
 
 def _three(values: Sequence[float], what: str) -> Triple:

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidSeverityLib.types import Diagnosis
-
 from .examples import CaseSlices, labels_of, votes
 
 SMALLEST_PROBABILITY = 1e-7
@@ -90,8 +88,3 @@ def is_over(history: Sequence[EpochRecord], epochs: int, patience: int) -> bool:
 def history_from(values: Sequence[Mapping[str, Any]]) -> tuple[EpochRecord, ...]:
     """The inverse of :meth:`EpochRecord.as_dict`."""
     return tuple(EpochRecord(**value) for value in values)
-
-
-def slices_by_class(cases: Sequence[CaseSlices]) -> dict[Diagnosis, int]:
-    """Number of slices of each diagnosis."""
-    return {diagnosis: sum(case.count for case in cases if case.diagnosis == diagnosis) for diagnosis in Diagnosis}

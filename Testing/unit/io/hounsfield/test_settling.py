@@ -10,7 +10,7 @@ from CovidSeverityLib.errors import InputError, NoLungsError
 from CovidSeverityLib.io.hounsfield.settling import settle_hounsfield
 from CovidSeverityLib.io.reading import read_ct
 from CovidSeverityLib.io.stored_numbers import PADDING
-from CovidSeverityLib.io.volume import check_hounsfield, volume_from_array
+from CovidSeverityLib.io.volume import volume_from_array
 from CovidSeverityLib.types import HounsfieldChange
 
 RNG = np.random.default_rng(3)
@@ -115,16 +115,17 @@ def test_volume_of_air_has_no_lungs(values):
         settle_hounsfield(values)
 
 
-def test_check_returns_the_same_volume_or_a_repaired_copy():
+def test_checked_array_is_left_alone_or_repaired_with_a_note():
     truth = np.clip(mixture(CHESTS["normal"]), -1024, 3071)
-    good = volume_from_array(truth, (1, 1, 1), (0, 0, 0), np.eye(3))
-    assert check_hounsfield(good) is good
-    raw = volume_from_array(truth + np.int16(1024), (1, 1, 1), (0, 0, 0), np.eye(3))
-    repaired = check_hounsfield(raw)
+    good = volume_from_array(truth, (1, 1, 1), (0, 0, 0), np.eye(3), check=True)
+    np.testing.assert_array_equal(good.hu, truth)
+    assert (good.notes, good.hounsfield_change) == ((), HounsfieldChange())
+    raw = truth + np.int16(1024)
+    repaired = volume_from_array(raw, (1, 1, 1), (0, 0, 0), np.eye(3), check=True)
     np.testing.assert_array_equal(repaired.hu, truth)
     assert [n.code for n in repaired.notes] == ["hu_offset_repaired"]
-    assert (raw.notes, raw.hounsfield_change) == ((), HounsfieldChange())
     assert repaired.hounsfield_change == HounsfieldChange(1.0, 1024)
+    np.testing.assert_array_equal(raw, truth + np.int16(1024))
 
 
 def test_array_is_checked_before_it_is_clipped_when_asked_to():
