@@ -83,6 +83,7 @@ class _CommandParser(argparse.ArgumentParser):
         self._module = module
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 (as argparse has it)
+        """Add the options of the command, then parse."""
         if self._module:
             import_module(f".commands.{self._module}", __package__).add_options(self)
             add_debug(self, default=argparse.SUPPRESS)

@@ -89,10 +89,8 @@ def _read_dicom_ct(found: Source, name: str, choice: Choice, force: bool, progre
     stack = read_dicom(found.files, name, choice, force, progress)
     notes = (*found.notes, *stack.notes)
     volume = with_axial_slices(volume_of(stack.values, stack.geometry, name=name, notes=notes, own=True))
-    if volume.storage.axes[0] != 0:
-        return replace(
-            volume, kernel=stack.kernel
-        )  # a sagittal or coronal series: no axial slice was measured or interpolated as a whole
+    if volume.storage.axes[0] != 0:  # a sagittal or coronal series: no axial slice was acquired or filled as a whole
+        return replace(volume, kernel=stack.kernel)
     acquired = stack.acquired[::-1] if volume.storage.flipped[0] else stack.acquired
     return replace(volume, acquired=acquired, kernel=stack.kernel)
 

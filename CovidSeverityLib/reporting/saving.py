@@ -31,7 +31,6 @@ from .output_folder import check_output_folder
 
 T = TypeVar("T", bound=Findings)
 
-
 FORMAT = 1
 """Version of the format. It changes if a field of a saved value is renamed, removed or gets another meaning."""
 
