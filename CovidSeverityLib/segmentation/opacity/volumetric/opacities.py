@@ -21,7 +21,8 @@ from CovidSeverityLib.segmentation.opacity.values import MarkedOpacities
 from CovidSeverityLib.types import Geometry, Progress
 
 from .config import OpacityConfig
-from .lung_features import TRUNCATE, LungFeatures, gather_features
+from .levels import TRUNCATE
+from .lung_features import LungFeatures, gather_features
 from .opacity_classifier import OpacityClassifier, load_classifier
 from .uncounted import uncounted_density
 
