@@ -7,7 +7,7 @@ doi 10.1109/CVPR.1993.341081).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -147,9 +147,9 @@ def _features(density: ExcessDensity, slice_mm: float, config: FeatureConfig) ->
     fine = Level(excess, excess * excess, density.lung.astype(np.float32), density.grid.spacing_mm)
     middle = fine.joined(config.coarsest_slice_mm)
     coarse = middle.joined(config.coarsest_slice_mm)
-    parts: tuple[Callable[[], dict[str, Blocks]], ...] = (
+    parts: tuple[Callable[[], Iterable[tuple[str, Blocks]]], ...] = (
         lambda: places.interpolated(_middle(middle, config)),
-        lambda: _fine(fine, places, config) | {"excess": places.of(excess)},
+        lambda: _fine(fine, places, config),
         lambda: openings(excess, places, density.grid.spacing_mm, config),
         lambda: places.interpolated(_coarse(coarse, config)),
     )
@@ -161,20 +161,22 @@ def _features(density: ExcessDensity, slice_mm: float, config: FeatureConfig) ->
     rows[FEATURES.index("aerated")] = aerated - np.float32(config.typical_hu)
     rows[FEATURES.index("raised")] = np.minimum(height / np.float32(config.raised_mm), 1)
 
-    def keep(part: Callable[[], dict[str, Blocks]]) -> None:
-        for name, row in part().items():
+    def keep(part: Callable[[], Iterable[tuple[str, Blocks]]]) -> None:
+        for name, row in part():
             rows[FEATURES.index(name)] = row
 
     map_in_order(keep, parts, "features", None)
     return rows
 
 
-def _fine(level: Level, places: Places, config: FeatureConfig) -> dict[str, Blocks]:
-    """Mean density at the finest scale, the share of lung there, and how the density curves."""
+def _fine(level: Level, places: Places, config: FeatureConfig) -> Iterator[tuple[str, Blocks]]:
+    """Density, its mean at the finest scale, the share of lung there, and how the density curves."""
+    yield "excess", places.of(level.total)
     share = level.smoothed(level.weight, config.fine_mm)
     mean = level.mean(level.total, share, config.fine_mm)
-    curvatures = _named("fine", curved_at(mean, level.in_blocks(config.fine_mm), places))
-    return {"mean_fine": places.of(mean), "inside_fine": places.of(share), **curvatures}
+    yield "mean_fine", places.of(mean)
+    yield "inside_fine", places.of(share)
+    yield from _named("fine", curved_at(mean, level.in_blocks(config.fine_mm), places)).items()
 
 
 def _middle(level: Level, config: FeatureConfig) -> dict[str, Blocks]:

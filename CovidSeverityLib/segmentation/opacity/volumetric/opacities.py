@@ -21,7 +21,7 @@ from CovidSeverityLib.segmentation.opacity.values import MarkedOpacities
 from CovidSeverityLib.types import Geometry, Progress
 
 from .config import OpacityConfig
-from .levels import TRUNCATE
+from .levels import gaussian
 from .lung_features import LungFeatures, gather_features
 from .opacity_classifier import OpacityClassifier, load_classifier
 from .uncounted import uncounted_density
@@ -92,8 +92,7 @@ def opacity_odds(
     odds = np.zeros(inside.shape, dtype=np.float32)
     odds[inside] = (classifier or load_classifier()).logits(features.values, config.features.half_hu)
     sigma = [config.smoothing_mm / mm for mm in features.density.grid.spacing_mm]
-    gaussian = partial(ndimage.gaussian_filter, sigma=sigma, truncate=TRUNCATE, mode="nearest")
-    total, share = map_in_order(gaussian, (odds, inside.astype(np.float32)), STAGE, None)
+    total, share = map_in_order(lambda a: gaussian(a, sigma), (odds, inside.astype(np.float32)), STAGE, None)
     total /= np.maximum(share, np.float32(1e-6), out=share)
     return np.where(inside, total, UNLIKELY)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from .config import FeatureConfig
@@ -13,13 +15,12 @@ SLICES_AT_ONCE = 8
 
 def openings(
     excess: Blocks, places: Places, spacing_mm: tuple[float, float, float], config: FeatureConfig
-) -> dict[str, Blocks]:
+) -> Iterator[tuple[str, Blocks]]:
     """Densities that squares fit under (grey openings; Serra 1982): what is thinner than they are is gone.
 
     Beyond the lung's border everything counts as dense, so that an opacity at the chest wall needs half the thickness.
     """
     low, high = (np.float32(hu) for hu in config.clipped_hu)
-    found: dict[str, Blocks] = {}
     eroded, opened = np.empty_like(excess), np.empty_like(excess)
     for name, half_mm in zip(("small", "middle", "large"), config.opening_mm, strict=True):
         sizes = [2 * max(1, round(half_mm / mm)) + 1 for mm in spacing_mm[1:]]
@@ -29,11 +30,10 @@ def openings(
             eroded[part] = over_squares(np.minimum, np.where(inside, excess[part], high), sizes)
             opened[part] = over_squares(np.maximum, np.where(inside, eroded[part], low), sizes)
         if name == "small":
-            found["darkest"] = places.of(eroded)
-        found[f"opening_{name}"] = places.of(opened)
+            yield "darkest", places.of(eroded)
+        yield f"opening_{name}", places.of(opened)
         if name == "middle":
-            found |= _beside(opened, places, max(1, round(config.beside_mm / spacing_mm[0])))
-    return found
+            yield from _beside(opened, places, max(1, round(config.beside_mm / spacing_mm[0]))).items()
 
 
 def over_squares(of: np.ufunc, values: Blocks, sizes: list[int]) -> Blocks:

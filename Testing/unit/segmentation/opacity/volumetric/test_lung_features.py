@@ -7,7 +7,7 @@ from scipy import ndimage
 from CovidSeverityLib.morphology.grid import WorkingGrid
 from CovidSeverityLib.segmentation.opacity.volumetric.config import FeatureConfig
 from CovidSeverityLib.segmentation.opacity.volumetric.curvature import curved, curved_at
-from CovidSeverityLib.segmentation.opacity.volumetric.levels import Level, Places, doubled
+from CovidSeverityLib.segmentation.opacity.volumetric.levels import Level, Places, doubled, gaussian
 from CovidSeverityLib.segmentation.opacity.volumetric.lung_features import height_mm
 from CovidSeverityLib.segmentation.opacity.volumetric.openings import openings, over_squares
 from CovidSeverityLib.segmentation.opacity.volumetric.parenchyma import ExcessDensity
@@ -63,10 +63,18 @@ def test_joined_blocks_are_interpolated_as_if_everywhere(shape):
             while everywhere.shape[axis] < size:
                 everywhere = doubled(everywhere, axis)
             everywhere = np.take(everywhere, np.arange(size), axis)
-        found = Places(inside).interpolated({"a": level.total, "b": level.squares})
+        found = dict(Places(inside).interpolated({"a": level.total, "b": level.squares}))
         np.testing.assert_array_equal(found["a"], everywhere[inside], err_msg=f"joined {times} times")
         assert found["b"].shape == found["a"].shape
         level = level.joined(coarsest_slice_mm=4.5)
+
+
+@pytest.mark.parametrize("sigma", [[0.75, 1.0, 1.2], [0.0, 2.0, 2.0], [0.0, 0.0, 0.0], [9.0, 0.5, 0.3]])
+def test_gaussian_is_that_of_the_plain_filter(sigma):
+    values = field((11, 19, 15))
+    np.testing.assert_array_equal(
+        gaussian(values, sigma), ndimage.gaussian_filter(values, sigma, truncate=3.0, mode="nearest")
+    )
 
 
 def test_mean_is_over_lung_alone_and_unknown_far_from_it():
@@ -121,7 +129,7 @@ def test_opening_keeps_what_is_thick_and_removes_what_is_thin():
     excess[:, 10:13, :] = 300  # 4.5 mm
     excess[:, 30:45, 20:40] = 200
     everywhere = np.ones(excess.shape, dtype=bool)
-    found = {k: v.reshape(excess.shape) for k, v in openings(excess, Places(everywhere), SPACING_MM, config).items()}
+    found = {k: v.reshape(excess.shape) for k, v in openings(excess, Places(everywhere), SPACING_MM, config)}
     assert (found["opening_small"][:, 11, 20:40] == 300).all()
     assert (found["opening_middle"][:, 11, 20:40] == 0).all()
     assert (found["opening_large"][:, 37, 30] == 200).all()
@@ -135,7 +143,7 @@ def test_beside_is_the_other_side_where_the_lung_ends():
     inside = np.ones((4, 30, 30), dtype=bool)
     inside[3] = False
     excess = np.broadcast_to(np.array([10, 20, 40, 0], np.float32)[:, None, None], inside.shape).copy()
-    found = openings(excess, Places(inside), SPACING_MM, config)
+    found = dict(openings(excess, Places(inside), SPACING_MM, config))
     middle = {name: found[name].reshape(3, 30, 30)[:, 15, 15].tolist() for name in ("beside_more", "beside_less")}
     assert middle == {"beside_more": [20, 40, 20], "beside_less": [10, 10, 20]}
 
