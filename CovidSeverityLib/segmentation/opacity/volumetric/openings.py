@@ -55,8 +55,8 @@ def over_squares(of: np.ufunc, values: Blocks, sizes: list[int]) -> Blocks:
         width = 1
         while width < size:  # two windows that touch or overlap make a wider one
             step = min(width, size - width)
-            along = np.moveaxis(values, axis, 0)
-            values = np.moveaxis(of(along[:-step], along[step:]), 0, axis)
+            along = values.swapaxes(0, axis)
+            values = of(along[:-step], along[step:]).swapaxes(0, axis)
             width += step
     return values
 
