@@ -20,8 +20,8 @@ LEAST_WEIGHT = 1e-3
 TRUNCATE = 3.0
 """A Gaussian filter sees this many standard deviations far."""
 
-ROWS_AT_ONCE = 8
-"""Rows that are smoothed along the first axis together: few enough for a processor's cache."""
+BLOCKS_AT_ONCE = 1 << 18
+"""Blocks that are smoothed along the first axis together: few enough for a processor's cache."""
 
 
 class Places:
@@ -85,7 +85,7 @@ def doubled(values: Blocks, axis: int) -> Blocks:
     """Linear interpolation at a quarter of a block on either side of every centre, along an axis."""
     shape = triple(n * (1 + (a == axis)) for a, n in enumerate(values.shape))
     result = np.empty(shape, dtype=np.float32)
-    pairs, values = np.moveaxis(result, axis, 0), np.moveaxis(values, axis, 0)
+    pairs, values = result.swapaxes(0, axis), values.swapaxes(0, axis)
     before, after = pairs[0::2], pairs[1::2]
     np.multiply(values, np.float32(0.75), out=before)
     after[...] = before
@@ -109,8 +109,10 @@ def gaussian(values: Blocks, sigma: list[float]) -> Blocks:
     """
     smooth = partial(ndimage.gaussian_filter, truncate=TRUNCATE, mode="nearest")
     result = np.empty_like(values)
-    for row in range(0, values.shape[1], ROWS_AT_ONCE):
-        part = slice(row, row + ROWS_AT_ONCE)
+    count, rows, columns = values.shape
+    at_once = max(1, BLOCKS_AT_ONCE // (count * columns))
+    for row in range(0, rows, at_once):
+        part = slice(row, row + at_once)
         result[:, part] = smooth(np.ascontiguousarray(values[:, part]), (sigma[0], 0, 0))
     return smooth(result, (0, *sigma[1:]), output=result)
 
@@ -153,6 +155,6 @@ def _joined(values: Blocks, factors: tuple[int, int, int]) -> Blocks:
     values = np.pad(values, [(0, -n % f) for n, f in zip(values.shape, factors, strict=True)])
     for axis, factor in reversed(tuple(enumerate(factors))):
         if factor == 2:
-            parts = np.moveaxis(values, axis, 0)
-            values = np.moveaxis(np.float32(0.5) * (parts[0::2] + parts[1::2]), 0, axis)
+            parts = values.swapaxes(0, axis)
+            values = (np.float32(0.5) * (parts[0::2] + parts[1::2])).swapaxes(0, axis)
     return np.ascontiguousarray(values)

@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.grid import WorkingGrid
+from CovidSeverityLib.segmentation.opacity.volumetric import levels
 from CovidSeverityLib.segmentation.opacity.volumetric.config import FeatureConfig
 from CovidSeverityLib.segmentation.opacity.volumetric.curvature import curved, curved_at
 from CovidSeverityLib.segmentation.opacity.volumetric.levels import Level, Places, doubled, gaussian
@@ -70,7 +71,8 @@ def test_joined_blocks_are_interpolated_as_if_everywhere(shape):
 
 
 @pytest.mark.parametrize("sigma", [[0.75, 1.0, 1.2], [0.0, 2.0, 2.0], [0.0, 0.0, 0.0], [9.0, 0.5, 0.3]])
-def test_gaussian_is_that_of_the_plain_filter(sigma):
+def test_gaussian_is_that_of_the_plain_filter(sigma, monkeypatch):
+    monkeypatch.setattr(levels, "BLOCKS_AT_ONCE", 700)  # four rows
     values = field((11, 19, 15))
     np.testing.assert_array_equal(
         gaussian(values, sigma), ndimage.gaussian_filter(values, sigma, truncate=3.0, mode="nearest")
