@@ -73,7 +73,11 @@ class LungFeatures:
     def expand(self, blocks: NDArray, lung: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """(K, J, I) bool voxels of ``lung`` (of the whole volume) that lie in ``blocks``."""
         mask = np.zeros(self.shape, dtype=bool)
-        np.logical_and(self.density.grid.expand(blocks), lung[self.box], out=mask[self.box])
+        grid, part = self.density.grid, bounding_box(blocks)
+        voxels = triple(slice(s.start * f, s.stop * f) for s, f in zip(part, grid.factors, strict=True))
+        target = mask[self.box][voxels]
+        fine = WorkingGrid(target.shape, grid.factors, grid.spacing_mm).expand(blocks[part])
+        np.logical_and(fine, lung[self.box][voxels], out=target)
         return mask
 
 

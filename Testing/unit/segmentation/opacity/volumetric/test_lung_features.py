@@ -9,9 +9,10 @@ from CovidSeverityLib.segmentation.opacity.volumetric import levels
 from CovidSeverityLib.segmentation.opacity.volumetric.config import FeatureConfig
 from CovidSeverityLib.segmentation.opacity.volumetric.curvature import curved, curved_at
 from CovidSeverityLib.segmentation.opacity.volumetric.levels import Level, Places, doubled, gaussian
-from CovidSeverityLib.segmentation.opacity.volumetric.lung_features import height_mm
+from CovidSeverityLib.segmentation.opacity.volumetric.lung_features import gather_features, height_mm
 from CovidSeverityLib.segmentation.opacity.volumetric.openings import openings, over_squares
 from CovidSeverityLib.segmentation.opacity.volumetric.parenchyma import ExcessDensity
+from CovidSeverityLib.types import Geometry
 
 SHAPE = (9, 13, 15)
 SPACING_MM = (2.0, 1.5, 1.5)
@@ -160,3 +161,17 @@ def test_height_is_over_the_last_block_of_the_column(inside, places, over_front)
         rows = np.flatnonzero(inside[k, :, i])
         heights.append(SPACING_MM[1] * (j - rows[0] if over_front else rows[-1] - j))
     np.testing.assert_allclose(height_mm(density, places, over_front), heights)
+
+
+def test_blocks_are_expanded_to_their_voxels_of_lung():
+    random = np.random.default_rng(4)
+    lung = np.zeros((11, 23, 27), dtype=bool)
+    lung[1:, 5:, 3:] = random.random((10, 18, 24)) > 0.3
+    geometry = Geometry((27, 23, 11), (0.7, 0.6, 1.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    features = gather_features(np.full(lung.shape, -850, np.int16), lung, geometry)
+    grid = features.density.grid
+    for share in (0.0, 0.02, 0.6):
+        blocks = random.random(features.density.lung.shape) < share
+        voxels = np.zeros(lung.shape, dtype=bool)
+        voxels[features.box] = blocks.repeat(2, 0).repeat(2, 1).repeat(2, 2)[tuple(slice(0, n) for n in grid.shape)]
+        np.testing.assert_array_equal(features.expand(blocks, lung), voxels & lung)
