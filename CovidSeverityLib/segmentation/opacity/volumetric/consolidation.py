@@ -11,7 +11,7 @@ from CovidSeverityLib.morphology.grid import WorkingGrid, bounding_box
 from CovidSeverityLib.types import Geometry, Opacity
 
 from .config import OpacityConfig
-from .lung_features import TRUNCATE
+from .levels import TRUNCATE
 
 
 def opacity_regions(

@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.morphology.components import component_sizes, large_components
+from CovidSeverityLib.morphology.components import boxes_of, component_sizes
 from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.segmentation.opacity.values import MarkedOpacities
 from CovidSeverityLib.types import Geometry, Progress
 
 from .config import OpacityConfig
-from .lung_features import TRUNCATE, LungFeatures, gather_features
+from .levels import gaussian
+from .lung_features import LungFeatures, gather_features
 from .opacity_classifier import OpacityClassifier, load_classifier
 from .uncounted import uncounted_density
 
@@ -72,7 +73,9 @@ def segment_opacities(
     marked, strict, lenient = map_in_order(
         lambda level: _regions(odds, features, level, config), config.levels, STAGE, None
     )
-    mask, stricter, more_lenient = (features.expand(m, lung) for m in (marked, strict & marked, lenient | marked))
+    mask, stricter, more_lenient = map_in_order(
+        lambda blocks: features.expand(blocks, lung), (marked, strict & marked, lenient | marked), STAGE, None
+    )
     report(3, 3)
     return MarkedOpacities(mask, stricter, more_lenient, uncounted_density(features, marked, config))
 
@@ -89,10 +92,9 @@ def opacity_odds(
     odds = np.zeros(inside.shape, dtype=np.float32)
     odds[inside] = (classifier or load_classifier()).logits(features.values, config.features.half_hu)
     sigma = [config.smoothing_mm / mm for mm in features.density.grid.spacing_mm]
-    total, share = (
-        ndimage.gaussian_filter(a, sigma, truncate=TRUNCATE, mode="nearest") for a in (odds, inside.astype(np.float32))
-    )
-    return np.where(inside, total / np.maximum(share, np.float32(1e-6)), UNLIKELY)
+    total, share = map_in_order(lambda a: gaussian(a, sigma), (odds, inside.astype(np.float32)), STAGE, None)
+    total /= np.maximum(share, np.float32(1e-6), out=share)
+    return np.where(inside, total, UNLIKELY)
 
 
 def _regions(
@@ -106,9 +108,27 @@ def _regions(
         smallest = features.density.grid.blocks_of(config.smallest_ml)
         touching = np.ones((3, 3, 3), dtype=bool)
         touching[[0, 2]] = features.shape[0] > 1  # beyond a single slice is nothing that a gap could open to
-        found = large_components(odds[box] > level, smallest, touching)
-        mask[box] = found | (_gaps(found, smallest, touching) & inside[box]) if config.fill_holes else found
+        labels, _ = ndimage.label(odds[box] > level, touching)
+        large = component_sizes(labels) >= smallest
+        large[0] = False
+        mask[box] = large[labels]
+        if config.fill_holes:
+            mask[box] |= _gaps_in_regions(labels, large, smallest, touching) & inside[box]
     return mask
+
+
+def _gaps_in_regions(
+    labels: NDArray[np.int32], large: NDArray[np.bool_], smallest: float, structure: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """The gaps of ``large[labels]``, looked for in the box of every region.
+
+    That finds all: what lies around a gap is joined, and so of one region (both reach across corners).
+    """
+    gaps = np.zeros(labels.shape, dtype=bool)
+    for label, part in enumerate(boxes_of(labels), start=1):
+        if large[label]:
+            gaps[part] |= _gaps(large[labels[part]], smallest, structure)
+    return gaps
 
 
 def _gaps(mask: NDArray[np.bool_], smallest: float, structure: NDArray[np.bool_]) -> NDArray[np.bool_]:

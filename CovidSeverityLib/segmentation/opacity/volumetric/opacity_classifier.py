@@ -98,14 +98,9 @@ class OpacityClassifier:
 
 
 def _layer(values: NDArray[np.float32], weights: NDArray[np.float32], offsets: NDArray[np.float32]) -> NDArray:
-    """(outputs, N): weighted sums in the order of the inputs."""
-    sums = np.repeat(offsets[:, None], values.shape[1], axis=1)
-    term = np.empty_like(sums[0])
-    for row, by in zip(values, weights, strict=True):
-        for total, w in zip(sums, by, strict=True):
-            np.multiply(row, w, out=term)
-            total += term
-    return sums
+    """(outputs, N): offset and weighted inputs, summed in the order of the inputs: einsum calls no matrix library."""
+    with_one = np.concatenate([np.ones_like(values[:1]), values])
+    return np.einsum("fo,fn->on", np.concatenate([offsets[None], weights]), with_one)
 
 
 def classifier_from(content: Mapping[str, Any]) -> OpacityClassifier:

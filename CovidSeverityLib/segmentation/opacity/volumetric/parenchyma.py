@@ -7,6 +7,7 @@ depends on inspiration. What counts is the excess over it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -14,9 +15,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.grid import WorkingGrid
+from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import AIR_HU, frozen_array
 
 from .config import AeratedLungConfig, FeatureConfig
+
+SLICES_AT_ONCE = 16
+"""Slices that are smoothed together: few enough for a processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +51,6 @@ class ExcessDensity:
     def __post_init__(self) -> None:
         for name in ("lung", "hu", "aerated_hu", "excess_hu"):
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
-
-    def part(self, box: tuple[slice, slice, slice]) -> ExcessDensity:
-        """The blocks of ``box``."""
-        lung = self.lung[box]
-        grid = WorkingGrid(lung.shape, (1, 1, 1), self.grid.spacing_mm)
-        return ExcessDensity(grid, lung, self.hu[box], self.aerated_hu[box[1]], self.excess_hu[box])
 
 
 def excess_density(
@@ -86,13 +85,17 @@ def smoothed_inside(
     outside: float,
 ) -> NDArray[np.float32]:
     """(K, J, I) ``values`` smoothed in the axial plane over ``inside`` alone, and ``outside`` elsewhere."""
-    sigma = tuple(sigma_mm / mm for mm in pixel_mm)
+    gaussian = partial(ndimage.gaussian_filter, sigma=(0, *(sigma_mm / mm for mm in pixel_mm)))
     result = np.full(values.shape, np.float32(outside))
-    for k in np.flatnonzero(inside.any(axis=(1, 2))):
-        weight = inside[k].astype(np.float32)
-        total = ndimage.gaussian_filter(values[k] * weight, sigma)
-        share = ndimage.gaussian_filter(weight, sigma)
-        result[k][inside[k]] = (total / np.maximum(share, np.float32(1e-6)))[inside[k]]
+
+    def smooth(first: int) -> None:
+        part = slice(first, first + SLICES_AT_ONCE)
+        within = inside[part]
+        weight = within.astype(np.float32)
+        total, share = gaussian(values[part] * weight)[within], gaussian(weight)[within]
+        result[part][within] = total / np.maximum(share, np.float32(1e-6))
+
+    map_in_order(smooth, range(0, len(values), SLICES_AT_ONCE), "smoothing", None)
     return result
 
 

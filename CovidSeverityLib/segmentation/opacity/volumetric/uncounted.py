@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.segmentation.opacity.values import UncountedDensity
-from CovidSeverityLib.types import frozen_array
 
 from .config import OpacityConfig
+from .levels import Places
 from .lung_features import Face, LungFeatures, height_mm, lower_face
-from .parenchyma import ExcessDensity
 
 
 def uncounted_density(
@@ -32,27 +31,24 @@ def uncounted_density(
     """
     limits = config.uncounted
     density = features.density
-    marked, excess = mask[density.lung], density.excess_hu[density.lung]
+    places = Places(density.lung)
+    marked, excess = places.of(mask), places.of(density.excess_hu)
     lightest = density.aerated_hu.min()
-    dense = ~marked & (density.hu[density.lung] - lightest > limits.dense_hu)
+    dense = ~marked & (places.of(density.hu) - lightest > limits.dense_hu)
     borders = dense & (features.of("inside_fine") < limits.border_share)
     explained = dense & ~borders & (excess <= limits.dense_hu)
     thin = dense & ~borders & ~explained & (excess - features.of("opening_middle") > limits.dense_hu)
     rest = dense & ~borders & ~explained & ~thin
     ml = density.grid.voxel_ml
-    rim = _dependent_rim(density, config)
+    face = lower_face(density, config.features.gradient_hu)
+    dependent = None
+    if face is not None:
+        rim = height_mm(density, places, face is Face.FRONT) < limits.dependent_mm
+        dependent = ml * int((rim & marked).sum())
     return UncountedDensity(
         borders_ml=ml * int(borders.sum()),
         vessels_ml=ml * int(thin.sum()),
         dependent_ml=ml * int(explained.sum()),
         small_ml=ml * int(rest.sum()),
-        dependent_opacity_ml=None if rim is None else ml * int((rim & mask).sum()),
+        dependent_opacity_ml=dependent,
     )
-
-
-def _dependent_rim(density: ExcessDensity, config: OpacityConfig) -> NDArray[np.bool_] | None:
-    """(K, J, I) lung near its lower face; None where that face is not known."""
-    face = lower_face(density, config.features.gradient_hu)
-    if face is None:
-        return None
-    return frozen_array(density.lung & (height_mm(density, face is Face.FRONT) < config.uncounted.dependent_mm))

@@ -10,6 +10,7 @@ from CovidSeverityLib.segmentation.opacity.volumetric.lung_features import FEATU
 from CovidSeverityLib.segmentation.opacity.volumetric.opacity_classifier import (
     CLASSIFIER_FILE,
     OpacityClassifier,
+    _layer,
     classifier_from,
     compressed,
     load_classifier,
@@ -69,6 +70,18 @@ def test_logits_are_those_of_the_network():
         values = w.T.astype(np.float64) @ values + b[:, None]
         values = np.tanh(values) if n + 1 < len(classifier.weights) else values
     np.testing.assert_allclose(classifier.logits(x), values[0], rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("count", [1, 2, 29, 1000])
+def test_layer_sums_input_by_input_whatever_the_number_of_places(count):
+    random = np.random.default_rng(count)
+    values, weights, offsets = (
+        random.normal(size=shape).astype(np.float32) for shape in ((29, count), (29, 40), (40,))
+    )
+    sums = np.repeat(offsets[:, None], count, axis=1)
+    for row, by in zip(values, weights, strict=True):
+        sums += by[:, None] * row
+    np.testing.assert_array_equal(_layer(values, weights, offsets), sums)
 
 
 def test_a_place_is_decided_alike_wherever_it_stands():

@@ -1,9 +1,14 @@
 """Density of aerated lung, and what lies over it."""
 
 import numpy as np
+from scipy import ndimage
 
 from CovidSeverityLib.morphology.grid import WorkingGrid
-from CovidSeverityLib.segmentation.opacity.volumetric.parenchyma import aerated_density, excess_density
+from CovidSeverityLib.segmentation.opacity.volumetric.parenchyma import (
+    aerated_density,
+    excess_density,
+    smoothed_inside,
+)
 
 
 def test_aerated_density_follows_gravity():
@@ -29,3 +34,16 @@ def test_excess_is_zero_outside_the_lung_and_in_plain_lung():
     density = excess_density(hu, lung, WorkingGrid(shape, (1, 1, 1), (2.0, 1.2, 1.2)))
     assert np.abs(density.excess_hu[density.lung]).max() < 12
     assert (density.excess_hu[~density.lung] == 0).all()
+
+
+def test_density_is_smoothed_over_lung_alone_slice_by_slice():
+    random = np.random.default_rng(3)
+    hu = random.normal(-850, 40, (35, 30, 25)).astype(np.float32)
+    inside = ndimage.gaussian_filter(random.normal(size=hu.shape), 2) > 0
+    inside[20] = False
+    found = smoothed_inside(hu, inside, 1.0, (1.5, 1.2), outside=-1024)
+    for k, lung in enumerate(inside):
+        sigma = 1.0 / 1.5, 1.0 / 1.2
+        total, share = (ndimage.gaussian_filter(a, sigma) for a in (hu[k] * lung, lung.astype(np.float32)))
+        np.testing.assert_array_equal(found[k][lung], (total / np.maximum(share, 1e-6))[lung])
+        assert (found[k][~lung] == -1024).all()
