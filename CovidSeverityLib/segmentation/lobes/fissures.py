@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import AIR_HU
 
 from .config import FissureConfig
@@ -133,14 +134,15 @@ def find_fissures(
         first[fissure] = _follow(image, cells, cells.expected(weights), reach_mm, allowed, config)
         weights, spread = _fit_modes([(grids[f], p) for f, p in first.items()], config)
         surfaces = {f: _displaced(grids[f].expected(weights), p, config) for f, p in first.items()}
-    found: dict[Fissure, FissureSurface] = {}
-    for fissure, cells in grids.items():
-        expected = surfaces[fissure]
+
+    def refined(fissure: Fissure) -> FissureSurface:
+        cells, expected = grids[fissure], surfaces[fissure]
         allowed = _beyond(fissure, surfaces, grids, config.horizontal_gap_mm)
         path = _follow(image, cells, expected, config.fine_reach_mm, allowed, config)
         height = _displaced(expected, path, config)
-        found[fissure] = _surface(image, cells, models[fissure], height, path, spread, config)
-    return found
+        return _surface(image, cells, models[fissure], height, path, spread, config)
+
+    return dict(zip(grids, map_in_order(refined, grids, "lobes", None), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
