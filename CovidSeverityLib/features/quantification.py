@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,8 @@ from CovidSeverityLib.segmentation.opacity.published.windows import histogram
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
 from .config import MeasureConfig
+
+Label = TypeVar("Label", bound=IntEnum)
 
 
 @dataclass(frozen=True)
@@ -175,13 +179,12 @@ def count_voxels(lungs: NDArray[np.uint8], lobes: NDArray[np.uint8], opacities: 
     opacities : (K, J, I) ndarray of bool
         Opacities; what lies outside the lungs is not counted.
     """
-    lung = np.zeros((lungs.shape[0], len(Lobe) + 1), dtype=np.int64)
-    sick = np.zeros_like(lung)
-    for k in np.flatnonzero(lungs.any(axis=(1, 2))):
-        inside = lungs[k] > 0
-        lung[k] = np.bincount(lobes[k][inside], minlength=len(Lobe) + 1)
-        sick[k] = np.bincount(lobes[k][inside & opacities[k]], minlength=len(Lobe) + 1)
-    return Counts(lung, sick)
+    columns = len(Lobe) + 1
+    table = np.zeros((len(lungs), 2, columns), dtype=np.int64)
+    for row, inside, parts, sick in zip(table, lungs, lobes, opacities, strict=True):
+        groups = parts + sick.view(np.uint8) * np.uint8(columns)
+        row += np.bincount(groups[inside > 0], minlength=row.size).reshape(row.shape)
+    return Counts(table.sum(axis=1), table[:, 1].copy())
 
 
 def lobe_scores(
@@ -238,12 +241,51 @@ def spilled_lobes(opacities: NDArray[np.bool_], lobes: NDArray[np.uint8]) -> fro
         Labels.
     """
     box = bounding_box(opacities)
-    labels, count = ndimage.label(opacities[box], np.ones((3, 3, 3), dtype=bool))
     inside = opacities[box]
-    pairs = labels[inside].astype(np.int64) * (len(Lobe) + 1) + lobes[box][inside]
-    table = np.bincount(pairs, minlength=(count + 1) * (len(Lobe) + 1)).reshape(-1, len(Lobe) + 1)[1:, 1:]
+    return lobes_without_opacity(connected_opacities(inside)[inside], lobes[box][inside])
+
+
+def connected_opacities(opacities: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """(K, J, I) number from 1 on of the opacity that every voxel belongs to, corners connected; 0 where there is none.
+
+    Parameters
+    ----------
+    opacities : (K, J, I) ndarray of bool
+        Opacities.
+    """
+    return ndimage.label(opacities, np.ones((3, 3, 3), dtype=bool))[0]
+
+
+def lobes_without_opacity(objects: NDArray[np.int32], lobes: NDArray[np.uint8]) -> frozenset[Lobe]:
+    """Lobes that opacities reach but none has most of its voxels in.
+
+    Parameters
+    ----------
+    objects : (N,) ndarray of int32
+        Of :func:`connected_opacities`, of marked voxels.
+    lobes : (N,) ndarray of uint8
+        Labels of the same voxels.
+    """
+    columns = len(Lobe) + 1
+    pairs = objects.astype(np.intp) * columns + lobes
+    size = (int(objects.max(initial=0)) + 1) * columns
+    table = np.bincount(pairs, minlength=size).reshape(-1, columns)[:, 1:]
     homes = set((table.argmax(axis=1)[table.any(axis=1)] + 1).tolist())
     return frozenset(lobe for lobe in Lobe if table[:, lobe - 1].any() and lobe not in homes)
+
+
+def spill_matters(counts: Counts, least_percent: float, spill_percent: float) -> bool:
+    """Whether :func:`lobe_scores` asks which lobes are spilled: some involvement lies between both limits.
+
+    Parameters
+    ----------
+    counts : Counts
+        Of the whole volume.
+    least_percent, spill_percent : float
+        As for :func:`lobe_scores`.
+    """
+    percents = [score.involvement_percent for score in lobe_scores(counts, 0.0)]
+    return any((percent <= least_percent) != (percent <= spill_percent) for percent in percents)
 
 
 def slice_rows(counts: Counts, volume: CtVolume) -> tuple[SliceRow, ...]:
@@ -293,16 +335,23 @@ def densitometry(
     well_aerated_hu: tuple[int, int] = MeasureConfig.well_aerated_hu,
 ) -> Densitometry:
     """Histogram of both lungs, their well-aerated part and a mixture over the whole (for the report's picture)."""
-    values, counts = histogram(hu[lungs > 0])
+    box = bounding_box(lungs)
+    values, counts = histogram(hu[box][lungs[box] > 0])
     aerated = int(counts[(values >= well_aerated_hu[0]) & (values <= well_aerated_hu[1])].sum())
     return Densitometry(int(values[0]), counts, aerated, fit_mixture(values, counts, mixture), well_aerated_hu)
 
 
 def side_voxels(lungs: NDArray[np.uint8]) -> dict[Side, int]:
     """Voxels of each lung."""
-    return {side: int(np.count_nonzero(lungs == side)) for side in Side}
+    return _counted(lungs, Side)
 
 
 def opacity_voxels(opacities: NDArray[np.uint8], lungs: NDArray[np.uint8]) -> dict[Opacity, int]:
     """Voxels of each kind of opacity inside the lungs."""
-    return {kind: int(np.count_nonzero((opacities == kind) & (lungs > 0))) for kind in Opacity}
+    box = bounding_box(opacities)
+    return _counted(opacities[box] * (lungs[box] > 0), Opacity)
+
+
+def _counted(labels: NDArray[np.uint8], kinds: type[Label]) -> dict[Label, int]:
+    """Voxels of every label; slice by slice, so that a slice stays in the processor's cache."""
+    return {kind: sum(int(np.count_nonzero(plane == kind)) for plane in labels) for kind in kinds}
