@@ -99,15 +99,15 @@ def _quantile(values: NDArray[np.int16], q: float) -> float:
 
 def _dark_between(plane: NDArray[np.int16], lungs: NDArray[np.uint8], lumen_hu: float) -> NDArray[np.bool_]:
     """(J, I) air that has lung on both sides."""
-    right, left = lungs == Side.RIGHT, lungs == Side.LEFT
+    right, left = lungs == Side.RIGHT.value, lungs == Side.LEFT.value
     dark = np.zeros(plane.shape, dtype=bool)
     both = np.flatnonzero(right.any(axis=1) & left.any(axis=1))
     rows = slice(max(0, both[0] - 1), both[-1] + 2) if both.size else slice(0)
     right, left, width = right[rows], left[rows], plane.shape[1]
     first = np.where(right.any(axis=1), right.argmax(axis=1), width)
     last = np.where(left.any(axis=1), width - 1 - left[:, ::-1].argmax(axis=1), 0)
-    across = np.arange(width)
-    between = (across > first[:, None]) & (across < last[:, None]) & (lungs[rows] == 0)
+    across, (first, last) = np.arange(width, dtype=np.int16), np.array([first, last], dtype=np.int16)[..., None]
+    between = (across > first) & (across < last) & (lungs[rows] == 0)
     columns = np.flatnonzero((between & (plane[rows] < lumen_hu)).any(axis=0))
     if columns.size:
         part = slice(columns[0], columns[-1] + 1)

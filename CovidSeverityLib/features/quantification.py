@@ -354,4 +354,4 @@ def opacity_voxels(opacities: NDArray[np.uint8], lungs: NDArray[np.uint8]) -> di
 
 def _counted(labels: NDArray[np.uint8], kinds: type[Label]) -> dict[Label, int]:
     """Voxels of every label; slice by slice, so that a slice stays in the processor's cache."""
-    return {kind: sum(int(np.count_nonzero(plane == kind)) for plane in labels) for kind in kinds}
+    return {kind: sum(int(np.count_nonzero(plane == kind.value)) for plane in labels) for kind in kinds}

@@ -159,5 +159,5 @@ def _distances(labels: NDArray[np.uint8], spacing_mm: tuple[float, float, float]
         box = bounding_box(lung)
         for lobe in lobes:
             distances[lobe] = np.full(np.count_nonzero(inside), np.inf, dtype=np.float32)
-            distances[lobe][lung[inside]] = distance_to(labels[box] == lobe, spacing_mm)[lung[box]]
+            distances[lobe][lung[inside]] = distance_to(labels[box] == lobe.value, spacing_mm)[lung[box]]
     return distances

@@ -52,7 +52,7 @@ def anatomical_lobes(volume: CtVolume, lungs: NDArray[np.uint8], config: LobeCon
     labels = np.zeros(lungs.shape, dtype=np.uint8)
     confidence: dict[Lobe, float] = {}
     findings: list[FissureFinding] = []
-    boxes = {side: bounding_box(lungs == side, margin=MARGIN) for side in Side}
+    boxes = {side: bounding_box(lungs == side.value, margin=MARGIN) for side in Side}
     present = [(side, box) for side, box in boxes.items() if lungs[box].size]
     for lung in map_in_order(lambda item: _divided(volume, lungs, *item, config), present, "lobes", None):
         labels[lung.box] |= lung.labels
@@ -75,13 +75,13 @@ class _DividedLung:
 def _divided(volume: CtVolume, lungs: NDArray[np.uint8], side: Side, box: Box, config: LobeConfig) -> _DividedLung:
     """The lobes of the lung in ``box``."""
     atlas = load_atlas()
-    mask = lungs[box] == side
+    mask = lungs[box] == side.value
     image = _lung_image(volume, box, mask, atlas.lungs[side], config.frame)
     models = {fissure: model for fissure, model in atlas.fissures.items() if fissure.side is side}
     surfaces = find_fissures(image, models, config.fissures)
     labels = _labels(image, surfaces)
     labels *= mask
-    voxels = {lobe: int(np.count_nonzero(labels == lobe)) for lobe in Lobe if lobe.side is side}
+    voxels = {lobe: int(np.count_nonzero(labels == lobe.value)) for lobe in Lobe if lobe.side is side}
     findings = [_finding(fissure, surface) for fissure, surface in surfaces.items()]
     return _DividedLung(box, labels, _confidence(image, surfaces, voxels), findings)
 
