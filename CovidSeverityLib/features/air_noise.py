@@ -78,8 +78,9 @@ def airway_noise(
     True
     """
     box = bounding_box(lungs)
-    planes = [_dark_between(*pair, config.lumen_hu) for pair in zip(hu[box], lungs[box], strict=True)]
-    dark = np.stack(planes) if planes else lungs > 0
+    dark = np.empty(lungs[box].shape, dtype=bool)
+    for found, plane, sides in zip(dark, hu[box], lungs[box], strict=True):
+        found[:] = _dark_between(plane, sides, config.lumen_hu)
     part = bounding_box(dark)
     size = (3, *(2 * int(np.ceil(config.margin_mm / mm)) + 1 for mm in spacing_mm[1:]))
     open_air = ndimage.minimum_filter(dark[part].view(np.uint8), size, mode="constant", cval=0) > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeVar
@@ -335,8 +335,7 @@ def densitometry(
     well_aerated_hu: tuple[int, int] = MeasureConfig.well_aerated_hu,
 ) -> Densitometry:
     """Histogram of both lungs, their well-aerated part and a mixture over the whole (for the report's picture)."""
-    box = bounding_box(lungs)
-    values, counts = histogram(hu[box][lungs[box] > 0])
+    values, counts = _lung_histogram(hu, lungs)
     aerated = int(counts[(values >= well_aerated_hu[0]) & (values <= well_aerated_hu[1])].sum())
     return Densitometry(int(values[0]), counts, aerated, fit_mixture(values, counts, mixture), well_aerated_hu)
 
@@ -348,10 +347,25 @@ def side_voxels(lungs: NDArray[np.uint8]) -> dict[Side, int]:
 
 def opacity_voxels(opacities: NDArray[np.uint8], lungs: NDArray[np.uint8]) -> dict[Opacity, int]:
     """Voxels of each kind of opacity inside the lungs."""
-    box = bounding_box(opacities)
-    return _counted(opacities[box] * (lungs[box] > 0), Opacity)
+    return _counted((kinds * (sides > 0) for kinds, sides in zip(opacities, lungs, strict=True)), Opacity)
 
 
-def _counted(labels: NDArray[np.uint8], kinds: type[Label]) -> dict[Label, int]:
+def _lung_histogram(hu: NDArray[np.int16], lungs: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Every value from the smallest to the largest in the lungs, and how often it occurs."""
+    lowest = int(hu.min())
+    counts = np.zeros(int(hu.max()) - lowest + 1, dtype=np.int64)
+    for plane, sides in zip(hu, lungs, strict=True):
+        values, found = histogram(plane[sides > 0])
+        if found.size:
+            counts[values[0] - lowest :][: found.size] += found
+    first, last = np.flatnonzero(counts)[[0, -1]]
+    return lowest + np.arange(first, last + 1), counts[first : last + 1]
+
+
+def _counted(planes: Iterable[NDArray[np.uint8]], kinds: type[Label]) -> dict[Label, int]:
     """Voxels of every label; slice by slice, so that a slice stays in the processor's cache."""
-    return {kind: sum(int(np.count_nonzero(plane == kind.value)) for plane in labels) for kind in kinds}
+    counts = dict.fromkeys(kinds, 0)
+    for plane in planes:
+        for kind in kinds:
+            counts[kind] += int(np.count_nonzero(plane == kind.value))
+    return counts
