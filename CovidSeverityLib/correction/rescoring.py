@@ -21,9 +21,8 @@ from CovidSeverityLib.features.quantification import (
     SliceRow,
     lobe_scores,
     rows_of_slices,
-    spill_matters,
-    spilled_lobes,
 )
+from CovidSeverityLib.features.spill import spill_matters, spilled_lobes
 from CovidSeverityLib.features.totals import Totals, ctss_of
 from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.types import Geometry, Lobe, Opacity, Side

@@ -14,14 +14,8 @@ from CovidSeverityLib.segmentation.lobes.values import FissureFinding, LobeSegme
 from CovidSeverityLib.types import Geometry, Lobe, Side, triple
 
 from .config import MeasureConfig
-from .quantification import (
-    Counts,
-    LobeScore,
-    connected_opacities,
-    lobe_scores,
-    lobes_without_opacity,
-    spill_matters,
-)
+from .quantification import Counts, LobeScore, lobe_scores
+from .spill import connected_opacities, lobes_without_opacity, spill_matters
 
 FISSURE_SIDES: Mapping[str, tuple[tuple[Lobe, ...], tuple[Lobe, ...]]] = {
     "right oblique": ((Lobe.RUL, Lobe.RML), (Lobe.RLL,)),

@@ -20,8 +20,9 @@ from CovidSeverityLib.types import Geometry
 
 from .config import MeasureConfig
 from .published_score import SliceScoreConfig, published_score
-from .quantification import Counts, LobeScore, lobe_scores, spill_matters, spilled_lobes
+from .quantification import Counts, LobeScore, lobe_scores
 from .score_range import with_ranges
+from .spill import spill_matters, spilled_lobes
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ from CovidSeverityLib.features.quantification import (
     opacity_voxels,
     side_voxels,
     slice_rows,
-    spill_matters,
-    spilled_lobes,
 )
+from CovidSeverityLib.features.spill import spill_matters, spilled_lobes
 from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig
 from CovidSeverityLib.types import Geometry, Lobe, Opacity, Side
