@@ -20,7 +20,7 @@ from CovidSeverityLib.types import AIR_HU
 
 from .config import FissureConfig
 from .lobe_atlas import Fissure, FissureModel, FissurePlane, surface_on_grid
-from .lung_frame import LungFrame
+from .lung_image import LungImage
 from .plateness import patch_plateness, plateness, with_neighbours
 
 
@@ -60,49 +60,6 @@ class FissureSurface:
         a, b, h = np.broadcast_arrays(*self.plane.of_atlas(k, j, i))
         cells = np.stack([(a - self.a[0]) / self.cell_mm, (b - self.b[0]) / self.cell_mm])
         return h - ndimage.map_coordinates(self.height, cells, order=1, mode="nearest")
-
-
-@dataclass(frozen=True, eq=False)
-class LungImage:
-    """One lung of a CT.
-
-    Parameters
-    ----------
-    hu : (K, J, I) ndarray of int16
-        Hounsfield units.
-    mask : (K, J, I) ndarray of bool
-        The lung.
-    spacing_kji : (float, float, float)
-        Distance of voxel centres, mm.
-    frame : LungFrame
-        From the patient's mm to the atlas lung.
-    """
-
-    hu: NDArray[np.int16]
-    mask: NDArray[np.bool_]
-    spacing_kji: tuple[float, float, float]
-    frame: LungFrame
-
-    def hu_at(self, k: NDArray, j: NDArray, i: NDArray) -> NDArray[np.float32]:
-        """(N,) interpolated Hounsfield units at (N,) positions in the atlas lung, mm."""
-        return ndimage.map_coordinates(
-            self.hu, np.stack(self._voxels(k, j, i)), output=np.float32, order=1, mode="nearest"
-        )
-
-    def covers(self, k: NDArray, j: NDArray, i: NDArray) -> NDArray[np.bool_]:
-        """Whether the voxels nearest to positions in the atlas lung, mm, belong to the lung."""
-        nearest = (
-            np.clip(x + np.float32(0.5), 0, size - 1).astype(np.intp)
-            for x, size in zip(self._voxels(k, j, i), self.mask.shape, strict=True)
-        )
-        return self.mask[tuple(nearest)]
-
-    def _voxels(self, *positions: NDArray) -> list[NDArray[np.float32]]:
-        """Where positions in the atlas lung, mm, lie in the arrays."""
-        return [
-            (self.frame.to_patient(n, x) / mm).astype(np.float32)
-            for n, (x, mm) in enumerate(zip(positions, self.spacing_kji, strict=True))
-        ]
 
 
 Allowed = Callable[[NDArray, NDArray, NDArray], NDArray[np.bool_]]

@@ -15,9 +15,10 @@ from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Box, Lobe, Side
 
 from .config import LobeConfig, LungFrameConfig
-from .fissures import FissureSurface, LungImage, find_fissures
+from .fissures import FissureSurface, find_fissures
 from .lobe_atlas import Fissure, load_atlas
 from .lung_frame import LungExtent, LungFrame, lung_extent, match_lungs
+from .lung_image import LungImage
 from .values import FissureFinding, LobeSegmentation
 
 ROW_MM = 0.5

@@ -102,7 +102,7 @@ def with_neighbours(mask: NDArray[np.bool_], samples: tuple[int, int, int] = (1,
 def _tilted_means(
     array: NDArray[np.float32], axis: int, weights: NDArray[np.float32], climbs: Sequence[Sequence[int]]
 ) -> Iterator[NDArray[np.float32]]:
-    """For every tilt, the weighted mean along ``axis`` that climbs the last axis; zero beyond the block.
+    """For every tilt, the mean along ``axis`` that climbs the last axis, by symmetric weights; zero beyond the block.
 
     The block is laid out flat with zeros around it, so that a move along both axes is one move. Each mean is a view of
     the same memory, which the next one overwrites.

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from CovidSeverityLib.segmentation.lobes.fissures import LungImage, _without_border, find_fissures
+from CovidSeverityLib.segmentation.lobes.fissures import _without_border, find_fissures
 from CovidSeverityLib.segmentation.lobes.lobe_atlas import Fissure, load_atlas, surface_on_grid
 from CovidSeverityLib.segmentation.lobes.lung_frame import LungFrame
+from CovidSeverityLib.segmentation.lobes.lung_image import LungImage
 from CovidSeverityLib.segmentation.lobes.plateness import patch_plateness, plateness
 
 STEP = (1.5, 1.5, 1.0)
