@@ -103,11 +103,14 @@ def _lung_image(
 
 def _labels(image: LungImage, surfaces: Mapping[Fissure, FissureSurface]) -> NDArray[np.uint8]:
     """(K, J, I) lobes of every voxel of a lung's box."""
-    if Fissure.LEFT_OBLIQUE in surfaces:
-        return np.where(_above(image, surfaces[Fissure.LEFT_OBLIQUE]), np.uint8(Lobe.LUL), np.uint8(Lobe.LLL))
-    upper = _above(image, surfaces[Fissure.RIGHT_HORIZONTAL])
-    front = np.where(upper, np.uint8(Lobe.RUL), np.uint8(Lobe.RML))
-    return np.where(_above(image, surfaces[Fissure.RIGHT_OBLIQUE]), front, np.uint8(Lobe.RLL))
+    left = Fissure.LEFT_OBLIQUE in surfaces
+    above = _above(image, surfaces[Fissure.LEFT_OBLIQUE if left else Fissure.RIGHT_OBLIQUE])
+    labels = np.full(above.shape, Lobe.LLL if left else Lobe.RLL, dtype=np.uint8)
+    np.copyto(labels, np.uint8(Lobe.LUL if left else Lobe.RML), where=above)
+    if not left:
+        above &= _above(image, surfaces[Fissure.RIGHT_HORIZONTAL])
+        np.copyto(labels, np.uint8(Lobe.RUL), where=above)
+    return labels
 
 
 def _above(image: LungImage, surface: FissureSurface) -> NDArray[np.bool_]:

@@ -91,7 +91,7 @@ def with_neighbours(mask: NDArray[np.bool_], samples: tuple[int, int, int] = (1,
     """``mask`` and what lies up to so many samples beside it, axis after axis."""
     for axis, count in enumerate(samples):
         before = np.moveaxis(mask, axis, 0)
-        grown = before.copy()
+        grown = before.copy(order="K")
         for n in range(1, min(count, len(before) - 1) + 1):
             grown[n:] |= before[:-n]
             grown[:-n] |= before[n:]
