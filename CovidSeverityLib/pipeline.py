@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +33,7 @@ from .features.quantification import count_voxels, densitometry, opacity_voxels,
 from .features.totals import ctss_of
 from .findings import Provenance
 from .io.volume import CtVolume
+from .parallel import thread_count
 from .preprocessing.body_width import check_body_width
 from .preprocessing.orientation import check_orientation
 from .segmentation.lobes.external_lobes import lungs_of
@@ -220,11 +222,14 @@ def _assemble(
     alone: bool,
 ) -> Analysis:
     counts = count_voxels(lungs.labels, lobes.labels, opacities.mask)
-    scores = config.scoring.score(counts, opacities, lobes, volume.geometry)
-    kinds = config.marking.kinds(volume, opacities.mask, independent_slices=alone)
     sides = side_voxels(lungs.labels)
+    with ThreadPoolExecutor(thread_count()) as pool:  # none of these needs another
+        scored = pool.submit(config.scoring.score, counts, opacities, lobes, volume.geometry)
+        labelled = pool.submit(config.marking.kinds, volume, opacities.mask, independent_slices=alone)
+        attenuated = pool.submit(low_attenuation, volume, lungs.labels, lobes.labels, config.low_attenuation)
+        density = densitometry(volume.hu, lungs.labels, config.mixture, config.measures.well_aerated_hu)
+    scores, kinds, low = scored.result(), labelled.result(), attenuated.result()
     sides_ml = {} if alone else {side: n * volume.geometry.voxel_ml for side, n in sides.items()}
-    low = low_attenuation(volume, lungs.labels, lobes.labels, config.low_attenuation)
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
     notes = (
         *resolution_notes(volume.geometry, config.notes),
@@ -243,7 +248,7 @@ def _assemble(
         slices=slice_rows(counts, volume),
         severity=severity_for(ctss_of(scores.lobes)),
         ctss_definition=scores.definition,
-        densitometry=densitometry(volume.hu, lungs.labels, config.mixture, config.measures.well_aerated_hu),
+        densitometry=density,
         low_attenuation=low,
         provenance=_provenance(config, lungs, lobes),
         quality=(*volume.notes, *lungs.notes, *notes),

@@ -21,8 +21,8 @@ from CovidSeverityLib.features.quantification import (
     SliceRow,
     lobe_scores,
     rows_of_slices,
-    spilled_lobes,
 )
+from CovidSeverityLib.features.spill import spill_matters, spilled_lobes
 from CovidSeverityLib.features.totals import Totals, ctss_of
 from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.types import Geometry, Lobe, Opacity, Side
@@ -178,9 +178,10 @@ def rescore_tally(
     published = None
     if rules.slice_scores is not None:
         published = published_score(counts, rules.shape[1] * rules.shape[2], rules.slice_scores)
-    spilled = _spilled(counts, codes, rules.spill_percent) if rules.approximate and published is None else frozenset()
-    confidence = {lobe: None if lobe in changed else rules.confidence.get(lobe) for lobe in Lobe}
     means, least = (None, rules.least_percent) if published is None else (published.mean, 0.0)
+    doubted = rules.approximate and published is None and spill_matters(counts, least, rules.spill_percent)
+    spilled = spilled_lobes(opacities_of(codes) > 0, lobes_of(codes)) if doubted else frozenset()
+    confidence = {lobe: None if lobe in changed else rules.confidence.get(lobe) for lobe in Lobe}
     scores = lobe_scores(counts, rules.voxel_ml, means, confidence, spilled, least, rules.spill_percent)
     every = np.arange(CODES, dtype=np.uint8)
     voxels, inside = table.sum(axis=0), sides_of(every) > 0
@@ -233,15 +234,6 @@ def _counts(table: NDArray[np.int64]) -> Counts:
         lung[:, column] = table[:, own].sum(axis=1)
         infected[:, column] = table[:, own & (opacities_of(every) > 0)].sum(axis=1)
     return Counts(lung, infected)
-
-
-def _spilled(counts: Counts, codes: NDArray[np.uint8], spill_percent: float) -> frozenset[Lobe]:
-    """Spilled lobes; objects are only looked for where a lobe's involvement is small enough for that to matter."""
-    lung, infected = counts.lung.sum(axis=0)[1:], counts.infected.sum(axis=0)[1:]
-    percents = 100.0 * infected / np.maximum(lung, 1)
-    if not ((percents > 0) & (percents <= spill_percent)).any():
-        return frozenset()
-    return spilled_lobes(opacities_of(codes) > 0, lobes_of(codes))
 
 
 def _nearest_label(labels: NDArray[np.uint8], voxels: tuple[NDArray[np.intp], ...]) -> NDArray[np.uint8]:

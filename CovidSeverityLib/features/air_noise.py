@@ -77,9 +77,10 @@ def airway_noise(
     >>> bool(19 < airway_noise(air, lungs, (2.0, 0.7, 0.7)) < 21)
     True
     """
-    box = bounding_box(lungs > 0)
-    planes = [_dark_between(*pair, config.lumen_hu) for pair in zip(hu[box], lungs[box], strict=True)]
-    dark = np.stack(planes) if planes else lungs > 0
+    box = bounding_box(lungs)
+    dark = np.empty(lungs[box].shape, dtype=bool)
+    for found, plane, sides in zip(dark, hu[box], lungs[box], strict=True):
+        found[:] = _dark_between(plane, sides, config.lumen_hu)
     part = bounding_box(dark)
     size = (3, *(2 * int(np.ceil(config.margin_mm / mm)) + 1 for mm in spacing_mm[1:]))
     open_air = ndimage.minimum_filter(dark[part].view(np.uint8), size, mode="constant", cval=0) > 0
@@ -99,13 +100,18 @@ def _quantile(values: NDArray[np.int16], q: float) -> float:
 
 def _dark_between(plane: NDArray[np.int16], lungs: NDArray[np.uint8], lumen_hu: float) -> NDArray[np.bool_]:
     """(J, I) air that has lung on both sides."""
-    right = np.logical_or.accumulate(lungs == Side.RIGHT, axis=1)
-    left = np.logical_or.accumulate((lungs == Side.LEFT)[:, ::-1], axis=1)[:, ::-1]
-    dark = right & left & (lungs == 0)
-    columns = np.flatnonzero((dark & (plane < lumen_hu)).any(axis=0))
-    if not columns.size:
-        return np.zeros_like(dark)
-    part = np.s_[:, columns[0] : columns[-1] + 1]
-    dark[part] &= ndimage.uniform_filter(plane[part].astype(np.float32), 3) < lumen_hu
-    dark[:, : columns[0]] = dark[:, columns[-1] + 1 :] = False
+    right, left = lungs == Side.RIGHT.value, lungs == Side.LEFT.value
+    dark = np.zeros(plane.shape, dtype=bool)
+    both = np.flatnonzero(right.any(axis=1) & left.any(axis=1))
+    rows = slice(max(0, both[0] - 1), both[-1] + 2) if both.size else slice(0)
+    right, left, width = right[rows], left[rows], plane.shape[1]
+    first = np.where(right.any(axis=1), right.argmax(axis=1), width)
+    last = np.where(left.any(axis=1), width - 1 - left[:, ::-1].argmax(axis=1), 0)
+    across, (first, last) = np.arange(width, dtype=np.int16), np.array([first, last], dtype=np.int16)[..., None]
+    between = (across > first) & (across < last) & (lungs[rows] == 0)
+    columns = np.flatnonzero((between & (plane[rows] < lumen_hu)).any(axis=0))
+    if columns.size:
+        part = slice(columns[0], columns[-1] + 1)
+        mean = ndimage.uniform_filter(plane[rows, part].astype(np.float32), 3)
+        dark[rows, part] = between[:, part] & (mean < lumen_hu)
     return dark

@@ -274,13 +274,17 @@ def without_noise(measured: NDArray[np.int64], noise_sd_hu: float, iterations: i
         return ndimage.correlate1d(wide, kernel, axis=-1, mode="constant")[..., pad:]
 
     seen = gathered(np.ones(bins))
-    total = measured.sum(axis=-1, keepdims=True)
-    estimate = blurred(measured.astype(np.float64))
+    filled = measured.any(axis=-1)
+    voxels = measured[filled].astype(np.float64)
+    total = voxels.sum(axis=-1, keepdims=True)
+    estimate = blurred(voxels)
     for _ in range(iterations):
         expected = blurred(estimate)
-        ratio = np.divide(measured, expected, out=np.zeros(measured.shape), where=expected > 0)
+        ratio = np.divide(voxels, expected, out=np.zeros(voxels.shape), where=expected > 0)
         estimate = estimate * gathered(ratio) / seen
-    return estimate * np.divide(total, estimate.sum(axis=-1, keepdims=True), out=np.zeros(total.shape), where=total > 0)
+    found = np.zeros(measured.shape)
+    found[filled] = estimate * (total / estimate.sum(axis=-1, keepdims=True))
+    return found
 
 
 def noise_kernel(noise_sd_hu: float) -> NDArray[np.float64]:
@@ -295,16 +299,17 @@ def _histograms(
     hu: NDArray[np.int16], lungs: NDArray[np.uint8], lobes: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Voxels of every lung and lobe: all of them, and those up to :data:`HISTOGRAM_END_HU` in bins."""
-    bins = (HISTOGRAM_END_HU - AIR_HU) // BIN_HU
-    counts = np.zeros(GROUPS[0] * GROUPS[1] * (bins + 1), dtype=np.int64)
-    box = bounding_box(lungs > 0)
+    values = HISTOGRAM_END_HU - AIR_HU  # and one more for all that is denser
+    counts = np.zeros(GROUPS[0] * GROUPS[1] * (values + 1), dtype=np.int64)
+    box = bounding_box(lungs)
     for plane, sides, parts in zip(hu[box], lungs[box], lobes[box], strict=True):
         inside = sides > 0
-        group = sides[inside].astype(np.int32) * GROUPS[1] + parts[inside]
-        place = np.minimum((plane[inside].astype(np.int32) - AIR_HU) // BIN_HU, bins)
-        counts += np.bincount(group * (bins + 1) + place, minlength=counts.size)
-    table = counts.reshape(*GROUPS, bins + 1)
-    return table.sum(axis=-1), table[..., :bins]
+        place = (sides * np.uint8(GROUPS[1]) + parts)[inside].astype(np.intp)
+        place *= values + 1
+        place += np.minimum(plane[inside], HISTOGRAM_END_HU) - AIR_HU
+        counts += np.bincount(place, minlength=counts.size)
+    table = counts.reshape(*GROUPS, values + 1)
+    return table.sum(axis=-1), table[..., :values].reshape(*GROUPS, values // BIN_HU, BIN_HU).sum(axis=-1)
 
 
 def _percentile_hu(histogram: NDArray[np.float64], voxels: float) -> float | None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from CovidSeverityLib.ctss import score_for_percent, total_severity_score_for_percent
 from CovidSeverityLib.immutable import Value
 from CovidSeverityLib.io.volume import CtVolume
-from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig, MixtureFit, fit_mixture
 from CovidSeverityLib.segmentation.opacity.published.windows import histogram
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
 from .config import MeasureConfig
+
+Label = TypeVar("Label", bound=IntEnum)
 
 
 @dataclass(frozen=True)
@@ -175,13 +177,12 @@ def count_voxels(lungs: NDArray[np.uint8], lobes: NDArray[np.uint8], opacities: 
     opacities : (K, J, I) ndarray of bool
         Opacities; what lies outside the lungs is not counted.
     """
-    lung = np.zeros((lungs.shape[0], len(Lobe) + 1), dtype=np.int64)
-    sick = np.zeros_like(lung)
-    for k in np.flatnonzero(lungs.any(axis=(1, 2))):
-        inside = lungs[k] > 0
-        lung[k] = np.bincount(lobes[k][inside], minlength=len(Lobe) + 1)
-        sick[k] = np.bincount(lobes[k][inside & opacities[k]], minlength=len(Lobe) + 1)
-    return Counts(lung, sick)
+    columns = len(Lobe) + 1
+    table = np.zeros((len(lungs), 2, columns), dtype=np.int64)
+    for row, inside, parts, sick in zip(table, lungs, lobes, opacities, strict=True):
+        groups = parts + sick.view(np.uint8) * np.uint8(columns)
+        row += np.bincount(groups[inside > 0], minlength=row.size).reshape(row.shape)
+    return Counts(table.sum(axis=1), table[:, 1].copy())
 
 
 def lobe_scores(
@@ -206,7 +207,7 @@ def lobe_scores(
     confidence : mapping of Lobe to float, optional
         Of every lobe's outline, 0 to 1, where it is known.
     spilled : collection of Lobe
-        Lobes of :func:`spilled_lobes`.
+        Lobes of :func:`~CovidSeverityLib.features.spill.spilled_lobes`.
     least_percent : float
         Up to this involvement every lobe scores 0.
     spill_percent : float
@@ -223,27 +224,6 @@ def lobe_scores(
         sure = confidence.get(lobe) if confidence else None
         result.append(LobeScore(lobe, voxels, infected, voxel_ml, score, total, sure))
     return tuple(result)
-
-
-def spilled_lobes(opacities: NDArray[np.bool_], lobes: NDArray[np.uint8]) -> frozenset[Lobe]:
-    """Lobes that opacities reach only with their smaller part: none has most of its voxels there.
-
-    Where the border of a lobe is known to a few millimetres, such a part may as well lie on the other side of it.
-
-    Parameters
-    ----------
-    opacities : (K, J, I) ndarray of bool
-        Opacities.
-    lobes : (K, J, I) ndarray of uint8
-        Labels.
-    """
-    box = bounding_box(opacities)
-    labels, count = ndimage.label(opacities[box], np.ones((3, 3, 3), dtype=bool))
-    inside = opacities[box]
-    pairs = labels[inside].astype(np.int64) * (len(Lobe) + 1) + lobes[box][inside]
-    table = np.bincount(pairs, minlength=(count + 1) * (len(Lobe) + 1)).reshape(-1, len(Lobe) + 1)[1:, 1:]
-    homes = set((table.argmax(axis=1)[table.any(axis=1)] + 1).tolist())
-    return frozenset(lobe for lobe in Lobe if table[:, lobe - 1].any() and lobe not in homes)
 
 
 def slice_rows(counts: Counts, volume: CtVolume) -> tuple[SliceRow, ...]:
@@ -293,16 +273,37 @@ def densitometry(
     well_aerated_hu: tuple[int, int] = MeasureConfig.well_aerated_hu,
 ) -> Densitometry:
     """Histogram of both lungs, their well-aerated part and a mixture over the whole (for the report's picture)."""
-    values, counts = histogram(hu[lungs > 0])
+    values, counts = _lung_histogram(hu, lungs)
     aerated = int(counts[(values >= well_aerated_hu[0]) & (values <= well_aerated_hu[1])].sum())
     return Densitometry(int(values[0]), counts, aerated, fit_mixture(values, counts, mixture), well_aerated_hu)
 
 
 def side_voxels(lungs: NDArray[np.uint8]) -> dict[Side, int]:
     """Voxels of each lung."""
-    return {side: int(np.count_nonzero(lungs == side)) for side in Side}
+    return _counted(lungs, Side)
 
 
 def opacity_voxels(opacities: NDArray[np.uint8], lungs: NDArray[np.uint8]) -> dict[Opacity, int]:
     """Voxels of each kind of opacity inside the lungs."""
-    return {kind: int(np.count_nonzero((opacities == kind) & (lungs > 0))) for kind in Opacity}
+    return _counted((kinds * (sides > 0) for kinds, sides in zip(opacities, lungs, strict=True)), Opacity)
+
+
+def _lung_histogram(hu: NDArray[np.int16], lungs: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Every value from the smallest to the largest in the lungs, and how often it occurs."""
+    lowest = int(hu.min())
+    counts = np.zeros(int(hu.max()) - lowest + 1, dtype=np.int64)
+    for plane, sides in zip(hu, lungs, strict=True):
+        values, found = histogram(plane[sides > 0])
+        if found.size:
+            counts[values[0] - lowest :][: found.size] += found
+    first, last = np.flatnonzero(counts)[[0, -1]]
+    return lowest + np.arange(first, last + 1), counts[first : last + 1]
+
+
+def _counted(planes: Iterable[NDArray[np.uint8]], kinds: type[Label]) -> dict[Label, int]:
+    """Voxels of every label; slice by slice, so that a slice stays in the processor's cache."""
+    counts = dict.fromkeys(kinds, 0)
+    for plane in planes:
+        for kind in kinds:
+            counts[kind] += int(np.count_nonzero(plane == kind.value))
+    return counts

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.morphology.grid import bounding_box, distance_to
 from CovidSeverityLib.segmentation.lobes.values import FissureFinding, LobeSegmentation
-from CovidSeverityLib.types import Geometry, Lobe, triple
+from CovidSeverityLib.types import Geometry, Lobe, Side, triple
 
 from .config import MeasureConfig
-from .quantification import Counts, LobeScore, lobe_scores, spilled_lobes
+from .quantification import Counts, LobeScore, lobe_scores
+from .spill import connected_opacities, lobes_without_opacity, spill_matters
 
 FISSURE_SIDES: Mapping[str, tuple[tuple[Lobe, ...], tuple[Lobe, ...]]] = {
     "right oblique": ((Lobe.RUL, Lobe.RML), (Lobe.RLL,)),
@@ -67,12 +69,15 @@ def with_ranges(
     """
     step = tuple(slice(None, None, max(1, int(config.sampling_mm / mm))) for mm in geometry.spacing_kji)
     spacing = triple(mm * part.step for mm, part in zip(geometry.spacing_kji, step, strict=True))
-    box = bounding_box(lobes.labels[step])
-    labels = lobes.labels[step][box]
-    marked, *others = (mask[step][box] for mask in masks)
+    labels = lobes.labels[step].copy()
+    box = bounding_box(labels)
+    labels = labels[box]
+    inside = labels > 0
+    marked, *others = (_Opacities(mask[step][box], inside) for mask in masks)
     strict = replace(config, least_percent=0.0)
-    variants = [_scored(mask, labels, lobes.approximate, config) for mask in others]
-    variants += [_scored(mask, labels, lobes.approximate, strict) for mask in (marked, *others)]
+    automatic = labels[inside]
+    variants = [_scored(found, automatic, lobes.approximate, config) for found in others]
+    variants += [_scored(found, automatic, lobes.approximate, strict) for found in (marked, *others)]
     moved = _moved(labels, lobes.fissures, spacing)
     variants += [_scored(marked, other, lobes.approximate, config) for other in moved]
     totals = [sum(score.score for score in variant) for variant in (scores, *variants)]
@@ -82,15 +87,35 @@ def with_ranges(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Opacities:
+    """Opacities among (K, J, I) samples, and which samples lie in a lobe, the N that count."""
+
+    mask: NDArray[np.bool_]
+    inside: NDArray[np.bool_]
+
+    @cached_property
+    def voxels(self) -> NDArray[np.intp]:
+        """Those of the N samples that are marked."""
+        return np.flatnonzero(self.mask[self.inside])
+
+    @cached_property
+    def objects(self) -> NDArray[np.int32]:
+        """The connected opacity of each of :attr:`voxels`: where lobes are moved, it stays."""
+        return connected_opacities(self.mask)[self.inside][self.voxels]
+
+
 def _scored(
-    opacities: NDArray[np.bool_], labels: NDArray[np.uint8], approximate: bool, config: MeasureConfig
+    opacities: _Opacities, labels: NDArray[np.uint8], approximate: bool, config: MeasureConfig
 ) -> tuple[LobeScore, ...]:
-    """Scores of samples; their volumes mean nothing."""
-    whole = np.bincount(labels.ravel(), minlength=len(Lobe) + 1)
-    sick = np.bincount(labels[opacities], minlength=len(Lobe) + 1)
-    spilled = spilled_lobes(opacities, labels) if approximate else ()
+    """Scores of the samples that count, of which ``labels`` (N,) are the lobes; their volumes mean nothing."""
+    sick = labels[opacities.voxels]
+    whole, infected = (np.bincount(part, minlength=len(Lobe) + 1)[None] for part in (labels, sick))
+    counts = Counts(whole, infected)
     least, spill = config.least_percent, config.spill_percent
-    return lobe_scores(Counts(whole[None], sick[None]), 0.0, None, None, spilled, least, spill)
+    doubted = approximate and spill_matters(counts, least, spill)
+    spilled = lobes_without_opacity(opacities.objects, sick) if doubted else ()
+    return lobe_scores(counts, 0.0, None, None, spilled, least, spill)
 
 
 def _ranged(score: LobeScore, variants: Sequence[LobeScore]) -> LobeScore:
@@ -104,14 +129,29 @@ def _ranged(score: LobeScore, variants: Sequence[LobeScore]) -> LobeScore:
 def _moved(
     labels: NDArray[np.uint8], fissures: Sequence[FissureFinding], spacing_mm: tuple[float, float, float]
 ) -> Iterator[NDArray[np.uint8]]:
-    """(K, J, I) lobes with one fissure moved by its expected distance to the true one, to either side."""
+    """(N,) lobes of the samples that count, with one fissure moved by its expected distance to the true one, to either
+    side."""
     if not fissures:
         return
-    distances = {lobe: distance_to(labels == lobe, spacing_mm) for lobe in Lobe}
+    automatic, distances = labels[labels > 0], _distances(labels, spacing_mm)
     for fissure in fissures:
         for grows, shrinks in zip(FISSURE_SIDES[fissure.name], reversed(FISSURE_SIDES[fissure.name]), strict=True):
             away = np.array([distances[lobe] for lobe in grows])
-            taken = np.isin(labels, shrinks) & (away.min(axis=0) <= fissure.expected_mm)
-            moved = labels.copy()
-            moved[taken] = np.array(grows, dtype=np.uint8)[away.argmin(axis=0)[taken]]
+            taken = np.flatnonzero(np.isin(automatic, shrinks) & (away.min(axis=0) <= fissure.expected_mm))
+            moved = automatic.copy()
+            moved[taken] = np.array(grows, dtype=np.uint8)[away[:, taken].argmin(axis=0)]
             yield moved
+
+
+def _distances(labels: NDArray[np.uint8], spacing_mm: tuple[float, float, float]) -> dict[Lobe, NDArray[np.float32]]:
+    """Of the samples in a lobe (N,) to every lobe, mm; infinite to those of the other lung."""
+    inside = labels > 0
+    distances = {}
+    for side in Side:
+        lobes = [lobe for lobe in Lobe if lobe.side is side]
+        lung = np.isin(labels, lobes)
+        box = bounding_box(lung)
+        for lobe in lobes:
+            distances[lobe] = np.full(np.count_nonzero(inside), np.inf, dtype=np.float32)
+            distances[lobe][lung[inside]] = distance_to(labels[box] == lobe.value, spacing_mm)[lung[box]]
+    return distances

@@ -20,8 +20,9 @@ from CovidSeverityLib.types import Geometry
 
 from .config import MeasureConfig
 from .published_score import SliceScoreConfig, published_score
-from .quantification import Counts, LobeScore, lobe_scores, spilled_lobes
+from .quantification import Counts, LobeScore, lobe_scores
 from .score_range import with_ranges
+from .spill import spill_matters, spilled_lobes
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,9 @@ class VolumeScoring:
         self, counts: Counts, opacities: MarkedOpacities, regions: LobeSegmentation, geometry: Geometry
     ) -> Scores:
         """As :meth:`Scoring.score`."""
-        spilled = spilled_lobes(opacities.mask, regions.labels) if regions.approximate else ()
         least, spill = self.measures.least_percent, self.measures.spill_percent
+        doubted = regions.approximate and spill_matters(counts, least, spill)
+        spilled = spilled_lobes(opacities.mask, regions.labels) if doubted else ()
         scores = lobe_scores(counts, geometry.voxel_ml, None, regions.confidence, spilled, least, spill)
         if not opacities.others or not regions.labels.any():
             return Scores(scores, CTSS_DEFINITION)

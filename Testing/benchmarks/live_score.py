@@ -36,8 +36,8 @@ from CovidSeverityLib.features.quantification import (
     opacity_voxels,
     side_voxels,
     slice_rows,
-    spilled_lobes,
 )
+from CovidSeverityLib.features.spill import spilled_lobes
 from CovidSeverityLib.reporting import write_results
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig
 

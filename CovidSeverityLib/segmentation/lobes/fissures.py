@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from CovidSeverityLib.parallel import map_in_order
+from CovidSeverityLib.types import AIR_HU
+
 from .config import FissureConfig
 from .lobe_atlas import Fissure, FissureModel, FissurePlane, surface_on_grid
-from .lung_frame import LungFrame
-from .plateness import patch_plateness, plateness
+from .lung_image import LungImage
+from .plateness import patch_plateness, plateness, with_neighbours
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,36 +62,6 @@ class FissureSurface:
         return h - ndimage.map_coordinates(self.height, cells, order=1, mode="nearest")
 
 
-@dataclass(frozen=True, eq=False)
-class LungImage:
-    """One lung of a CT.
-
-    Parameters
-    ----------
-    hu : (K, J, I) ndarray of int16
-        Hounsfield units.
-    mask : (K, J, I) ndarray of bool
-        The lung.
-    spacing_kji : (float, float, float)
-        Distance of voxel centres, mm.
-    frame : LungFrame
-        From the patient's mm to the atlas lung.
-    """
-
-    hu: NDArray[np.int16]
-    mask: NDArray[np.bool_]
-    spacing_kji: tuple[float, float, float]
-    frame: LungFrame
-
-    def sample(self, array: NDArray, k: NDArray, j: NDArray, i: NDArray, order: Literal[0, 1]) -> NDArray[np.float32]:
-        """Values of a (K, J, I) array at positions in the atlas lung, mm."""
-        position = [
-            self.frame.to_patient(n, x) / mm for n, (x, mm) in enumerate(zip((k, j, i), self.spacing_kji, strict=True))
-        ]
-        index = np.stack(np.broadcast_arrays(*position)).astype(np.float32)
-        return ndimage.map_coordinates(array, index, output=np.float32, order=order, mode="nearest")
-
-
 Allowed = Callable[[NDArray, NDArray, NDArray], NDArray[np.bool_]]
 
 
@@ -119,14 +91,15 @@ def find_fissures(
         first[fissure] = _follow(image, cells, cells.expected(weights), reach_mm, allowed, config)
         weights, spread = _fit_modes([(grids[f], p) for f, p in first.items()], config)
         surfaces = {f: _displaced(grids[f].expected(weights), p, config) for f, p in first.items()}
-    found: dict[Fissure, FissureSurface] = {}
-    for fissure, cells in grids.items():
-        expected = surfaces[fissure]
+
+    def refined(fissure: Fissure) -> FissureSurface:
+        cells, expected = grids[fissure], surfaces[fissure]
         allowed = _beyond(fissure, surfaces, grids, config.horizontal_gap_mm)
         path = _follow(image, cells, expected, config.fine_reach_mm, allowed, config)
         height = _displaced(expected, path, config)
-        found[fissure] = _surface(image, cells, models[fissure], height, path, spread, config)
-    return found
+        return _surface(image, cells, models[fissure], height, path, spread, config)
+
+    return dict(zip(grids, map_in_order(refined, grids, "lobes", None), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,16 +182,25 @@ def _evidence(
     base = ndimage.map_coordinates(expected, fine, order=1, mode="nearest")
     a, b = (x[0] + cells.cell_mm * ((np.arange(2 * x.size) + 0.5) / 2 - 0.5) for x in (cells.a, cells.b))
     k, j, i = cells.plane.to_atlas(a[:, None, None], b[None, :, None], base[:, :, None] + offsets)
-    hu = image.sample(image.hu, k, j, i, order=1)
-    inside = image.sample(image.mask.view(np.uint8), k, j, i, order=0) > 0
+    inside = image.covers(k, j, i)
+    i = np.broadcast_to(i, inside.shape)
     if allowed is not None:
-        inside &= allowed(k, j, i)
-    for axis, samples in enumerate(config.border_samples):
-        inside = ndimage.minimum_filter1d(inside, 2 * samples + 1, axis=axis, mode="constant")
+        inside[inside] = allowed(k[inside], j[inside], i[inside])
+    inside = _without_border(inside, config.border_samples)
+    needed = with_neighbours(inside)
+    hu = np.full(inside.shape, AIR_HU, dtype=np.float32)
+    hu[needed] = image.hu_at(k[needed], j[needed], i[needed])
     sample_mm = (cells.cell_mm / 2, cells.cell_mm / 2, config.height_mm)
     plates = _pairs(plateness(hu, inside, sample_mm, config.plates))
     share = _pairs(inside.astype(np.float32))
     return patch_plateness(plates, share, cells.cell_mm, config.height_mm, config.plates)
+
+
+def _without_border(inside: NDArray[np.bool_], samples: tuple[int, int, int]) -> NDArray[np.bool_]:
+    """What lies more than so many samples off the border of ``inside`` and of the block."""
+    outside = np.pad(~inside, [(n, n) for n in samples], constant_values=True)
+    core = tuple(slice(n, -n or None) for n in samples)
+    return ~with_neighbours(outside, samples)[core]
 
 
 def _pairs(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -291,7 +273,7 @@ def _surface(
     Where nothing is seen, the left-out cases' distance counts, less what the modes learned from the rest of the lung.
     """
     k, j, i = cells.plane.to_atlas(cells.a[:, None], cells.b[None, :], height)
-    inside = image.sample(image.mask.view(np.uint8), k, j, i, order=0) > 0
+    inside = image.covers(k, j, i)
     seen = path.seen * _robust(path.height - height, config.robust_mm[-1])
     prior = (cells.modes**2).sum(axis=0)
     rest = np.einsum("mpq,mk,kpq->pq", cells.modes, spread, cells.modes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,14 @@ from scipy import ndimage
 
 from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.morphology.grid import bounding_box
-from CovidSeverityLib.types import Lobe, Side
+from CovidSeverityLib.parallel import map_in_order
+from CovidSeverityLib.types import Box, Lobe, Side
 
 from .config import LobeConfig, LungFrameConfig
-from .fissures import FissureSurface, LungImage, find_fissures
+from .fissures import FissureSurface, find_fissures
 from .lobe_atlas import Fissure, load_atlas
 from .lung_frame import LungExtent, LungFrame, lung_extent, match_lungs
+from .lung_image import LungImage
 from .values import FissureFinding, LobeSegmentation
 
 ROW_MM = 0.5
@@ -47,28 +50,46 @@ def anatomical_lobes(volume: CtVolume, lungs: NDArray[np.uint8], config: LobeCon
     """
     if lungs.shape != volume.hu.shape:
         raise ValueError(f"lungs {lungs.shape} do not match volume {volume.hu.shape}")
-    atlas = load_atlas()
     labels = np.zeros(lungs.shape, dtype=np.uint8)
     confidence: dict[Lobe, float] = {}
     findings: list[FissureFinding] = []
-    for side in Side:
-        box = bounding_box(lungs == side, margin=MARGIN)
-        mask = lungs[box] == side
-        if not mask.any():
-            continue
-        image = _lung_image(volume, box, mask, atlas.lungs[side], config.frame)
-        models = {fissure: model for fissure, model in atlas.fissures.items() if fissure.side is side}
-        surfaces = find_fissures(image, models, config.fissures)
-        np.copyto(labels[box], _labels(image, surfaces), where=mask)
-        confidence |= _confidence(image, surfaces, np.bincount(labels[box][mask], minlength=len(Lobe) + 1))
-        findings += [_finding(fissure, surface) for fissure, surface in surfaces.items()]
+    boxes = {side: bounding_box(lungs == side.value, margin=MARGIN) for side in Side}
+    present = [(side, box) for side, box in boxes.items() if lungs[box].size]
+    for lung in map_in_order(lambda item: _divided(volume, lungs, *item, config), present, "lobes", None):
+        labels[lung.box] |= lung.labels
+        confidence |= lung.confidence
+        findings += lung.findings
     approximate = any(finding.expected_mm > config.well_seen_mm for finding in findings)
     return LobeSegmentation(labels, _source(findings), approximate, confidence, tuple(findings))
 
 
+@dataclass(frozen=True, eq=False)
+class _DividedLung:
+    """Lobes in the box of one lung, 0 outside the lung, and what is known of them."""
+
+    box: Box
+    labels: NDArray[np.uint8]
+    confidence: Mapping[Lobe, float]
+    findings: Sequence[FissureFinding]
+
+
+def _divided(volume: CtVolume, lungs: NDArray[np.uint8], side: Side, box: Box, config: LobeConfig) -> _DividedLung:
+    """The lobes of the lung in ``box``."""
+    atlas = load_atlas()
+    mask = lungs[box] == side.value
+    image = _lung_image(volume, box, mask, atlas.lungs[side], config.frame)
+    models = {fissure: model for fissure, model in atlas.fissures.items() if fissure.side is side}
+    surfaces = find_fissures(image, models, config.fissures)
+    labels = _labels(image, surfaces)
+    labels *= mask
+    voxels = {lobe: int(np.count_nonzero(labels == lobe.value)) for lobe in Lobe if lobe.side is side}
+    findings = [_finding(fissure, surface) for fissure, surface in surfaces.items()]
+    return _DividedLung(box, labels, _confidence(image, surfaces, voxels), findings)
+
+
 def _lung_image(
     volume: CtVolume,
-    box: tuple[slice, slice, slice],
+    box: Box,
     mask: NDArray[np.bool_],
     atlas_lung: LungExtent,
     config: LungFrameConfig,
@@ -82,11 +103,14 @@ def _lung_image(
 
 def _labels(image: LungImage, surfaces: Mapping[Fissure, FissureSurface]) -> NDArray[np.uint8]:
     """(K, J, I) lobes of every voxel of a lung's box."""
-    if Fissure.LEFT_OBLIQUE in surfaces:
-        return np.where(_above(image, surfaces[Fissure.LEFT_OBLIQUE]), np.uint8(Lobe.LUL), np.uint8(Lobe.LLL))
-    upper = _above(image, surfaces[Fissure.RIGHT_HORIZONTAL])
-    front = np.where(upper, np.uint8(Lobe.RUL), np.uint8(Lobe.RML))
-    return np.where(_above(image, surfaces[Fissure.RIGHT_OBLIQUE]), front, np.uint8(Lobe.RLL))
+    left = Fissure.LEFT_OBLIQUE in surfaces
+    above = _above(image, surfaces[Fissure.LEFT_OBLIQUE if left else Fissure.RIGHT_OBLIQUE])
+    labels = np.full(above.shape, Lobe.LLL if left else Lobe.RLL, dtype=np.uint8)
+    np.copyto(labels, np.uint8(Lobe.LUL if left else Lobe.RML), where=above)
+    if not left:
+        above &= _above(image, surfaces[Fissure.RIGHT_HORIZONTAL])
+        np.copyto(labels, np.uint8(Lobe.RUL), where=above)
+    return labels
 
 
 def _above(image: LungImage, surface: FissureSurface) -> NDArray[np.bool_]:
@@ -110,9 +134,11 @@ def _above(image: LungImage, surface: FissureSurface) -> NDArray[np.bool_]:
     return above
 
 
-def _confidence(image: LungImage, surfaces: Mapping[Fissure, FissureSurface], voxels: NDArray) -> dict[Lobe, float]:
+def _confidence(
+    image: LungImage, surfaces: Mapping[Fissure, FissureSurface], voxels: Mapping[Lobe, int]
+) -> dict[Lobe, float]:
     """Expected Dice coefficient of every lobe of a lung, 0 to 1; 0 for a lobe of no volume."""
-    wrong = dict.fromkeys((lobe for lobe in Lobe if lobe.side is next(iter(surfaces)).side), 0.0)
+    wrong = dict.fromkeys(voxels, 0.0)
     for fissure, surface in surfaces.items():
         k, j, i = surface.plane.to_atlas(surface.a[:, None], surface.b[None, :], surface.height)
         between = surface.inside * surface.expected_mm * _cell_areas_mm2(surface, image.frame) / 1000.0
@@ -128,7 +154,7 @@ def _confidence(image: LungImage, surfaces: Mapping[Fissure, FissureSurface], vo
             wrong[lobe] += float((between * part).sum())
     voxel_ml = float(np.prod(image.spacing_kji)) / 1000.0
     return {
-        lobe: max(0.0, 1.0 - ml / (2.0 * int(voxels[lobe]) * voxel_ml)) if voxels[lobe] else 0.0
+        lobe: max(0.0, 1.0 - ml / (2.0 * voxels[lobe] * voxel_ml)) if voxels[lobe] else 0.0
         for lobe, ml in wrong.items()
     }
 

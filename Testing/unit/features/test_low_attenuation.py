@@ -10,7 +10,7 @@ import pytest
 from scipy import ndimage
 
 from CovidSeverityLib.evaluation.synthetic.lesions.scan_noise import ScanNoise, noise_plane
-from CovidSeverityLib.features.air_noise import AirNoiseConfig, airway_noise
+from CovidSeverityLib.features.air_noise import AirNoiseConfig, _dark_between, airway_noise
 from CovidSeverityLib.features.low_attenuation import (
     BIN_HU,
     LowAttenuationConfig,
@@ -241,3 +241,43 @@ def volume_of(hu, slice_mm=2.0) -> CtVolume:
     identity = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
     geometry = Geometry(hu.shape[::-1], (0.7, 0.7, slice_mm), (0.0, 0.0, 0.0), identity)
     return CtVolume(hu, geometry, geometry)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_air_between_the_lungs_has_lung_somewhere_on_both_sides_of_its_row(seed):
+    """Pixel by pixel; the mean over 3 x 3 pixels is that of the whole slice, but mirrored beside the dark columns."""
+    random = np.random.default_rng(seed)
+    lungs = random.choice([0, 0, 0, 0, 0, 0, 1, 2], (14, 18)).astype(np.uint8)
+    lungs[random.integers(0, 14, 4)] = 0
+    plane = np.where(random.random(lungs.shape) < 0.8, -950, -500).astype(np.int16)
+
+    def between(j, i):
+        return lungs[j, i] == 0 and Side.RIGHT in lungs[j, :i] and Side.LEFT in lungs[j, i + 1 :]
+
+    air = np.array([[between(j, i) for i in range(18)] for j in range(14)])
+    columns = np.flatnonzero((air & (plane < -800)).any(axis=0))
+    part = plane[:, columns[0] : columns[-1] + 1].astype(float)
+    around = np.pad(part, 1, mode="symmetric")
+    mean = np.mean([around[j : j + 14, i : i + part.shape[1]] for j in range(3) for i in range(3)], axis=0)
+    expected = np.zeros_like(air)
+    expected[:, columns[0] : columns[-1] + 1] = air[:, columns[0] : columns[-1] + 1] & (mean < -800.0 - 1e-3)
+    found = _dark_between(plane, lungs, -800.0)
+    assert expected.any()
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_slice_without_a_lung_has_no_air_between_lungs():
+    plane, lungs = np.full((6, 9), -1000, np.int16), np.zeros((6, 9), np.uint8)
+    lungs[2, 1] = Side.RIGHT
+    lungs[4, 7] = Side.LEFT
+    assert not _dark_between(plane, lungs, -800.0).any()
+
+
+def test_empty_histograms_stay_empty_and_do_not_touch_others():
+    measured = np.zeros((3, 4, 312), dtype=np.int64)
+    assert not without_noise(measured, 20.0, 5).any()
+    measured[1, 2, 40:60] = np.random.default_rng(0).integers(1, 900, 20)
+    found = without_noise(measured, 20.0, 5)
+    np.testing.assert_array_equal(found[1, 2], without_noise(measured[1, 2], 20.0, 5))
+    assert found.sum() == pytest.approx(measured.sum())
+    assert np.count_nonzero(found.any(axis=-1)) == 1

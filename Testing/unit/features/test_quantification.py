@@ -13,8 +13,8 @@ from CovidSeverityLib.features.quantification import (
     opacity_voxels,
     side_voxels,
     slice_rows,
-    spilled_lobes,
 )
+from CovidSeverityLib.features.spill import spill_matters, spilled_lobes
 from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig
 from CovidSeverityLib.types import Geometry, Lobe, Opacity, Side
@@ -47,6 +47,21 @@ def counts(infected):
 def test_every_voxel_is_counted_in_its_slice_and_lobe(counts):
     np.testing.assert_array_equal(counts.lung, [[0, 2, 2, 3, 3, 4], [0, 2, 2, 3, 3, 4], [0] * 6])
     np.testing.assert_array_equal(counts.infected, [[0, 1, 2, 0, 0, 0], [0, 0, 2, 0, 0, 2], [0] * 6])
+
+
+def test_counts_are_those_of_every_slice_and_lobe_alone():
+    random = np.random.default_rng(0)
+    lungs, lobes = (
+        random.integers(0, 3, (3, 20, 30)).astype(np.uint8),
+        random.integers(0, 6, (3, 20, 30)).astype(np.uint8),
+    )
+    kinds = random.integers(0, 3, lobes.shape).astype(np.uint8)
+    counts = count_voxels(lungs, lobes, kinds > 0)
+    for k, lobe in np.ndindex(counts.lung.shape):
+        inside = (lungs[k] > 0) & (lobes[k] == lobe)
+        assert counts.lung[k, lobe] == np.count_nonzero(inside)
+        assert counts.infected[k, lobe] == np.count_nonzero(inside & (kinds[k] > 0))
+    assert opacity_voxels(kinds, lungs) == {n: np.count_nonzero((kinds == n) & (lungs > 0)) for n in Opacity}
 
 
 def test_lung_outside_every_lobe_is_counted_as_lung(infected):
@@ -206,3 +221,11 @@ def test_spill_beyond_half_a_percent_is_scored():
     counts = count_voxels((lobes > 0).astype(np.uint8), lobes, infected)
     scored = {s.lobe: s.score for s in lobe_scores(counts, 0.01, spilled=spilled_lobes(infected, lobes))}
     assert (scored[Lobe.RLL], scored[Lobe.RML]) == (5, 5)
+
+
+@pytest.mark.parametrize("percent", [0, 10, 20, 21, 30, 31])
+@pytest.mark.parametrize(("least", "spill"), [(20.0, 30.0), (30.0, 20.0), (0.0, 30.0)])
+def test_spilled_lobes_are_asked_for_where_they_change_a_score(percent, least, spill):
+    counts = Counts(np.full((1, 6), 100), np.full((1, 6), percent))
+    with_spill, without = (lobe_scores(counts, 1.0, None, None, lobes, least, spill) for lobes in (Lobe, ()))
+    assert spill_matters(counts, least, spill) == (with_spill != without)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from CovidSeverityLib.features.quantification import count_voxels, lobe_scores
-from CovidSeverityLib.features.score_range import with_ranges
+from CovidSeverityLib.features.score_range import FISSURE_SIDES, _moved, with_ranges
 from CovidSeverityLib.segmentation.lobes.values import FissureFinding, LobeSegmentation
 from CovidSeverityLib.types import Geometry, Lobe
 
@@ -93,3 +94,27 @@ def test_absent_lobe_has_no_range_to_speak_of():
     labels = np.where(np.arange(SHAPE[2]) < 50, lobes().labels, 0).astype(np.uint8)
     found = ranges([slab(4, 6)] * 3, LobeSegmentation(labels, "test", True, None, FISSURES))
     assert of(found, Lobe.LUL).score_range == (0, 0)
+
+
+def test_moved_fissures_are_those_of_plain_distance_maps():
+    """Every sample within reach goes to the nearest lobe that grows, whatever box its lung lies in."""
+    random, spacing = np.random.default_rng(0), (2.0, 1.5, 1.0)
+    labels = np.zeros((12, 14, 30), np.uint8)
+    labels[1:-1, 2:-1, 1:14] = random.integers(0, 4, (10, 11, 13))
+    labels[2:9, 3:12, 17:28] = random.choice([0, 4, 5], (7, 9, 11))
+    labels[:6][np.isin(labels[:6], (1, 2))] = Lobe.RLL
+    fissures = (*FISSURES, FissureFinding("right horizontal", 10.0, 3.1))
+    away = {lobe: ndimage.distance_transform_edt(labels != lobe, spacing) for lobe in Lobe}
+    expected = []
+    for fissure in fissures:
+        sides = FISSURE_SIDES[fissure.name]
+        for grows, shrinks in (sides, sides[::-1]):
+            moved = labels.copy()
+            for voxel in np.argwhere(np.isin(labels, shrinks)):
+                nearest = min(grows, key=lambda lobe, at=tuple(voxel): away[lobe][at])
+                if away[nearest][tuple(voxel)] <= fissure.expected_mm:
+                    moved[tuple(voxel)] = nearest
+            expected.append(moved[labels > 0])
+    for found, plain in zip(_moved(labels, fissures, spacing), expected, strict=True):
+        assert (plain != labels[labels > 0]).any()
+        np.testing.assert_array_equal(found, plain)

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from CovidSeverityLib.segmentation.lobes.fissures import LungImage, find_fissures
+from CovidSeverityLib.segmentation.lobes.fissures import _without_border, find_fissures
 from CovidSeverityLib.segmentation.lobes.lobe_atlas import Fissure, load_atlas, surface_on_grid
 from CovidSeverityLib.segmentation.lobes.lung_frame import LungFrame
+from CovidSeverityLib.segmentation.lobes.lung_image import LungImage
 from CovidSeverityLib.segmentation.lobes.plateness import patch_plateness, plateness
 
 STEP = (1.5, 1.5, 1.0)
@@ -131,3 +133,23 @@ def test_height_above_is_measured_from_the_surface():
     p, q = 30, 50
     k, j, i = surface.plane.to_atlas(surface.a[p : p + 1], surface.b[q : q + 1], surface.height[p, q] + 7.0)
     np.testing.assert_allclose(surface.above(k, j, i), 7.0, atol=1e-6)
+
+
+def test_positions_take_the_nearest_voxel_of_the_lung_and_interpolate_its_density():
+    """As SciPy does, beyond the array too."""
+    shape, random = (6, 7, 8), np.random.default_rng(0)
+    hu, mask = random.integers(-1000, 0, shape).astype(np.int16), random.random(shape) < 0.5
+    image = LungImage(hu, mask, (2.0, 0.5, 1.0), LungFrame((1.25, 0.5, 2.0), (3.0, -1.0, 0.0)))
+    voxels = random.uniform(-2.0, 10.0, (3, 500))
+    positions = [image.frame.to_atlas(n, x * mm) for n, (x, mm) in enumerate(zip(voxels, (2.0, 0.5, 1.0), strict=True))]
+    nearest = ndimage.map_coordinates(mask.view(np.uint8), voxels, order=0, mode="nearest")
+    np.testing.assert_array_equal(image.covers(*positions), nearest > 0)
+    between = ndimage.map_coordinates(hu.astype(np.float32), voxels, order=1, mode="nearest")
+    np.testing.assert_allclose(image.hu_at(*positions), between, atol=0.01)
+
+
+@pytest.mark.parametrize("samples", [(1, 1, 3), (0, 2, 0)])
+def test_border_of_the_lung_and_of_the_block_is_left_out(samples):
+    inside = np.random.default_rng(0).random((12, 13, 14)) < 0.95
+    expected = ndimage.minimum_filter(inside, [2 * n + 1 for n in samples], mode="constant")
+    np.testing.assert_array_equal(_without_border(inside, samples), expected)
