@@ -189,9 +189,10 @@ def _decode_frame(
     frame = frames[header.frame]
     if header.rescale != rescale:
         frame = _rescaled(frame, rescale, header.rescale)
-    beyond = np.count_nonzero(frame > np.iinfo(np.int16).max)
-    if target.dtype == np.int16 and beyond > SATURATED_SHARE * frame.size:
-        raise _SaturatedError
+    if not np.can_cast(frame.dtype, target.dtype) and target.dtype == np.int16:
+        beyond = np.count_nonzero(frame > np.iinfo(np.int16).max)
+        if beyond > SATURATED_SHARE * frame.size:
+            raise _SaturatedError
     _store(target, frame)
     if header.padding_hu is not None:
         _mark_padding(target, header.padding_hu, abs(header.rescale[0]) / 2)
