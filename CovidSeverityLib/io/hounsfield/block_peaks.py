@@ -130,7 +130,7 @@ def _peaks(density: NDArray[np.float64], least: float) -> NDArray[np.intp]:
     starts = np.flatnonzero(np.diff(density, prepend=np.nan) != 0)  # of runs of equal values
     values, ends = density[starts], np.append(starts[1:], density.size) - 1
     high = np.flatnonzero((values[1:-1] > values[:-2]) & (values[1:-1] > values[2:]) & (values[1:-1] >= least)) + 1
-    return ((starts + ends) // 2)[[n for n in high if _prominence(values, n) >= least]]
+    return ((starts + ends) // 2)[[n for n in high.tolist() if _prominence(values, n) >= least]]
 
 
 def _prominence(values: NDArray[np.float64], peak: int) -> float:
