@@ -62,13 +62,13 @@ LAYERS = 3
 _LUNG_LAYER, _LOBE_LAYER, _OPACITY_LAYER = range(LAYERS)
 
 
-def write_segmentation(analysis: Findings, file: BinaryIO) -> None:
+def write_segmentation(analysis: Findings, file: BinaryIO, header: bytes | None = None) -> None:
     """Write the masks of ``analysis`` to an open binary ``file`` in Slicer's ``.seg.nrrd`` format.
 
-    The same analysis gives the same bytes.
+    The same analysis gives the same bytes. ``header`` is that of :func:`segmentation_header`; None makes it here.
     """
     volume = analysis.volume
-    file.write(_header(volume.stored_geometry))
+    file.write(segmentation_header(volume.stored_geometry) if header is None else header)
     stream = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, GZIP)
     layers = (volume.storage.to_stored(layer) for layer in (analysis.lungs, analysis.lobes, analysis.infection))
     for planes in zip(*layers, strict=True):  # slice by slice: a copy of the whole would take three times its memory
@@ -77,8 +77,11 @@ def write_segmentation(analysis: Findings, file: BinaryIO) -> None:
     file.write(stream.flush())
 
 
-def _header(geometry: Geometry) -> bytes:
-    """The header as slicerio writes it, for no slices, with their number put in and without the time of day."""
+def segmentation_header(geometry: Geometry) -> bytes:
+    """The header as slicerio writes it, for no slices, with their number put in and without the time of day.
+
+    It changes the process's filters of warnings for a moment: not while another thread does so.
+    """
     import slicerio
 
     i, j, k = geometry.size
