@@ -219,7 +219,7 @@ def test_infection_outside_the_lungs_is_not_drawn(factory):
     spilled = dataclasses.replace(chest, infection=np.where(chest.lungs == 0, np.uint8(2), chest.infection))
     analysis = factory.make_analysis(spilled)
     box = views.lung_box(analysis)
-    assert views.coronal_index(analysis) == views.coronal_index(factory.make_analysis(chest))
+    assert views.coronal_index(analysis, box) == views.coronal_index(factory.make_analysis(chest), box)
     for view in (views.axial_view(analysis, 10, box), views.coronal_view(analysis, 24, box)):
         assert not view.infection[view.lungs == 0].any()
     inside = views.axial_view(analysis, 6, box)
@@ -247,7 +247,7 @@ def test_views_are_turned_as_radiologists_have_them(factory):
     analysis = factory.make_analysis()
     box = views.lung_box(analysis)
     axial = views.axial_view(analysis, 10, box)
-    coronal = views.coronal_view(analysis, views.coronal_index(analysis), box)
+    coronal = views.coronal_view(analysis, views.coronal_index(analysis, box), box)
     assert axial.lungs[:, : axial.lungs.shape[1] // 3].max() == Side.RIGHT
     assert coronal.lobes[: len(coronal.lobes) // 4].max() == Lobe.LUL  # the apex is on top
     assert coronal.infection[: len(coronal.infection) // 2].max() == 0  # and the opacities are at the bases
