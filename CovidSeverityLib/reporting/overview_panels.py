@@ -239,7 +239,7 @@ def draw_histogram(axes: Axes, densitometry: Densitometry, well_aerated_percent:
     axes.set_xlabel("Hounsfield units", fontsize=NORMAL, color=INK)
     axes.set_ylabel(f"% of lung per {HISTOGRAM_BIN_HU} HU (log scale)", fontsize=NORMAL, color=INK)
     axes.tick_params(labelsize=NORMAL, colors=INK, width=0.6, length=3)
-    axes.tick_params(which="minor", length=0)
+    axes.minorticks_off()
     axes.yaxis.set_major_formatter("{x:g}")
     axes.legend(loc="upper right", fontsize=SMALL, frameon=False, handlelength=1.4, borderaxespad=0.2)
     plain_frame(axes, ("bottom", "left"))
