@@ -49,7 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     _prepare_streams()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it reports its font cache on standard error
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports processor and missing GPU there
+    if argv is None:  # modules stay until the process ends: looking for garbage among them would take 0.15 s
+        gc.disable()
     arguments = _parser().parse_args(argv)
+    if argv is None:
+        gc.freeze()
+        gc.enable()
     with _stoppable(put_back=argv is not None):
         try:
             arguments.run(arguments)
@@ -86,24 +91,10 @@ class _CommandParser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 (as argparse has it)
         """Add the options of the command, then parse."""
         if self._module:
-            with _uncollected():
-                command = import_module(f".commands.{self._module}", __package__)
-            command.add_options(self)
+            import_module(f".commands.{self._module}", __package__).add_options(self)
             add_debug(self, default=argparse.SUPPRESS)
             self._module = ""
         return super().parse_known_args(args, namespace)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """No search for garbage: loading modules makes objects that stay, and looking through them takes 0.06 s."""
-    searched = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if searched:
-            gc.enable()
 
 
 def _prepare_streams() -> None:
