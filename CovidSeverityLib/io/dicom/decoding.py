@@ -28,7 +28,7 @@ from CovidSeverityLib.checked import known
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.quiet import quiet_itk
 from CovidSeverityLib.io.stored_numbers import PADDING
-from CovidSeverityLib.types import Progress
+from CovidSeverityLib.types import READ_STAGE, Progress
 
 from .stored_pixels import StoredPixels
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from .grid import Stack
     from .headers import SliceHeader
 
-STAGE = "read"
 MAX_THREADS = 4
 """Number of threads; with more, decoding is limited by memory."""
 
@@ -105,7 +104,7 @@ def _run(work: Callable[[Path], None], files: Sequence[Path], progress: Progress
 
     def report(done: int) -> None:
         if progress is not None:
-            progress(STAGE, done, len(files))
+            progress(READ_STAGE, done, len(files))
 
     np.empty(KEPT_BYTES, np.uint8)  # given back at once, see there
     with FIRST_DECODE:
