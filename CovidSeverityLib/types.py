@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 """``progress(stage, done, total)``: called as work goes on; it may raise to stop it."""
 
+READ_STAGE = "read"
+"""Name of the stage that reads a CT."""
+
 Triple: TypeAlias = tuple[float, float, float]
 """Three lengths, such as a voxel spacing, mm."""
 

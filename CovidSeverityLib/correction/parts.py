@@ -48,14 +48,14 @@ LUNG_PARTS = Part.RIGHT_LUNG | Part.LEFT_LUNG
 LOBE_PARTS = Part.RUL | Part.RML | Part.RLL | Part.LUL | Part.LLL
 OPACITY_PARTS = Part.GROUND_GLASS | Part.CONSOLIDATION
 
-_PART_CODES: dict[Part, int] = {
-    Part.RIGHT_LUNG: int(Side.RIGHT),
-    Part.LEFT_LUNG: int(Side.LEFT),
-    **{Part[lobe.name]: lobe << LOBE_SHIFT for lobe in Lobe},
-    Part.GROUND_GLASS: Opacity.GROUND_GLASS << OPACITY_SHIFT,
-    Part.CONSOLIDATION: Opacity.CONSOLIDATION << OPACITY_SHIFT,
+_PART_CODES: dict[int, int] = {  # plain integers: operations on flags would slow the start of the program down
+    int(Part.RIGHT_LUNG): int(Side.RIGHT),
+    int(Part.LEFT_LUNG): int(Side.LEFT),
+    **{int(Part[lobe.name]): int(lobe) << LOBE_SHIFT for lobe in Lobe},
+    int(Part.GROUND_GLASS): int(Opacity.GROUND_GLASS) << OPACITY_SHIFT,
+    int(Part.CONSOLIDATION): int(Opacity.CONSOLIDATION) << OPACITY_SHIFT,
 }
-_GROUPS = ((LUNG_PARTS, SIDE_MASK), (LOBE_PARTS, LOBE_MASK), (OPACITY_PARTS, OPACITY_MASK))
+_GROUPS = ((int(LUNG_PARTS), SIDE_MASK), (int(LOBE_PARTS), LOBE_MASK), (int(OPACITY_PARTS), OPACITY_MASK))
 
 
 def _code_of_parts() -> NDArray[np.uint8]:
@@ -73,7 +73,7 @@ def _parts_of_code() -> NDArray[np.uint16]:
     table = np.zeros(CODES, dtype=np.uint16)
     for code in range(CODES):
         table[code] = sum(
-            int(part) for part, own in _PART_CODES.items() for p, mask in _GROUPS if part & p and code & mask == own
+            part for part, own in _PART_CODES.items() for p, mask in _GROUPS if part & p and code & mask == own
         )
     return table
 

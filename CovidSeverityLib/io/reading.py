@@ -7,12 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.types import Progress
+from CovidSeverityLib.types import READ_STAGE, Progress
 
 from .cost import check_cost
-from .dicom.decoding import STAGE
-from .dicom.reader import read_dicom
-from .dicom.series import Choice
 from .images import read_image
 from .sources import Source, opened
 from .volume import CtVolume, volume_of, with_axial_slices
@@ -72,11 +69,12 @@ def read_ct(
     try:
         if not source.exists():
             raise InputError(f"no such file or folder: {os.fspath(path)}")
-        choice = Choice(series_uid, volume)
         with opened(source) as found:
             if found.image is None:
-                return _read_dicom_ct(found, name, choice, force, progress)
-            return _read_image_ct(found.image, name, choice, progress)
+                return _read_dicom_ct(found, name, series_uid, volume, force, progress)
+            if series_uid is not None or volume is not None:
+                raise InputError(f"{name} has no series to choose from; a series is chosen in a DICOM folder only")
+            return _read_image_ct(found.image, name, progress)
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror or type(error).__name__}") from error
     except InputError as error:
@@ -85,8 +83,13 @@ def read_ct(
         raise type(error)(f"{name}: {error}") from error
 
 
-def _read_dicom_ct(found: Source, name: str, choice: Choice, force: bool, progress: Progress | None) -> CtVolume:
-    stack = read_dicom(found.files, name, choice, force, progress)
+def _read_dicom_ct(
+    found: Source, name: str, series_uid: str | None, number: int | None, force: bool, progress: Progress | None
+) -> CtVolume:
+    from .dicom.reader import read_dicom  # not for images: pydicom takes 0.1 s to load
+    from .dicom.series import Choice
+
+    stack = read_dicom(found.files, name, Choice(series_uid, number), force, progress)
     notes = (*found.notes, *stack.notes)
     volume = with_axial_slices(volume_of(stack.values, stack.geometry, name=name, notes=notes, own=True))
     if volume.storage.axes[0] != 0:  # a sagittal or coronal series: no axial slice was acquired or filled as a whole
@@ -95,10 +98,8 @@ def _read_dicom_ct(found: Source, name: str, choice: Choice, force: bool, progre
     return replace(volume, acquired=acquired, kernel=stack.kernel)
 
 
-def _read_image_ct(source: Path, name: str, choice: Choice, progress: Progress | None) -> CtVolume:
-    if choice != Choice():
-        raise InputError(f"{name} has no series to choose from; a series is chosen in a DICOM folder only")
+def _read_image_ct(source: Path, name: str, progress: Progress | None) -> CtVolume:
     image = read_image(source, check_cost)
     if progress is not None:
-        progress(STAGE, 1, 1)
+        progress(READ_STAGE, 1, 1)
     return with_axial_slices(volume_of(image.values, image.geometry, name=name, notes=image.notes))

@@ -13,13 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom import dcmread
-
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import NoteSeverity, QualityNote
 
 from .dicom.files import files_under, is_dicom
-from .dicom.values import UNREADABLE, values_of
 from .images import FORMATS, is_image_name, is_second_half
 
 DIRECTORY_NAME = "DICOMDIR"
@@ -99,6 +96,10 @@ def _of_directory(path: Path) -> Source:
 
 
 def _named_files(path: Path) -> list[Path]:
+    from pydicom import dcmread
+
+    from .dicom.values import UNREADABLE, values_of
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about harmless deviations from the standard

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.findings import ClassifiedFindings, Findings
@@ -17,26 +19,24 @@ from .classification_report import write_classification_report
 from .output_folder import FileWriter, write_together
 from .overview import write_overview
 from .report import write_report
-from .segmentation import write_segmentation
+from .segmentation import segmentation_header, write_segmentation
 from .tables import write_classified_slices, write_histogram, write_lobes, write_slices
 
 REPORT_NAME, CLASSIFICATION_REPORT_NAME = "report.json", "classification.json"
+SEGMENTATION_NAME, OVERVIEW_NAME = "segmentation.seg.nrrd", "overview.png"
 SLICES_NAME, PAGE_NAME, ANALYSIS_NAME = "slices.csv", "classification.png", "analysis.npz"
 
-BinaryWriter = Callable[[Findings, BinaryIO], None]
 TextWriter = Callable[[Findings, TextIO], None]
 
-_BINARY_WRITERS: dict[str, BinaryWriter] = {
-    "segmentation.seg.nrrd": write_segmentation,
-    "overview.png": write_overview,
-}
-_TEXT_WRITERS: dict[str, TextWriter] = {
+_TABLE_WRITERS: dict[str, TextWriter] = {
     "lobes.csv": write_lobes,
     SLICES_NAME: write_slices,
     "histogram.csv": write_histogram,
-    REPORT_NAME: write_report,
 }
-OUTPUT_NAMES = (*_BINARY_WRITERS, *_TEXT_WRITERS, PAGE_NAME, CLASSIFICATION_REPORT_NAME, ANALYSIS_NAME)
+OUTPUT_NAMES = (
+    *(SEGMENTATION_NAME, *_TABLE_WRITERS, OVERVIEW_NAME, PAGE_NAME),
+    *(REPORT_NAME, CLASSIFICATION_REPORT_NAME, ANALYSIS_NAME),
+)
 """Every file that an analysis writes, or removes after an earlier run."""
 
 CLASSIFICATION_OUTPUT_NAMES = (PAGE_NAME, SLICES_NAME, CLASSIFICATION_REPORT_NAME)
@@ -53,7 +53,7 @@ def write_results(
     """Write every file of a result to ``folder`` and return their paths; the report comes last.
 
     Either all files are replaced or none (:func:`~.output_folder.write_together`). ``classification.png`` is only
-    written with a diagnosis; that of an earlier run is removed.
+    written with a diagnosis; that of an earlier run is removed. The pages are drawn in a thread of their own meanwhile.
 
     Parameters
     ----------
@@ -71,14 +71,23 @@ def write_results(
     OutputError
         A file cannot be written.
     """
-    writers: dict[str, FileWriter] = {
-        **{name: partial(_binary, write, analysis) for name, write in _BINARY_WRITERS.items()},
-        **({} if analysis.classification is None else {PAGE_NAME: _page(ClassifiedFindings.of(analysis))}),
-        **extra,
-        **{name: partial(_text, write, analysis) for name, write in _TEXT_WRITERS.items()},
-    }
-    obsolete = [name for name in OUTPUT_NAMES if name not in writers]
-    return write_together(Path(folder), writers, progress, obsolete)
+    header = segmentation_header(analysis.volume.stored_geometry)  # before the thread begins, see there
+    with ThreadPoolExecutor(1) as pool:
+        pages = {OVERVIEW_NAME: pool.submit(_drawn, write_overview, analysis)}
+        if analysis.classification is not None:
+            pages[PAGE_NAME] = pool.submit(_drawn, write_classification_page, ClassifiedFindings.of(analysis))
+        writers: dict[str, FileWriter] = {
+            SEGMENTATION_NAME: partial(_binary, partial(write_segmentation, header=header), analysis),
+            **{name: partial(_text, write, analysis) for name, write in _TABLE_WRITERS.items()},
+            **extra,
+            **{name: lambda path, page=page: path.write_bytes(page.result()) for name, page in pages.items()},
+            REPORT_NAME: partial(_text, write_report, analysis),
+        }
+        obsolete = [name for name in OUTPUT_NAMES if name not in writers]
+        try:
+            return write_together(Path(folder), writers, progress, obsolete)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def write_classified(found: ClassifiedFindings, folder: Path, progress: Progress | None = None) -> tuple[Path, ...]:
@@ -90,7 +99,7 @@ def write_classified(found: ClassifiedFindings, folder: Path, progress: Progress
         A file cannot be written.
     """
     writers: dict[str, FileWriter] = {
-        PAGE_NAME: _page(found),
+        PAGE_NAME: partial(_binary, write_classification_page, found),
         SLICES_NAME: partial(_text, write_classified_slices, found),
         CLASSIFICATION_REPORT_NAME: partial(_text, write_classification_report, found),
     }
@@ -109,8 +118,10 @@ def check_holds_no_analysis(folder: Path) -> None:
         raise InputError(f"{folder} holds the results of an analysis ({REPORT_NAME}); choose another folder")
 
 
-def _page(found: ClassifiedFindings) -> FileWriter:
-    return partial(_binary, write_classification_page, found)
+def _drawn(write: Callable[[Any, BinaryIO], None], result: Findings | ClassifiedFindings) -> bytes:
+    file = io.BytesIO()
+    write(result, file)
+    return file.getvalue()
 
 
 def _binary(write: Callable[..., None], result: Findings | ClassifiedFindings, path: Path) -> None:

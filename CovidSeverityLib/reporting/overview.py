@@ -9,7 +9,7 @@ from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
 from CovidSeverityLib.ctss import CTSS_MAX
 from CovidSeverityLib.findings import Findings
-from CovidSeverityLib.types import LOBE_NAMES, Opacity
+from CovidSeverityLib.types import LOBE_NAMES, Box, Opacity
 
 from . import overview_panels as panels
 from .overview_text import clean, elided, note_lines, signed
@@ -56,11 +56,11 @@ def write_overview(analysis: Findings, file: BinaryIO, dpi: int = DPI) -> None:
 
 def _draw_page(figure: Figure, analysis: Findings) -> None:
     _draw_header(figure, analysis)
-    indices = axial_indices(analysis)
-    _draw_axials(figure, analysis, indices)
-    _draw_legend(figure, analysis)
+    indices, box = axial_indices(analysis), lung_box(analysis)
+    _draw_axials(figure, analysis, indices, box)
+    _draw_legend(figure, analysis, box)
     if analysis.ctss is not None:  # independent slices have neither lobes nor a coronal view
-        _draw_coronal(figure, analysis, indices)
+        _draw_coronal(figure, analysis, indices, box)
         _heading(figure, LOBES[0] - 0.03, "Infection by lobe")
         panels.draw_lobes(figure.add_axes(LOBES), analysis.lobe_scores)
     _heading(figure, HISTOGRAM[0] - 0.035, "Density of the lungs")
@@ -122,8 +122,8 @@ def _draw_diagnosis(figure: Figure, diagnosis: PatientDiagnosis) -> None:
     )
 
 
-def _draw_axials(figure: Figure, analysis: Findings, indices: tuple[int, ...]) -> None:
-    box, worst = lung_box(analysis), most_infected_index(analysis)
+def _draw_axials(figure: Figure, analysis: Findings, indices: tuple[int, ...], box: Box) -> None:
+    worst = most_infected_index(analysis)
     rows_by_index = {row.index: row for row in analysis.slices}
     rows = -(-AXIAL_COUNT // COLUMNS)
     width = (RIGHT - LEFT - (COLUMNS - 1) * TILE_GAP) / COLUMNS
@@ -140,10 +140,12 @@ def _draw_axials(figure: Figure, analysis: Findings, indices: tuple[int, ...]) -
         panels.draw_view(axes, axial_view(analysis, index, box), title, note, marked=index == worst)
 
 
-def _draw_legend(figure: Figure, analysis: Findings) -> None:
+def _draw_legend(figure: Figure, analysis: Findings, box: Box) -> None:
     """One line: colour and name of every outline, and the orientation of the images."""
     shown = [score.lobe for score in analysis.lobe_scores if score.voxels]
-    entries = [("lung", LUNG_COLOUR, 2.0)] if ((analysis.lungs > 0) & (analysis.lobes == 0)).any() else []
+    slices = zip(analysis.lungs[box], analysis.lobes[box], strict=True)
+    without_lobe = any(((lung > 0) & (lobe == 0)).any() for lung, lobe in slices)
+    entries = [("lung", LUNG_COLOUR, 2.0)] if without_lobe else []
     entries += [(LOBE_NAMES[lobe], LOBE_COLOURS[lobe], 2.0) for lobe in shown]
     names = {Opacity.GROUND_GLASS: "ground-glass opacity", Opacity.CONSOLIDATION: "consolidation"}
     entries += [(names[opacity], OPACITY_COLOURS[opacity], 3.0) for opacity in Opacity]
@@ -160,11 +162,11 @@ def _draw_legend(figure: Figure, analysis: Findings) -> None:
     )
 
 
-def _draw_coronal(figure: Figure, analysis: Findings, indices: tuple[int, ...]) -> None:
-    index = coronal_index(analysis)
+def _draw_coronal(figure: Figure, analysis: Findings, indices: tuple[int, ...], box: Box) -> None:
+    index = coronal_index(analysis, box)
     axes = figure.add_axes(CORONAL)
     worst = "largest infected area" if most_infected_index(analysis) is not None else "largest lung area"
-    panels.draw_view(axes, coronal_view(analysis, index, lung_box(analysis)), "Coronal, superior up", worst)
+    panels.draw_view(axes, coronal_view(analysis, index, box), "Coronal, superior up", worst)
     slice_mm = analysis.volume.geometry.spacing_kji[0]
     panels.draw_levels(axes, [k * slice_mm for k in indices])
 

@@ -36,7 +36,7 @@ COMPONENT_COLOURS = ("#0072B2", "#7A5195", "#8C6D31")
 """Colours of the components. They are not those of opacities, because a component is not a kind of opacity."""
 MARK = "#F0E442"
 
-RIM_WIDTH = 2.0
+RIM_WIDTH, RIM_OPACITY = 2.0, 0.4
 LUNG_LINE_WIDTH = 0.8
 LOBE_LINE_WIDTH = 1.0
 OPACITY_LINE_WIDTH = 1.0
@@ -81,26 +81,37 @@ def draw_view(
 
 def draw_outlines(axes: Axes, view: View) -> None:
     """Outlines of lungs (thin, with a dark rim), of lobes over them (also at the edge of the lung), of opacities."""
-    for side in Side:
-        _outline(axes, view, view.lungs == side, "black", RIM_WIDTH, alpha=0.4)
-        _outline(axes, view, view.lungs == side, LUNG_COLOUR, LUNG_LINE_WIDTH)
-    for lobe in Lobe:
-        _outline(axes, view, view.lobes == lobe, LOBE_COLOURS[lobe], LOBE_LINE_WIDTH)
-    for opacity in Opacity:
-        _outline(axes, view, view.infection == opacity, OPACITY_COLOURS[opacity], OPACITY_LINE_WIDTH)
-
-
-def _outline(
-    axes: Axes, view: View, mask: NDArray[np.bool_], colour: Rgb | str, width: float, alpha: float = 1.0
-) -> None:
-    if not mask.any():
-        return
-    from contourpy import contour_generator
     from matplotlib.collections import LineCollection
 
-    columns, rows = (_extended(centres) for centres in (view.columns_mm(), view.rows_mm()))
-    lines: Any = contour_generator(columns, rows, np.pad(mask, 1).astype(np.float32)).lines(0.5)
-    axes.add_collection(LineCollection(lines, colors=[colour], linewidths=width, alpha=alpha), autolim=False)
+    lung = [("black", RIM_OPACITY, RIM_WIDTH), (LUNG_COLOUR, 1.0, LUNG_LINE_WIDTH)]
+    parts: list[tuple[NDArray[np.bool_], list[tuple[Rgb | str, float, float]]]] = [
+        *((view.lungs == side, lung) for side in Side),
+        *((view.lobes == lobe, [(LOBE_COLOURS[lobe], 1.0, LOBE_LINE_WIDTH)]) for lobe in Lobe),
+        *((view.infection == opacity, [(OPACITY_COLOURS[opacity], 1.0, OPACITY_LINE_WIDTH)]) for opacity in Opacity),
+    ]
+    drawn = [
+        (line, (colour, alpha), width)
+        for mask, strokes in parts
+        for lines in [_outline(view, mask)]
+        for colour, alpha, width in strokes
+        for line in lines
+    ]
+    if drawn:
+        lines, colours, widths = zip(*drawn, strict=True)
+        axes.add_collection(LineCollection(lines, colors=colours, linewidths=widths), autolim=False)
+
+
+def _outline(view: View, mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
+    """Closed lines around the parts of ``mask``, in mm."""
+    from contourpy import contour_generator
+
+    hits = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
+    if not hits[0].size:
+        return []
+    rows, columns = (slice(hit[0], hit[-1] + 3) for hit in hits)  # in arrays that are one wider at each end
+    x, y = _extended(view.columns_mm())[columns], _extended(view.rows_mm())[rows]
+    lines: Any = contour_generator(x, y, np.pad(mask, 1)[rows, columns].astype(np.float32)).lines(0.5)
+    return lines
 
 
 def _extended(centres: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -228,7 +239,7 @@ def draw_histogram(axes: Axes, densitometry: Densitometry, well_aerated_percent:
     axes.set_xlabel("Hounsfield units", fontsize=NORMAL, color=INK)
     axes.set_ylabel(f"% of lung per {HISTOGRAM_BIN_HU} HU (log scale)", fontsize=NORMAL, color=INK)
     axes.tick_params(labelsize=NORMAL, colors=INK, width=0.6, length=3)
-    axes.tick_params(which="minor", length=0)
+    axes.minorticks_off()
     axes.yaxis.set_major_formatter("{x:g}")
     axes.legend(loc="upper right", fontsize=SMALL, frameon=False, handlelength=1.4, borderaxespad=0.2)
     plain_frame(axes, ("bottom", "left"))

@@ -68,11 +68,17 @@ def most_infected_index(analysis: Findings) -> int | None:
     return worst.index if worst is not None and worst.infected_voxels else None
 
 
-def coronal_index(analysis: Findings) -> int:
-    """The coronal plane with the largest area of opacity, or with the largest lung area if there is no opacity."""
+def coronal_index(analysis: Findings, box: Box) -> int:
+    """The coronal plane with the largest area of opacity, or with the largest lung area if there is no opacity.
+
+    ``box`` is that of :func:`lung_box`.
+    """
     infected = any(row.infected_voxels for row in analysis.slices)
-    mask = (analysis.infection > 0) & (analysis.lungs > 0) if infected else analysis.lungs
-    return int(np.argmax(np.count_nonzero(mask, axis=(0, 2))))
+    lungs, infection = analysis.lungs[box], analysis.infection[box]
+    depth = np.zeros(lungs.shape[1:], dtype=np.int32)
+    for lung, opacity in zip(lungs, infection, strict=True):
+        depth += (lung > 0) & (opacity > 0) if infected else lung > 0
+    return (box[1].start or 0) + int(np.argmax(depth.sum(axis=1)))
 
 
 def lung_box(analysis: Findings | ClassifiedFindings) -> Box:

@@ -9,20 +9,22 @@ from __future__ import annotations
 import io
 import re
 import warnings
+import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from CovidSeverityLib.findings import Findings
-from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.types import LOBE_NAMES, Geometry, Lobe, Opacity, Side
 
 from .palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS, Rgb
 
 COMPRESSION_LEVEL = 1
 """zlib level: masks consist of long runs, and level 9 (slicerio's default) is many times slower for little gain."""
+
+GZIP = zlib.MAX_WBITS | 16
+"""zlib's setting for gzip."""
 
 Code = tuple[str, str, str]
 """Coding scheme, value and meaning."""
@@ -56,29 +58,48 @@ OPACITY_TYPES: dict[Opacity, Code] = {
 SIDE_NAMES = {Side.RIGHT: "right lung", Side.LEFT: "left lung"}
 OPACITY_NAMES = {Opacity.GROUND_GLASS: "ground-glass opacity", Opacity.CONSOLIDATION: "consolidation"}
 
-_LUNG_LAYER, _LOBE_LAYER, _OPACITY_LAYER = range(3)
+LAYERS = 3
+_LUNG_LAYER, _LOBE_LAYER, _OPACITY_LAYER = range(LAYERS)
 
 
-def write_segmentation(analysis: Findings, file: BinaryIO) -> None:
+def write_segmentation(analysis: Findings, file: BinaryIO, header: bytes | None = None) -> None:
     """Write the masks of ``analysis`` to an open binary ``file`` in Slicer's ``.seg.nrrd`` format.
 
-    The same analysis gives the same bytes.
+    The same analysis gives the same bytes. ``header`` is that of :func:`segmentation_header`; None makes it here.
+    """
+    volume = analysis.volume
+    file.write(segmentation_header(volume.stored_geometry) if header is None else header)
+    stream = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, GZIP)
+    layers = (volume.storage.to_stored(layer) for layer in (analysis.lungs, analysis.lobes, analysis.infection))
+    for planes in zip(*layers, strict=True):  # slice by slice: a copy of the whole would take three times its memory
+        voxels = np.ascontiguousarray(np.stack(planes, axis=-1))  # the layer is the fastest axis, as in Slicer
+        file.write(stream.compress(voxels))
+    file.write(stream.flush())
+
+
+def segmentation_header(geometry: Geometry) -> bytes:
+    """The header as slicerio writes it, for no slices, with their number put in and without the time of day.
+
+    It changes the process's filters of warnings for a moment: not while another thread does so.
     """
     import slicerio
 
-    volume = analysis.volume
+    i, j, k = geometry.size
     buffer = io.BytesIO()
     content = {
-        "ijkToLPS": volume.stored_geometry.ijk_to_lps,
+        "ijkToLPS": geometry.ijk_to_lps,
         "containedRepresentationNames": ["Binary labelmap"],
-        "conversionParameters": [_reference_geometry(volume.stored_geometry)],
-        "segments": list(describe_segments(volume.stored_geometry.size)),
-        "voxels": _stored_layers(volume, (analysis.lungs, analysis.lobes, analysis.infection)),
+        "conversionParameters": [_reference_geometry(geometry)],
+        "segments": list(describe_segments(geometry.size)),
+        "voxels": np.empty((0, j, i, LAYERS), dtype=np.uint8),
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # pynrrd calls datetime.utcnow
-        slicerio.write_segmentation(buffer, content, compression_level=COMPRESSION_LEVEL, index_order="C")
-    file.write(_without_date(buffer.getvalue()))
+        slicerio.write_segmentation(buffer, content, index_order="C")
+    header, end, _ = buffer.getvalue().partition(b"\n\n")
+    sizes = f"sizes: {LAYERS} {i} {j}"
+    header = header.replace(f"\n{sizes} 0\n".encode(), f"\n{sizes} {k}\n".encode())
+    return re.sub(rb"^# on [^\n]*\n", b"", header, count=1, flags=re.MULTILINE) + end
 
 
 def describe_segments(size: tuple[int, int, int]) -> Iterator[dict[str, Any]]:
@@ -126,15 +147,6 @@ def _terminology(context: str, category: Code, kind: Code, **details: Code) -> d
     return entry | {key: list(code) for key, code in details.items()}
 
 
-def _stored_layers(volume: CtVolume, layers: tuple[NDArray[np.uint8], ...]) -> NDArray[np.uint8]:
-    """(stored shape, layer) uint8, C order: the layer is the fastest axis, as in Slicer."""
-    shape = volume.stored_geometry.shape
-    voxels = np.empty((*shape, len(layers)), dtype=np.uint8)
-    for n, layer in enumerate(layers):
-        voxels[..., n] = volume.storage.to_stored(layer)
-    return voxels
-
-
 def _reference_geometry(geometry: Geometry) -> dict[str, str]:
     """Slicer's description of the grid: IJK to RAS, row by row, and the extent (DICOM SEG export needs it)."""
     ijk_to_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ geometry.ijk_to_lps
@@ -146,8 +158,3 @@ def _reference_geometry(geometry: Geometry) -> dict[str, str]:
         "description": "Image geometry description string determining the geometry of the labelmap that is created in "
         "course of conversion. Can be copied from a volume, using the button.&",  # Slicer drops an entry without "&"
     }
-
-
-def _without_date(content: bytes) -> bytes:
-    """Drop the comment line in which pynrrd writes the time of day."""
-    return re.sub(rb"^# on [^\n]*\n", b"", content, count=1, flags=re.MULTILINE)

@@ -5,9 +5,9 @@ library in the current folder on every case and keeps what it wrote. The cases a
 (``../shared`` by default) is there, the real CTs in both profiles, the CTs with readers' masks, and the slices that the
 authors' own program was run on.
 
-``python Testing/benchmarks/same_results.py compare BEFORE AFTER`` compares two such folders. Masks, tables and pictures
-have to be equal byte by byte. Of reports, the version, the seconds and the configuration may differ, and AFTER may have
-fields that BEFORE lacks. Exit status 1: something differs.
+``python Testing/benchmarks/same_results.py compare BEFORE AFTER`` compares two such folders. Every voxel of a mask,
+every byte of a table and every pixel of a picture has to be equal. Of reports, the version, the seconds and the
+configuration may differ, and AFTER may have fields that BEFORE lacks. Exit status 1: something differs.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from PIL import Image
 
 SYNTHETIC = {
     "seed-0": (),
@@ -141,7 +142,9 @@ def differing(before: Path, after: Path) -> list[str]:
 
 
 def same_image(before: Path, after: Path) -> bool:
-    """Whether two segmentations have the same voxels, geometry and header, but for the version in it."""
+    """Whether two pictures have the same colours, or two segmentations the same voxels and header but the version."""
+    if before.suffix == ".png":
+        return np.array_equal(*(np.asarray(Image.open(path).convert("RGB")) for path in (before, after)))
     if not before.name.endswith(".seg.nrrd"):
         return False
     first, second = (sitk.ReadImage(str(path)) for path in (before, after))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 
 from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
 from Testing.import_graph import against_order, circles, graph_of_packages, import_graph
@@ -40,6 +41,9 @@ NOT_LOADED_BY_ANALYZE = (
     f"{LIBRARY}.classification.training.",
     f"{LIBRARY}.commands.",
     "matplotlib.",
+    "scipy.interpolate.",
+    "scipy.signal.",
+    "scipy.stats.",
     "tensorflow.",
     "keras.",
     "torch.",
@@ -48,7 +52,8 @@ NOT_LOADED_BY_ANALYZE = (
     "statsmodels.",
     "pingouin.",
 )
-"""Beginnings of module names. The phantom and the simulated lesions are part of ``evaluation``."""
+"""Beginnings of module names. The phantom and the simulated lesions are part of ``evaluation``; the parts of SciPy take
+half a second to load."""
 
 ANALYZE_A_CHEST = """
 import sys
@@ -58,6 +63,20 @@ from CovidSeverityLib import analyze, read_ct
 assert analyze(read_ct(sys.argv[1])).lungs.any()
 print(*sorted(sys.modules), sep="\\n")
 """
+
+
+READ_AN_IMAGE = """
+import sys
+
+import CovidSeverityLib.commands.analyze
+from CovidSeverityLib import read_ct
+
+assert read_ct(sys.argv[1]).hu.any()
+print(*sorted(sys.modules), sep="\\n")
+"""
+
+NOT_LOADED_FOR_IMAGES = ("pydicom.", "requests.", *NOT_LOADED_BY_ANALYZE[3:])
+"""The command line is loaded, of which the first three are part. (nibabel, for NIfTI, loads pydicom.)"""
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +116,20 @@ def test_only_evaluation_and_commands_import_evaluation(graph):
 @pytest.mark.slow
 def test_analyze_loads_nothing_of_evaluation_training_plots_or_networks(tiny_chest, tmp_path):
     write_phantom(tiny_chest, tmp_path)
-    command = [sys.executable, "-W", "error", "-c", ANALYZE_A_CHEST, str(tmp_path / "ct.nii.gz")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    loaded = done.stdout.split()
+    loaded = loaded_by(ANALYZE_A_CHEST, tmp_path / "ct.nii.gz")
     assert f"{LIBRARY}.segmentation.lungs.lung_segmentation" in loaded
     assert [name for name in loaded if f"{name}.".startswith(NOT_LOADED_BY_ANALYZE)] == []
+
+
+def test_images_are_read_without_what_is_for_dicom(tiny_chest, tmp_path):
+    sitk.WriteImage(tiny_chest.volume.to_image(), str(tmp_path / "ct.mha"))
+    loaded = loaded_by(READ_AN_IMAGE, tmp_path / "ct.mha")
+    assert f"{LIBRARY}.io.metaimage" in loaded
+    assert [name for name in loaded if f"{name}.".startswith(NOT_LOADED_FOR_IMAGES)] == []
+
+
+def loaded_by(code, path):
+    command = [sys.executable, "-W", "error", "-c", code, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()

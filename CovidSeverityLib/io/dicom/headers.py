@@ -68,14 +68,17 @@ WORDS = re.compile(r"\w+")
 
 PATIENT = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
 TAGS = [
-    *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription", "Modality", "ImageType"),
-    *("AcquisitionNumber", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
-    *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "PixelRepresentation"),
-    *("RescaleSlope", "RescaleIntercept", "PixelPaddingValue", "PixelPaddingRangeLimit", "NumberOfFrames"),
-    *("ConvolutionKernel", "SliceThickness", "SliceLocation", "FrameOfReferenceUID", "StudyInstanceUID"),
-    *("BitsStored", "HighBit", "KVP", "TemporalPositionIdentifier", "ReconstructionDiameter"),
-    *PATIENT,
-    *FRAME_SEQUENCES,
+    Tag(name)
+    for name in (
+        *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription", "Modality", "ImageType"),
+        *("AcquisitionNumber", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
+        *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "PixelRepresentation"),
+        *("RescaleSlope", "RescaleIntercept", "PixelPaddingValue", "PixelPaddingRangeLimit", "NumberOfFrames"),
+        *("ConvolutionKernel", "SliceThickness", "SliceLocation", "FrameOfReferenceUID", "StudyInstanceUID"),
+        *("BitsStored", "HighBit", "KVP", "TemporalPositionIdentifier", "ReconstructionDiameter"),
+        *PATIENT,
+        *FRAME_SEQUENCES,
+    )
 ]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, signal
+from scipy import ndimage
 
 from CovidSeverityLib.io.stored_numbers import PADDING
 
@@ -119,8 +119,25 @@ def smoothed_peaks(
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """The smoothed histogram, and its peaks that reach ``height``, a share of the highest."""
     density = np.pad(ndimage.gaussian_filter1d(histogram.astype(float), smoothing_bins, mode="constant"), 1)
-    least = height * density.max()
-    return density[1:-1], signal.find_peaks(density, height=least, prominence=least)[0] - 1
+    return density[1:-1], _peaks(density, height * density.max()) - 1
+
+
+def _peaks(density: NDArray[np.float64], least: float) -> NDArray[np.intp]:
+    """Peaks that are ``least`` high and stand out by as much; of a flat top its middle.
+
+    As ``scipy.signal.find_peaks(density, height=least, prominence=least)``: loading SciPy's signal package takes 0.4 s.
+    """
+    starts = np.flatnonzero(np.diff(density, prepend=np.nan) != 0)  # of runs of equal values
+    values, ends = density[starts], np.append(starts[1:], density.size) - 1
+    high = np.flatnonzero((values[1:-1] > values[:-2]) & (values[1:-1] > values[2:]) & (values[1:-1] >= least)) + 1
+    return ((starts + ends) // 2)[[n for n in high.tolist() if _prominence(values, n) >= least]]
+
+
+def _prominence(values: NDArray[np.float64], peak: int) -> float:
+    """Height over the higher of the two lowest values between the peak and what is higher than it, on either side."""
+    higher = np.flatnonzero(values > values[peak])
+    left, right = higher[higher < peak].max(initial=-1), higher[higher > peak].min(initial=values.size)
+    return float(values[peak] - max(values[left + 1 : peak + 1].min(), values[peak:right].min()))
 
 
 def describe(blocks: Blocks, values: NDArray) -> str:

@@ -13,6 +13,7 @@ from CovidSeverityLib.reporting import (
     OUTPUT_NAMES,
     check_holds_no_analysis,
     check_output_folder,
+    files,
     write_classified,
     write_results,
 )
@@ -98,6 +99,21 @@ def test_an_interrupt_leaves_the_earlier_result_as_it_was(small, tmp_path, inter
     with pytest.raises(interrupt):
         write_results(small, tmp_path, stop)
     assert names_in(tmp_path) == {"report.json", "mine.txt"}
+    assert (tmp_path / "report.json").read_text() == "earlier"
+
+
+def test_an_error_in_a_page_leaves_the_earlier_result_as_it_was(small, tmp_path, monkeypatch):
+    """Pages are drawn in a thread of their own."""
+
+    def fail(analysis, file):
+        file.write(b"half a page")
+        raise RuntimeError("no page")
+
+    monkeypatch.setattr(files, "write_overview", fail)
+    (tmp_path / "report.json").write_text("earlier")
+    with pytest.raises(RuntimeError, match="no page"):
+        write_results(small, tmp_path)
+    assert names_in(tmp_path) == {"report.json"}
     assert (tmp_path / "report.json").read_text() == "earlier"
 
 

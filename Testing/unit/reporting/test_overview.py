@@ -10,6 +10,7 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
+from contourpy import contour_generator
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -219,7 +220,7 @@ def test_infection_outside_the_lungs_is_not_drawn(factory):
     spilled = dataclasses.replace(chest, infection=np.where(chest.lungs == 0, np.uint8(2), chest.infection))
     analysis = factory.make_analysis(spilled)
     box = views.lung_box(analysis)
-    assert views.coronal_index(analysis) == views.coronal_index(factory.make_analysis(chest))
+    assert views.coronal_index(analysis, box) == views.coronal_index(factory.make_analysis(chest), box)
     for view in (views.axial_view(analysis, 10, box), views.coronal_view(analysis, 24, box)):
         assert not view.infection[view.lungs == 0].any()
     inside = views.axial_view(analysis, 6, box)
@@ -247,11 +248,35 @@ def test_views_are_turned_as_radiologists_have_them(factory):
     analysis = factory.make_analysis()
     box = views.lung_box(analysis)
     axial = views.axial_view(analysis, 10, box)
-    coronal = views.coronal_view(analysis, views.coronal_index(analysis), box)
+    coronal = views.coronal_view(analysis, views.coronal_index(analysis, box), box)
     assert axial.lungs[:, : axial.lungs.shape[1] // 3].max() == Side.RIGHT
     assert coronal.lobes[: len(coronal.lobes) // 4].max() == Lobe.LUL  # the apex is on top
     assert coronal.infection[: len(coronal.infection) // 2].max() == 0  # and the opacities are at the bases
     assert coronal.infection.max() > 0
+
+
+@pytest.mark.parametrize("infected", [True, False])
+def test_coronal_plane_has_the_largest_area(factory, infected):
+    analysis = factory.make_analysis(factory.make_chest(infected=infected))
+    mask = analysis.lungs > 0
+    if infected:
+        mask &= analysis.infection > 0
+    largest = np.count_nonzero(mask, axis=(0, 2)).argmax()
+    for box in (views.lung_box(analysis), tuple(slice(0, n) for n in mask.shape)):
+        assert views.coronal_index(analysis, box) == largest
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+def test_outline_in_the_box_of_a_mask_is_that_of_the_whole_view(share):
+    mask = np.zeros((30, 40), dtype=bool)
+    mask[:9, 12:40] = np.random.default_rng(4).random((9, 28)) < share
+    empty = np.zeros(mask.shape, dtype=np.uint8)
+    view = views.View(empty.astype(np.int16), empty, empty, empty, (3.0, 23.0, 64.0, 4.0))
+    x, y = (panels._extended(centres) for centres in (view.columns_mm(), view.rows_mm()))
+    expected = contour_generator(x, y, np.pad(mask, 1).astype(np.float32)).lines(0.5)
+    found = panels._outline(view, mask)
+    assert (len(found) > 0) == (share > 0)
+    assert [line.tolist() for line in found] == [line.tolist() for line in expected]
 
 
 def test_views_keep_millimetres(factory):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import io
 import time
+import warnings
 
 import numpy as np
 import pytest
 import slicerio
 
-from CovidSeverityLib.reporting.segmentation import write_segmentation
+from CovidSeverityLib.reporting.segmentation import _reference_geometry, describe_segments, write_segmentation
 from CovidSeverityLib.types import Lobe, StorageOrder
 
 WAYS = ("as it is", "superior first", "flipped", "permuted", "oblique", "oblique and flipped")
@@ -41,6 +43,28 @@ def test_masks_come_back_in_the_geometry_of_the_input(factory, tmp_path, way):
         ijk = np.argwhere(slicerio.segment_mask(segmentation, segment_id))
         seen = factory.points_mm(ijk, segmentation["ijkToLPS"])
         np.testing.assert_allclose(seen, factory.mask_points_mm(mask, analysis.volume.geometry), atol=0.02)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_file_is_the_one_that_slicerio_writes_of_the_whole(factory, way):
+    analysis = factory.make_stored(way)
+    volume, whole = analysis.volume, io.BytesIO()
+    layers = [volume.storage.to_stored(layer) for layer in (analysis.lungs, analysis.lobes, analysis.infection)]
+    content = {
+        "ijkToLPS": volume.stored_geometry.ijk_to_lps,
+        "containedRepresentationNames": ["Binary labelmap"],
+        "conversionParameters": [_reference_geometry(volume.stored_geometry)],
+        "segments": list(describe_segments(volume.stored_geometry.size)),
+        "voxels": np.stack(layers, axis=-1),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        slicerio.write_segmentation(whole, content, compression_level=1, index_order="C")
+    (header, voxels), (expected, stack) = (c.split(b"\n\n", 1) for c in (written(analysis), whole.getvalue()))
+    lines = expected.splitlines()
+    assert lines[2].startswith(b"# on ")
+    assert header.splitlines() == lines[:2] + lines[3:]
+    assert gzip.decompress(voxels) == gzip.decompress(stack)
 
 
 def test_lungs_lobes_and_infection_are_three_layers(factory, tmp_path):
