@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .grid import Mask
+from CovidSeverityLib.types import Box, triple
+
+from .grid import Mask, bounding_box
 
 IN_PLANE_4 = ndimage.generate_binary_structure(3, 1) & (np.arange(3) == 1)[:, None, None]
 """Neighbours within an axial slice that share an edge."""
@@ -58,3 +60,10 @@ def fill_holes(mask: NDArray) -> Mask:
 def boxes_of(labels: NDArray[np.integer]) -> list[tuple[slice, ...]]:
     """The box of every label from 1 on, each of which occurs."""
     return [box for box in ndimage.find_objects(labels) if box is not None]
+
+
+def boxes_of_components(mask: NDArray) -> list[Box]:
+    """The box of every 6-connected component of ``mask``."""
+    whole = bounding_box(mask)
+    boxes = boxes_of(ndimage.label(mask[whole])[0]) if mask[whole].size else []
+    return [triple(slice(w.start + s.start, w.start + s.stop) for w, s in zip(whole, b, strict=True)) for b in boxes]

@@ -13,7 +13,7 @@ from scipy import ndimage
 from CovidSeverityLib.morphology.components import largest_component
 from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box
 from CovidSeverityLib.parallel import map_in_order
-from CovidSeverityLib.types import Box, Side, triple
+from CovidSeverityLib.types import Box, Side
 
 from .config import LungConfig
 
@@ -57,7 +57,7 @@ def refined_lungs(
     def refine(side: Side) -> tuple[Box, Mask]:
         """One lung's voxels in a box of the full grid (empty where there is none)."""
         box = bounding_box(lungs == side, margin=(1, 1, 1))
-        full = triple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
+        full = grid.voxels_of(box)
         values, mask = voxels_hu[full], lungs[box] == side
         if not mask.any():
             return full, np.zeros(values.shape, dtype=bool)

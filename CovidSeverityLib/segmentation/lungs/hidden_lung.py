@@ -119,20 +119,21 @@ def expected_lungs(
     block_grid = _block_grid(aerated[box].shape, grid, hidden.block_mm)
     blocks = _reduced(hu[box], aerated[box], found, block_grid, hidden)
     shapes = _shapes(blocks, config, whole_chest=whole_chest)
-    not_bone = hu[box] <= hidden.bone_hu
 
     def expected(side: Side) -> ExpectedLung:
-        inside, dents, possible, wall = np.zeros((4, *aerated.shape), dtype=bool)
+        expected = ExpectedLung(*np.zeros((4, *aerated.shape), dtype=bool))
         near = bounding_box(shapes.distances[side] < hidden.possible_mm, margin=(1, 1, 1))
-        farthest_mm = hidden.possible_mm + max(block_grid.spacing_mm)
-        distance = block_grid.interpolate(shapes.distances[side], near, farthest_mm)
-        allowed = not_bone & (block_grid.interpolate(shapes.impossible, near, 1.0) <= 0.5)
-        inside[box] = allowed & (distance < hidden.tolerance_mm)
-        possible[box] = allowed & (distance < hidden.possible_mm)
-        wall[box] = possible[box] & (block_grid.interpolate(shapes.walls[side].astype(np.float32), near, 1.0) > 0.5)
+        part = block_grid.voxels_of(near)
+        farthest_mm = np.float32(hidden.possible_mm + max(block_grid.spacing_mm))
+        distance = block_grid.interpolate(np.minimum(shapes.distances[side], farthest_mm), near)
+        allowed = (hu[box][part] <= hidden.bone_hu) & (block_grid.interpolate(shapes.impossible, near) <= 0.5)
+        inside, possible = allowed & (distance < hidden.tolerance_mm), allowed & (distance < hidden.possible_mm)
+        wall = block_grid.interpolate(shapes.walls[side], near) > 0.5
         rolled = rolling_ball_distance(blocks.lungs[side], hidden.face_radius_mm, block_grid.spacing_mm)
-        dents[box] = inside[box] & (block_grid.interpolate(rolled, near, hidden.possible_mm) < hidden.dent_mm)
-        return ExpectedLung(inside, dents, possible, wall)
+        dents = block_grid.interpolate(np.minimum(rolled, np.float32(hidden.possible_mm)), near) < hidden.dent_mm
+        expected.inside[box][part], expected.dents[box][part] = inside, inside & dents
+        expected.possible[box][part], expected.wall[box][part] = possible, possible & wall
+        return expected
 
     return dict(zip(found, map_in_order(expected, found, "shapes", None), strict=True))
 

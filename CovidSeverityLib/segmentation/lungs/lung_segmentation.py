@@ -129,7 +129,7 @@ def lung_labels(
     box = bounding_box(body)
     if not body[box].size:
         raise _no_lungs(name, hu, "it shows no body", config)
-    full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
+    full = grid.voxels_of(box)
     labels = np.zeros(hu.shape, dtype=np.uint8)
     chest = _aerated_chest(blocks[box], body[box], grid, config)
     found_ml = float(np.count_nonzero(chest.aerated)) * grid.voxel_ml

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from CovidSeverityLib.morphology.components import component_sizes, fill_holes, fill_holes_in_slices, largest_component
+from CovidSeverityLib.morphology.components import (
+    boxes_of_components,
+    component_sizes,
+    fill_holes,
+    fill_holes_in_slices,
+    largest_component,
+)
 from CovidSeverityLib.morphology.grid import (
     WORKING_SPACING_MM,
     WorkingGrid,
@@ -12,6 +18,7 @@ from CovidSeverityLib.morphology.grid import (
     close_mm,
     dilate_mm,
     distance_to,
+    erode_by_cuboid,
     erode_mm,
 )
 from CovidSeverityLib.types import Geometry
@@ -51,6 +58,14 @@ def test_components_that_touch_at_an_edge_are_two():
     mask = np.zeros((2, 2, 2), dtype=bool)
     mask[0, 0, 0] = mask[0, 1, 1] = True
     assert largest_component(mask).sum() == 1
+
+
+def test_every_component_has_its_box():
+    mask = np.zeros((4, 6, 9), dtype=bool)
+    mask[1:3, 2, 3:6] = mask[3, 5, 8] = True
+    boxes = boxes_of_components(mask)
+    assert boxes == [(slice(1, 3), slice(2, 3), slice(3, 6)), (slice(3, 4), slice(5, 6), slice(8, 9))]
+    assert boxes_of_components(np.zeros_like(mask)) == []
 
 
 def test_nothing_has_an_empty_largest_component():
@@ -106,6 +121,20 @@ def test_expanding_gives_every_voxel_its_block(shape):
     np.testing.assert_array_equal(grid.reduce(full), blocks)
 
 
+@pytest.mark.parametrize("factors", [(2, 3, 3), (1, 2, 2), (3, 1, 4)])
+def test_interpolation_between_blocks_is_the_linear_zoom_of_scipy(factors):
+    blocks = np.random.default_rng(1).normal(0, 10, (4, 5, 6)).astype(np.float32)
+    full = tuple(n * f for n, f in zip(blocks.shape, factors, strict=True))
+    grid = WorkingGrid(tuple(n - f + 1 for n, f in zip(full, factors, strict=True)), factors, (2.0, 1.5, 1.5))
+    near = (slice(1, 4), slice(0, 3), slice(2, 6))
+    zoomed = ndimage.zoom(blocks[near], factors, order=1, mode="nearest", grid_mode=True)
+    fine = grid.interpolate(blocks, near)
+    assert fine.dtype == np.float32
+    assert fine.shape == np.empty(grid.shape, dtype=bool)[grid.voxels_of(near)].shape
+    k, j, i = fine.shape
+    np.testing.assert_allclose(fine, zoomed[:k, :j, :i], rtol=1e-6, atol=1e-6)
+
+
 def test_bounding_box_holds_the_mask_and_its_margin_within_the_array():
     mask = np.zeros((5, 6, 7), dtype=bool)
     mask[1:3, 2, 6] = True
@@ -138,6 +167,13 @@ def test_erosion_takes_the_faces_of_the_array_as_inside():
         erode_mm(mask, 2.0, SPACING_KJI), ndimage.binary_erosion(mask, ball(2.0), border_value=1)
     )
     assert erode_mm(np.ones((2, 2, 2), dtype=bool), 5.0, SPACING_KJI).all()
+
+
+@pytest.mark.parametrize("half_widths", [(0, 0, 0), (1, 2, 0), (2, 1, 3), (9, 1, 1)])
+def test_erosion_by_a_cuboid_leaves_the_middles_of_those_that_fit(half_widths):
+    mask = speckle((9, 12, 14), share=0.97, seed=7)
+    expected = ndimage.binary_erosion(mask, np.ones([2 * n + 1 for n in half_widths]))
+    np.testing.assert_array_equal(erode_by_cuboid(mask, half_widths), expected)
 
 
 def test_closing_fills_a_narrow_gap_and_leaves_a_wide_one():
