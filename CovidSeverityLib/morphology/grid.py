@@ -79,15 +79,24 @@ class WorkingGrid:
 
     def reduce(self, array: NDArray) -> FloatImage:
         """Mean of every block, float32; blocks at the upper faces are completed with edge values."""
-        array = np.pad(array, [(0, -n % f) for n, f in zip(array.shape, self.factors, strict=True)], mode="edge")
+        blocks = np.empty([-(-n // f) for n, f in zip(array.shape, self.factors, strict=True)], dtype=np.float32)
+        for k, layer in enumerate(blocks):  # one layer of blocks after the other stays in the processor's cache
+            layer[:] = self._layer(array[k * self.factors[0] : (k + 1) * self.factors[0]])
+        return blocks
+
+    def _layer(self, slices: NDArray) -> FloatImage:
+        """Mean of every block of the (J, I) layer that ``slices`` are cut into."""
+        missing = [(0, -n % f) for n, f in zip(slices.shape, self.factors, strict=True)]
+        layer = np.pad(slices, missing, mode="edge") if np.any(missing) else slices
         for axis, factor in reversed(tuple(enumerate(self.factors))):
             if factor > 1:
-                parts = np.moveaxis(array, axis, 0)
+                parts = np.moveaxis(layer, axis, 0)
                 total = parts[0::factor].astype(np.float32)
                 for n in range(1, factor):
                     total += parts[n::factor]
-                array = np.moveaxis(total / np.float32(factor), 0, axis)
-        return np.ascontiguousarray(array, dtype=np.float32)
+                total /= np.float32(factor)
+                layer = np.moveaxis(total, 0, axis)
+        return layer[0]
 
     def expand(self, array: NDArray) -> NDArray:
         """Every block's value for each of its voxels: the full grid again."""
@@ -193,10 +202,15 @@ def rolling_ball_distance(mask: NDArray, radius_mm: float, spacing_mm: Edges) ->
     -------
     (K, J, I) ndarray of float32
     """
+    box = bounding_box(mask)
     margin = [(2 + int(radius_mm / mm),) * 2 for mm in spacing_mm]
-    grown = distance_to(np.pad(mask, margin), spacing_mm) <= radius_mm
-    distance = np.float32(radius_mm) - distance_to(~grown, spacing_mm)
-    return distance[tuple(slice(low, -high) for low, high in margin)]
+    grown = distance_to(np.pad(mask[box], margin), spacing_mm) <= radius_mm
+    near = np.float32(radius_mm) - distance_to(~grown, spacing_mm)
+    distance = np.full(mask.shape, radius_mm, dtype=np.float32)  # farther off, the ball does not touch the mask
+    starts = [s.start - low for s, (low, _) in zip(box, margin, strict=True)]
+    inside = triple(slice(max(0, a), a + n) for a, n in zip(starts, near.shape, strict=True))
+    distance[inside] = near[tuple(slice(max(0, -a), n - a) for a, n in zip(starts, mask.shape, strict=True))]
+    return distance
 
 
 def close_by_ball(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> Mask:
