@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from CovidSeverityLib.types import Box, Geometry, triple
 
@@ -24,6 +23,13 @@ FloatImage = NDArray[np.float32]
 
 WORKING_SPACING_MM: Edges = (2.0, 1.6, 1.6)
 """Largest block edge (K, J, I), mm: finer than the thinnest wall that must not be lost (trachea, diaphragm: 2-4 mm)."""
+
+
+BLOCKS: Edges = (1.0, 1.0, 1.0)
+"""For radii that count blocks: a ball of radius 1 holds the neighbours across a face."""
+
+WORTH_THREADS = 100_000
+"""In images of fewer voxels, a distance map is done before its threads have begun."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +96,11 @@ class WorkingGrid:
         layer = np.pad(slices, missing, mode="edge") if np.any(missing) else slices
         for axis, factor in reversed(tuple(enumerate(self.factors))):
             if factor > 1:
-                parts = np.moveaxis(layer, axis, 0)
-                total = parts[0::factor].astype(np.float32)
+                before = (slice(None),) * axis
+                total = layer[(*before, slice(0, None, factor))].astype(np.float32)
                 for n in range(1, factor):
-                    total += parts[n::factor]
-                total /= np.float32(factor)
-                layer = np.moveaxis(total, 0, axis)
+                    total += layer[(*before, slice(n, None, factor))]
+                layer = np.divide(total, np.float32(factor), out=total)
         return layer[0]
 
     def expand(self, array: NDArray) -> NDArray:
@@ -124,13 +129,13 @@ def bounding_box(mask: NDArray, margin: tuple[int, int, int] = (0, 0, 0)) -> Box
 
     An empty mask gives an empty box.
     """
-    box = []
-    for axis in range(3):
-        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        if not hit.size:
-            return slice(0, 0), slice(0, 0), slice(0, 0)
-        box.append(slice(max(0, int(hit[0]) - margin[axis]), min(mask.shape[axis], int(hit[-1]) + 1 + margin[axis])))
-    return triple(box)
+    from_above = mask.any(axis=0)
+    profiles = (mask.any(axis=(1, 2)), from_above.any(axis=1), from_above.any(axis=0))
+    hits = [np.flatnonzero(profile) for profile in profiles]
+    if not hits[0].size:
+        return slice(0, 0), slice(0, 0), slice(0, 0)
+    ends = zip(hits, margin, mask.shape, strict=True)
+    return triple(slice(max(0, int(hit[0]) - more), min(size, int(hit[-1]) + 1 + more)) for hit, more, size in ends)
 
 
 def distance_to(mask: NDArray, spacing_mm: Edges) -> FloatImage:
@@ -143,7 +148,13 @@ def distance_to(mask: NDArray, spacing_mm: Edges) -> FloatImage:
         return np.full(mask.shape, np.inf, dtype=np.float32)
     image = sitk.GetImageFromArray(mask.view(np.uint8))
     image.SetSpacing(spacing_mm[::-1])
-    distance = sitk.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True, insideIsPositive=False)
+    maurer = sitk.SignedMaurerDistanceMapImageFilter()
+    maurer.SquaredDistanceOff()
+    maurer.UseImageSpacingOn()
+    if mask.size < WORTH_THREADS:
+        maurer.SetNumberOfThreads(1)
+        maurer.SetNumberOfWorkUnits(1)
+    distance = maurer.Execute(image)  # the view below does not keep it alive
     return np.maximum(sitk.GetArrayViewFromImage(distance), 0.0)
 
 
@@ -242,7 +253,7 @@ def erode_by_cuboid(mask: NDArray, half_widths: tuple[int, int, int]) -> Mask:
 
 def inner_boundary(mask: NDArray) -> Mask:
     """The voxels of ``mask`` with a neighbour outside it, across a face."""
-    return mask & ~ndimage.binary_erosion(mask)
+    return mask & dilate_mm(np.pad(~mask, 1, constant_values=True), 1.0, BLOCKS)[1:-1, 1:-1, 1:-1]
 
 
 def _interpolated(values: NDArray, factor: int, axis: int, dtype: type) -> NDArray:

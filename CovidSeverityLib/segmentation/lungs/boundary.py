@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.components import largest_component
-from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box
+from CovidSeverityLib.morphology.grid import BLOCKS, FloatImage, Mask, WorkingGrid, bounding_box, dilate_mm, erode_mm
 from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Box, Side
 
@@ -61,9 +61,9 @@ def refined_lungs(
         values, mask = voxels_hu[full], lungs[box] == side
         if not mask.any():
             return full, np.zeros(values.shape, dtype=bool)
-        deep = ndimage.binary_erosion(mask, border_value=1)
-        inner = deep | (mask & ndimage.binary_dilation(restored[box]))
-        outer = ndimage.binary_dilation(mask) & (mask | (allowed[box] & (lungs[box] == 0)))
+        deep = erode_mm(mask, 1.0, BLOCKS)
+        inner = deep | (mask & dilate_mm(restored[box], 1.0, BLOCKS))
+        outer = dilate_mm(mask, 1.0, BLOCKS) & (mask | (allowed[box] & (lungs[box] == 0)))
         expand = WorkingGrid(values.shape, grid.factors, grid.spacing_mm).expand
         edge_hu = expand(_edge_hu(blocks_hu[box], deep, grid, config))
         return full, largest_component(expand(inner) | (expand(outer) & (values < edge_hu)))

@@ -20,6 +20,8 @@ from CovidSeverityLib.morphology.grid import (
     distance_to,
     erode_by_cuboid,
     erode_mm,
+    inner_boundary,
+    rolling_ball_distance,
 )
 from CovidSeverityLib.types import Geometry
 
@@ -143,8 +145,9 @@ def test_bounding_box_holds_the_mask_and_its_margin_within_the_array():
     assert mask[bounding_box(np.zeros_like(mask))].size == 0
 
 
-def test_distance_is_the_euclidean_one_in_millimetres():
-    mask = speckle(share=0.05, seed=3)
+@pytest.mark.parametrize("shape", [(6, 9, 11), (50, 50, 50)])
+def test_distance_is_the_euclidean_one_in_millimetres(shape):
+    mask = speckle(shape, share=0.05, seed=3)
     expected = ndimage.distance_transform_edt(~mask, sampling=SPACING_KJI)
     np.testing.assert_allclose(distance_to(mask, SPACING_KJI), expected, atol=1e-4)
 
@@ -174,6 +177,23 @@ def test_erosion_by_a_cuboid_leaves_the_middles_of_those_that_fit(half_widths):
     mask = speckle((9, 12, 14), share=0.97, seed=7)
     expected = ndimage.binary_erosion(mask, np.ones([2 * n + 1 for n in half_widths]))
     np.testing.assert_array_equal(erode_by_cuboid(mask, half_widths), expected)
+
+
+def test_inner_boundary_is_what_an_erosion_takes_away():
+    mask = speckle((9, 12, 14), share=0.9, seed=7)
+    np.testing.assert_array_equal(inner_boundary(mask), mask & ~ndimage.binary_erosion(mask))
+
+
+def test_ball_rolls_over_the_mask_as_in_a_larger_array():
+    mask = np.zeros((30, 40, 40), dtype=bool)
+    mask[10:14, 12:20, 3:9] = mask[12:20, 12:16, 3:20] = True
+    whole = np.pad(mask, 20)
+    distance = rolling_ball_distance(mask, 6.0, SPACING_KJI)
+    expected = 6.0 - ndimage.distance_transform_edt(
+        ndimage.distance_transform_edt(~whole, sampling=SPACING_KJI) <= 6.0, sampling=SPACING_KJI
+    )
+    np.testing.assert_allclose(distance, expected[20:-20, 20:-20, 20:-20], atol=1e-4)
+    assert np.count_nonzero((distance < 0) & ~mask) > 50
 
 
 def test_closing_fills_a_narrow_gap_and_leaves_a_wide_one():
