@@ -138,6 +138,12 @@ def bounding_box(mask: NDArray, margin: tuple[int, int, int] = (0, 0, 0)) -> Box
     return triple(slice(max(0, int(hit[0]) - more), min(size, int(hit[-1]) + 1 + more)) for hit, more, size in ends)
 
 
+def widened(box: Box, radius_mm: float, spacing_mm: Edges) -> Box:
+    """``box`` with at least ``radius_mm`` more on every side, cut at the array's lower faces."""
+    margin = (1 + int(radius_mm / mm) for mm in spacing_mm)
+    return triple(slice(max(0, s.start - n), s.stop + n) for s, n in zip(box, margin, strict=True))
+
+
 def distance_to(mask: NDArray, spacing_mm: Edges) -> FloatImage:
     """Distance of every voxel to the nearest voxel of ``mask``, mm (exact; Maurer 2003,
     doi 10.1109/TPAMI.2003.1177156).
