@@ -53,8 +53,11 @@ def fill_holes_in_slices(mask: NDArray) -> Mask:
 
 def fill_holes(mask: NDArray) -> Mask:
     """``mask`` with everything that it encloses in 3-D (6-connected background)."""
-    labels, _ = ndimage.label(np.pad(~mask, 1, constant_values=True))
-    return (labels != labels[0, 0, 0])[1:-1, 1:-1, 1:-1]
+    box = bounding_box(mask)
+    labels, _ = ndimage.label(np.pad(~mask[box], 1, constant_values=True))
+    filled = np.zeros(mask.shape, dtype=bool)
+    filled[box] = (labels != labels[0, 0, 0])[1:-1, 1:-1, 1:-1]
+    return filled
 
 
 def boxes_of(labels: NDArray[np.integer]) -> list[tuple[slice, ...]]:

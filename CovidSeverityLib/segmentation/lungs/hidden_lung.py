@@ -22,6 +22,7 @@ from CovidSeverityLib.morphology.grid import (
     WorkingGrid,
     bounding_box,
     close_by_ball,
+    dilate_mm,
     distance_to,
     inner_boundary,
     rolling_ball_distance,
@@ -165,7 +166,7 @@ def _shapes(blocks: _Blocks, config: LungConfig, *, whole_chest: bool) -> _Shape
     near = distance_to(both, spacing_mm) < NEAR_SURFACE_MM
     chest_wall = (beyond & ndimage.binary_dilation(~beyond)) | blocks.bone
     centres = _organ_centres(both, beyond, spacing_mm, radius_mm)
-    organs = (distance_to(centres, spacing_mm) <= radius_mm) & ~both
+    organs = dilate_mm(centres, radius_mm, spacing_mm) & ~both
     walls = {
         side: bridged_wall(lung, organs, cage, spacing_mm, config.rib_cage)
         & ~(blocks.not_lung | organs | (both & ~lung))
@@ -187,7 +188,7 @@ def _shapes(blocks: _Blocks, config: LungConfig, *, whole_chest: bool) -> _Shape
     fitted = dict(zip(lungs, map_in_order(fit_affine, lungs, "shapes", None), strict=True))
     for _, distance in fitted.values():
         centres = centres & (distance > 0)
-    organs = (distance_to(largest_component(centres), spacing_mm) <= radius_mm) & ~both
+    organs = dilate_mm(largest_component(centres), radius_mm, spacing_mm) & ~both
 
     def fit_nonrigid(side: Side) -> FloatImage:
         seen, distance = fitted[side]
@@ -203,7 +204,7 @@ def _organ_centres(lungs: Mask, beyond: Mask, spacing_mm: Edges, radius_mm: floa
     margin = [(1 + int(radius_mm / mm),) * 2 for mm in spacing_mm]
     solid = np.pad(lungs | beyond, [(0, 0), *margin[1:]], constant_values=True)
     solid = np.pad(solid, [margin[0], (0, 0), (0, 0)])
-    centres = largest_component(distance_to(solid, spacing_mm) > radius_mm)
+    centres = largest_component(~dilate_mm(solid, radius_mm, spacing_mm))
     return centres[tuple(slice(low, -high) for low, high in margin)]
 
 

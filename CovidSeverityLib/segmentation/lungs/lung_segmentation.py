@@ -211,7 +211,7 @@ def field_of_view_notes(
         for side in Side
         if not (labels == side).any()
     ]
-    areas = np.count_nonzero(labels, axis=(1, 2))
+    areas = np.array([np.count_nonzero(plane) for plane in labels])  # with an axis, it takes ten times as long
     for index, where in ((0, "lower"), (-1, "upper")):
         if areas[index] > config.cut_area_share * areas.max():
             message = f"The {where} end of the volume cuts the lungs; {PART_SEEN}."

@@ -75,6 +75,8 @@ def _separated(piece: Mask, midline: float, grid: WorkingGrid, config: SideConfi
     """Sides of a piece that holds both lungs; divided at the midline itself if no erosion separates it."""
     stray = config.stray_share
     for radius in config.erosion_steps_mm:
+        if radius < min(grid.spacing_mm):
+            continue  # takes nothing away
         labels, count = ndimage.label(erode_mm(piece, radius, grid.spacing_mm))
         if count < 2:
             continue

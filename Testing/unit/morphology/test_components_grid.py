@@ -15,6 +15,7 @@ from CovidSeverityLib.morphology.grid import (
     WORKING_SPACING_MM,
     WorkingGrid,
     bounding_box,
+    close_by_ball,
     close_mm,
     dilate_mm,
     distance_to,
@@ -204,6 +205,14 @@ def test_closing_fills_a_narrow_gap_and_leaves_a_wide_one():
     assert closed[:, :, 10:12].all()
     assert not closed[:, :, 28:32].any()
     assert closed[mask].all()
+
+
+def test_closing_by_a_ball_sees_nothing_outside_the_array():
+    mask = speckle((9, 24, 15), share=0.06, seed=4)
+    wide = np.pad(mask, 12)
+    expected = ndimage.binary_closing(wide, ball(7.0))[12:-12, 12:-12, 12:-12]
+    np.testing.assert_array_equal(close_by_ball(mask, 7.0, SPACING_KJI), expected)
+    assert np.count_nonzero(mask) < np.count_nonzero(expected) < mask.size
 
 
 def test_least_size_of_a_part_is_that_of_a_ball_or_of_its_section_in_a_single_slice():
