@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from CovidSeverityLib.types import Box, triple
 
-from .grid import Mask, bounding_box
+from .grid import Edges, Mask, bounding_box
 
 IN_PLANE_4 = ndimage.generate_binary_structure(3, 1) & (np.arange(3) == 1)[:, None, None]
 """Neighbours within an axial slice that share an edge."""
@@ -65,8 +65,17 @@ def boxes_of(labels: NDArray[np.integer]) -> list[tuple[slice, ...]]:
     return [box for box in ndimage.find_objects(labels) if box is not None]
 
 
-def boxes_of_components(mask: NDArray) -> list[Box]:
-    """The box of every 6-connected component of ``mask``."""
-    whole = bounding_box(mask)
-    boxes = boxes_of(ndimage.label(mask[whole])[0]) if mask[whole].size else []
-    return [triple(slice(w.start + s.start, w.start + s.stop) for w, s in zip(whole, b, strict=True)) for b in boxes]
+def boxes_around(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> list[Box]:
+    """Boxes with all that is within ``radius_mm`` of ``mask``: one a component, or one for all where that is less."""
+    if not mask.any():
+        return []
+    margin = triple(1 + int(radius_mm / mm) for mm in spacing_mm)
+    whole, around_all = bounding_box(mask), bounding_box(mask, margin)
+    boxes = [
+        triple(
+            slice(max(0, w.start + s.start - more), min(size, w.start + s.stop + more))
+            for w, s, more, size in zip(whole, box, margin, mask.shape, strict=True)
+        )
+        for box in boxes_of(ndimage.label(mask[whole])[0])
+    ]
+    return boxes if sum(mask[box].size for box in boxes) < mask[around_all].size else [around_all]

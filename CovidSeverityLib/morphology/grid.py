@@ -116,7 +116,7 @@ class WorkingGrid:
         ends = zip(blocks, self.factors, self.shape, strict=True)
         return triple(slice(s.start * f, min(s.stop * f, n)) for s, f, n in ends)
 
-    def interpolate(self, field: FloatImage, near: Box) -> FloatImage:
+    def interpolate(self, field: NDArray, near: Box) -> FloatImage:
         """The values of the blocks ``near``, interpolated between their middles, on :meth:`voxels_of` these blocks."""
         fine: NDArray = field[near].astype(np.float64)
         for axis, factor in enumerate(self.factors):
@@ -136,12 +136,6 @@ def bounding_box(mask: NDArray, margin: tuple[int, int, int] = (0, 0, 0)) -> Box
         return slice(0, 0), slice(0, 0), slice(0, 0)
     ends = zip(hits, margin, mask.shape, strict=True)
     return triple(slice(max(0, int(hit[0]) - more), min(size, int(hit[-1]) + 1 + more)) for hit, more, size in ends)
-
-
-def widened(box: Box, radius_mm: float, spacing_mm: Edges) -> Box:
-    """``box`` with at least ``radius_mm`` more on every side, cut at the array's lower faces."""
-    margin = (1 + int(radius_mm / mm) for mm in spacing_mm)
-    return triple(slice(max(0, s.start - n), s.stop + n) for s, n in zip(box, margin, strict=True))
 
 
 def distance_to(mask: NDArray, spacing_mm: Edges) -> FloatImage:
@@ -253,7 +247,7 @@ def erode_by_cuboid(mask: NDArray, half_widths: tuple[int, int, int]) -> Mask:
     """Middles of the cuboids, of these half-widths (K, J, I) in voxels, that fit into ``mask``."""
     for axis, half_width in enumerate(half_widths):
         wide = np.moveaxis(mask, axis, 0)
-        kept = wide.copy()
+        kept = wide.copy(order="K")  # in the order of memory
         for offset in range(1, half_width + 1):
             kept[offset:] &= wide[:-offset]
             kept[:-offset] &= wide[offset:]

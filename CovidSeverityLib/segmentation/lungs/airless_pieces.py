@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.morphology.components import boxes_of_components
+from CovidSeverityLib.morphology.components import boxes_around
 from CovidSeverityLib.morphology.grid import (
     FloatImage,
     Mask,
@@ -24,7 +24,6 @@ from CovidSeverityLib.morphology.grid import (
     dilate_mm,
     distance_to,
     erode_by_cuboid,
-    widened,
 )
 from CovidSeverityLib.types import Box, triple
 
@@ -117,8 +116,7 @@ def _in_dents(tissue: Mask, around: _Surroundings, config: AirlessPieceConfig) -
 def _around_balls(tissue: Mask, depth: FloatImage, radius_mm: float, grid: WorkingGrid) -> Mask:
     """The part of ``tissue`` around balls of ``radius_mm`` that fit into it."""
     middles, around = tissue & (depth >= radius_mm), np.zeros_like(tissue)
-    for core in boxes_of_components(middles):
-        box = widened(core, 2 * radius_mm, grid.spacing_mm)
+    for box in boxes_around(middles, 2 * radius_mm, grid.spacing_mm):
         around[box] |= dilate_mm(middles[box], 2 * radius_mm, grid.spacing_mm)
     return around & tissue
 
@@ -203,8 +201,7 @@ def _depth(tissue: Mask, least_mm: float, most_mm: float, grid: WorkingGrid) -> 
     fine = np.repeat(tissue, parts, axis=0)
     depth = np.zeros(fine.shape, dtype=np.float32)
     in_balls = triple(ceil(least_mm / 3**0.5 / mm) - 1 for mm in edges_mm)  # half-widths of a cuboid in every such ball
-    for inner in boxes_of_components(erode_by_cuboid(fine, in_balls)):
-        box = widened(inner, max(least_mm, most_mm), edges_mm)
+    for box in boxes_around(erode_by_cuboid(fine, in_balls), max(least_mm, most_mm), edges_mm):
         outside = np.pad(~fine[box], 1, constant_values=True)
         np.maximum(depth[box], distance_to(outside, edges_mm)[1:-1, 1:-1, 1:-1], out=depth[box])
     return depth.reshape(tissue.shape[0], parts, *tissue.shape[1:]).max(axis=1)

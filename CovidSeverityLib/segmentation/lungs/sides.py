@@ -8,7 +8,8 @@ from scipy import ndimage
 
 from CovidSeverityLib.morphology.components import boxes_of, component_sizes
 from CovidSeverityLib.morphology.grid import Mask, WorkingGrid, bounding_box, dilate_mm, distance_to, erode_mm
-from CovidSeverityLib.types import Side
+from CovidSeverityLib.parallel import map_in_order
+from CovidSeverityLib.types import Box, Side
 
 from .config import SideConfig
 
@@ -121,16 +122,20 @@ def main_lungs(sides: NDArray[np.uint8], grid: WorkingGrid, config: SideConfig) 
     (K, J, I) ndarray of uint8
         Empty on a side whose largest piece is smaller than a lung.
     """
-    result = np.zeros_like(sides)
-    for side in Side:
+
+    def main_pieces(side: Side) -> tuple[Box, Mask]:
         box = bounding_box(sides == side)
         labels, count = ndimage.label(sides[box] == side)
         sizes = component_sizes(labels)
         if sizes.max(initial=0) * grid.voxel_ml < config.smallest_lung_ml:
-            continue
+            return box, np.zeros(labels.shape, dtype=bool)
         kept = sizes == sizes.max()
         if count > 1:
             kept[labels[dilate_mm(kept[labels], config.contact_mm, grid.spacing_mm)]] = True
             kept[0] = False
-        result[box][kept[labels]] = side
+        return box, kept[labels]
+
+    result = np.zeros_like(sides)
+    for side, (box, lung) in zip(Side, map_in_order(main_pieces, tuple(Side), "sides", None), strict=True):
+        result[box][lung] = side
     return result

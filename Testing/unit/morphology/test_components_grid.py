@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.components import (
-    boxes_of_components,
+    boxes_around,
     component_sizes,
     fill_holes,
     fill_holes_in_slices,
@@ -63,12 +63,18 @@ def test_components_that_touch_at_an_edge_are_two():
     assert largest_component(mask).sum() == 1
 
 
-def test_every_component_has_its_box():
-    mask = np.zeros((4, 6, 9), dtype=bool)
-    mask[1:3, 2, 3:6] = mask[3, 5, 8] = True
-    boxes = boxes_of_components(mask)
-    assert boxes == [(slice(1, 3), slice(2, 3), slice(3, 6)), (slice(3, 4), slice(5, 6), slice(8, 9))]
-    assert boxes_of_components(np.zeros_like(mask)) == []
+def test_boxes_hold_what_is_around_each_component():
+    mask = np.zeros((40, 60, 90), dtype=bool)
+    mask[1:3, 2, 3:6] = mask[30, 50, 88] = True
+    boxes = boxes_around(mask, 4.0, (3.0, 1.0, 2.0))
+    assert boxes == [(slice(0, 5), slice(0, 8), slice(0, 9)), (slice(28, 33), slice(45, 56), slice(85, 90))]
+    assert boxes_around(np.zeros_like(mask), 4.0, SPACING_KJI) == []
+
+
+def test_one_box_holds_components_whose_boxes_would_be_larger_together():
+    mask = speckle((20, 30, 40), share=0.05)
+    mask[:3] = mask[-3:] = mask[:, :8] = False
+    assert boxes_around(mask, 3.0, (1.0, 1.0, 1.0)) == [bounding_box(mask, (4, 4, 4))]
 
 
 def test_nothing_has_an_empty_largest_component():
