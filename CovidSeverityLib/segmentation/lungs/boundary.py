@@ -66,14 +66,12 @@ def refined_lungs(
         outer = dilate_mm(mask, 1.0, BLOCKS) & (mask | (allowed[box] & (lungs[box] == 0)))
         expand = WorkingGrid(values.shape, grid.factors, grid.spacing_mm).expand
         edge_hu = expand(_edge_hu(blocks_hu[box], deep, grid, config))
-        return full, largest_component(expand(inner) | (expand(outer) & (values < edge_hu)))
+        return full, expand(inner) | (expand(outer) & (values < edge_hu))
 
     labels = np.zeros(voxels_hu.shape, dtype=np.uint8)
     for side, (full, lung) in zip(Side, map_in_order(refine, tuple(Side), "refine", None), strict=True):
-        free = labels[full] == 0
-        if not free[lung].all():  # voxels of the other lung may have connected the parts of this one
-            lung = largest_component(lung & free)
-        labels[full][lung] = side
+        free = labels[full] == 0  # without voxels of the other lung, which may connect parts of this one
+        labels[full][largest_component(lung & free)] = side
     return labels
 
 
