@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .grid import Mask
+from CovidSeverityLib.types import Box, triple
+
+from .grid import Edges, Mask, bounding_box
 
 IN_PLANE_4 = ndimage.generate_binary_structure(3, 1) & (np.arange(3) == 1)[:, None, None]
 """Neighbours within an axial slice that share an edge."""
@@ -51,10 +53,29 @@ def fill_holes_in_slices(mask: NDArray) -> Mask:
 
 def fill_holes(mask: NDArray) -> Mask:
     """``mask`` with everything that it encloses in 3-D (6-connected background)."""
-    labels, _ = ndimage.label(np.pad(~mask, 1, constant_values=True))
-    return (labels != labels[0, 0, 0])[1:-1, 1:-1, 1:-1]
+    box = bounding_box(mask)
+    labels, _ = ndimage.label(np.pad(~mask[box], 1, constant_values=True))
+    filled = np.zeros(mask.shape, dtype=bool)
+    filled[box] = (labels != labels[0, 0, 0])[1:-1, 1:-1, 1:-1]
+    return filled
 
 
 def boxes_of(labels: NDArray[np.integer]) -> list[tuple[slice, ...]]:
     """The box of every label from 1 on, each of which occurs."""
     return [box for box in ndimage.find_objects(labels) if box is not None]
+
+
+def boxes_around(mask: NDArray, radius_mm: float, spacing_mm: Edges) -> list[Box]:
+    """Boxes with all that is within ``radius_mm`` of ``mask``: one a component, or one for all where that is less."""
+    if not mask.any():
+        return []
+    margin = triple(1 + int(radius_mm / mm) for mm in spacing_mm)
+    whole, around_all = bounding_box(mask), bounding_box(mask, margin)
+    boxes = [
+        triple(
+            slice(max(0, w.start + s.start - more), min(size, w.start + s.stop + more))
+            for w, s, more, size in zip(whole, box, margin, mask.shape, strict=True)
+        )
+        for box in boxes_of(ndimage.label(mask[whole])[0])
+    ]
+    return boxes if sum(mask[box].size for box in boxes) < mask[around_all].size else [around_all]

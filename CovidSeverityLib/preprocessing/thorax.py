@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.components import component_sizes, fill_holes_in_slices
-from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box, dilate_mm
+from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box, close_mm, dilate_mm, erode_mm
 
 from .config import BodyConfig, GasConfig, ThoraxConfig
 
@@ -30,7 +30,7 @@ def body_mask(hu: FloatImage, grid: WorkingGrid, config: ThoraxConfig = ThoraxCo
     """
     body = config.body
     tissue = hu > config.lung_tissue_hu
-    core = ndimage.binary_opening(tissue, _disc(body.opening_mm, grid))
+    core = _opened_by_disc(tissue, body.opening_mm, grid)
     labels, count = ndimage.label(core)
     if count == 0:
         return np.zeros(hu.shape, dtype=bool)
@@ -63,7 +63,7 @@ def gas_mask(hu: FloatImage, body: Mask, airway: Mask, grid: WorkingGrid, config
     (K, J, I) ndarray of bool
     """
     gas = config.gas
-    core = ndimage.binary_opening((hu < gas.highest_hu) & body, _disc(gas.core_radius_mm, grid))
+    core = _opened_by_disc((hu < gas.highest_hu) & body, gas.core_radius_mm, grid)
     thick = grid.spacing_mm[0] > gas.rim_mm
     lung_hu = (gas.lung_around_hu, gas.highest_hu)
     core = _surrounded_by_wall(core, hu, 3 if thick else 2, lung_hu, gas.lung_around_share)
@@ -164,12 +164,13 @@ def _lung_at_image_edge(hu: FloatImage, config: BodyConfig) -> Mask:
 
 def _close_along_k(mask: Mask, slices: int) -> Mask:
     padded = np.pad(mask, [(slices, slices), (0, 0), (0, 0)], mode="edge")
-    closed = ndimage.binary_closing(padded, np.ones((2 * slices + 1, 1, 1), dtype=bool))
-    return closed[slices:-slices] | mask
+    column = (1, 2 * slices, 2 * slices)  # edges for which a ball holds the voxels above and below alone
+    return close_mm(padded, slices, column)[slices:-slices]
 
 
-def _disc(radius_mm: float, grid: WorkingGrid) -> Mask:
-    """A disc in the axial plane, at least one block in radius."""
+def _opened_by_disc(mask: Mask, radius_mm: float, grid: WorkingGrid) -> Mask:
+    """Opening within axial slices by a disc of at least one block in radius; outside the array there is nothing."""
     radius = max(1, round(radius_mm / grid.spacing_mm[2]))
-    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    return (x * x + y * y <= radius * radius)[None]
+    disc = (2 * radius, 1, 1)  # edges for which a ball holds no block of another slice
+    padded = np.pad(mask, [(0, 0), (radius, radius), (radius, radius)])
+    return dilate_mm(erode_mm(padded, radius, disc), radius, disc)[:, radius:-radius, radius:-radius]

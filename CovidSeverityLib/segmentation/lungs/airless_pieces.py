@@ -9,13 +9,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box, dilate_mm, distance_to
-from CovidSeverityLib.types import triple
+from CovidSeverityLib.morphology.components import boxes_around
+from CovidSeverityLib.morphology.grid import (
+    FloatImage,
+    Mask,
+    WorkingGrid,
+    bounding_box,
+    dilate_mm,
+    distance_to,
+    erode_by_cuboid,
+)
+from CovidSeverityLib.types import Box, triple
 
 from .config import AirlessPieceConfig, FluidConfig
 
@@ -76,13 +86,12 @@ def airless_pieces(
     tissue, dents, wall, lung, room = tissue[box], dents[box], wall[box], lung[box], room[box]
     if not tissue.any():
         return AirlessPieces(found, fluid)
-    depth = _depth(tissue, grid)
+    depth = _depth(tissue, min(config.core_mm, config.small_core_mm), config.large_core_mm, grid)
     around = _Surroundings(lung, room, dilate_mm(bronchi[box], hilum_mm, grid.spacing_mm), grid)
-    thick = around.pieces(_around_balls(tissue, depth, config.core_mm, grid))
-    is_fluid = (thick.lung_share <= config.fluid.lung_share) & _are_fluid(
-        hu[box], thick.labels, depth, grid, config.fluid
-    )
-    small = around.pieces(_around_balls(tissue & (thick.labels == 0), depth, config.small_core_mm, grid))
+    around_balls = _around_balls(tissue, depth, config.core_mm, grid)
+    thick = around.pieces(around_balls)
+    is_fluid = (thick.lung_share <= config.fluid.lung_share) & _are_fluid(hu[box], tissue, thick, grid, config.fluid)
+    small = around.pieces(_around_balls(tissue & ~around_balls, depth, config.small_core_mm, grid))
     airless = thick.where(_are_lung(thick, depth, config) & ~is_fluid)
     airless |= small.where((small.cut_share <= config.cut_share) & small.are_on_lung(config.lung_share))
     fluid[box] = thick.where(is_fluid)
@@ -97,15 +106,19 @@ def _in_dents(tissue: Mask, around: _Surroundings, config: AirlessPieceConfig) -
     """The pieces of ``tissue``, all of it in dents, that are lung, thick ones first."""
     airless, rest = np.zeros_like(tissue), tissue
     for core_mm in (config.core_mm, config.small_core_mm):
-        pieces = around.pieces(_around_balls(rest, _depth(rest, around.grid), core_mm, around.grid))
+        around_balls = _around_balls(rest, _depth(rest, core_mm, core_mm, around.grid), core_mm, around.grid)
+        pieces = around.pieces(around_balls)
         airless |= pieces.where(pieces.are_on_lung(config.lung_share))
-        rest = rest & (pieces.labels == 0)
+        rest = rest & ~around_balls
     return airless
 
 
 def _around_balls(tissue: Mask, depth: FloatImage, radius_mm: float, grid: WorkingGrid) -> Mask:
     """The part of ``tissue`` around balls of ``radius_mm`` that fit into it."""
-    return dilate_mm(tissue & (depth >= radius_mm), 2 * radius_mm, grid.spacing_mm) & tissue
+    middles, around = tissue & (depth >= radius_mm), np.zeros_like(tissue)
+    for box in boxes_around(middles, 2 * radius_mm, grid.spacing_mm):
+        around[box] |= dilate_mm(middles[box], 2 * radius_mm, grid.spacing_mm)
+    return around & tissue
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +128,10 @@ class _Pieces:
     Parameters
     ----------
     labels : (K, J, I) ndarray of int32
+        In ``box``, which holds all of them.
+    box : tuple of slice
+    shape : (int, int, int)
+        Of the whole, of which ``box`` is a part.
     lung_share : ndarray
         Part of a piece's whole surface that is on lung.
     cut_share : ndarray
@@ -124,6 +141,8 @@ class _Pieces:
     """
 
     labels: NDArray[np.integer]
+    box: Box
+    shape: tuple[int, ...]
     lung_share: NDArray[np.float64]
     cut_share: NDArray[np.float64]
     hilum_share: NDArray[np.float64]
@@ -134,7 +153,9 @@ class _Pieces:
 
     def where(self, which: Mask) -> Mask:
         """(K, J, I) bool: the pieces of the labels for which ``which``, (labels,) bool, is true."""
-        return which[self.labels] & (self.labels > 0)
+        mask = np.zeros(self.shape, dtype=bool)
+        mask[self.box] = which[self.labels] & (self.labels > 0)
+        return mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,11 +169,13 @@ class _Surroundings:
 
     def pieces(self, tissue: Mask) -> _Pieces:
         """The connected pieces of ``tissue``."""
-        labels, count = ndimage.label(tissue)
-        on_lung, on_tissue, elsewhere = _surface_areas(labels, count, self.lung, self.room, self.grid)
+        box = bounding_box(tissue, margin=(1, 1, 1))
+        labels, count = ndimage.label(tissue[box])
+        on_lung, on_tissue, elsewhere = _surface_areas(labels, count, self.lung[box], self.room[box], self.grid)
         whole, inner = on_lung + on_tissue + elsewhere, on_lung + on_tissue
-        sizes, near = (np.bincount(labels[m], minlength=count + 1) for m in (labels > 0, self.hilum))
-        return _Pieces(labels, _share(on_lung, whole), _share(on_tissue, inner), _share(near, sizes))
+        sizes, near = (np.bincount(labels[m], minlength=count + 1) for m in (labels > 0, self.hilum[box]))
+        shares = _share(on_lung, whole), _share(on_tissue, inner), _share(near, sizes)
+        return _Pieces(labels, box, tissue.shape, *shares)
 
 
 def _share(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
@@ -161,35 +184,39 @@ def _share(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
 
 def _are_lung(pieces: _Pieces, depth: FloatImage, config: AirlessPieceConfig) -> Mask:
     """Which of the thick pieces have lung around them rather than other tissue."""
-    deepest = ndimage.maximum(depth, pieces.labels, np.arange(len(pieces.cut_share)))
-    limit = np.where(deepest >= config.large_core_mm, config.large_cut_share, config.cut_share)
+    deep = np.bincount(pieces.labels[depth[pieces.box] >= config.large_core_mm], minlength=len(pieces.cut_share))
+    limit = np.where(deep > 0, config.large_cut_share, config.cut_share)
     return (pieces.cut_share <= limit) & (pieces.hilum_share <= config.hilum_share)
 
 
-def _depth(tissue: Mask, grid: WorkingGrid) -> FloatImage:
+def _depth(tissue: Mask, least_mm: float, most_mm: float, grid: WorkingGrid) -> FloatImage:
     """Largest depth under the surface of ``tissue`` in every block, mm.
 
-    Thick slices are divided first. Otherwise the middle of the next slice would be the nearest point outside, and one
-    slice of 8 mm would hold a ball of 7.5 mm radius.
+    It is exact from ``least_mm`` to ``most_mm``. Less may come out as 0, more as any larger value: thick pieces are
+    few, and distances are measured in boxes around them. Thick slices are divided first. Otherwise the middle of the
+    next slice would be the nearest point outside, and one slice of 8 mm would hold a ball of 7.5 mm radius.
     """
-    slice_mm, row_mm, column_mm = grid.spacing_mm
-    parts = max(1, round(slice_mm / grid.thin_slice_mm))
-    fine = np.pad(~np.repeat(tissue, parts, axis=0), 1, constant_values=True)
-    depth = distance_to(fine, (slice_mm / parts, row_mm, column_mm))[1:-1, 1:-1, 1:-1]
+    parts = max(1, round(grid.spacing_mm[0] / grid.thin_slice_mm))
+    edges_mm = (grid.spacing_mm[0] / parts, *grid.spacing_mm[1:])
+    fine = np.repeat(tissue, parts, axis=0)
+    depth = np.zeros(fine.shape, dtype=np.float32)
+    in_balls = triple(ceil(least_mm / 3**0.5 / mm) - 1 for mm in edges_mm)  # half-widths of a cuboid in every such ball
+    for box in boxes_around(erode_by_cuboid(fine, in_balls), max(least_mm, most_mm), edges_mm):
+        outside = np.pad(~fine[box], 1, constant_values=True)
+        np.maximum(depth[box], distance_to(outside, edges_mm)[1:-1, 1:-1, 1:-1], out=depth[box])
     return depth.reshape(tissue.shape[0], parts, *tissue.shape[1:]).max(axis=1)
 
 
-def _are_fluid(
-    hu: FloatImage, labels: NDArray[np.integer], depth: FloatImage, grid: WorkingGrid, config: FluidConfig
-) -> Mask:
-    """Which of the labels are large, of the density of water and without texture."""
-    large = np.bincount(labels.ravel()) * grid.voxel_ml >= config.smallest_ml
+def _are_fluid(hu: FloatImage, tissue: Mask, pieces: _Pieces, grid: WorkingGrid, config: FluidConfig) -> Mask:
+    """Which of the pieces are large, of the density of water and without texture."""
+    large = np.bincount(pieces.labels.ravel(), minlength=1) * grid.voxel_ml >= config.smallest_ml
     large[0] = False
     if not large.any():
         return large
     smooth = ndimage.uniform_filter(hu, [max(1, round(config.smoothing_mm / mm)) for mm in grid.spacing_mm])
-    inner = depth >= config.smoothing_mm / 2
-    inner_labels, inner_hu = labels[inner], smooth[inner]
+    inner_mm = config.smoothing_mm / 2
+    inner = (_depth(tissue, inner_mm, inner_mm, grid) >= inner_mm)[pieces.box]
+    inner_labels, inner_hu = pieces.labels[inner], smooth[pieces.box][inner]
     for label in np.flatnonzero(large):
         low, middle, high = np.quantile(inner_hu[inner_labels == label], (0.25, 0.5, 0.75))
         large[label] = config.median_hu[0] <= middle <= config.median_hu[1] and high - low <= config.texture_hu
@@ -198,14 +225,16 @@ def _are_fluid(
 
 def _surface_areas(labels: NDArray, count: int, lung: Mask, room: Mask, grid: WorkingGrid) -> NDArray[np.float64]:
     """(3, labels) area of every label's surface on lung, on other tissue that could be lung, and on anything else."""
-    voxels = np.nonzero(labels)
-    own = labels[voxels]
-    padded_labels, padded_lung, padded_room = np.pad(labels, 1), np.pad(lung, 1), np.pad(room, 1)
+    padded = np.pad(labels, 1)
+    kinds = np.pad(np.where(lung, np.uint8(0), np.where(room, np.uint8(1), np.uint8(2))), 1, constant_values=2).ravel()
+    steps = (padded.shape[1] * padded.shape[2], padded.shape[2], 1)
+    padded = padded.ravel()
+    voxels = np.flatnonzero(padded)
+    own = padded[voxels]
     areas = np.zeros((3, count + 1))
-    for axis, step in product(range(3), (-1, 1)):
-        beside = tuple(n + 1 + step * (axis == a) for a, n in enumerate(voxels))
-        surface = padded_labels[beside] != own
-        kind = np.where(padded_lung[beside], 0, np.where(padded_room[beside], 1, 2))
-        for n in range(3):
-            areas[n] += np.bincount(own[surface & (kind == n)], minlength=count + 1) / grid.spacing_mm[axis]
+    for axis, way in product(range(3), (-1, 1)):
+        beside = voxels + way * steps[axis]
+        surface = padded[beside] != own
+        faces = np.bincount(own[surface] * 3 + kinds[beside[surface]], minlength=3 * (count + 1))
+        areas += faces.reshape(-1, 3).T / grid.spacing_mm[axis]
     return areas * grid.voxel_ml

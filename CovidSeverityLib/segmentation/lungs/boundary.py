@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.components import largest_component
-from CovidSeverityLib.morphology.grid import FloatImage, Mask, WorkingGrid, bounding_box
+from CovidSeverityLib.morphology.grid import BLOCKS, FloatImage, Mask, WorkingGrid, bounding_box, dilate_mm, erode_mm
 from CovidSeverityLib.parallel import map_in_order
-from CovidSeverityLib.types import Box, Side, triple
+from CovidSeverityLib.types import Box, Side
 
 from .config import LungConfig
 
@@ -57,23 +57,21 @@ def refined_lungs(
     def refine(side: Side) -> tuple[Box, Mask]:
         """One lung's voxels in a box of the full grid (empty where there is none)."""
         box = bounding_box(lungs == side, margin=(1, 1, 1))
-        full = triple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
+        full = grid.voxels_of(box)
         values, mask = voxels_hu[full], lungs[box] == side
         if not mask.any():
             return full, np.zeros(values.shape, dtype=bool)
-        deep = ndimage.binary_erosion(mask, border_value=1)
-        inner = deep | (mask & ndimage.binary_dilation(restored[box]))
-        outer = ndimage.binary_dilation(mask) & (mask | (allowed[box] & (lungs[box] == 0)))
+        deep = erode_mm(mask, 1.0, BLOCKS)
+        inner = deep | (mask & dilate_mm(restored[box], 1.0, BLOCKS))
+        outer = dilate_mm(mask, 1.0, BLOCKS) & (mask | (allowed[box] & (lungs[box] == 0)))
         expand = WorkingGrid(values.shape, grid.factors, grid.spacing_mm).expand
         edge_hu = expand(_edge_hu(blocks_hu[box], deep, grid, config))
-        return full, largest_component(expand(inner) | (expand(outer) & (values < edge_hu)))
+        return full, expand(inner) | (expand(outer) & (values < edge_hu))
 
     labels = np.zeros(voxels_hu.shape, dtype=np.uint8)
     for side, (full, lung) in zip(Side, map_in_order(refine, tuple(Side), "refine", None), strict=True):
-        free = labels[full] == 0
-        if not free[lung].all():  # voxels of the other lung may have connected the parts of this one
-            lung = largest_component(lung & free)
-        labels[full][lung] = side
+        free = labels[full] == 0  # without voxels of the other lung, which may connect parts of this one
+        labels[full][largest_component(lung & free)] = side
     return labels
 
 

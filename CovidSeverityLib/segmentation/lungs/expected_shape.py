@@ -11,15 +11,14 @@ import io
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.checked import known
-from CovidSeverityLib.morphology.grid import Edges, FloatImage, Mask, signed_distance
-from CovidSeverityLib.types import Side
+from CovidSeverityLib.morphology.grid import Edges, FloatImage, Mask, bounding_box, signed_distance
+from CovidSeverityLib.types import Side, triple
 
 from .config import ExpectedLungConfig
 
@@ -193,7 +192,9 @@ def register_nonrigid(seen: SurfaceObservations, distance: FloatImage, config: E
         weight[seen.surface] = _surface_weight(outside, seen.trust, trust_mm, config.far_mm)
         sigma = [sigma_mm / mm for mm in seen.spacing_mm]
         plane = seen.spacing_mm[0] / (np.sqrt(2 * np.pi) * sigma_mm)
-        pull = ndimage.gaussian_filter(error * weight, sigma, truncate=2.5)
-        support = ndimage.gaussian_filter(weight, sigma, truncate=2.5)
-        distance = cast(NDArray[np.float32], distance + pull / (support + np.float32(config.field_stiffness * plane)))
+        box = bounding_box(weight > 0, margin=triple(1 + int(2.5 * s) for s in sigma))  # elsewhere nothing pulls
+        pull = ndimage.gaussian_filter((error * weight)[box], sigma, truncate=2.5)
+        support = ndimage.gaussian_filter(weight[box], sigma, truncate=2.5)
+        distance = distance.copy()
+        distance[box] += pull / (support + np.float32(config.field_stiffness * plane))
     return distance

@@ -22,6 +22,7 @@ from CovidSeverityLib.morphology.grid import (
     WorkingGrid,
     bounding_box,
     close_by_ball,
+    dilate_mm,
     distance_to,
     inner_boundary,
     rolling_ball_distance,
@@ -119,20 +120,21 @@ def expected_lungs(
     block_grid = _block_grid(aerated[box].shape, grid, hidden.block_mm)
     blocks = _reduced(hu[box], aerated[box], found, block_grid, hidden)
     shapes = _shapes(blocks, config, whole_chest=whole_chest)
-    not_bone = hu[box] <= hidden.bone_hu
 
     def expected(side: Side) -> ExpectedLung:
-        inside, dents, possible, wall = np.zeros((4, *aerated.shape), dtype=bool)
+        expected = ExpectedLung(*np.zeros((4, *aerated.shape), dtype=bool))
         near = bounding_box(shapes.distances[side] < hidden.possible_mm, margin=(1, 1, 1))
-        farthest_mm = hidden.possible_mm + max(block_grid.spacing_mm)
-        distance = block_grid.interpolate(shapes.distances[side], near, farthest_mm)
-        allowed = not_bone & (block_grid.interpolate(shapes.impossible, near, 1.0) <= 0.5)
-        inside[box] = allowed & (distance < hidden.tolerance_mm)
-        possible[box] = allowed & (distance < hidden.possible_mm)
-        wall[box] = possible[box] & (block_grid.interpolate(shapes.walls[side].astype(np.float32), near, 1.0) > 0.5)
+        part = block_grid.voxels_of(near)
+        farthest_mm = np.float32(hidden.possible_mm + max(block_grid.spacing_mm))
+        distance = block_grid.interpolate(np.minimum(shapes.distances[side], farthest_mm), near)
+        allowed = (hu[box][part] <= hidden.bone_hu) & (block_grid.interpolate(shapes.impossible, near) <= 0.5)
+        inside, possible = allowed & (distance < hidden.tolerance_mm), allowed & (distance < hidden.possible_mm)
+        wall = block_grid.interpolate(shapes.walls[side], near) > 0.5
         rolled = rolling_ball_distance(blocks.lungs[side], hidden.face_radius_mm, block_grid.spacing_mm)
-        dents[box] = inside[box] & (block_grid.interpolate(rolled, near, hidden.possible_mm) < hidden.dent_mm)
-        return ExpectedLung(inside, dents, possible, wall)
+        dents = block_grid.interpolate(np.minimum(rolled, np.float32(hidden.possible_mm)), near) < hidden.dent_mm
+        expected.inside[box][part], expected.dents[box][part] = inside, inside & dents
+        expected.possible[box][part], expected.wall[box][part] = possible, possible & wall
+        return expected
 
     return dict(zip(found, map_in_order(expected, found, "shapes", None), strict=True))
 
@@ -164,7 +166,7 @@ def _shapes(blocks: _Blocks, config: LungConfig, *, whole_chest: bool) -> _Shape
     near = distance_to(both, spacing_mm) < NEAR_SURFACE_MM
     chest_wall = (beyond & ndimage.binary_dilation(~beyond)) | blocks.bone
     centres = _organ_centres(both, beyond, spacing_mm, radius_mm)
-    organs = (distance_to(centres, spacing_mm) <= radius_mm) & ~both
+    organs = dilate_mm(centres, radius_mm, spacing_mm) & ~both
     walls = {
         side: bridged_wall(lung, organs, cage, spacing_mm, config.rib_cage)
         & ~(blocks.not_lung | organs | (both & ~lung))
@@ -186,7 +188,7 @@ def _shapes(blocks: _Blocks, config: LungConfig, *, whole_chest: bool) -> _Shape
     fitted = dict(zip(lungs, map_in_order(fit_affine, lungs, "shapes", None), strict=True))
     for _, distance in fitted.values():
         centres = centres & (distance > 0)
-    organs = (distance_to(largest_component(centres), spacing_mm) <= radius_mm) & ~both
+    organs = dilate_mm(largest_component(centres), radius_mm, spacing_mm) & ~both
 
     def fit_nonrigid(side: Side) -> FloatImage:
         seen, distance = fitted[side]
@@ -202,7 +204,7 @@ def _organ_centres(lungs: Mask, beyond: Mask, spacing_mm: Edges, radius_mm: floa
     margin = [(1 + int(radius_mm / mm),) * 2 for mm in spacing_mm]
     solid = np.pad(lungs | beyond, [(0, 0), *margin[1:]], constant_values=True)
     solid = np.pad(solid, [margin[0], (0, 0), (0, 0)])
-    centres = largest_component(distance_to(solid, spacing_mm) > radius_mm)
+    centres = largest_component(~dilate_mm(solid, radius_mm, spacing_mm))
     return centres[tuple(slice(low, -high) for low, high in margin)]
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from CovidSeverityLib.morphology.components import fill_holes_in_slices
-from CovidSeverityLib.morphology.grid import Mask, WorkingGrid
+from CovidSeverityLib.morphology.components import component_sizes, fill_holes_in_slices
+from CovidSeverityLib.morphology.grid import Mask, WorkingGrid, bounding_box
 
 from .config import IslandConfig
 
@@ -33,12 +33,16 @@ def resting_islands(lung: Mask, free: Mask, grid: WorkingGrid, config: IslandCon
     (K, J, I) ndarray of bool
         Whole 3-D components of the islands.
     """
-    labels, count = ndimage.label(fill_holes_in_slices(lung) & ~lung & free)
-    underside = labels.copy()
-    underside[1:][labels[:-1] == labels[1:]] = 0
-    area = np.bincount(underside.ravel(), minlength=count + 1)
-    on_lung = np.bincount(underside[1:][lung[:-1]], minlength=count + 1)
-    small = np.bincount(labels.ravel(), minlength=count + 1) * grid.voxel_ml < config.small_ml
+    islands = fill_holes_in_slices(lung) & ~lung & free
+    box = bounding_box(islands, margin=(1, 0, 0))
+    labels, count = ndimage.label(islands[box])
+    underside = labels > 0
+    underside[1:] &= labels[:-1] != labels[1:]
+    area = np.bincount(labels[underside], minlength=count + 1)
+    underside[1:] &= lung[box][:-1]
+    on_lung = np.bincount(labels[1:][underside[1:]], minlength=count + 1)
+    small = component_sizes(labels) * grid.voxel_ml < config.small_ml
     resting = (on_lung > 0) & (on_lung >= np.where(small, config.small_support_share, config.support_share) * area)
-    resting[0] = False
-    return resting[labels]
+    result = np.zeros_like(lung)
+    result[box] = resting[labels]
+    return result

@@ -129,7 +129,7 @@ def lung_labels(
     box = bounding_box(body)
     if not body[box].size:
         raise _no_lungs(name, hu, "it shows no body", config)
-    full = tuple(slice(s.start * f, s.stop * f) for s, f in zip(box, grid.factors, strict=True))
+    full = grid.voxels_of(box)
     labels = np.zeros(hu.shape, dtype=np.uint8)
     chest = _aerated_chest(blocks[box], body[box], grid, config)
     found_ml = float(np.count_nonzero(chest.aerated)) * grid.voxel_ml
@@ -211,7 +211,7 @@ def field_of_view_notes(
         for side in Side
         if not (labels == side).any()
     ]
-    areas = np.count_nonzero(labels, axis=(1, 2))
+    areas = np.array([np.count_nonzero(plane) for plane in labels])  # with an axis, it takes ten times as long
     for index, where in ((0, "lower"), (-1, "upper")):
         if areas[index] > config.cut_area_share * areas.max():
             message = f"The {where} end of the volume cuts the lungs; {PART_SEEN}."

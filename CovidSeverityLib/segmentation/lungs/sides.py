@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.morphology.components import boxes_of, component_sizes
-from CovidSeverityLib.morphology.grid import Mask, WorkingGrid, dilate_mm, distance_to, erode_mm
-from CovidSeverityLib.types import Side
+from CovidSeverityLib.morphology.grid import Mask, WorkingGrid, bounding_box, dilate_mm, distance_to, erode_mm
+from CovidSeverityLib.parallel import map_in_order
+from CovidSeverityLib.types import Box, Side
 
 from .config import SideConfig
 
@@ -35,16 +36,20 @@ def split_sides(parenchyma: Mask, body: Mask, grid: WorkingGrid, config: SideCon
     (K, J, I) ndarray of uint8
         Values of :class:`Side`.
     """
-    midline = _midline(parenchyma, body)
-    labels, count = ndimage.label(parenchyma)
+    result = np.zeros(parenchyma.shape, dtype=np.uint8)
+    whole = bounding_box(parenchyma)
+    if not parenchyma[whole].size:
+        return result
+    midline = _midline(parenchyma, body) - whole[2].start
+    labels, count = ndimage.label(parenchyma[whole])
     left_share = _left_shares(labels, count, midline)
     sides = np.where(left_share > 0.5, Side.LEFT, Side.RIGHT).astype(np.uint8)
     sides[0] = 0
-    result = sides[labels]
+    result[whole] = sides[labels]
     for label, box in enumerate(boxes_of(labels), start=1):
         if config.stray_share < left_share[label] < 1 - config.stray_share:
             piece = labels[box] == label
-            result[box][piece] = _separated(piece, midline - box[2].start, grid, config)[piece]
+            result[whole][box][piece] = _separated(piece, midline - box[2].start, grid, config)[piece]
     return result
 
 
@@ -57,16 +62,22 @@ def _midline(parenchyma: Mask, body: Mask) -> float:
 
 def _left_shares(labels: NDArray, count: int, midline: float) -> NDArray[np.float64]:
     """Share of every label's voxels on the patient's left of ``midline``."""
-    first_left = int(np.ceil(midline))
-    whole = np.bincount(labels.ravel(), minlength=count + 1)
-    left = np.bincount(labels[:, :, first_left:].ravel(), minlength=count + 1)
-    return left / np.maximum(whole, 1)
+    first_left = max(0, int(np.ceil(midline)))
+    right, left = (_sizes(part, count) for part in (labels[:, :, :first_left], labels[:, :, first_left:]))
+    return left / np.maximum(right + left, 1)
+
+
+def _sizes(labels: NDArray, count: int) -> NDArray[np.intp]:
+    """Voxels of every label from 0 to ``count``, of the background none."""
+    return np.bincount(labels[labels > 0], minlength=count + 1)
 
 
 def _separated(piece: Mask, midline: float, grid: WorkingGrid, config: SideConfig) -> NDArray[np.uint8]:
     """Sides of a piece that holds both lungs; divided at the midline itself if no erosion separates it."""
     stray = config.stray_share
     for radius in config.erosion_steps_mm:
+        if radius < min(grid.spacing_mm):
+            continue  # takes nothing away
         labels, count = ndimage.label(erode_mm(piece, radius, grid.spacing_mm))
         if count < 2:
             continue
@@ -111,15 +122,20 @@ def main_lungs(sides: NDArray[np.uint8], grid: WorkingGrid, config: SideConfig) 
     (K, J, I) ndarray of uint8
         Empty on a side whose largest piece is smaller than a lung.
     """
-    result = np.zeros_like(sides)
-    for side in Side:
-        labels, count = ndimage.label(sides == side)
+
+    def main_pieces(side: Side) -> tuple[Box, Mask]:
+        box = bounding_box(sides == side)
+        labels, count = ndimage.label(sides[box] == side)
         sizes = component_sizes(labels)
         if sizes.max(initial=0) * grid.voxel_ml < config.smallest_lung_ml:
-            continue
+            return box, np.zeros(labels.shape, dtype=bool)
         kept = sizes == sizes.max()
         if count > 1:
-            kept[np.unique(labels[dilate_mm(kept[labels], config.contact_mm, grid.spacing_mm)])] = True
+            kept[labels[dilate_mm(kept[labels], config.contact_mm, grid.spacing_mm)]] = True
             kept[0] = False
-        result[kept[labels]] = side
+        return box, kept[labels]
+
+    result = np.zeros_like(sides)
+    for side, (box, lung) in zip(Side, map_in_order(main_pieces, tuple(Side), "sides", None), strict=True):
+        result[box][lung] = side
     return result

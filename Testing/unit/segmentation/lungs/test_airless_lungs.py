@@ -8,7 +8,7 @@ from CovidSeverityLib import parallel
 from CovidSeverityLib.io.volume import volume_from_array
 from CovidSeverityLib.morphology.grid import WorkingGrid, distance_to, rolling_ball_distance
 from CovidSeverityLib.preprocessing.thorax import body_mask
-from CovidSeverityLib.segmentation.lungs.airless_pieces import airless_pieces
+from CovidSeverityLib.segmentation.lungs.airless_pieces import _depth, airless_pieces
 from CovidSeverityLib.segmentation.lungs.airways import airway_mask, main_bronchi
 from CovidSeverityLib.segmentation.lungs.config import LungConfig
 from CovidSeverityLib.segmentation.lungs.expected_shape import SurfaceObservations, fit_usual_lung, register_nonrigid
@@ -326,6 +326,23 @@ def test_gap_between_lung_and_wall_is_bridged_unless_an_organ_fills_it():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("slice_mm", [2.0, 6.0])
+def test_depth_of_thick_pieces_is_the_distance_to_what_lies_outside(slice_mm):
+    grid = WorkingGrid((20, 50, 50), (1, 1, 1), (slice_mm, 1.6, 1.6))
+    tissue = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=grid.shape), (6 / slice_mm, 4, 4)) > 0
+    parts = round(slice_mm / grid.thin_slice_mm)
+    fine = np.pad(np.repeat(tissue, parts, axis=0), 1)
+    whole = ndimage.distance_transform_edt(fine, sampling=(slice_mm / parts, 1.6, 1.6))[1:-1, 1:-1, 1:-1]
+    whole = whole.reshape(20, parts, 50, 50).max(axis=1)
+    depth = _depth(tissue, 4.0, 7.0, grid)
+    known = (whole >= 4) & (whole <= 7)
+    assert known.sum() > 1000
+    assert (whole > 7.5).sum() > 50
+    np.testing.assert_allclose(depth[known], whole[known], atol=1e-4)
+    assert (depth[whole < 4] < 4).all()
+    assert (depth[whole > 7] > 7 - 1e-4).all()
+
+
 def test_expected_lung_is_the_seen_one_where_all_is_seen(chest):
     lung = chest.lungs[::2, ::2, ::2] == Side.RIGHT
     both = np.argwhere(chest.lungs[::2, ::2, ::2] > 0)
