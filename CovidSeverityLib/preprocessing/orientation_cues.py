@@ -188,18 +188,13 @@ def lungs_vaulted_mm(view: ChestView) -> float:
     Apices are domes and the diaphragm pushes up the middle of the bases: seen from above, both faces are vaulted.
     """
     foot = np.any(view.lung, axis=0)
-    lowest, highest = _first_slice(view.lung), len(view.lung) - 1 - _first_slice(view.lung[::-1])
+    lowest, highest = view.lung.argmax(axis=0), len(view.lung) - 1 - view.lung[::-1].argmax(axis=0)
     middle = (lowest + highest) / 2 * view.spacing_mm[0]
     inward = ndimage.distance_transform_edt(np.pad(foot, 1), sampling=view.spacing_mm[1:])[1:-1, 1:-1]
     core, rim = inward >= view.config.footprint_core_mm, foot & (inward <= view.config.footprint_rim_mm)
     if not core.any():
         return float("nan")
     return float(middle[core].mean() - middle[rim].mean())
-
-
-def _first_slice(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """(J, I) lowest slice of ``mask``, 0 where it has none."""
-    return np.moveaxis(mask, 0, -1).copy().argmax(axis=-1)  # along rows in memory, five times as fast
 
 
 def spine_behind(view: ChestView) -> float:
@@ -233,7 +228,7 @@ def rear_recess_mm(view: ChestView) -> float:
     The array must be the right way up: the recess behind the diaphragm is the lungs' lowest part.
     """
     foot = np.any(view.lung, axis=0)
-    lowest = _first_slice(view.lung) * view.spacing_mm[0]
+    lowest = view.lung.argmax(axis=0) * view.spacing_mm[0]
     rows = np.flatnonzero(foot.any(axis=1))
     front = np.arange(foot.shape[0])[:, None] <= (rows[0] + rows[-1]) / 2
     return float(lowest[foot & front].mean() - lowest[foot & ~front].mean())
