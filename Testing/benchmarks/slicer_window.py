@@ -71,10 +71,9 @@ def one_run(analysis: Any, folder: str) -> dict[str, float]:
     user, told = live_score.User(analysis, result), []
     logic.liveScores.changed.connect(told.append)
     for name in user.edits():
-        before = len(told)
-        held[f"edit: {name.strip()}"] = max(
-            held.get(f"edit: {name.strip()}", 0.0), window.held(lambda: None, lambda: len(told) > before)
-        )
+        told.clear()
+        key = f"edit: {name.strip()}"
+        held[key] = max(held.get(key, 0.0), window.held(lambda: None, lambda: bool(told)))
     slicer.app.moduleManager().unloadModules()
     return held
 
