@@ -18,6 +18,7 @@ pytest.importorskip("slicer", reason="slicer-core is not installed (pip install 
 from CovidSeveritySlicer.analysis import InputFiles
 from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError, AnalysisLogic, AnalysisSettings
 from CovidSeveritySlicer.analysis.Install import InstallDeclined, InstallFailed
+from CovidSeveritySlicer.scene import SceneBridge
 from CovidSeveritySlicer.scene.SceneBridge import Outputs
 
 SECONDS = 120.0
@@ -398,6 +399,130 @@ def test_interrupt_while_the_ct_is_written_ends_the_run_at_once(
     assert not a_logic.running
     assert recorder.names == ["started", "cancelled"]
     assert got() is None
+
+
+# While the result is being read
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """The result is read, but the thread that read it waits here. ``read.begun`` is set when it does."""
+    gate, read_files = threading.Event(), SceneBridge.readResultFiles
+    gate.begun = threading.Event()
+
+    def read_and_wait(folder, label_maps):
+        files = read_files(folder, label_maps)
+        gate.begun.set()
+        assert gate.wait(SECONDS)
+        return files
+
+    monkeypatch.setattr(SceneBridge, "readResultFiles", read_and_wait)
+    yield gate
+    gate.set()
+
+
+def tick_until(clock, event):
+    until = time.monotonic() + SECONDS
+    while not event.is_set():
+        assert time.monotonic() < until
+        clock.tick()
+        time.sleep(0.002)
+
+
+def test_scene_is_unchanged_until_the_whole_result_comes_in(slicer, a_quick_logic, clock, a_volume_node, read):
+    before = node_ids(slicer)
+    a_quick_logic.start(a_volume_node)
+    tick_until(clock, read.begun)
+    for _ in range(3):
+        clock.tick()
+    assert a_quick_logic.running
+    assert node_ids(slicer) == before
+    read.set()
+    finish(a_quick_logic, clock)
+    assert len(slicer.util.getNodesByClass("vtkMRMLTableNode")) == 4
+
+
+@pytest.mark.parametrize("way", ["cancel", "close the scene"])
+def test_cancel_while_the_result_is_read_leaves_the_scene_as_it_was(
+    slicer, a_quick_logic, clock, a_volume_node, read, way
+):
+    recorder = Recorder(a_quick_logic)
+    a_quick_logic.start(a_volume_node)
+    tick_until(clock, read.begun)
+    if way == "cancel":
+        a_quick_logic.cancel()
+    else:
+        slicer.mrmlScene.Clear(0)
+    before = node_ids(slicer)
+    read.set()
+    finish(a_quick_logic, clock)
+    assert recorder.names == ["started", "cancelled"]
+    assert node_ids(slicer) == before
+    assert left_files(a_quick_logic) == []
+
+
+def test_waiting_for_a_result_that_is_cancelled_while_it_is_read_raises(
+    slicer, a_quick_logic, a_volume_node, read, monkeypatch
+):
+    def cancel_late():
+        if read.begun.is_set():
+            a_quick_logic.cancel()
+            read.set()
+
+    monkeypatch.setattr(slicer.app, "processEvents", cancel_late)
+    with pytest.raises(AnalysisError, match=r"(?i)cancel"):
+        a_quick_logic.analyze(a_volume_node)
+
+
+def delete(slicer, node):
+    slicer.mrmlScene.RemoveNode(node)
+
+
+def move(slicer, node):
+    node.SetOrigin(1.0, 2.0, 3.0)
+
+
+def crop(slicer, node):
+    slicer.util.updateVolumeFromArray(node, slicer.util.arrayFromVolume(node)[:-1].copy())
+
+
+def empty(slicer, node):
+    node.SetAndObserveImageData(None)
+
+
+@pytest.mark.parametrize("change", [delete, move, crop, empty])
+def test_ct_that_changes_while_its_result_is_read_gets_none(slicer, a_quick_logic, clock, a_volume_node, read, change):
+    recorder = Recorder(a_quick_logic)
+    a_quick_logic.start(a_volume_node)
+    tick_until(clock, read.begun)
+    change(slicer, a_volume_node)
+    before = node_ids(slicer)
+    read.set()
+    finish(a_quick_logic, clock)
+    assert recorder.names == ["started", "failed"]
+    wanted = "no longer in the scene" if change in (delete, empty) else "does not lie where the CT is now"
+    assert wanted in recorder.events[-1][1][0]
+    assert node_ids(slicer) == before
+
+
+def test_output_that_is_edited_or_deleted_while_a_result_is_read(slicer, a_quick_logic, clock, a_volume_node, read):
+    read.set()
+    first = a_quick_logic.analyze(a_volume_node)
+    outputs = Outputs(first.segmentationNode, first.lobeTable, first.sliceTable, first.measurementTable)
+    read.clear()
+    read.begun.clear()
+    recorder = Recorder(a_quick_logic)
+    a_quick_logic.start(a_volume_node, outputs=outputs)
+    tick_until(clock, read.begun)
+    first.segmentationNode.GetSegmentation().RemoveSegment("RUL")
+    slicer.mrmlScene.RemoveNode(first.lobeTable)
+    read.set()
+    finish(a_quick_logic, clock)
+    result = recorder.events[-1][1][0]
+    assert result.segmentationNode is first.segmentationNode
+    assert result.segmentationNode.GetSegmentation().GetNumberOfSegments() == 9
+    assert result.lobeTable is not first.lobeTable
+    assert result.lobeTable.GetNumberOfRows() == 5
 
 
 def test_one_analysis_at_a_time(a_logic, clock, a_small_volume_node):

@@ -7,7 +7,7 @@ import logging
 import shutil
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from CovidSeveritySlicer.events.Background import Background
 from CovidSeveritySlicer.events.Signal import Signal
 from CovidSeveritySlicer.events.Timers import TimerFactory, qtTimer
 from CovidSeveritySlicer.scene.Result import AnalysisResult
-from CovidSeveritySlicer.scene.SceneBridge import Outputs, UnusableResult, importResult
+from CovidSeveritySlicer.scene.SceneBridge import Outputs, ResultImport, UnusableResult
 
 from .Classifiers import NO_CLASSIFIER, installedClassifiers
 from .InputFiles import Inputs, UnusableInput
@@ -88,7 +88,7 @@ class _Run:
 class AnalysisLogic:
     """Runs the library in a child process and brings its result into the scene.
 
-    A thread writes the files for the child: the window is never held for long.
+    A thread writes the files for the child and reads its files: the window is never held for long.
 
     Signals
     -------
@@ -193,6 +193,7 @@ class AnalysisLogic:
             self._background.finish(slicer.app.processEvents)
             if self.running:
                 run.job.wait(slicer.app.processEvents)
+            self._background.finish(slicer.app.processEvents)
         except BaseException:
             self._endAtOnce()
             raise
@@ -267,11 +268,22 @@ class AnalysisLogic:
 
     def _jobEnded(self, run: _Run, outcome: JobOutcome) -> None:
         if outcome.status is JobStatus.SUCCEEDED:
-            self._import(run, outcome)
+            with _errorsGoTo(run, outcome.log):
+                result = ResultImport(run.folder / RESULTS_FOLDER, run.volumeNode)
+                self._background.run(result.read, lambda read: self._import(run, result, read, outcome.log))
+                return
         else:
             run.cancelled = outcome.status is JobStatus.CANCELLED
             said = "" if outcome.status is JobStatus.REFUSED else outcome.log  # the message says it all
             run.error = AnalysisError(outcome.message, said)
+        self._end(run)
+
+    def _import(self, run: _Run, result: ResultImport, read: Future[None], log: str) -> None:
+        with _errorsGoTo(run, log):
+            if run.cancelled:
+                raise UnusableResult(_("The analysis was cancelled."))
+            read.result()
+            run.result = result.finish(run.outputs)
         self._end(run)
 
     def _end(self, run: _Run) -> None:
@@ -287,19 +299,22 @@ class AnalysisLogic:
         else:
             self.failed.emit(run.error.message, run.error.log)
 
-    def _import(self, run: _Run, outcome: JobOutcome) -> None:
-        try:
-            run.result = importResult(run.folder / RESULTS_FOLDER, run.volumeNode, run.outputs)
-        except UnusableResult as error:
-            run.error = AnalysisError(str(error), outcome.log)
-        except Exception as error:  # whatever the error, the panel must learn that the run has ended
-            logging.getLogger(__name__).exception("the result could not be brought into the scene")
-            message = _("The result could not be brought into the scene: {reason}").format(reason=error)
-            run.error = AnalysisError(message, traceback.format_exc())
-
     @staticmethod
     def _keepResults(run: _Run) -> None:
         """Delete the copy of the CT. The files of the result stay until the end of the session."""
         for entry in run.folder.iterdir():
             if entry.name != RESULTS_FOLDER:
                 entry.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _errorsGoTo(run: _Run, log: str) -> Iterator[None]:
+    """Whatever the error, the panel must learn that the run has ended."""
+    try:
+        yield
+    except UnusableResult as error:
+        run.error = AnalysisError(str(error), log)
+    except Exception as error:
+        logging.getLogger(__name__).exception("the result could not be brought into the scene")
+        message = _("The result could not be brought into the scene: {reason}").format(reason=error)
+        run.error = AnalysisError(message, traceback.format_exc())

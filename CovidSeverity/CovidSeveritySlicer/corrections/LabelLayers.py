@@ -15,10 +15,9 @@ from vtk.util.numpy_support import vtk_to_numpy
 from CovidSeverityLib.correction.edited_masks import EMPTY_BOX, Box
 from CovidSeverityLib.correction.parts import look_up
 from CovidSeveritySlicer.nodes.SegmentParts import segmentParts
+from CovidSeveritySlicer.scene.SegmentationFile import BINARY_LABELMAP
 
 from .AnalysisGrid import AnalysisGrid, UnusableSegmentation
-
-BINARY_LABELMAP = "Binary labelmap"
 
 _SMALLEST_TABLE = 256
 """A table of labels has a place for each value of an unsigned char."""
