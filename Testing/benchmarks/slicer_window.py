@@ -67,7 +67,7 @@ def one_run(analysis: Any, folder: str) -> dict[str, float]:
     held[WRITTEN] = window.held(panel.ui.analyzeButton.click, lambda: bool(begun))
     held[IMPORTED] = window.held(lambda: None, lambda: not logic.running)
     (result,) = results
-    held[LOOKED] = window.held(lambda: logic.liveScores.follow(result), lambda: True)
+    held[LOOKED] = window.held(lambda: logic.liveScores.follow(result), lambda: not logic.liveScores.counting)
     user, told = live_score.User(analysis, result), []
     logic.liveScores.changed.connect(told.append)
     for name in user.edits():

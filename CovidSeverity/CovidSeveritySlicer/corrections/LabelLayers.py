@@ -24,7 +24,7 @@ _SMALLEST_TABLE = 256
 
 
 class LabelLayers:
-    """The segments of a segmentation as they are now.
+    """The segments of a segmentation as they are now: a copy, which any thread may read while the user edits on.
 
     Attributes
     ----------
@@ -81,8 +81,6 @@ class _Layer:
 
     Parameters
     ----------
-    image : any
-        VtkOrientedImageData Kept because ``labels`` is a view of it.
     table : ndarray of uint16
         Bits of Part by label. Its last entry is 0.
     labels : (K, J, I) ndarray of integers
@@ -91,7 +89,6 @@ class _Layer:
         Part of the CT's (K, J, I) that holds all labels.
     """
 
-    image: Any
     table: NDArray[np.uint16]
     labels: NDArray[np.integer]
     box: Box
@@ -113,7 +110,7 @@ def _layers(segmentationNode: Any, grid: AnalysisGrid) -> Iterator[_Layer]:
         stored = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
         first = image.GetExtent()[::2]
         here = tuple(slice(extent[2 * i] - first[i], extent[2 * i + 1] + 1 - first[i]) for i in (2, 1, 0))
-        yield _Layer(image, table, grid.order.to_canonical(stored[here]), grid.box(tuple(extent)))
+        yield _Layer(table, grid.order.to_canonical(stored[here].copy()), grid.box(tuple(extent)))
 
 
 def _onGrid(image: Any, ct: Any) -> Any:
