@@ -14,6 +14,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from CovidSeverityLib.correction.edited_masks import EMPTY_BOX, Box
 from CovidSeverityLib.correction.parts import look_up
+from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeveritySlicer.nodes.SegmentParts import segmentParts
 from CovidSeveritySlicer.scene.SegmentationFile import BINARY_LABELMAP
 
@@ -100,17 +101,20 @@ def _layers(segmentationNode: Any, grid: AnalysisGrid) -> Iterator[_Layer]:
     for n in range(segmentation.GetNumberOfLayers(BINARY_LABELMAP)):
         names = [name for name in segmentation.GetSegmentIDsForLayer(n, BINARY_LABELMAP) if name in parts]
         image = _onGrid(segmentation.GetLayerDataObject(n, BINARY_LABELMAP), grid.image)
-        extent = [0] * 6
-        if not names or not slicer.vtkOrientedImageDataResample.CalculateEffectiveExtent(image, extent):
+        scalars = image.GetPointData().GetScalars()
+        if not names or scalars is None:
+            continue
+        stored = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
+        here = bounding_box(stored)
+        if here == EMPTY_BOX:
             continue
         labels = {name: int(segmentation.GetSegment(name).GetLabelValue()) for name in names}
         table = np.zeros(max(_SMALLEST_TABLE, max(labels.values()) + 2), dtype=np.uint16)
         for name, label in labels.items():
             table[label] |= np.uint16(parts[name])
-        stored = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
-        first = image.GetExtent()[::2]
-        here = tuple(slice(extent[2 * i] - first[i], extent[2 * i + 1] + 1 - first[i]) for i in (2, 1, 0))
-        yield _Layer(table, grid.order.to_canonical(stored[here].copy()), grid.box(tuple(extent)))
+        ends = zip(image.GetExtent()[::2], reversed(here), strict=True)
+        extent = tuple(first + bound for first, part in ends for bound in (part.start, part.stop - 1))
+        yield _Layer(table, grid.order.to_canonical(stored[here].copy()), grid.box(extent))
 
 
 def _onGrid(image: Any, ct: Any) -> Any:
