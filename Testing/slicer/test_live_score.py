@@ -15,6 +15,7 @@ slicer_module = pytest.importorskip("slicer", reason="slicer-core is not install
 from CovidSeveritySlicer.corrections.AnalysisGrid import gridOf  # noqa: E402
 from CovidSeveritySlicer.corrections.Corrected import DIFFERENCE_ATTRIBUTE  # noqa: E402
 from CovidSeveritySlicer.corrections.LiveScore import LiveScore  # noqa: E402
+from CovidSeveritySlicer.corrections.LiveScores import LiveScores  # noqa: E402
 from CovidSeveritySlicer.corrections.ResultScorer import ResultScorer  # noqa: E402
 from CovidSeveritySlicer.events.Background import Background  # noqa: E402
 from CovidSeveritySlicer.scene.SceneBridge import CORRECTED_ATTRIBUTE, Outputs, importResult, resultOf  # noqa: E402
@@ -1066,6 +1067,30 @@ def test_first_look_that_failed_is_taken_again(fresh, spots, monkeypatch):
     fresh.stroke(GLASS, spots[0])
     fresh.count()
     fresh.assert_corrected(infection=with_glass(fresh, spots[0]))
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_no_score_of_a_closed_scene_is_left(fresh, spots, edited):
+    timers = []
+
+    def make_timer(*arguments, **names):
+        timers.append(ManualTimer(*arguments, **names))
+        return timers[-1]
+
+    scores = LiveScores(make_timer)
+    scores.followScene()
+    told = []
+    scores.changed.connect(told.append)
+    if edited:
+        fresh.paint(GLASS, spots[0])
+    assert scores.counting
+    fresh.slicer.mrmlScene.Clear(0)
+    fresh.gate.set()
+    assert not scores.counting
+    assert not any(timer.running for timer in timers)
+    scores.update()
+    scores.stop()
+    assert told == []
 
 
 # Profiles, as the program runs them

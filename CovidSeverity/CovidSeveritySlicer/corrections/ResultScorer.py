@@ -142,7 +142,7 @@ class ResultScorer:
 
     def _begin(self, layers: LabelLayers, difference: MaskDifference | None) -> bool:
         """Begin with these segments. Return whether their automatic masks have the automatic numbers."""
-        self._masks = EditedMasks(self._grid.shape)
+        self._masks = EditedMasks(self._rules.shape)
         self._masks.begin(layers.box, layers.plane)
         if difference is not None:
             try:
