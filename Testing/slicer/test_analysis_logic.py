@@ -177,6 +177,17 @@ def test_no_copy_of_the_ct_is_kept(a_quick_logic, a_volume_node):
     assert left_files(a_quick_logic) == []
 
 
+def test_copy_of_the_ct_that_another_program_holds_does_no_harm(a_quick_logic, a_volume_node, monkeypatch):
+    def refuse(path, *_arguments, **_names):
+        raise PermissionError(13, "The process cannot access the file", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert a_quick_logic.analyze(a_volume_node).ctss is not None
+    monkeypatch.undo()
+    a_quick_logic.cleanup()
+    assert left_files(a_quick_logic) == []
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [

@@ -270,13 +270,22 @@ class AnalysisLogic:
         if outcome.status is JobStatus.SUCCEEDED:
             with _errorsGoTo(run, outcome.log):
                 result = ResultImport(run.folder / RESULTS_FOLDER, run.volumeNode)
-                self._background.run(result.read, lambda read: self._import(run, result, read, outcome.log))
+                self._read(run, result, outcome.log)
                 return
         else:
             run.cancelled = outcome.status is JobStatus.CANCELLED
             said = "" if outcome.status is JobStatus.REFUSED else outcome.log  # the message says it all
             run.error = AnalysisError(outcome.message, said)
         self._end(run)
+
+    def _read(self, run: _Run, result: ResultImport, log: str) -> None:
+        """Delete the copy of the CT, and read the files of the result, which stay until the end of the session."""
+
+        def read() -> None:
+            run.inputs.remove()
+            result.read()
+
+        self._background.run(read, lambda ended: self._import(run, result, ended, log))
 
     def _import(self, run: _Run, result: ResultImport, read: Future[None], log: str) -> None:
         with _errorsGoTo(run, log):
@@ -290,7 +299,6 @@ class AnalysisLogic:
         run.scene.RemoveObserver(run.observation)
         self._run = None
         if run.result is not None:
-            self._keepResults(run)
             self.finished.emit(run.result)
             return
         shutil.rmtree(run.folder, ignore_errors=True)
@@ -298,13 +306,6 @@ class AnalysisLogic:
             self.cancelled.emit()
         else:
             self.failed.emit(run.error.message, run.error.log)
-
-    @staticmethod
-    def _keepResults(run: _Run) -> None:
-        """Delete the copy of the CT. The files of the result stay until the end of the session."""
-        for entry in run.folder.iterdir():
-            if entry.name != RESULTS_FOLDER:
-                entry.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

