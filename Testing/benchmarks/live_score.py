@@ -1,5 +1,7 @@
 """Seconds from an edit in the Segment Editor to the new score and tables, on a CT of 512 x 512 x SLICES voxels.
 
+A thread counts them: ``slicer_window.py`` says for how long the window is held.
+
 Run as ``python Testing/benchmarks/live_score.py [SLICES]`` from the repository, with slicer-core installed; SLICES is
 even, by default 148. It takes two cores. Edits are made by Slicer's own Segment Editor logic. A benchmark, not
 a test: nothing is asserted.
@@ -15,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:2])
 ROOT = Path(__file__).parents[2]
@@ -42,25 +45,24 @@ from CovidSeverityLib.reporting import write_results
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig
 
 FACTORS = (2, 4, 4)
-COARSE_SHAPE = (int(sys.argv[1]) // 2 if len(sys.argv) > 1 else 74, 128, 128)
+SLICES = int(sys.argv[1]) if len(sys.argv) > 1 else 148
+COARSE_SHAPE = (SLICES // 2, 128, 128)
 COARSE_MM = (320.0 / COARSE_SHAPE[0], 2.8, 2.8)
 FINE_MM = tuple(mm / factor for mm, factor in zip(COARSE_MM, FACTORS, strict=True))
 """A synthetic chest is analysed on a coarse grid, and every voxel of it becomes 2 x 4 x 4."""
 
 
 def main() -> None:
-    analysis = fine(analyze(make_phantom(0, shape=COARSE_SHAPE, spacing_mm=COARSE_MM).volume))
+    analysis = fine_chest()
     lungs_ml = sum(analysis.side_ml(side) for side in Side)
     print(f"{analysis.volume.hu.shape} voxels (K, J, I), lungs {lungs_ml:.0f} ml, CTSS {analysis.ctss}")
-    slicer.app = conftest.Application(slicer)
-    slicer.mrmlScene = slicer.app.scene
-    slicer.modules = conftest._register_logics(slicer, slicer.app)
+    begin_slicer()
     from CovidSeveritySlicer.corrections.LiveScore import DELAY_MS, LiveScore
 
-    user = User(analysis)
+    user = User(analysis, imported(analysis))
     before = memory_mb()
     live = LiveScore(lambda interval_ms, callback, singleShot=False: Expired())  # noqa: N803
-    taken, _ = seconds(lambda: live.follow(user.result))
+    taken, _ = seconds(lambda: (live.follow(user.result), live.update()))
     print(f"to begin {taken:.2f} s, memory {before} MB before and {memory_mb()} MB after")
     both = []
     for name in user.edits():
@@ -70,6 +72,28 @@ def main() -> None:
     taken, processor = (max(column) + DELAY_MS / 1000 for column in zip(*both, strict=True))
     print(f"slowest with the delay before it {taken:.2f} s, of a processor alone {processor:.2f} s")
     print(f"memory {memory_mb()} MB with the Segment Editor's undo, peak {peak_mb()} MB")
+
+
+def begin_slicer() -> None:
+    """An application with an empty scene."""
+    slicer.app = conftest.Application(slicer)
+    slicer.mrmlScene = slicer.app.scene
+    slicer.modules = conftest._register_logics(slicer, slicer.app)
+
+
+def ct_node(analysis: Analysis) -> Any:
+    """The CT of an analysis in the scene."""
+    matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) @ analysis.volume.stored_geometry.ijk_to_lps
+    return slicer.util.addVolumeFromArray(analysis.volume.hu, ijkToRAS=matrix)
+
+
+def imported(analysis: Analysis) -> Any:
+    """The result of an analysis in the scene."""
+    from CovidSeveritySlicer.scene.SceneBridge import importResult
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_results(analysis, Path(folder))
+        return importResult(Path(folder), ct_node(analysis))
 
 
 class Expired:
@@ -85,16 +109,8 @@ class Expired:
 class User:
     """A result in the scene and the hands on it."""
 
-    def __init__(self, analysis: Analysis) -> None:
-        from CovidSeveritySlicer.scene.SceneBridge import importResult
-
-        self.analysis = analysis
-        geometry = analysis.volume.stored_geometry
-        matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) @ geometry.ijk_to_lps
-        volume = slicer.util.addVolumeFromArray(analysis.volume.hu, ijkToRAS=matrix)
-        with tempfile.TemporaryDirectory() as folder:
-            write_results(analysis, Path(folder))
-            self.result = importResult(Path(folder), volume)
+    def __init__(self, analysis: Analysis, result: Any) -> None:
+        self.analysis, self.result = analysis, result
         self.editor = slicer.vtkSlicerSegmentEditorLogic()
         self.editor.SetMRMLScene(slicer.mrmlScene)
         self.editor.SetMRMLApplicationLogic(slicer.app.logic)
@@ -131,6 +147,11 @@ class User:
         yield name
         self.editor.Undo()
         yield "  undone"
+
+
+def fine_chest() -> Analysis:
+    """A synthetic chest of 512 x 512 x SLICES voxels, analysed."""
+    return fine(analyze(make_phantom(0, shape=COARSE_SHAPE, spacing_mm=COARSE_MM).volume))
 
 
 def fine(coarse: Analysis) -> Analysis:

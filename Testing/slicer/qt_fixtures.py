@@ -74,6 +74,11 @@ def slicer_with_qt(slicer, monkeypatch):
     reason = _reason_without_qt()
     if reason is not None:
         pytest.skip(NO_QT.format(reason=reason))
+    yield from with_qt(slicer, monkeypatch)
+
+
+def with_qt(slicer, monkeypatch):
+    """What the fixture does, for a benchmark too."""
     importlib.import_module("stand_ins.ui_files")
     from stand_ins import module_manager, qmrml_widgets
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
+from CovidSeveritySlicer.analysis import InputFiles
 from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError, AnalysisLogic, AnalysisSettings
 from CovidSeveritySlicer.analysis.Install import InstallDeclined, InstallFailed
+from CovidSeveritySlicer.scene import SceneBridge
 from CovidSeveritySlicer.scene.SceneBridge import Outputs
 
 SECONDS = 120.0
@@ -173,6 +177,17 @@ def test_no_copy_of_the_ct_is_kept(a_quick_logic, a_volume_node):
     assert left_files(a_quick_logic) == []
 
 
+def test_copy_of_the_ct_that_another_program_holds_does_no_harm(a_quick_logic, a_volume_node, monkeypatch):
+    def refuse(path, *_arguments, **_names):
+        raise PermissionError(13, "The process cannot access the file", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert a_quick_logic.analyze(a_volume_node).ctss is not None
+    monkeypatch.undo()
+    a_quick_logic.cleanup()
+    assert left_files(a_quick_logic) == []
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
@@ -282,6 +297,243 @@ def test_outputs_that_leave_the_scene_are_replaced_by_new_ones(slicer, a_quick_l
     made = [result.segmentationNode, result.lobeTable, result.sliceTable, result.measurementTable]
     assert not any(node is old for node in made for old in given)
     assert all(slicer.mrmlScene.IsNodePresent(node) for node in made)
+
+
+# While the CT is being written
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """The CT is on the disk, but the thread that wrote it waits here."""
+    gate, write = threading.Event(), InputFiles._write
+
+    def write_and_wait(file, geometry, stopped):
+        write(file, geometry, stopped)
+        while not (gate.is_set() or stopped()):
+            time.sleep(0.002)
+
+    monkeypatch.setattr(InputFiles, "_write", write_and_wait)
+    yield gate
+    gate.set()
+
+
+@pytest.fixture
+def child_of(python_job, tmp_path):
+    """A logic's child keeps what it gets, and brings no result. The function gives the voxels that it got."""
+    kept = tmp_path / "kept.nrrd"
+
+    def make(logic):
+        logic._makeJob = python_job(f"import shutil, sys; shutil.copy(sys.argv[2], {str(kept)!r})")
+        return lambda: sitk.GetArrayFromImage(sitk.ReadImage(str(kept))) if kept.exists() else None
+
+    return make
+
+
+def values_of(shape):
+    return np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
+
+
+@pytest.mark.parametrize("way", ["cancel", "close the scene", "clean up"])
+def test_child_never_starts_when_the_writing_was_cancelled(slicer, a_logic, clock, a_volume_node, gate, child_of, way):
+    got, recorder = child_of(a_logic), Recorder(a_logic)
+    a_logic.start(a_volume_node)
+    for _ in range(3):
+        clock.tick()
+    assert a_logic.running
+    actions = {"cancel": a_logic.cancel, "clean up": a_logic.cleanup}
+    actions.get(way, lambda: slicer.mrmlScene.Clear(0))()
+    finish(a_logic, clock)
+    assert recorder.names == ["started", "cancelled"]
+    assert got() is None
+    assert left_files(a_logic) == []
+
+
+@pytest.mark.parametrize("way", ["deleted", "other image"])
+def test_ct_that_goes_while_it_is_written_is_written_as_it_was(slicer, a_logic, clock, gate, child_of, way):
+    got, values = child_of(a_logic), values_of((40, 50, 60))
+    node = slicer.util.addVolumeFromArray(values)
+    a_logic.start(node)
+    if way == "deleted":
+        slicer.mrmlScene.RemoveNode(node)
+        del node
+    else:
+        slicer.util.updateVolumeFromArray(node, np.zeros((3, 4, 5), np.float32))
+    gate.set()
+    finish(a_logic, clock)
+    np.testing.assert_array_equal(got(), values)
+
+
+def test_ct_that_is_edited_while_it_is_written_is_written_again(slicer, a_logic, clock, gate, child_of):
+    got, recorder = child_of(a_logic), Recorder(a_logic)
+    node = slicer.util.addVolumeFromArray(values_of((4, 5, 6)))
+    a_logic.start(node)
+    while not left_files(a_logic) or left_files(a_logic)[0].stat().st_size < 4 * 5 * 6 * 2:
+        clock.tick()
+    slicer.util.arrayFromVolume(node)[...] = 7
+    slicer.util.arrayFromVolumeModified(node)
+    gate.set()
+    finish(a_logic, clock)
+    np.testing.assert_array_equal(got(), np.full((4, 5, 6), 7))
+    assert recorder.names == ["started", "failed"]  # this child has brought no result
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_full_disk_is_told_and_no_child_starts(a_logic, clock, a_small_volume_node, child_of, monkeypatch, waits):
+    got, recorder = child_of(a_logic), Recorder(a_logic)
+
+    def fail(file, geometry, stopped):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(InputFiles, "_write", fail)
+    if waits:
+        with pytest.raises(AnalysisError, match=r"ct\.nrrd cannot be written .* No space left on device"):
+            a_logic.analyze(a_small_volume_node)
+    else:
+        a_logic.start(a_small_volume_node)
+        finish(a_logic, clock)
+    assert recorder.names == ["started", "failed"]
+    assert "No space left on device" in recorder.events[-1][1][0]
+    assert got() is None
+    assert left_files(a_logic) == []
+
+
+def test_interrupt_while_the_ct_is_written_ends_the_run_at_once(
+    slicer, a_logic, a_small_volume_node, gate, child_of, monkeypatch
+):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    got, recorder = child_of(a_logic), Recorder(a_logic)
+    monkeypatch.setattr(slicer.app, "processEvents", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        a_logic.analyze(a_small_volume_node)
+    assert not a_logic.running
+    assert recorder.names == ["started", "cancelled"]
+    assert got() is None
+
+
+# While the result is being read
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """The result is read, but the thread that read it waits here. ``read.begun`` is set when it does."""
+    gate, read_files = threading.Event(), SceneBridge.readResultFiles
+    gate.begun = threading.Event()
+
+    def read_and_wait(folder, label_maps):
+        files = read_files(folder, label_maps)
+        gate.begun.set()
+        assert gate.wait(SECONDS)
+        return files
+
+    monkeypatch.setattr(SceneBridge, "readResultFiles", read_and_wait)
+    yield gate
+    gate.set()
+
+
+def tick_until(clock, event):
+    until = time.monotonic() + SECONDS
+    while not event.is_set():
+        assert time.monotonic() < until
+        clock.tick()
+        time.sleep(0.002)
+
+
+def test_scene_is_unchanged_until_the_whole_result_comes_in(slicer, a_quick_logic, clock, a_volume_node, read):
+    before = node_ids(slicer)
+    a_quick_logic.start(a_volume_node)
+    tick_until(clock, read.begun)
+    for _ in range(3):
+        clock.tick()
+    assert a_quick_logic.running
+    assert node_ids(slicer) == before
+    read.set()
+    finish(a_quick_logic, clock)
+    assert len(slicer.util.getNodesByClass("vtkMRMLTableNode")) == 4
+
+
+@pytest.mark.parametrize("way", ["cancel", "close the scene"])
+def test_cancel_while_the_result_is_read_leaves_the_scene_as_it_was(
+    slicer, a_quick_logic, clock, a_volume_node, read, way
+):
+    recorder = Recorder(a_quick_logic)
+    a_quick_logic.start(a_volume_node)
+    tick_until(clock, read.begun)
+    if way == "cancel":
+        a_quick_logic.cancel()
+    else:
+        slicer.mrmlScene.Clear(0)
+    before = node_ids(slicer)
+    read.set()
+    finish(a_quick_logic, clock)
+    assert recorder.names == ["started", "cancelled"]
+    assert node_ids(slicer) == before
+    assert left_files(a_quick_logic) == []
+
+
+def test_waiting_for_a_result_that_is_cancelled_while_it_is_read_raises(
+    slicer, a_quick_logic, a_volume_node, read, monkeypatch
+):
+    def cancel_late():
+        if read.begun.is_set():
+            a_quick_logic.cancel()
+            read.set()
+
+    monkeypatch.setattr(slicer.app, "processEvents", cancel_late)
+    with pytest.raises(AnalysisError, match=r"(?i)cancel"):
+        a_quick_logic.analyze(a_volume_node)
+
+
+def delete(slicer, node):
+    slicer.mrmlScene.RemoveNode(node)
+
+
+def move(slicer, node):
+    node.SetOrigin(1.0, 2.0, 3.0)
+
+
+def crop(slicer, node):
+    slicer.util.updateVolumeFromArray(node, slicer.util.arrayFromVolume(node)[:-1].copy())
+
+
+def empty(slicer, node):
+    node.SetAndObserveImageData(None)
+
+
+@pytest.mark.parametrize("change", [delete, move, crop, empty])
+def test_ct_that_changes_while_its_result_is_read_gets_none(slicer, a_quick_logic, clock, a_volume_node, read, change):
+    recorder = Recorder(a_quick_logic)
+    a_quick_logic.start(a_volume_node)
+    tick_until(clock, read.begun)
+    change(slicer, a_volume_node)
+    before = node_ids(slicer)
+    read.set()
+    finish(a_quick_logic, clock)
+    assert recorder.names == ["started", "failed"]
+    wanted = "no longer in the scene" if change in (delete, empty) else "does not lie where the CT is now"
+    assert wanted in recorder.events[-1][1][0]
+    assert node_ids(slicer) == before
+
+
+def test_output_that_is_edited_or_deleted_while_a_result_is_read(slicer, a_quick_logic, clock, a_volume_node, read):
+    read.set()
+    first = a_quick_logic.analyze(a_volume_node)
+    outputs = Outputs(first.segmentationNode, first.lobeTable, first.sliceTable, first.measurementTable)
+    read.clear()
+    read.begun.clear()
+    recorder = Recorder(a_quick_logic)
+    a_quick_logic.start(a_volume_node, outputs=outputs)
+    tick_until(clock, read.begun)
+    first.segmentationNode.GetSegmentation().RemoveSegment("RUL")
+    slicer.mrmlScene.RemoveNode(first.lobeTable)
+    read.set()
+    finish(a_quick_logic, clock)
+    result = recorder.events[-1][1][0]
+    assert result.segmentationNode is first.segmentationNode
+    assert result.segmentationNode.GetSegmentation().GetNumberOfSegments() == 9
+    assert result.lobeTable is not first.lobeTable
+    assert result.lobeTable.GetNumberOfRows() == 5
 
 
 def test_one_analysis_at_a_time(a_logic, clock, a_small_volume_node):

@@ -10,7 +10,7 @@ from CovidSeverityLib.types import Side
 
 pytest.importorskip("slicer")
 
-from CovidSeveritySlicer.analysis.InputFiles import writeInputs
+from CovidSeveritySlicer.analysis.InputFiles import Inputs
 from CovidSeveritySlicer.scene.SceneBridge import UnusableResult, importResult, worstSlice
 from CovidSeveritySlicer.scene.Tables import sliceRows
 
@@ -35,6 +35,13 @@ WAYS = {
 @pytest.fixture(scope="module")
 def phantom():
     return make_phantom(1, shape=(40, 72, 72), spacing_mm=(5.0, 5.0, 8.0))
+
+
+def write_inputs(*nodes_and_folder):
+    """Write the files at once, and return their arguments."""
+    inputs = Inputs(*nodes_and_folder)
+    inputs.write()
+    return inputs.arguments
 
 
 def stored(array, way):
@@ -64,7 +71,7 @@ def add_ct(slicer, phantom, way):
 
 def analysed(program, node, folder):
     """The result of the command line on a node's files."""
-    run = program("analyze", *writeInputs(node, folder), "-o", folder / "out", "--quiet")
+    run = program("analyze", *write_inputs(node, folder), "-o", folder / "out", "--quiet")
     assert run.status == 0, run.err
     return importResult(folder / "out", node)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
@@ -13,11 +15,15 @@ slicer_module = pytest.importorskip("slicer", reason="slicer-core is not install
 from CovidSeveritySlicer.corrections.AnalysisGrid import gridOf  # noqa: E402
 from CovidSeveritySlicer.corrections.Corrected import DIFFERENCE_ATTRIBUTE  # noqa: E402
 from CovidSeveritySlicer.corrections.LiveScore import LiveScore  # noqa: E402
+from CovidSeveritySlicer.corrections.LiveScores import LiveScores  # noqa: E402
+from CovidSeveritySlicer.corrections.ResultScorer import ResultScorer  # noqa: E402
+from CovidSeveritySlicer.events.Background import Background  # noqa: E402
 from CovidSeveritySlicer.scene.SceneBridge import CORRECTED_ATTRIBUTE, Outputs, importResult, resultOf  # noqa: E402
 from CovidSeveritySlicer.scene.Tables import automaticSliceRows, sliceRows  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 from CovidSeverityLib import AnalysisConfig, analyze  # noqa: E402
+from CovidSeverityLib.correction.edited_masks import EditedMasks  # noqa: E402
 from CovidSeverityLib.correction.rescoring import ScoringRules, rescore  # noqa: E402
 from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom  # noqa: E402
 from CovidSeverityLib.features.quantification import well_aerated_voxels  # noqa: E402
@@ -51,6 +57,26 @@ class ManualTimer:
         self.callback()
 
 
+class AtOnce:
+    """In place of a thread: what it would count is counted before the call returns."""
+
+    running = False
+
+    def run(self, function, then):
+        future = Future()
+        try:
+            future.set_result(function())
+        except Exception as error:
+            future.set_exception(error)
+        then(future)
+
+    def finish(self):
+        """Nothing to wait for."""
+
+    def forget(self):
+        """Nothing to forget."""
+
+
 def write_files(analysis, folder):
     folder.mkdir(exist_ok=True)
     with (folder / "segmentation.seg.nrrd").open("wb") as file:
@@ -79,7 +105,7 @@ class Case:
         self.live.follow(self.result)
 
     def listen(self):
-        self.live = LiveScore(self.make_timer)
+        self.live = LiveScore(self.make_timer, AtOnce())
         self.told, self.failures = [], []
         self.live.changed.connect(self.told.append)
         self.live.failed.connect(self.failures.append)
@@ -856,6 +882,215 @@ def test_new_analysis_in_the_same_node_is_no_correction_of_the_old_one(case, hea
     case.live.follow(case.result)
     assert case.told == []
     case.assert_automatic()
+
+
+# While a thread counts
+
+
+class NoTimer:
+    """A timer that never ticks."""
+
+    def __init__(self, interval_ms, callback, singleShot=False):  # noqa: N803
+        self.callback = callback
+
+    def start(self):
+        """The test asks the thread itself."""
+
+    def stop(self):
+        """It never ticks."""
+
+
+class HeldCase(Case):
+    """A thread counts, but only when the gate is open."""
+
+    def listen(self):
+        super().listen()
+        self.background = Background(NoTimer)
+        self.live = LiveScore(self.make_timer, self.background)
+        self.live.changed.connect(self.told.append)
+        self.live.failed.connect(self.failures.append)
+
+    def count(self):
+        """Let the thread end."""
+        self.gate.set()
+        self.background.finish()
+        self.gate.clear()
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """A thread that is to count waits until the gate is open."""
+    gate, score = threading.Event(), ResultScorer.score
+
+    def wait_and_score(scorer, now):
+        assert gate.wait(60.0)
+        return score(scorer, now)
+
+    monkeypatch.setattr(ResultScorer, "score", wait_and_score)
+    HeldCase.gate = gate
+    yield gate
+    gate.set()
+
+
+@pytest.fixture
+def fresh(slicer, factory, tmp_path, gate):
+    """A case at its first look."""
+    return HeldCase(slicer, make_analysis(factory), tmp_path / "results").remember_tables()
+
+
+@pytest.fixture
+def held(fresh):
+    """A case after its first look."""
+    fresh.count()
+    return fresh
+
+
+@pytest.fixture
+def spots(factory):
+    """Two blocks of the RUL without opacity."""
+    analysis = make_analysis(factory)
+    free = (analysis.lobes == Lobe.RUL) & (analysis.infection == 0)
+    first = block(free)
+    return first, block(free & ~first)
+
+
+def with_glass(case, *spots):
+    return np.where(np.logical_or.reduce(spots), np.uint8(Opacity.GROUND_GLASS), case.analysis.infection)
+
+
+def test_first_look_is_a_threads(fresh):
+    assert fresh.live.counting
+    fresh.background.poll()
+    assert fresh.live.counting
+    fresh.count()
+    assert not fresh.live.counting
+    assert fresh.told == []
+    fresh.assert_automatic()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_edit_during_the_first_look_is_a_correction_of_what_was_there_before(fresh, spots, overwrite):
+    fresh.paint(GLASS, spots[0], overwrite=overwrite)
+    fresh.timer.expire()
+    assert fresh.told == []
+    fresh.count()
+    assert fresh.told == []
+    fresh.timer.expire()
+    fresh.count()
+    fresh.assert_corrected(infection=with_glass(fresh, spots[0]))
+    assert fresh.node.GetAttribute(DIFFERENCE_ATTRIBUTE)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_edit_while_another_is_counted_is_counted_after_it(held, spots, overwrite):
+    editor = held.editor(overwrite)
+    held.stroke(GLASS, spots[0], editor=editor)
+    held.stroke(GLASS, spots[1], editor=editor)
+    held.count()
+    held.assert_corrected(infection=with_glass(held, spots[0]))
+    assert held.live.counting
+    held.timer.expire()
+    held.count()
+    held.assert_corrected(infection=with_glass(held, *spots))
+    assert len(held.told) == 2
+    editor.Undo()
+    editor.Undo()
+    held.timer.expire()
+    held.count()
+    held.assert_automatic()
+
+
+@pytest.mark.parametrize("way", ["deleted", "closed"])
+@pytest.mark.parametrize("first", [False, True])
+def test_segmentation_that_goes_while_it_is_counted_is_told_no_more(fresh, spots, way, first):
+    if not first:
+        fresh.count()
+        fresh.stroke(GLASS, spots[0])
+    node = fresh.node
+    if way == "deleted":
+        fresh.slicer.mrmlScene.RemoveNode(node)
+    else:
+        fresh.slicer.mrmlScene.Clear(0)
+    fresh.count()
+    fresh.live.update()
+    assert (fresh.told, fresh.failures, fresh.live.corrected, fresh.live.counting) == ([], [], None, False)
+    assert node.GetAttribute(CORRECTED_ATTRIBUTE) is None
+
+
+def test_score_of_a_result_that_was_replaced_while_it_was_counted_is_let_go(held, spots, tmp_path):
+    held.stroke(GLASS, spots[0])
+    analysis = replace(held.analysis, provenance=replace(held.analysis.provenance, version="0.2.0"))
+    held.result = importResult(write_files(analysis, tmp_path / "a"), held.volume, Outputs(held.node, *held.tables))
+    held.count()
+    assert held.told == []
+    held.assert_automatic()
+    held.live.follow(held.result)
+    held.count()
+    held.assert_automatic()
+
+
+def test_ct_that_is_deleted_while_a_lung_is_counted_is_read_to_the_end(held):
+    lower = held.analysis.lobes == Lobe.RLL
+    held.stroke(RIGHT, lower, erase=True)
+    held.slicer.mrmlScene.RemoveNode(held.volume)
+    held.volume = None
+    held.count()
+    held.assert_corrected(lungs=np.where(lower, np.uint8(0), held.analysis.lungs))
+
+
+@pytest.mark.parametrize("ended", [LiveScore.stop, LiveScore.update])
+def test_what_is_being_counted_is_waited_for_at_the_end(held, spots, ended):
+    held.stroke(GLASS, spots[0])
+    held.paint(GLASS, spots[1])
+    threading.Timer(0.1, held.gate.set).start()
+    ended(held.live)
+    fields, _ = held.expected(infection=with_glass(held, *spots))
+    assert held.told[-1].fields == fields
+    assert not held.live.counting
+
+
+def test_no_lung_left_is_told_of_a_thread_too(held):
+    for name in (RIGHT, "left_lung"):
+        held.segmentation.RemoveSegment(name)
+    held.timer.expire()
+    held.count()
+    assert held.failures == ["There is no lung left in the segmentation; it cannot be scored."]
+
+
+def test_first_look_that_failed_is_taken_again(fresh, spots, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(EditedMasks, "begin", lambda *_arguments: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            fresh.count()
+    fresh.stroke(GLASS, spots[0], erase=True)
+    fresh.count()
+    fresh.stroke(GLASS, spots[0])
+    fresh.count()
+    fresh.assert_corrected(infection=with_glass(fresh, spots[0]))
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_no_score_of_a_closed_scene_is_left(fresh, spots, edited):
+    timers = []
+
+    def make_timer(*arguments, **names):
+        timers.append(ManualTimer(*arguments, **names))
+        return timers[-1]
+
+    scores = LiveScores(make_timer)
+    scores.followScene()
+    told = []
+    scores.changed.connect(told.append)
+    if edited:
+        fresh.paint(GLASS, spots[0])
+    assert scores.counting
+    fresh.slicer.mrmlScene.Clear(0)
+    fresh.gate.set()
+    assert not scores.counting
+    assert not any(timer.running for timer in timers)
+    scores.update()
+    scores.stop()
+    assert told == []
 
 
 # Profiles, as the program runs them

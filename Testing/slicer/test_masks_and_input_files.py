@@ -12,7 +12,7 @@ from CovidSeverityLib.types import Lobe, Side
 
 pytest.importorskip("slicer")
 
-from CovidSeveritySlicer.analysis.InputFiles import UnusableInput, writeInputs
+from CovidSeveritySlicer.analysis.InputFiles import Inputs, UnusableInput
 from CovidSeveritySlicer.nodes.Masks import findMasks
 from CovidSeveritySlicer.scene.SceneBridge import importResult
 
@@ -33,6 +33,13 @@ TOTAL_SEGMENTATOR = "Segmentation category and type - Total Segmentator"
 GENERAL_ANATOMY = "Segmentation category and type - 3D Slicer General Anatomy list"
 AUTO3DSEG = "Segmentation category and type - MONAI Auto3DSeg"
 STRUCTURE = "SCT^123037004^Anatomical Structure"
+
+
+def write_inputs(*nodes_and_folder):
+    """Write the files at once, and return their arguments."""
+    inputs = Inputs(*nodes_and_folder)
+    inputs.write()
+    return inputs.arguments
 
 
 def terminology(context, kind, modifier=NONE, region=NONE, category=STRUCTURE):
@@ -215,7 +222,7 @@ def test_a_lobe_without_a_side_is_not_guessed(slicer):
 @pytest.mark.parametrize("way", ["as it is", "oblique and flipped", "permuted"])
 def test_the_ct_is_read_back_as_it_is(factory, ct_node, tmp_path, way):
     volume = factory.make_stored(way).volume
-    arguments = writeInputs(ct_node(volume, name="DOE^JOHN"), tmp_path)
+    arguments = write_inputs(ct_node(volume, name="DOE^JOHN"), tmp_path)
     assert arguments == [str(tmp_path / "ct.nrrd")]
     assert [path.name for path in tmp_path.iterdir()] == ["ct.nrrd"]
     read = read_ct(arguments[0])
@@ -229,7 +236,7 @@ def test_the_ct_is_read_back_as_it_is(factory, ct_node, tmp_path, way):
 def test_every_number_type_of_a_volume_is_written(slicer, tmp_path, dtype):
     values = np.arange(60).reshape(3, 4, 5).astype(dtype)
     node = slicer.util.addVolumeFromArray(values, name="x")
-    writeInputs(node, tmp_path)
+    write_inputs(node, tmp_path)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "ct.nrrd"))), values)
 
 
@@ -240,7 +247,7 @@ def test_masks_of_a_result_are_written_on_the_grid_of_the_ct(factory, ct_node, r
     result = importResult(result_folder(analysis), node)
     inputs = tmp_path / "inputs"
     inputs.mkdir()
-    arguments = writeInputs(node, inputs, result.segmentationNode)
+    arguments = write_inputs(node, inputs, result.segmentationNode)
     assert arguments[1::2] == ["--lungs", "--lobes"]
     ct = read_ct(arguments[0])
     np.testing.assert_array_equal(read_mask(arguments[2], ct), analysis.lungs)
@@ -265,7 +272,7 @@ def test_the_command_line_takes_the_masks(slicer, coarse_phantom, program, tmp_p
         slicer.util.updateSegmentBinaryLabelmapFromArray(
             (coarse_phantom.lobes == lobe).astype(np.uint8), masks, f"s{n}", node
         )
-    run = program("analyze", *writeInputs(node, tmp_path, masks), "-o", tmp_path / "out", "--quiet")
+    run = program("analyze", *write_inputs(node, tmp_path, masks), "-o", tmp_path / "out", "--quiet")
     assert run.status == 0, run.err
     result = importResult(tmp_path / "out", node)
     assert result.segmentationNode.GetAttribute("CovidSeverity.LobesFrom") == "file lobes.nrrd (lungmask labels)"
@@ -289,7 +296,7 @@ def test_masks_of_another_grid_and_transform_are_brought_to_the_ct(slicer, facto
     matrix[:3, 3] = (2.0, -4.0, 5.0)  # one, two and one voxels
     transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
     masks.SetAndObserveTransformNodeID(transform.GetID())
-    arguments = writeInputs(node, tmp_path, masks)
+    arguments = write_inputs(node, tmp_path, masks)
     written = read_mask(arguments[2], read_ct(arguments[0]))
     np.testing.assert_array_equal(written, np.roll(analysis.lungs, (1, 2, -1), axis=(0, 1, 2)))
 
@@ -300,7 +307,7 @@ def test_one_mask_for_both_lungs_has_one_label(slicer, factory, ct_node, tmp_pat
     masks = segmentation_of(slicer, [("lungs", None)])
     masks.SetReferenceImageGeometryParameterFromVolumeNode(node)
     slicer.util.updateSegmentBinaryLabelmapFromArray((analysis.lungs > 0).astype(np.uint8), masks, "s0", node)
-    arguments = writeInputs(node, tmp_path, masks)
+    arguments = write_inputs(node, tmp_path, masks)
     written = sitk.GetArrayFromImage(sitk.ReadImage(arguments[2]))
     np.testing.assert_array_equal(written, analysis.lungs > 0)
 
@@ -308,7 +315,7 @@ def test_one_mask_for_both_lungs_has_one_label(slicer, factory, ct_node, tmp_pat
 def test_a_segmentation_without_lungs_or_lobes_is_refused(slicer, factory, ct_node, tmp_path):
     node = ct_node(factory.make_analysis().volume)
     with pytest.raises(UnusableInput, match="neither both lungs nor all five lobes"):
-        writeInputs(node, tmp_path, segmentation_of(slicer, [("right lung", None), *OTHERS]))
+        write_inputs(node, tmp_path, segmentation_of(slicer, [("right lung", None), *OTHERS]))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -317,14 +324,14 @@ def test_empty_masks_are_refused(slicer, factory, ct_node, tmp_path):
     masks = segmentation_of(slicer, [("right lung", None), ("left lung", None)])
     masks.SetReferenceImageGeometryParameterFromVolumeNode(node)
     with pytest.raises(UnusableInput, match="is empty inside the CT"):
-        writeInputs(node, tmp_path, masks)
+        write_inputs(node, tmp_path, masks)
 
 
 def test_a_volume_without_image_is_refused(slicer, tmp_path):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
     for nothing in (node, None):
         with pytest.raises(UnusableInput, match="has no image data"):
-            writeInputs(nothing, tmp_path)
+            write_inputs(nothing, tmp_path)
 
 
 def test_a_volume_of_colours_is_refused(slicer, tmp_path):
@@ -332,12 +339,12 @@ def test_a_volume_of_colours_is_refused(slicer, tmp_path):
         np.zeros((4, 5, 6, 3), np.uint8), nodeClassName="vtkMRMLVectorVolumeNode", name="photo"
     )
     with pytest.raises(UnusableInput, match="has 3 components per voxel"):
-        writeInputs(node, tmp_path)
+        write_inputs(node, tmp_path)
 
 
 def test_a_single_slice_is_refused(slicer, tmp_path):
     with pytest.raises(UnusableInput, match="6 x 5 x 1 voxels"):
-        writeInputs(slicer.util.addVolumeFromArray(np.zeros((1, 5, 6), np.int16)), tmp_path)
+        write_inputs(slicer.util.addVolumeFromArray(np.zeros((1, 5, 6), np.int16)), tmp_path)
 
 
 def test_a_sheared_volume_is_refused(slicer, tmp_path):
@@ -345,7 +352,7 @@ def test_a_sheared_volume_is_refused(slicer, tmp_path):
     tilted[1, 2] = 0.3
     node = slicer.util.addVolumeFromArray(np.zeros((4, 5, 6), np.int16), ijkToRAS=tilted)
     with pytest.raises(UnusableInput, match=r"at right angles\. Resample it"):
-        writeInputs(node, tmp_path)
+        write_inputs(node, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["bends", "scales"])
@@ -358,10 +365,10 @@ def test_a_transform_that_bends_or_scales_is_refused(slicer, factory, ct_node, t
         transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(np.diag([1.0, 1.0, 1.1, 1.0])))
     node.SetAndObserveTransformNodeID(transform.GetID())
     with pytest.raises(UnusableInput, match="bends or scales it"):
-        writeInputs(node, tmp_path)
+        write_inputs(node, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_is_an_error_of_the_system(factory, ct_node, tmp_path):
     with pytest.raises(OSError, match=r"ct\.nrrd cannot be written"):
-        writeInputs(ct_node(factory.make_analysis().volume), tmp_path / "gone")
+        write_inputs(ct_node(factory.make_analysis().volume), tmp_path / "gone")

@@ -387,6 +387,28 @@ def test_saved_report_tells_corrected_numbers_beside_the_automatic_ones(
     assert [report["ctss"]["total"] for report in told] == [automatic, automatic + 3]
 
 
+def test_last_edit_counts_in_a_report_that_is_saved_at_once_and_in_what_an_analysis_would_replace(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path
+):
+    import qt
+
+    asked = []
+    analyse(a_quick_panel, wait_until)
+    wait_until(lambda: not a_quick_panel.logic.liveScores.counting)
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(tmp_path)))
+    monkeypatch.setattr(slicer_with_qt.util, "confirmOkCancelDisplay", lambda *_a, **_k: asked.append(True))
+    node = a_quick_panel.panel.result.segmentationNode
+    paint_lobe(slicer_with_qt, node, a_volume_node, "RML")
+    assert a_quick_panel.logic.liveScores.counting
+    a_quick_panel.ui.analyzeButton.click()
+    assert asked == [True]
+    assert not a_quick_panel.logic.running
+    paint_lobe(slicer_with_qt, node, a_volume_node, "LUL")
+    a_quick_panel.ui.saveReportButton.click()
+    saved = json.loads((tmp_path / "corrected_report.json").read_text(encoding="utf-8"))
+    assert [saved["ctss"]["lobes"][lobe]["score"] for lobe in ("RML", "LUL")] == [5, 5]
+
+
 def test_every_other_button_of_a_result_works_without_a_main_window(
     slicer_with_qt, a_quick_panel, a_volume_node, wait_until
 ):

@@ -7,7 +7,8 @@ import logging
 import shutil
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from CovidSeveritySlicer.events.Background import Background
 from CovidSeveritySlicer.events.Signal import Signal
 from CovidSeveritySlicer.events.Timers import TimerFactory, qtTimer
 from CovidSeveritySlicer.scene.Result import AnalysisResult
-from CovidSeveritySlicer.scene.SceneBridge import Outputs, UnusableResult, importResult
+from CovidSeveritySlicer.scene.SceneBridge import Outputs, ResultImport, UnusableResult
 
 from .Classifiers import NO_CLASSIFIER, installedClassifiers
-from .InputFiles import UnusableInput, writeInputs
+from .InputFiles import Inputs, UnusableInput
 from .Install import InstallDeclined, InstallFailed, ensurePackages
 from .Job import Job, JobOutcome, JobStatus, libraryJob
 
@@ -72,17 +74,21 @@ NEW_OUTPUTS = Outputs()
 @dataclass
 class _Run:
     job: Job
+    inputs: Inputs
     folder: Path
     volumeNode: Any
     outputs: Outputs
     scene: Any
     observation: int = 0
+    cancelled: bool = False
     result: AnalysisResult | None = None
     error: AnalysisError | None = None
 
 
 class AnalysisLogic:
     """Runs the library in a child process and brings its result into the scene.
+
+    A thread writes the files for the child and reads its files: the window is never held for long.
 
     Signals
     -------
@@ -117,6 +123,7 @@ class AnalysisLogic:
         self._timerFactory = timerFactory
         self._makeJob = makeJob
         self._ensure = ensure
+        self._background = Background(timerFactory)
         self._run: _Run | None = None
         self._session: tempfile.TemporaryDirectory | None = None
 
@@ -157,13 +164,14 @@ class AnalysisLogic:
         self._ensurePackages(settings)
         folder = self._newFolder()
         try:
-            inputs = writeInputs(volumeNode, folder, segmentationNode)
+            inputs = Inputs(volumeNode, folder, segmentationNode)
+            arguments = ["analyze", *inputs.arguments, *settings.arguments()]
             output = ["-o", str(folder / RESULTS_FOLDER), "--progress", "json"]
-            job = self._makeJob(["analyze", *inputs, *settings.arguments(), *output], timerFactory=self._timerFactory)
+            job = self._makeJob([*arguments, *output], timerFactory=self._timerFactory)
         except (UnusableInput, OSError) as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise AnalysisError(_startError(error)) from error
-        self._launch(_Run(job, folder, volumeNode, outputs, slicer.mrmlScene))
+            raise AnalysisError(str(error)) from error
+        self._launch(_Run(job, inputs, folder, volumeNode, outputs, slicer.mrmlScene))
 
     def analyze(
         self,
@@ -181,7 +189,14 @@ class AnalysisLogic:
         """
         self.start(volumeNode, settings, outputs, segmentationNode)
         run = self._run
-        run.job.wait(slicer.app.processEvents)
+        try:
+            self._background.finish(slicer.app.processEvents)
+            if self.running:
+                run.job.wait(slicer.app.processEvents)
+            self._background.finish(slicer.app.processEvents)
+        except BaseException:
+            self._endAtOnce()
+            raise
         if run.result is None:
             raise run.error or AnalysisError(_("The analysis ended without a result."))
         return run.result
@@ -189,22 +204,47 @@ class AnalysisLogic:
     def cancel(self) -> None:
         """End the running analysis, if there is one, with all its processes."""
         if self._run is not None:
+            self._run.cancelled = True
             self._run.job.cancel()
 
     def cleanup(self) -> None:
         """Cancel a running analysis and delete the files of this session."""
         self.cancel()
+        self._background.finish()
         if self._session is not None:
             self._session.cleanup()
             self._session = None
 
     def _launch(self, run: _Run) -> None:
         run.job.progressed.connect(self.progressed.emit)
-        run.job.finished.connect(lambda outcome: self._end(run, outcome))
+        run.job.finished.connect(lambda outcome: self._jobEnded(run, outcome))
         run.observation = run.scene.AddObserver(run.scene.StartCloseEvent, lambda *_caller: self.cancel())
         self._run = run
         self.started.emit()
-        run.job.start()
+        self._write(run)
+
+    def _write(self, run: _Run) -> None:
+        run.inputs.expectNoChange()
+        self._background.run(
+            lambda: run.inputs.write(lambda: run.cancelled), lambda written: self._written(run, written)
+        )
+
+    def _written(self, run: _Run, written: Future[None]) -> None:
+        """Start the child. If the CT was changed meanwhile, write it again."""
+        error = written.exception()
+        if error is not None:
+            run.error = AnalysisError(str(error))
+            self._end(run)
+        elif run.inputs.changed and not run.cancelled:
+            self._write(run)
+        else:
+            run.job.start()  # it starts no child if it was cancelled
+
+    def _endAtOnce(self) -> None:
+        self.cancel()
+        self._background.finish()
+        if self._run is not None:
+            self._run.job.wait()
 
     def _ensurePackages(self, settings: AnalysisSettings) -> None:
         """Ask for missing packages; for TensorFlow only if there is a classifier."""
@@ -226,44 +266,56 @@ class AnalysisLogic:
             self._session = tempfile.TemporaryDirectory(prefix="CovidSeverity-", dir=parent, ignore_cleanup_errors=True)
         return Path(tempfile.mkdtemp(dir=self._session.name))
 
-    def _end(self, run: _Run, outcome: JobOutcome) -> None:
-        run.scene.RemoveObserver(run.observation)
-        self._run = None
+    def _jobEnded(self, run: _Run, outcome: JobOutcome) -> None:
         if outcome.status is JobStatus.SUCCEEDED:
-            self._import(run, outcome)
+            with _errorsGoTo(run, outcome.log):
+                result = ResultImport(run.folder / RESULTS_FOLDER, run.volumeNode)
+                self._read(run, result, outcome.log)
+                return
         else:
+            run.cancelled = outcome.status is JobStatus.CANCELLED
             said = "" if outcome.status is JobStatus.REFUSED else outcome.log  # the message says it all
             run.error = AnalysisError(outcome.message, said)
+        self._end(run)
+
+    def _read(self, run: _Run, result: ResultImport, log: str) -> None:
+        """Delete the copy of the CT, and read the files of the result, which stay until the end of the session."""
+
+        def read() -> None:
+            run.inputs.remove()
+            result.read()
+
+        self._background.run(read, lambda ended: self._import(run, result, ended, log))
+
+    def _import(self, run: _Run, result: ResultImport, read: Future[None], log: str) -> None:
+        with _errorsGoTo(run, log):
+            if run.cancelled:
+                raise UnusableResult(_("The analysis was cancelled."))
+            read.result()
+            run.result = result.finish(run.outputs)
+        self._end(run)
+
+    def _end(self, run: _Run) -> None:
+        run.scene.RemoveObserver(run.observation)
+        self._run = None
         if run.result is not None:
-            self._keepResults(run)
             self.finished.emit(run.result)
             return
         shutil.rmtree(run.folder, ignore_errors=True)
-        if outcome.status is JobStatus.CANCELLED:
+        if run.cancelled:
             self.cancelled.emit()
         else:
             self.failed.emit(run.error.message, run.error.log)
 
-    def _import(self, run: _Run, outcome: JobOutcome) -> None:
-        try:
-            run.result = importResult(run.folder / RESULTS_FOLDER, run.volumeNode, run.outputs)
-        except UnusableResult as error:
-            run.error = AnalysisError(str(error), outcome.log)
-        except Exception as error:  # whatever the error, the panel must learn that the run has ended
-            logging.getLogger(__name__).exception("the result could not be brought into the scene")
-            message = _("The result could not be brought into the scene: {reason}").format(reason=error)
-            run.error = AnalysisError(message, traceback.format_exc())
 
-    @staticmethod
-    def _keepResults(run: _Run) -> None:
-        """Delete the copy of the CT. The files of the result stay until the end of the session."""
-        for entry in run.folder.iterdir():
-            if entry.name != RESULTS_FOLDER:
-                entry.unlink(missing_ok=True)
-
-
-def _startError(error: Exception) -> str:
-    """Why an analysis could not start."""
-    if isinstance(error, OSError) and error.strerror:
-        return _("The CT cannot be written to disk: {reason}.").format(reason=error.strerror)
-    return str(error)
+@contextlib.contextmanager
+def _errorsGoTo(run: _Run, log: str) -> Iterator[None]:
+    """Whatever the error, the panel must learn that the run has ended."""
+    try:
+        yield
+    except UnusableResult as error:
+        run.error = AnalysisError(str(error), log)
+    except Exception as error:
+        logging.getLogger(__name__).exception("the result could not be brought into the scene")
+        message = _("The result could not be brought into the scene: {reason}").format(reason=error)
+        run.error = AnalysisError(message, traceback.format_exc())

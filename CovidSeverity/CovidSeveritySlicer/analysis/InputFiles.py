@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 import slicer
 from numpy.typing import NDArray
 from slicer.i18n import tr as _
@@ -30,42 +33,89 @@ class UnusableInput(ValueError):  # noqa: N818 (it says what the input is)
     """A node that cannot be analysed. The message, for the user, says what is needed."""
 
 
-def writeInputs(volumeNode: Any, folder: Path, segmentationNode: Any = None) -> list[str]:
-    """Write a CT, and the lungs and lobes of a segmentation, to files.
+@dataclass(frozen=True, eq=False)
+class _File:
+    """A (K, J, I) array, and the file for it."""
+
+    path: Path
+    array: NDArray
+
+
+class Inputs:
+    """A CT, and the lungs and lobes of a segmentation, for files.
 
     The files are in world coordinates: a transform of the CT is applied, so that right and left are as the user sees
     them. File names say nothing of the patient.
 
+    Attributes
+    ----------
+    arguments : list of str
+        Arguments for the command line: the CT, then ``--lungs`` and ``--lobes`` with their files.
+
     Parameters
     ----------
     volumeNode : any
-        VtkMRMLScalarVolumeNode.
+        VtkMRMLScalarVolumeNode Its voxels are not copied, but stay in memory whatever becomes of the node.
     folder : Path
         Existing folder for the files.
     segmentationNode : any
         VtkMRMLSegmentationNode Has both lungs or all lobes. None: the analysis finds them.
-
-    Returns
-    -------
-    list of str
-        Arguments for the command line: the CT, then ``--lungs`` and ``--lobes`` with their files.
 
     Raises
     ------
     UnusableInput
         The CT has no image data with one component, or a transform bends or scales it, or the segmentation has
         neither both lungs nor all lobes.
-    OSError
-        A file cannot be written.
     """
-    geometry = _geometry(volumeNode)
-    masks = [] if segmentationNode is None else _masks(volumeNode, segmentationNode)
-    arguments = [str(folder / NEUTRAL_NAME)]
-    _write(slicer.util.arrayFromVolume(volumeNode), geometry, folder / NEUTRAL_NAME)
-    for option, name, labels in masks:
-        _write(labels.astype(np.uint8), geometry, folder / name)
-        arguments += [option, str(folder / name)]
-    return arguments
+
+    def __init__(self, volumeNode: Any, folder: Path, segmentationNode: Any = None) -> None:
+        self._geometry = _geometry(volumeNode)
+        masks = [] if segmentationNode is None else _masks(volumeNode, segmentationNode)
+        self._scalars = volumeNode.GetImageData().GetPointData().GetScalars()
+        self._files = [_File(folder / NEUTRAL_NAME, slicer.util.arrayFromVolume(volumeNode))]
+        self.arguments = [str(folder / NEUTRAL_NAME)]
+        for option, name, labels in masks:
+            self._files.append(_File(folder / name, labels.astype(np.uint8)))
+            self.arguments += [option, str(folder / name)]
+        self.expectNoChange()
+
+    def expectNoChange(self) -> None:
+        """Regard the CT as unchanged from now on."""
+        self._modified = self._scalars.GetMTime()
+
+    @property
+    def changed(self) -> bool:
+        """Whether voxels of the CT were changed, so that what is written may be of both states."""
+        return self._scalars.GetMTime() != self._modified
+
+    def write(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Write the files. Any thread may call this.
+
+        Parameters
+        ----------
+        stopped : callable
+            Asked again and again whether to stop.
+
+        Raises
+        ------
+        OSError
+            A file cannot be written.
+        """
+        for file in self._files:
+            try:
+                _write(file, self._geometry, stopped)
+            except OSError as error:
+                text = _("{file} cannot be written to the temporary folder: {reason}.")
+                raise OSError(text.format(file=file.path.name, reason=error.strerror or error)) from error
+
+    def remove(self) -> None:
+        """Delete the files: the program has read them. Any thread may call this.
+
+        A file that another program holds goes at the end of the session.
+        """
+        for file in self._files:
+            with contextlib.suppress(OSError):
+                file.path.unlink()
 
 
 def _geometry(volumeNode: Any) -> Geometry:
@@ -126,13 +176,33 @@ def _labels(volumeNode: Any, segmentationNode: Any, segmentIDs: dict[int, list[s
     return labels
 
 
-def _write(array: NDArray, geometry: Geometry, path: Path) -> None:
-    """Write uncompressed: the file is read once, on this machine."""
-    image = sitk.GetImageFromArray(array.astype(np.int16) if array.dtype in (np.bool_, np.int8) else array)
-    image.SetSpacing(geometry.spacing_mm)
-    image.SetOrigin(geometry.origin_mm)
-    image.SetDirection(geometry.direction)
-    try:
-        sitk.WriteImage(image, str(path), useCompression=False)
-    except RuntimeError as error:
-        raise OSError(_("{file} cannot be written to the temporary folder.").format(file=path.name)) from error
+def _write(file: _File, geometry: Geometry, stopped: Callable[[], bool]) -> None:
+    """Write slice by slice, and uncompressed: the file is read once, on this machine."""
+    kind = np.dtype(np.int16) if file.array.dtype == np.int8 else file.array.dtype
+    with file.path.open("wb") as stream:
+        stream.write(_header(file.array.shape, kind, geometry))
+        for plane in file.array:
+            if stopped():
+                return
+            stream.write(np.ascontiguousarray(plane, dtype=kind))
+
+
+def _header(shape: tuple[int, ...], kind: np.dtype, geometry: Geometry) -> bytes:
+    """Header of an NRRD file (https://teem.sourceforge.net/nrrd/format.html)."""
+    axes = np.reshape(geometry.direction, (3, 3)).T * np.reshape(geometry.spacing_mm, (3, 1))
+    fields = {
+        "type": {"float32": "float", "float64": "double"}.get(kind.name, kind.name),
+        "dimension": "3",
+        "space": "left-posterior-superior",
+        "sizes": " ".join(str(n) for n in reversed(shape)),
+        "space directions": " ".join(_vector(axis) for axis in axes.tolist()),
+        "kinds": "domain domain domain",
+        "endian": sys.byteorder,
+        "encoding": "raw",
+        "space origin": _vector(geometry.origin_mm),
+    }
+    return "\n".join(["NRRD0004", *(f"{name}: {value}" for name, value in fields.items()), "", ""]).encode()
+
+
+def _vector(values: Iterable[float]) -> str:
+    return f"({','.join(repr(float(value)) for value in values)})"

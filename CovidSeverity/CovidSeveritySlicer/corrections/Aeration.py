@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import slicer
 from numpy.typing import NDArray
@@ -18,15 +16,31 @@ from CovidSeveritySlicer.scene.Result import AnalysisResult
 from .AnalysisGrid import AnalysisGrid
 
 
+def storedValues(result: AnalysisResult, grid: AnalysisGrid) -> NDArray | None:
+    """The voxels of the CT as it is stored, not copied; None if it has left the scene or has another size now."""
+    volumeNode = result.volumeNode
+    if volumeNode is None or volumeNode.GetScene() is None or volumeNode.GetImageData() is None:
+        return None
+    stored = slicer.util.arrayFromVolume(volumeNode)
+    return stored if stored.shape == grid.size[::-1] else None
+
+
 def wellAeratedVoxels(
-    result: AnalysisResult, grid: AnalysisGrid, box: Box, codes: NDArray[np.uint8], automaticCodes: NDArray[np.uint8]
+    stored: NDArray | None,
+    result: AnalysisResult,
+    grid: AnalysisGrid,
+    box: Box,
+    codes: NDArray[np.uint8],
+    automaticCodes: NDArray[np.uint8],
 ) -> int | None:
-    """Well-aerated voxels of corrected lungs.
+    """Well-aerated voxels of corrected lungs. Any thread may call this.
 
     Parameters
     ----------
+    stored : ndarray or None
+        Of :func:`storedValues`.
     result : AnalysisResult
-        Result whose CT is read.
+        Its report is read.
     grid : AnalysisGrid
         Grid of the analysis.
     box : Box
@@ -37,9 +51,8 @@ def wellAeratedVoxels(
     Returns
     -------
     int or None
-        None if the CT has left the scene, or if the share in the automatic lungs is not that of the report.
+        None without voxels, or if the share in the automatic lungs is not that of the report.
     """
-    stored = _storedValues(result.volumeNode, grid)
     if stored is None:
         return None
     values = grid.order.to_canonical(stored)[box]
@@ -50,10 +63,3 @@ def wellAeratedVoxels(
     if not total or rounded(100.0 * automatic / total, PERCENT_DECIMALS) != result.report["well_aerated_percent"]:
         return None
     return well_aerated_voxels(hu, sides_of(codes) > 0)
-
-
-def _storedValues(volumeNode: Any, grid: AnalysisGrid) -> NDArray | None:
-    if volumeNode is None or volumeNode.GetScene() is None or volumeNode.GetImageData() is None:
-        return None
-    stored = slicer.util.arrayFromVolume(volumeNode)
-    return stored if stored.shape == grid.size[::-1] else None

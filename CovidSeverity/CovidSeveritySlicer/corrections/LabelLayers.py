@@ -14,18 +14,18 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from CovidSeverityLib.correction.edited_masks import EMPTY_BOX, Box
 from CovidSeverityLib.correction.parts import look_up
+from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeveritySlicer.nodes.SegmentParts import segmentParts
+from CovidSeveritySlicer.scene.SegmentationFile import BINARY_LABELMAP
 
 from .AnalysisGrid import AnalysisGrid, UnusableSegmentation
-
-BINARY_LABELMAP = "Binary labelmap"
 
 _SMALLEST_TABLE = 256
 """A table of labels has a place for each value of an unsigned char."""
 
 
 class LabelLayers:
-    """The segments of a segmentation as they are now.
+    """The segments of a segmentation as they are now: a copy, which any thread may read while the user edits on.
 
     Attributes
     ----------
@@ -82,8 +82,6 @@ class _Layer:
 
     Parameters
     ----------
-    image : any
-        VtkOrientedImageData Kept because ``labels`` is a view of it.
     table : ndarray of uint16
         Bits of Part by label. Its last entry is 0.
     labels : (K, J, I) ndarray of integers
@@ -92,7 +90,6 @@ class _Layer:
         Part of the CT's (K, J, I) that holds all labels.
     """
 
-    image: Any
     table: NDArray[np.uint16]
     labels: NDArray[np.integer]
     box: Box
@@ -104,17 +101,27 @@ def _layers(segmentationNode: Any, grid: AnalysisGrid) -> Iterator[_Layer]:
     for n in range(segmentation.GetNumberOfLayers(BINARY_LABELMAP)):
         names = [name for name in segmentation.GetSegmentIDsForLayer(n, BINARY_LABELMAP) if name in parts]
         image = _onGrid(segmentation.GetLayerDataObject(n, BINARY_LABELMAP), grid.image)
-        extent = [0] * 6
-        if not names or not slicer.vtkOrientedImageDataResample.CalculateEffectiveExtent(image, extent):
+        scalars = image.GetPointData().GetScalars()
+        if not names or scalars is None:
+            continue
+        stored = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
+        here = _boxAround(stored)
+        if here == EMPTY_BOX:
             continue
         labels = {name: int(segmentation.GetSegment(name).GetLabelValue()) for name in names}
         table = np.zeros(max(_SMALLEST_TABLE, max(labels.values()) + 2), dtype=np.uint16)
         for name, label in labels.items():
             table[label] |= np.uint16(parts[name])
-        stored = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
-        first = image.GetExtent()[::2]
-        here = tuple(slice(extent[2 * i] - first[i], extent[2 * i + 1] + 1 - first[i]) for i in (2, 1, 0))
-        yield _Layer(image, table, grid.order.to_canonical(stored[here]), grid.box(tuple(extent)))
+        ends = zip(image.GetExtent()[::2], reversed(here), strict=True)
+        extent = tuple(first + bound for first, part in ends for bound in (part.start, part.stop - 1))
+        yield _Layer(table, grid.order.to_canonical(stored[here].copy()), grid.box(extent))
+
+
+def _boxAround(labels: NDArray[np.integer]) -> Box:
+    """The part that holds all labels. Combining bits is twice as fast as asking every label whether it is 0."""
+    planes, _rows, _columns = bounding_box(np.bitwise_or.reduce(labels, axis=(1, 2), keepdims=True))
+    _planes, rows, columns = bounding_box(np.bitwise_or.reduce(labels, axis=0, keepdims=True))
+    return planes, rows, columns
 
 
 def _onGrid(image: Any, ct: Any) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import Future
 from typing import Any
 
 import slicer
 
+from CovidSeveritySlicer.events.Background import Background
 from CovidSeveritySlicer.events.Signal import Signal
 from CovidSeveritySlicer.events.Timers import TimerFactory, qtTimer
 from CovidSeveritySlicer.scene import Tables
@@ -14,8 +16,8 @@ from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.SceneBridge import CORRECTED_ATTRIBUTE, REPORT_ATTRIBUTE
 
 from .AnalysisGrid import UnusableSegmentation
-from .Corrected import DIFFERENCE_ATTRIBUTE, Corrected, differenceAsText
-from .ResultScorer import ResultScorer
+from .Corrected import DIFFERENCE_ATTRIBUTE, Corrected
+from .ResultScorer import ResultScorer, Score
 from .SegmentEditing import openInSegmentEditor
 
 __all__ = ["Corrected", "LiveScore", "openInSegmentEditor"]
@@ -39,6 +41,8 @@ _log = logging.getLogger(__name__)
 class LiveScore:
     """Follows the segmentation of a result: tables and attributes are updated soon after every edit.
 
+    A thread counts, in a copy of the segments: the user may go on editing.
+
     Attributes
     ----------
     changed : Signal
@@ -50,12 +54,15 @@ class LiveScore:
     ----------
     timerFactory : TimerFactory
         Makes the timer between an edit and its score.
+    background : Background or None
+        Runs the thread. None: one with a timer of ``timerFactory``.
     """
 
-    def __init__(self, timerFactory: TimerFactory = qtTimer) -> None:
+    def __init__(self, timerFactory: TimerFactory = qtTimer, background: Background | None = None) -> None:
         self.changed = Signal()
         self.failed = Signal()
-        self._timer = timerFactory(DELAY_MS, self.update, singleShot=True)
+        self._timer = timerFactory(DELAY_MS, self._onDelay, singleShot=True)
+        self._background = background or Background(timerFactory)
         self._pending = False
         self._result: AnalysisResult | None = None
         self._report: str | None = None
@@ -68,8 +75,13 @@ class LiveScore:
         """Corrected numbers; None while the masks are the automatic ones."""
         return self._corrected
 
+    @property
+    def counting(self) -> bool:
+        """Whether there are edits, or a first look, without a score yet."""
+        return self._pending or self._background.running
+
     def follow(self, result: AnalysisResult) -> None:
-        """Follow a result instead of the previous one. Earlier corrections are scored at once.
+        """Follow a result instead of the previous one. Earlier corrections are scored.
 
         Parameters
         ----------
@@ -80,44 +92,83 @@ class LiveScore:
         self._result = result
         self._report = result.segmentationNode.GetAttribute(REPORT_ATTRIBUTE)
         self._observe(result.segmentationNode)
-        self._score(first=True)
+        self._look()
 
     def stop(self) -> None:
-        """Stop following. A pending edit is scored first."""
+        """Stop following. Pending edits are scored first."""
+        self.update()
+        self._release()
+
+    def update(self) -> None:
+        """Score pending edits now, and wait for it."""
+        if not self._isCurrent:
+            self._release()
+            return
+        self._background.finish()
         if self._pending:
-            self.update()
+            self._look()
+            self._background.finish()
+
+    def _release(self) -> None:
+        self._pending = False
         self._timer.stop()
+        self._background.forget()
         for subject, tag in self._observations:
             subject.RemoveObserver(tag)
         self._observations.clear()
         self._result = self._scorer = self._corrected = None
 
-    def update(self) -> None:
-        """Score pending edits now."""
+    def _onDelay(self) -> None:
+        if not self._background.running:  # otherwise its end starts the timer again
+            self._look()
+
+    def _look(self) -> None:
+        """Copy the segments and count in a thread."""
         self._timer.stop()
         self._pending = False
-        if self._result is None:
+        if not self._isCurrent:
+            self._release()
             return
-        if self._result.segmentationNode.GetAttribute(REPORT_ATTRIBUTE) != self._report:
-            self.stop()  # another analysis has filled the node: this result is gone
-            return
-        self._score()
-
-    def _score(self, first: bool = False) -> None:
         try:
-            if self._scorer is None:
-                self._scorer = ResultScorer(self._result)
-            elif not self._scorer.read():
-                return
-            corrected = self._scorer.corrected()
+            scorer = self._scorer or ResultScorer(self._result)
+            now = scorer.snapshot()
         except UnusableSegmentation as error:
-            _log.warning("%s", error)
-            self._publish(None)
-            self.failed.emit(str(error))
+            self._fail(error)
             return
-        self._keepDifference()
-        if corrected is not None or not first or self._isMarked:
-            self._publish(corrected)
+        self._background.run(lambda: scorer.score(now), lambda counted: self._show(scorer, counted))
+
+    def _show(self, scorer: ResultScorer, counted: Future[Score | None]) -> None:
+        """Show what was counted, unless the result has gone meanwhile."""
+        if not self._isCurrent:
+            self._release()
+            return
+        if self._pending:
+            self._timer.start()
+        first = self._scorer is None
+        try:
+            score = counted.result()
+        except UnusableSegmentation as error:
+            self._scorer = scorer
+            self._fail(error)
+            return
+        self._scorer = scorer
+        if score is None:
+            return
+        if score.automaticKnown:  # for a scene that is saved and loaded
+            self._result.segmentationNode.SetAttribute(DIFFERENCE_ATTRIBUTE, score.difference)
+        if score.corrected is not None or not first or self._isMarked:
+            self._publish(score.corrected)
+
+    def _fail(self, error: UnusableSegmentation) -> None:
+        _log.warning("%s", error)
+        self._publish(None)
+        self.failed.emit(str(error))
+
+    @property
+    def _isCurrent(self) -> bool:
+        """Whether no other analysis has filled the node since."""
+        result = self._result
+        return result is not None and result.segmentationNode.GetAttribute(REPORT_ATTRIBUTE) == self._report
 
     @property
     def _isMarked(self) -> bool:
@@ -131,13 +182,6 @@ class LiveScore:
         node.SetAttribute(CORRECTED_ATTRIBUTE, None if corrected is None else corrected.asJson())
         fillTables(self._result, corrected, scorer.automaticRows if scorer else ())
         self.changed.emit(corrected)
-
-    def _keepDifference(self) -> None:
-        """Store the difference from the automatic masks, for a scene that is saved and loaded."""
-        difference = self._scorer.difference()
-        if difference is not None:
-            text = differenceAsText(difference) if difference.voxels.size else None
-            self._result.segmentationNode.SetAttribute(DIFFERENCE_ATTRIBUTE, text)
 
     def _observe(self, segmentationNode: Any) -> None:
         for event in _EDITS:
@@ -158,8 +202,7 @@ class LiveScore:
             self._onSceneClosed(caller, event)
 
     def _onSceneClosed(self, caller: Any, event: str) -> None:
-        self._pending = False
-        self.stop()
+        self._release()
 
 
 def fillTables(result: AnalysisResult, corrected: Corrected | None, automaticRows: tuple[Any, ...]) -> None:

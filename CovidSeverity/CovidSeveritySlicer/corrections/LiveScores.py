@@ -38,7 +38,7 @@ class LiveScores:
         if not self._observations:
             for event, slot in (
                 (scene.EndImportEvent, lambda *_caller: self._followAll()),
-                (scene.StartCloseEvent, lambda *_caller: self._forgetAll()),
+                (scene.StartCloseEvent, lambda *_caller: self._onSceneClosed()),
             ):
                 self._observations.append((scene, scene.AddObserver(event, slot)))
         self._followAll()
@@ -52,6 +52,16 @@ class LiveScores:
         score.failed.connect(lambda message: self._publish(result, message))
         self._scores[nodeID] = score
         score.follow(result)
+
+    @property
+    def counting(self) -> bool:
+        """Whether there are edits, or first looks, without a score yet."""
+        return any(score.counting for score in self._scores.values())
+
+    def update(self) -> None:
+        """Score pending edits now, and wait for it."""
+        for score in tuple(self._scores.values()):
+            score.update()
 
     def corrected(self, segmentationNode: Any) -> Corrected | None:
         """Corrected numbers of a result; None without corrections.
@@ -93,6 +103,11 @@ class LiveScores:
     def _forgetAll(self) -> None:
         for nodeID in tuple(self._scores):
             self._forget(nodeID)
+
+    def _onSceneClosed(self) -> None:
+        """Each score lets go of its nodes by itself, and counts nothing any more."""
+        self._scores.clear()
+        self._problems.clear()
 
     def _publish(self, result: AnalysisResult, problem: str) -> None:
         self._problems[result.segmentationNode.GetID()] = problem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,42 @@ from CovidSeverityLib.types import Lobe
 from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.Tables import automaticSliceRows
 
-from .Aeration import wellAeratedVoxels
+from .Aeration import storedValues, wellAeratedVoxels
 from .AnalysisGrid import UnusableSegmentation, gridOf
-from .Corrected import DIFFERENCE_ATTRIBUTE, Corrected, differenceFromText
+from .Corrected import DIFFERENCE_ATTRIBUTE, Corrected, differenceAsText, differenceFromText
 from .LabelLayers import LabelLayers
 
 ROW_TOLERANCE = 1e-6
 """Numbers of a slice that differ by less are equal. A saved table has them as text."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """What a score is counted in: segments, and voxels of the CT."""
+
+    layers: LabelLayers
+    stored: NDArray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """What was counted.
+
+    Parameters
+    ----------
+    corrected : Corrected or None
+        None if the masks are the automatic ones.
+    automaticKnown : bool
+        Whether the automatic masks are known.
+    difference : str or None
+        Where the masks differ from the automatic ones, as text; None if nowhere or if these are unknown.
+    """
+
+    corrected: Corrected | None
+    automaticKnown: bool
+    difference: str | None
 
 
 class ResultScorer:
@@ -58,11 +86,12 @@ class ResultScorer:
         self.automaticRows = _wholeRows(automaticSliceRows(result))
         self._rules = ScoringRules.of_report(result.report, self.automaticRows)
         self._grid = gridOf(result)
-        stored = _storedDifference(result.segmentationNode)
-        self._automaticKnown = any(self._begin(difference) for difference in dict.fromkeys((stored, None)))
+        self._storedDifference = _storedDifference(result.segmentationNode)
+        self._masks: EditedMasks | None = None
+        self._automaticKnown = False
 
-    def read(self) -> bool:
-        """Read the segmentation and say whether anything changed.
+    def snapshot(self) -> Snapshot:
+        """The segmentation as it is now, for :meth:`score`.
 
         Raises
         ------
@@ -70,25 +99,33 @@ class ResultScorer:
             There are no label maps to read.
         """
         layers = LabelLayers(self.result.segmentationNode, self._grid)
-        return self._masks.follow(layers.box, layers.plane)
+        return Snapshot(layers, storedValues(self.result, self._grid))
 
-    def difference(self) -> MaskDifference | None:
-        """The difference from the automatic masks, for the scene to keep; None if these are unknown."""
-        return self._masks.difference() if self._automaticKnown else None
-
-    def corrected(self) -> Corrected | None:
-        """The corrected numbers; None if the masks are the automatic ones.
+    def score(self, now: Snapshot) -> Score | None:
+        """Score the segmentation; None if nothing has changed since the last time. Any thread may call this.
 
         Raises
         ------
         UnusableSegmentation
             No lung is left.
         """
+        if self._masks is None:
+            differences = dict.fromkeys((self._storedDifference, None))
+            self._automaticKnown = any(self._begin(now.layers, difference) for difference in differences)
+        elif not self._masks.follow(now.layers.box, now.layers.plane):
+            return None
+        corrected = self._corrected(now.stored)
+        difference = self._masks.difference() if self._automaticKnown else None
+        text = differenceAsText(difference) if difference is not None and difference.voxels.size else None
+        return Score(corrected, self._automaticKnown, text)
+
+    def _corrected(self, stored: NDArray | None) -> Corrected | None:
+        """The corrected numbers; None if the masks are the automatic ones."""
         if self._automaticKnown and not self._masks.changed:
             return None
         masks = self._masks.masks()
         lungsChanged = not self._automaticKnown or self._masks.lungs_changed
-        aerated = self._wellAeratedVoxels(masks.codes) if lungsChanged else None
+        aerated = self._wellAeratedVoxels(stored, masks.codes) if lungsChanged else None
         unsure = masks.lobes if self._automaticKnown else tuple(Lobe)
         rescored = rescore_tally(masks.table, masks.codes, self._rules, aerated, unsure)
         if not rescored.lung_voxels:
@@ -103,10 +140,9 @@ class ResultScorer:
         low = corrected_low_attenuation(self.result.report, unsure, lungsChanged)
         return Corrected(fields, rows, *volumes, low)
 
-    def _begin(self, difference: MaskDifference | None) -> bool:
-        """Read the segmentation. Return whether its automatic masks have the automatic numbers."""
-        layers = LabelLayers(self.result.segmentationNode, self._grid)
-        self._masks = EditedMasks(self._grid.shape)
+    def _begin(self, layers: LabelLayers, difference: MaskDifference | None) -> bool:
+        """Begin with these segments. Return whether their automatic masks have the automatic numbers."""
+        self._masks = EditedMasks(self._rules.shape)
         self._masks.begin(layers.box, layers.plane)
         if difference is not None:
             try:
@@ -117,8 +153,8 @@ class ResultScorer:
         automatic = rescore_tally(self._masks.tally_automatic(), self._masks.automatic, self._rules)
         return self._areAutomatic(*self._numbers(automatic))
 
-    def _wellAeratedVoxels(self, codes: NDArray[np.uint8]) -> int | None:
-        return wellAeratedVoxels(self.result, self._grid, self._masks.box, codes, self._masks.automatic)
+    def _wellAeratedVoxels(self, stored: NDArray | None, codes: NDArray[np.uint8]) -> int | None:
+        return wellAeratedVoxels(stored, self.result, self._grid, self._masks.box, codes, self._masks.automatic)
 
     def _numbers(self, rescored: Rescored) -> tuple[dict[str, Any], tuple[Mapping[str, Any], ...]]:
         return corrected_fields(rescored), corrected_rows(rescored, self.automaticRows)

@@ -100,6 +100,7 @@ class ResultButtons:
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the report"))
         if not folder or not _mayWriteTo(Path(folder)):
             return
+        self.logic.liveScores.update()
         corrected = self.logic.liveScores.corrected(self._result.segmentationNode)
         with slicer.util.tryWithErrorDisplay(_("The report could not be saved."), waitCursor=True):
             saveReport(self._result, Path(folder), corrected)

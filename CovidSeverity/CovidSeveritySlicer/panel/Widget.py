@@ -236,6 +236,7 @@ class Panel(VTKObservationMixin):
             label.text = _("It has neither both lungs nor all five lobes (by terminology and name).")
 
     def _mayReplaceCorrections(self) -> bool:
+        self.logic.liveScores.update()
         if self.result is None or self.logic.liveScores.corrected(self.result.segmentationNode) is None:
             return True
         return slicer.util.confirmOkCancelDisplay(

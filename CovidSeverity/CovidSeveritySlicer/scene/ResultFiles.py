@@ -10,21 +10,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import SimpleITK as sitk
-import slicer
 from slicer.i18n import tr as _
 
-from CovidSeverityLib.io.quiet import quiet_itk
 from CovidSeverityLib.reporting import report_schema
 from CovidSeverityLib.reporting.report_parts import SCHEMA_VERSION
-from CovidSeverityLib.reporting.segmentation import describe_segments
 from CovidSeverityLib.reporting.tables import HISTOGRAM_COLUMNS, SLICE_COLUMNS
+
+from .SegmentationFile import LabelMaps, SegmentationHeader, readSegmentation
 
 REPORT_FILE, SEGMENTATION_FILE = "report.json", "segmentation.seg.nrrd"
 SLICES_FILE, LOBES_FILE, HISTOGRAM_FILE = "slices.csv", "lobes.csv", "histogram.csv"
-
-SEGMENT_LAYERS: Mapping[str, int] = {segment["id"]: segment["layer"] for segment in describe_segments((1, 1, 1))}
-"""Segments that an analysis writes, and their layers."""
 
 NEUTRAL_NAME = "ct.nrrd"
 """Name of the CT in the scene. The name of its file may be that of a patient."""
@@ -48,18 +43,25 @@ class ResultFiles:
         Content of ``report.json`` with a neutral name of the input.
     sliceRows, histogramRows : tuple of dict
         Rows of ``slices.csv`` and ``histogram.csv``. Numbers are parsed; an empty cell is None.
-    segmentation : any
-        VtkSegmentation.
+    segmentation : SegmentationHeader
+        Grid and segments of ``segmentation.seg.nrrd``.
     """
 
     report: Mapping[str, Any]
     sliceRows: tuple[dict[str, Any], ...]
     histogramRows: tuple[dict[str, Any], ...]
-    segmentation: Any
+    segmentation: SegmentationHeader
 
 
-def readResultFiles(folder: Path) -> ResultFiles:
-    """Read the files of an analysis.
+def readResultFiles(folder: Path, labelMaps: LabelMaps) -> ResultFiles:
+    """Read the files of an analysis. Any thread may call this.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder with the files.
+    labelMaps : LabelMaps
+        Get the voxels of the segmentation if they have its size.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def readResultFiles(folder: Path) -> ResultFiles:
         report=_report(folder / REPORT_FILE),
         sliceRows=readRows(folder / SLICES_FILE, SLICE_COLUMNS),
         histogramRows=readRows(folder / HISTOGRAM_FILE, HISTOGRAM_COLUMNS),
-        segmentation=_segmentation(folder / SEGMENTATION_FILE),
+        segmentation=_segmentation(folder / SEGMENTATION_FILE, labelMaps),
     )
 
 
@@ -127,7 +129,7 @@ def _schema() -> Mapping[str, Any]:
 
 def _scores(report: Mapping[str, Any], required: list[str]) -> bool:
     lobes, totals = report["ctss"]["lobes"], report["total_severity_score"]["lobes"]
-    names = list(report_schema()["properties"]["ctss"]["properties"]["lobes"]["required"])
+    names = list(_schema()["properties"]["ctss"]["properties"]["lobes"]["required"])
     return _holds(lobes, names) and _holds(totals, names) and all(_holds(lobes[name], required) for name in names)
 
 
@@ -155,30 +157,10 @@ def _cell(column: str, text: str | None) -> Any:
     return int(text) if column in WHOLE_COLUMNS else float(text)
 
 
-def _segmentation(path: Path) -> Any:
-    """Read in a separate scene, so that a damaged file leaves nothing in the scene of the user."""
-    _requireWhole(path)
-    scene = slicer.vtkMRMLScene()
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
-    storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
-    storage.SetFileName(str(path))
-    read = storage.ReadData(node)
-    segmentation = node.GetSegmentation() if read else None
-    node.SetAndObserveSegmentation(None)
-    if segmentation is None or tuple(segmentation.GetSegmentIDs()) != tuple(SEGMENT_LAYERS):
-        raise _unusable(path)
-    return segmentation
-
-
-def _requireWhole(path: Path) -> None:
-    """Refuse a truncated file: Slicer's reader would crash; that of ITK raises an error."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.SetImageIO("NrrdImageIO")
+def _segmentation(path: Path, labelMaps: LabelMaps) -> SegmentationHeader:
     try:
-        with quiet_itk():
-            reader.Execute()
-    except RuntimeError as error:
+        return readSegmentation(path, labelMaps)
+    except (OSError, ValueError) as error:
         raise _unusable(path) from error
 
 

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
 from CovidSeveritySlicer.nodes.Terminology import registerTerminology
-from CovidSeveritySlicer.nodes.VolumeGeometry import ijkToRas, rasToWorld, sameGrid
+from CovidSeveritySlicer.nodes.VolumeGeometry import RAS_FROM_LPS, ijkToRas, rasToWorld, sameGrid
 
 from . import Tables
 from .Hierarchy import placeWithCt, studyForExport
@@ -22,11 +20,13 @@ from .Plots import chartOf, showHistogram, showInvolvement
 from .Result import AnalysisResult
 from .ResultFiles import ResultFiles, UnusableResult, checkedReport, readResultFiles
 from .SceneTransaction import SceneTransaction
+from .SegmentationFile import LabelMaps, SegmentationHeader
 from .SegmentDisplay import setShownIn3d, showAsResult
 from .WorstSlice import jumpTo, worstSlice
 
 __all__ = [
     "Outputs",
+    "ResultImport",
     "UnusableResult",
     "importResult",
     "jumpTo",
@@ -72,8 +72,8 @@ class Outputs:
     measurementTable: Any = None
 
 
-def importResult(folder: Path, volumeNode: Any, outputs: Outputs = Outputs()) -> AnalysisResult:
-    """Import the result of an analysis into the scene. If that fails, the scene and given nodes stay unchanged.
+class ResultImport:
+    """A result on its way into the scene: first its files are read, then all nodes are made at once.
 
     Parameters
     ----------
@@ -81,33 +81,72 @@ def importResult(folder: Path, volumeNode: Any, outputs: Outputs = Outputs()) ->
         Folder with the files of the analysis.
     volumeNode : any
         VtkMRMLScalarVolumeNode The CT that was analysed.
-    outputs : Outputs
-        Nodes to fill. A node that has left the scene counts as None. A table that is given twice is filled once.
+
+    Raises
+    ------
+    UnusableResult
+        The CT has left the scene.
+    """
+
+    def __init__(self, folder: Path, volumeNode: Any) -> None:
+        self._folder, self._volumeNode = Path(folder), volumeNode
+        self._labelMaps = LabelMaps(_sizeOf(volumeNode))
+        self._files: ResultFiles | None = None
+
+    def read(self) -> None:
+        """Read the files. Any thread may call this, and meanwhile anything may happen to the scene.
+
+        Raises
+        ------
+        UnusableResult
+            A file is missing or damaged.
+        """
+        self._files = readResultFiles(self._folder, self._labelMaps)
+
+    def finish(self, outputs: Outputs = Outputs()) -> AnalysisResult:
+        """Import what was read. If that fails, the scene and given nodes stay unchanged.
+
+        Parameters
+        ----------
+        outputs : Outputs
+            Nodes to fill. A node that has left the scene counts as None. A table that is given twice is filled once.
+
+        Raises
+        ------
+        UnusableResult
+            The files belong to another CT. Or the CT has left the scene or was moved.
+        """
+        files, volumeNode = self._files, self._volumeNode
+        matrix = _gridOf(volumeNode, files.segmentation)
+        segmentation = self._labelMaps.segmentation(files.segmentation.segments, matrix)
+        registerTerminology()
+        with SceneTransaction() as change:
+            segmentationNode = _segmentationNode(change, volumeNode, segmentation, outputs.segmentation)
+            tables = _tables(change, segmentationNode, files, outputs)
+            charts = (
+                showInvolvement(change, tables[SLICE_TABLE_ROLE]),
+                showHistogram(change, tables[HISTOGRAM_TABLE_ROLE]),
+            )
+            for role, table in tables.items():
+                _takeFromOthers(change, segmentationNode, role, table)
+                segmentationNode.SetNodeReferenceID(role, table.GetID())
+            _setAttributes(segmentationNode, files.report)
+            placeWithCt(change, volumeNode, (segmentationNode, *tables.values()), charts)
+        _folders[segmentationNode.GetID()] = (segmentationNode.GetAttribute(REPORT_ATTRIBUTE), self._folder)
+        return resultOf(segmentationNode)
+
+
+def importResult(folder: Path, volumeNode: Any, outputs: Outputs = Outputs()) -> AnalysisResult:
+    """A :class:`ResultImport` at once. If it fails, the scene and given nodes stay unchanged.
 
     Raises
     ------
     UnusableResult
         A file is missing or damaged, or belongs to another CT. Or the CT has left the scene or was moved.
     """
-    if not _inScene(volumeNode):
-        raise UnusableResult(_("The CT of this analysis is no longer in the scene, so its result cannot be shown."))
-    files = readResultFiles(Path(folder))
-    _putOnGridOf(volumeNode, files.segmentation)
-    registerTerminology()
-    with SceneTransaction() as change:
-        segmentationNode = _segmentationNode(change, volumeNode, files, outputs.segmentation)
-        tables = _tables(change, segmentationNode, files, outputs)
-        charts = (
-            showInvolvement(change, tables[SLICE_TABLE_ROLE]),
-            showHistogram(change, tables[HISTOGRAM_TABLE_ROLE]),
-        )
-        for role, table in tables.items():
-            _takeFromOthers(change, segmentationNode, role, table)
-            segmentationNode.SetNodeReferenceID(role, table.GetID())
-        _setAttributes(segmentationNode, files.report)
-        placeWithCt(change, volumeNode, (segmentationNode, *tables.values()), charts)
-    _folders[segmentationNode.GetID()] = (segmentationNode.GetAttribute(REPORT_ATTRIBUTE), Path(folder))
-    return resultOf(segmentationNode)
+    result = ResultImport(folder, volumeNode)
+    result.read()
+    return result.finish(outputs)
 
 
 def resultOf(segmentationNode: Any) -> AnalysisResult | None:
@@ -146,35 +185,29 @@ def _volumeRole() -> str:
     return slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
 
 
-def _putOnGridOf(volumeNode: Any, segmentation: Any) -> None:
-    """Set the grid of the label maps to that of the CT, in its own coordinates.
+def _sizeOf(volumeNode: Any) -> tuple[int, int, int]:
+    if not _inScene(volumeNode) or volumeNode.GetImageData() is None:
+        raise UnusableResult(_("The CT of this analysis is no longer in the scene, so its result cannot be shown."))
+    return tuple(volumeNode.GetImageData().GetDimensions())
 
-    The geometry in the file has few digits. If the CT has a transform, it is in world coordinates.
+
+def _gridOf(volumeNode: Any, header: SegmentationHeader) -> Any:
+    """The grid of the CT, in its own coordinates, for the label maps.
+
+    If the CT has a transform, the geometry in the file is in world coordinates.
     """
-    size = volumeNode.GetImageData().GetDimensions()
+    size = _sizeOf(volumeNode)
     own, toWorld = ijkToRas(volumeNode), rasToWorld(volumeNode)
     places = [own] if toWorld is None else [own, toWorld @ own]
-    matrix = slicer.util.vtkMatrixFromArray(own)
-    text = segmentation.GetConversionParameter("Reference image geometry")
-    stored, extent = _referenceGeometry(text)
-    if extent != [bound for n in size for bound in (0, n - 1)] or not any(sameGrid(stored, p, size) for p in places):
+    stored = RAS_FROM_LPS @ header.ijkToLps
+    if header.size != size or not any(sameGrid(stored, place, size) for place in places):
         raise UnusableResult(
             _("The result does not lie where the CT is now: the CT was moved, or it is not the one that was analysed.")
         )
-    for n in range(segmentation.GetNumberOfLayers()):
-        segmentation.GetLayerDataObject(n, "Binary labelmap").SetImageToWorldMatrix(matrix)
+    return slicer.util.vtkMatrixFromArray(own)
 
 
-def _referenceGeometry(text: str) -> tuple[np.ndarray, list[int]]:
-    """(4, 4) matrix from voxel indices to RAS mm, and the extent."""
-    image, matrix = slicer.vtkOrientedImageData(), vtk.vtkMatrix4x4()
-    if not slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, image, False):
-        return np.zeros((4, 4)), []
-    image.GetImageToWorldMatrix(matrix)
-    return np.array(slicer.util.arrayFromVTKMatrix(matrix)), list(image.GetExtent())
-
-
-def _segmentationNode(change: SceneTransaction, volumeNode: Any, files: ResultFiles, given: Any) -> Any:
+def _segmentationNode(change: SceneTransaction, volumeNode: Any, segmentation: Any, given: Any) -> Any:
     if not _inScene(given):
         node = change.add("vtkMRMLSegmentationNode", _("CovidSeverity segmentation"))
     else:
@@ -182,7 +215,7 @@ def _segmentationNode(change: SceneTransaction, volumeNode: Any, files: ResultFi
         change.keep(node)
         if node.GetDisplayNode() is not None:
             change.keep(node.GetDisplayNode())
-    node.SetAndObserveSegmentation(files.segmentation)
+    node.SetAndObserveSegmentation(segmentation)
     node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
     if node.GetDisplayNode() is None:
