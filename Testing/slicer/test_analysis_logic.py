@@ -16,7 +16,8 @@ import SimpleITK as sitk
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
 from CovidSeveritySlicer.analysis import InputFiles
-from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError, AnalysisLogic, AnalysisSettings
+from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError, AnalysisLogic
+from CovidSeveritySlicer.analysis.AnalysisSettings import AnalysisSettings
 from CovidSeveritySlicer.analysis.Install import InstallDeclined, InstallFailed
 from CovidSeveritySlicer.scene import SceneBridge
 from CovidSeveritySlicer.scene.SceneBridge import Outputs
