@@ -107,7 +107,11 @@ def other_holds(window: Window, logic: Any, panel: Any, volume: Any) -> dict[str
             "the CT with its result again": lambda: choose(volume),
             "after a scene was loaded": follow_again,
         }
-        return {name: window.held(action, lambda: not logic.liveScores.counting) for name, action in actions.items()}
+
+        def done() -> bool:
+            return panel.ui.saveReportButton.enabled and not logic.liveScores.counting
+
+        return {name: window.held(action, done) for name, action in actions.items()}
 
 
 def panel_with_child(folder: str) -> tuple[Any, Any]:

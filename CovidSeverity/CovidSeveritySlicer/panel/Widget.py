@@ -80,6 +80,7 @@ class Panel(VTKObservationMixin):
 
     def cleanup(self) -> None:
         """The panel is destroyed."""
+        self._buttons.finish()
         self.setParameters(None)
         self.removeObservers()
         for signal, slot in (
