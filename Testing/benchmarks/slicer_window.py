@@ -29,7 +29,7 @@ from qt_fixtures import with_qt
 
 from CovidSeverityLib.reporting import write_results
 
-RUNS = int(os.environ.get("RUNS", 5))
+RUNS = 5
 
 CHILD = """import json, shutil, sys, time
 print(json.dumps({"stage": "read", "done": 1, "total": 1}), flush=True)
@@ -38,7 +38,7 @@ shutil.copytree(FOLDER, sys.argv[sys.argv.index("-o") + 1])"""
 """Tells that it has begun, and then has the result."""
 
 WRITTEN, IMPORTED, LOOKED = "CT written for the child", "result brought in", "first look of the live score"
-MASKS_WRITTEN = "CT, lungs and lobes written for the child"
+MASKS_WRITTEN, MOVED_WRITTEN = "CT, lungs and lobes written for the child", "the same, of a moved segmentation"
 
 
 def main() -> None:
@@ -77,10 +77,13 @@ def one_run(analysis: Any, folder: str) -> dict[str, float]:
         key = f"edit: {name.strip()}"
         held[key] = max(held.get(key, 0.0), window.held(lambda: None, lambda: bool(told)))
     held |= other_holds(window, logic, panel, volume)
-    begun.clear()
     panel.ui.maskSegmentationSelector.setCurrentNode(result.segmentationNode)
-    held[MASKS_WRITTEN] = window.held(panel.ui.analyzeButton.click, lambda: bool(begun))
-    window.held(logic.cancel, lambda: not logic.running)
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    for name, moved in ((MASKS_WRITTEN, None), (MOVED_WRITTEN, transform.GetID())):
+        begun.clear()
+        result.segmentationNode.SetAndObserveTransformNodeID(moved)
+        held[name] = window.held(panel.ui.analyzeButton.click, lambda: bool(begun))
+        window.held(logic.cancel, lambda: not logic.running)
     slicer.app.moduleManager().unloadModules()
     return held
 
