@@ -88,6 +88,7 @@ def test_path_image_and_volume_give_the_same(ct, ct_file, analysis):
     assert_same_result(analyze(ct), analysis)
 
 
+@pytest.mark.slow
 def test_profile_by_its_name(ct):
     by_name = analyze(ct, "reference")
     assert by_name.provenance.profile == "reference"

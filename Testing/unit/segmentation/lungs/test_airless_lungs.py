@@ -351,6 +351,7 @@ def test_depth_of_thick_pieces_is_the_distance_to_what_lies_outside(slice_mm):
     assert (depth[whole > 7] > 7 - 1e-4).all()
 
 
+@pytest.mark.slow
 def test_expected_lung_is_the_seen_one_where_all_is_seen(chest):
     lung = chest.lungs[::2, ::2, ::2] == Side.RIGHT
     both = np.argwhere(chest.lungs[::2, ::2, ::2] > 0)
