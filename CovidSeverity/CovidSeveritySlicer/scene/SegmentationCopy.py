@@ -20,7 +20,7 @@ from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 from CovidSeverityLib.reporting.segmentation import COMPRESSION_LEVEL, GZIP
 from CovidSeveritySlicer.nodes.Layers import BINARY_LABELMAP, Extent, isOnGrid, labelsIn
 
-FILE_NAME = "segmentation.seg.nrrd"
+from .ResultFiles import SEGMENTATION_FILE
 
 
 class SegmentationCopy:
@@ -164,7 +164,7 @@ def _bySlicer(segmentationNode: Any) -> bytes:
     scene = slicer.vtkMRMLScene()
     storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     with tempfile.TemporaryDirectory(dir=slicer.app.temporaryPath) as folder:
-        path = Path(folder) / FILE_NAME
+        path = Path(folder) / SEGMENTATION_FILE
         storage.SetFileName(str(path))
         if not storage.WriteData(segmentationNode):
             raise OSError(_("the segmentation cannot be written"))
