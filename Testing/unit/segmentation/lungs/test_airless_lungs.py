@@ -1,5 +1,7 @@
 """Lungs that disease hides: airless parts against heart, liver and chest wall, effusion, a lost lung, coarse scans."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -8,7 +10,7 @@ from CovidSeverityLib import parallel
 from CovidSeverityLib.io.volume import volume_from_array
 from CovidSeverityLib.morphology.grid import WorkingGrid, distance_to, rolling_ball_distance
 from CovidSeverityLib.preprocessing.thorax import body_mask
-from CovidSeverityLib.segmentation.lungs.airless_pieces import _depth, airless_pieces
+from CovidSeverityLib.segmentation.lungs.airless_pieces import _depth, _surface_areas, airless_pieces
 from CovidSeverityLib.segmentation.lungs.airways import airway_mask, main_bronchi
 from CovidSeverityLib.segmentation.lungs.config import LungConfig
 from CovidSeverityLib.segmentation.lungs.expected_shape import SurfaceObservations, fit_usual_lung, register_nonrigid
@@ -362,6 +364,25 @@ def test_expected_lung_is_the_seen_one_where_all_is_seen(chest):
     first = fit_usual_lung(Side.RIGHT, seen, box_mm, CONFIG.expected)
     assert dice(first < 0, lung) > 0.9
     assert dice(register_nonrigid(seen, first, CONFIG.expected) < 0, lung) > 0.95
+
+
+def test_surface_areas_are_those_of_the_faces_on_what_lies_beside():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, (5, 6, 7)).astype(np.int32)
+    lung, room = (random.random(labels.shape) < 0.4 for _ in range(2))
+    grid = WorkingGrid(labels.shape, (1, 1, 1), (3.0, 2.0, 1.5))
+    expected = np.zeros((3, 3))
+    for at in np.argwhere(labels):
+        for axis, way in product(range(3), (-1, 1)):
+            beside = at.copy()
+            beside[axis] += way
+            within = ((beside >= 0) & (beside < labels.shape)).all()
+            at_beside = tuple(beside)
+            if within and labels[at_beside] == labels[tuple(at)]:
+                continue
+            kind = 0 if within and lung[at_beside] else 1 if within and room[at_beside] else 2
+            expected[kind, labels[tuple(at)]] += grid.voxel_ml / grid.spacing_mm[axis]
+    np.testing.assert_allclose(_surface_areas(labels, 2, lung, room, grid), expected)
 
 
 def block_of_tissue(hu_inside, around):
