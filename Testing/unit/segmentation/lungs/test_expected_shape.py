@@ -48,10 +48,10 @@ def test_surface_is_moved_as_if_everything_were_looked_at(monkeypatch):
     np.testing.assert_allclose(register_nonrigid(seen, away - 30, ExpectedLungConfig()), moved, atol=1e-3)
 
 
-def test_lungs_are_expected_as_if_everything_were_looked_at(monkeypatch, tiny_chest):
-    volume = tiny_chest.volume
+def test_lungs_are_expected_as_if_everything_were_looked_at(monkeypatch, coarse_phantom):
+    volume = coarse_phantom.volume
     grid = WorkingGrid(volume.hu.shape, (1, 1, 1), volume.geometry.spacing_kji)
-    arguments = volume.hu.astype(np.float32), tiny_chest.lungs, grid, LungConfig()
+    arguments = volume.hu.astype(np.float32), coarse_phantom.lungs, grid, LungConfig()
     found = expected_lungs(*arguments)
     monkeypatch.setattr(hidden_lung, "bounding_box", whole)
     for side, everywhere in expected_lungs(*arguments).items():
