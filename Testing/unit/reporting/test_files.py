@@ -30,6 +30,11 @@ def small(factory):
     return factory.make_analysis(factory.make_chest((6, 24, 32)))
 
 
+def test_names_are_of_every_file_that_an_earlier_run_may_have_left():
+    assert set(OUTPUT_NAMES) == NAMES | {"classification.png", "classification.json", "analysis.npz"}
+    assert len(OUTPUT_NAMES) == len(set(OUTPUT_NAMES))
+
+
 @pytest.mark.slow
 def test_every_file_is_written_and_nothing_else(small, tmp_path):
     paths = write_results(small, tmp_path)

@@ -6,6 +6,7 @@ small, without the outline of the lungs.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from CovidSeverityLib.classification.training.cache import cached_images, image_
 from CovidSeverityLib.classification.training.cases import Part, TrainingCase
 from CovidSeverityLib.classification.training.config import TrainingConfig
 from CovidSeverityLib.classification.training.preparation import PreparedCases
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
+from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom, synthesis, trees
 from CovidSeverityLib.evaluation.synthetic.phantom.model import LesionSpec
 from CovidSeverityLib.features.classification_image import (
     CLASSIFICATION_IMAGES,
@@ -55,13 +56,35 @@ def images_of(patient):
     )
 
 
+def images_of_anatomy(anatomy):
+    """The images of the patients of one anatomy."""
+    return [images_of(anatomy * len(Diagnosis) + n) for n in range(len(Diagnosis))]
+
+
 @pytest.fixture(scope="module")
-def patients(tmp_path_factory):
+def trees_of_anatomies():
+    """Vessels and airways grow once for the patients of one anatomy: that takes most of the time of a phantom."""
+    grown = {}
+
+    def grow_trees(grid, cavity, rng):
+        shape = cavity.lobes.tobytes()
+        if shape not in grown:
+            grown[shape] = trees.grow_trees(grid, cavity, rng)
+        return grown[shape]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthesis, "grow_trees", grow_trees)
+        yield
+    assert len(grown) == ANATOMIES
+
+
+@pytest.fixture(scope="module")
+def patients(trees_of_anatomies, tmp_path_factory):
     """CTs and their images."""
     cache = tmp_path_factory.mktemp("cache")
     cases, images = [], {}
     with ThreadPoolExecutor(2) as pool:
-        for n, found in enumerate(pool.map(images_of, range(ANATOMIES * len(Diagnosis)))):
+        for n, found in enumerate(chain.from_iterable(pool.map(images_of_anatomy, range(ANATOMIES)))):
             path = image_path(cache, f"{n:064x}")
             write_images(path, found)
             images[f"ct{n}"] = cached_images(path)

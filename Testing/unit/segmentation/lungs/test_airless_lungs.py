@@ -228,6 +228,15 @@ def test_island_is_lung_where_it_rests_on_lung():
     assert not found[:30, 10:20, 30:40].any()
 
 
+def test_lowest_island_rests_on_the_lung_below_it():
+    lung = np.ones((40, 30, 50), dtype=bool)
+    lung[:4] = lung[:, [0, -1]] = lung[:, :, [0, -1]] = False
+    island = np.zeros_like(lung)
+    island[20:, 10:20, 8:18] = True
+    grid = WorkingGrid(lung.shape, (1, 1, 1), (2.0, 2.0, 2.0))
+    np.testing.assert_array_equal(resting_islands(lung & ~island, island, grid, CONFIG.islands), island)
+
+
 @pytest.mark.slow
 def test_lungs_that_are_mostly_solid_are_mostly_found_and_noted(chest):
     """Where opacities hide heart and liver over a broad front the image does not tell; the note does."""

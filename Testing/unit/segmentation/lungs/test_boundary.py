@@ -49,3 +49,13 @@ def test_edge_of_inflated_lung_does_not_depend_on_its_density():
 def test_blocks_of_airless_lung_stay_as_they_are():
     assert columns(-850, airless_columns=1, restored=False) == EDGE
     assert columns(-850, airless_columns=1, restored=True) == EDGE + 1
+
+
+def test_block_between_two_lungs_goes_to_one_of_them_alone():
+    shape = (3, 8, 12)
+    hu, grid = np.full(shape, -850, dtype=np.int16), WorkingGrid(shape, (1, 1, 1), (2.0, 1.4, 1.4))
+    nothing, blocks = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=np.uint8)
+    blocks[:, :, :5], blocks[:, :, 6:] = Side.RIGHT, Side.LEFT
+    labels = refined_lungs(hu, grid.reduce(hu), blocks, nothing, ~nothing, grid, LungConfig())
+    assert (labels[:, :, :6] == Side.RIGHT).all()
+    assert (labels[:, :, 6:] == Side.LEFT).all()

@@ -46,9 +46,11 @@ def test_bridge_between_the_lungs_goes_to_the_nearer_one():
     assert set(sides[bridge & (I > 41)]) == {Side.LEFT}
 
 
-def test_lungs_that_touch_broadly_are_parted_at_the_midline():
+@pytest.mark.parametrize("spot", [False, True], ids=["alone", "beside a spot"])
+def test_lungs_that_touch_broadly_are_parted_at_the_midline(spot):
     block = BODY & (np.abs(K - 10) < 8) & (np.abs(J - 30) < 15) & (np.abs(I - 39.5) < 30)
-    sides = split_sides(block, BODY, GRID, CONFIG)
+    elsewhere = (K == 10) & (J == 30) & (I == 3) & spot
+    sides = split_sides(block | elsewhere, BODY, GRID, CONFIG)
     np.testing.assert_array_equal(sides[block], np.where(I < 39.5, Side.RIGHT, Side.LEFT)[block])
 
 

@@ -47,5 +47,5 @@ def test_what_lies_around_a_region_of_a_single_slice_is_no_gap():
     mask = (rows**2 + columns**2 <= 36)[None]
     mask[0, 6, 6] = False
     labels, _ = ndimage.label(mask, IN_PLANE)
-    gaps = _gaps_in_regions(labels, np.array([False, True]), 100, IN_PLANE)
+    gaps = _gaps_in_regions(labels, np.array([False, True]), 500, IN_PLANE)
     assert np.argwhere(gaps).tolist() == [[0, 6, 6]]
