@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .findings import ClassifiedFindings, Findings
 from .io.volume import CtVolume
+from .reporting.files import ReportPages
 from .reporting.notebook import analysis_html, classified_html
 from .reporting.saving import load_analysis, save_analysis
 from .types import Progress
@@ -73,7 +74,14 @@ class Analysis(Findings):
         return analysis_html(self)
 
     def save(
-        self, folder: str | os.PathLike[str], *, with_ct: bool = True, progress: Progress | None = None
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        with_ct: bool = True,
+        html: bool = True,
+        title: str = "",
+        language: str | None = None,
+        progress: Progress | None = None,
     ) -> tuple[Path, ...]:
         """Write what ``covid-severity analyze`` writes, and ``analysis.npz``, which :meth:`load` reads.
 
@@ -85,6 +93,12 @@ class Analysis(Findings):
             It is made where it is missing.
         with_ct : bool
             Whether ``analysis.npz`` holds the CT too. It is much smaller without, but then :meth:`load` needs the CT.
+        html : bool
+            Whether ``report.html`` is written.
+        title : str
+            What ``report.html`` calls the CT. By default it does not tell whose CT it is.
+        language : str or None
+            Code of the language of ``report.html``, as in ``"de"``; English where there is no translation.
         progress : callable or None
             Called as ``progress("write", done, total)``.
 
@@ -105,7 +119,8 @@ class Analysis(Findings):
         >>> sorted(path.name for path in result.save("copy"))[:3]
         ['analysis.npz', 'histogram.csv', 'lobes.csv']
         """
-        return save_analysis(self, Path(folder), with_ct=with_ct, progress=progress)
+        pages = ReportPages(html=html, title=title, language=language)
+        return save_analysis(self, Path(folder), with_ct=with_ct, pages=pages, progress=progress)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], ct: CtVolume | None = None) -> Analysis:

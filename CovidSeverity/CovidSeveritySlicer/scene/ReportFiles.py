@@ -25,7 +25,7 @@ from .Result import AnalysisResult
 from .ResultFiles import HISTOGRAM_FILE, LOBES_FILE, REPORT_FILE, SEGMENTATION_FILE, SLICES_FILE
 from .Tables import automaticSliceRows, histogramRows, lobeRows
 
-PAGE_FILES = ("overview.png", "classification.png")
+PAGE_FILES = ("overview.png", "classification.png", "report.html")
 """Only the analysis draws these pages. They exist as long as its folder."""
 
 CORRECTED_PREFIX = "corrected_"
@@ -39,8 +39,8 @@ def saveReport(result: AnalysisResult, folder: Path, corrected: Any = None) -> t
 
     ``report.json``, ``lobes.csv``, ``slices.csv`` and ``histogram.csv`` have the automatic numbers. Corrected numbers
     are in ``corrected_report.json``, ``corrected_lobes.csv`` and ``corrected_slices.csv``. ``segmentation.seg.nrrd`` is
-    the segmentation as it is now. ``overview.png`` and ``classification.png`` are written only in the session that made
-    the result.
+    the segmentation as it is now. ``overview.png``, ``classification.png`` and ``report.html`` are written only in the
+    session that made the result; they show the automatic result.
 
     Parameters
     ----------

@@ -24,7 +24,15 @@ from CovidSeverityLib.commands.progress import progress_for
 from CovidSeverityLib.errors import CancelledError, CovidSeverityError
 from CovidSeverityLib.types import Lobe
 
-NAMES = {"segmentation.seg.nrrd", "report.json", "lobes.csv", "slices.csv", "histogram.csv", "overview.png"}
+NAMES = {
+    "segmentation.seg.nrrd",
+    "report.json",
+    "lobes.csv",
+    "slices.csv",
+    "histogram.csv",
+    "overview.png",
+    "report.html",
+}
 STAGES = ["read", "lungs", "lobes", "infection", "scores", "write"]
 PIXELS, STEP_MM = {"PixelSpacing": [3, 3]}, 4.4
 COARSE = ("--pixel-mm", 16, "--slice-mm", 16)
