@@ -79,6 +79,7 @@ class Analysis(Findings):
         *,
         with_ct: bool = True,
         html: bool = True,
+        pdf: bool = False,
         title: str = "",
         language: str | None = None,
         progress: Progress | None = None,
@@ -95,10 +96,12 @@ class Analysis(Findings):
             Whether ``analysis.npz`` holds the CT too. It is much smaller without, but then :meth:`load` needs the CT.
         html : bool
             Whether ``report.html`` is written.
+        pdf : bool
+            Whether ``report.pdf`` is written, with the same content. It needs the package ``reportlab``.
         title : str
-            What ``report.html`` calls the CT. By default it does not tell whose CT it is.
+            What the reports call the CT. By default they do not tell whose CT it is.
         language : str or None
-            Code of the language of ``report.html``, as in ``"de"``; English where there is no translation.
+            Code of the language of the reports, as in ``"de"``; English where there is no translation.
         progress : callable or None
             Called as ``progress("write", done, total)``.
 
@@ -111,6 +114,8 @@ class Analysis(Findings):
         ------
         OutputError
             A file cannot be written.
+        InputError
+            ``pdf`` needs ``reportlab``, which is not installed.
 
         Examples
         --------
@@ -119,7 +124,7 @@ class Analysis(Findings):
         >>> sorted(path.name for path in result.save("copy"))[:3]
         ['analysis.npz', 'histogram.csv', 'lobes.csv']
         """
-        pages = ReportPages(html=html, title=title, language=language)
+        pages = ReportPages(html=html, pdf=pdf, title=title, language=language)
         return save_analysis(self, Path(folder), with_ct=with_ct, pages=pages, progress=progress)
 
     @classmethod

@@ -68,15 +68,18 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "--no-html", dest="html", action="store_false", help="do not write report.html, the report for browsers"
     )
     parser.add_argument(
+        "--pdf", action="store_true", help="write report.pdf too, with the same content (needs the package reportlab)"
+    )
+    parser.add_argument(
         "--title",
         default="",
         metavar="TEXT",
-        help="what report.html calls the CT; without it the report does not tell whose CT it is",
+        help="what report.html and report.pdf call the CT; without it they do not tell whose CT it is",
     )
     parser.add_argument(
         "--language",
         metavar="CODE",
-        help="language of report.html, such as de; English where there is no translation (default: English)",
+        help="language of report.html and report.pdf, such as de (default, and without a translation: English)",
     )
     add_printing(parser)
 
@@ -110,7 +113,7 @@ def run(arguments: argparse.Namespace) -> None:
     chosen = choose_classifier(arguments.classifier)
     wanted = default_output(source) if arguments.output is None else given_path(arguments.output, "output folder")
     kind = progress_kind(arguments)
-    pages = ReportPages(html=arguments.html, title=arguments.title, language=arguments.language)
+    pages = ReportPages(arguments.html, arguments.pdf, arguments.title, arguments.language)
     folder = check_output_folder(wanted, OUTPUT_NAMES)
     try:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,9 @@ from .tables import write_classified_slices, write_histogram, write_lobes, write
 REPORT_NAME, CLASSIFICATION_REPORT_NAME = "report.json", "classification.json"
 SEGMENTATION_NAME, OVERVIEW_NAME = "segmentation.seg.nrrd", "overview.png"
 SLICES_NAME, PAGE_NAME, ANALYSIS_NAME = "slices.csv", "classification.png", "analysis.npz"
-HTML_NAME = "report.html"
+HTML_NAME, PDF_NAME = "report.html", "report.pdf"
+
+INSTALL_REPORTLAB = "pip install reportlab"
 
 TextWriter = Callable[[Findings, TextIO], None]
 
@@ -36,7 +39,7 @@ _TABLE_WRITERS: dict[str, TextWriter] = {
     "histogram.csv": write_histogram,
 }
 OUTPUT_NAMES = (
-    *(SEGMENTATION_NAME, *_TABLE_WRITERS, OVERVIEW_NAME, PAGE_NAME, HTML_NAME),
+    *(SEGMENTATION_NAME, *_TABLE_WRITERS, OVERVIEW_NAME, PAGE_NAME, HTML_NAME, PDF_NAME),
     *(REPORT_NAME, CLASSIFICATION_REPORT_NAME, ANALYSIS_NAME),
 )
 """Every file that an analysis writes, or removes after an earlier run."""
@@ -53,15 +56,27 @@ class ReportPages:
     ----------
     html : bool
         Whether ``report.html`` is written.
+    pdf : bool
+        Whether ``report.pdf`` is written, with the same content.
     title : str
-        What it calls the CT. By default it does not tell whose CT it is.
+        What they call the CT. By default they do not tell whose CT it is.
     language : str or None
-        Code of its language, as in ``"de"``; English where there is no translation.
+        Code of their language, as in ``"de"``; English where there is no translation.
+
+    Raises
+    ------
+    InputError
+        ``pdf`` needs ReportLab, which is not installed.
     """
 
     html: bool = True
+    pdf: bool = False
     title: str = ""
     language: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.pdf and importlib.util.find_spec("reportlab") is None:
+            raise InputError(f"{PDF_NAME} needs the package reportlab, which is not installed: {INSTALL_REPORTLAB}")
 
 
 def write_results(
@@ -144,12 +159,20 @@ def check_holds_no_analysis(folder: Path) -> None:
 
 
 def _report_writers(analysis: Findings, pages: ReportPages) -> dict[str, FileWriter]:
-    def write_page(analysis: Findings, file: TextIO) -> None:
-        from .html import write_html  # loads Jinja
+    """Of the pages that were chosen; Jinja and ReportLab are loaded when they are used."""
+
+    def html(analysis: Findings, file: TextIO) -> None:
+        from .html import write_html
 
         write_html(analysis, file, title=pages.title, language=pages.language)
 
-    return {HTML_NAME: partial(_text, write_page, analysis)} if pages.html else {}
+    def pdf(analysis: Findings, file: BinaryIO) -> None:
+        from .pdf import write_pdf
+
+        write_pdf(analysis, file, title=pages.title, language=pages.language)
+
+    writers: dict[str, FileWriter] = {HTML_NAME: partial(_text, html, analysis)} if pages.html else {}
+    return writers | ({PDF_NAME: partial(_binary, pdf, analysis)} if pages.pdf else {})
 
 
 def _drawn(write: Callable[[Any, BinaryIO], None], result: Findings | ClassifiedFindings) -> bytes:

@@ -72,6 +72,7 @@ def html_text(
     title: str = "",
     language: str | None = None,
     texts: gettext.NullTranslations | None = None,
+    viewer: bool = True,
 ) -> str:
     """The page as one text, with its pictures, styles and scripts.
 
@@ -86,6 +87,8 @@ def html_text(
         Code of the language of the page's texts, as in ``"de"``; English where there is no translation.
     texts : gettext.NullTranslations or None
         The texts themselves; None takes those of ``language`` that come with the program.
+    viewer : bool
+        Whether the page has the viewer of all slices, and scripts; paper has neither.
 
     Returns
     -------
@@ -94,7 +97,7 @@ def html_text(
     """
     texts = translations(language) if texts is None else texts
     language = language if language and "language" in texts.info() else "en"
-    return environment(texts).get_template("report.html").render(_content(analysis, title), language=language)
+    return environment(texts).get_template("report.html").render(_content(analysis, title, viewer), language=language)
 
 
 def environment(texts: gettext.NullTranslations) -> Environment:
@@ -123,7 +126,7 @@ def environment(texts: gettext.NullTranslations) -> Environment:
     return jinja
 
 
-def _content(analysis: Findings, title: str) -> dict[str, Any]:
+def _content(analysis: Findings, title: str, viewer: bool) -> dict[str, Any]:
     box = lung_box(analysis)
     return {
         "analysis": analysis,
@@ -145,11 +148,11 @@ def _content(analysis: Findings, title: str) -> dict[str, Any]:
         "references": REFERENCES,
         "cited": _cited(),
         "citation": software_citation(analysis.provenance.version),
-        **_slices(analysis, box),
+        **_slices(analysis, box, viewer),
     }
 
 
-def _slices(analysis: Findings, box: Box) -> dict[str, Any]:
+def _slices(analysis: Findings, box: Box, viewer: bool) -> dict[str, Any]:
     """The pictures of the page, and the content of the viewer."""
     rows = {row.index: row for row in analysis.slices}
     worst = most_infected_index(analysis)
@@ -163,7 +166,7 @@ def _slices(analysis: Findings, box: Box) -> dict[str, Any]:
         "worst": worst,
         "coronal": coronal,
         "shown_lobes": [score.lobe for score in analysis.lobe_scores if score.voxels],
-        "viewer": _viewer(analysis, box, start),
+        "viewer": _viewer(analysis, box, start) if viewer else None,
     }
 
 
