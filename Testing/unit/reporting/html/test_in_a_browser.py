@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SIZES = {"phone": (360, 740), "desk": (1280, 900)}
+PAPER_PIXELS = 688
+"""Width of A4 between the margins of the page's style, at 96 pixels an inch."""
 SERIOUS = ("serious", "critical")
 
 
@@ -203,6 +205,9 @@ def test_outlines_run_around_the_labels_of_the_slice(opened):
 def test_print_shows_the_key_slices_and_no_controls(opened):
     page, _ = opened("desk", "dark")
     page.emulate_media(media="print")
+    page.set_viewport_size({"width": PAPER_PIXELS, "height": 1000})
+    assert page.locator(".table").evaluate("e => e.scrollWidth <= e.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") == PAPER_PIXELS
     assert not page.locator("#viewer").is_visible()
     assert not page.locator("button").first.is_visible()
     assert page.locator(".picture").first.is_visible()
