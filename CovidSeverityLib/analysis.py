@@ -101,7 +101,7 @@ class Analysis(Findings):
         title : str
             What the reports call the CT. By default they do not tell whose CT it is.
         language : str or None
-            Code of the language of the reports, as in ``"de"``; English where there is no translation.
+            Code of the language of the reports, as in ``"de"``; None is English.
         progress : callable or None
             Called as ``progress("write", done, total)``.
 
@@ -115,7 +115,7 @@ class Analysis(Findings):
         OutputError
             A file cannot be written.
         InputError
-            ``pdf`` needs ``reportlab``, which is not installed.
+            ``pdf`` needs ``reportlab``, which is not installed, or there is no translation to ``language``.
 
         Examples
         --------

@@ -79,7 +79,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--language",
         metavar="CODE",
-        help="language of report.html and report.pdf, such as de (default, and without a translation: English)",
+        help="language of report.html and report.pdf, if there is a translation to it (default: en)",
     )
     add_printing(parser)
 

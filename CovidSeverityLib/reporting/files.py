@@ -61,12 +61,12 @@ class ReportPages:
     title : str
         What they call the CT. By default they do not tell whose CT it is.
     language : str or None
-        Code of their language, as in ``"de"``; English where there is no translation.
+        Code of their language, as in ``"de"``; None is English.
 
     Raises
     ------
     InputError
-        ``pdf`` needs ReportLab, which is not installed.
+        ``pdf`` needs ReportLab, which is not installed, or there is no translation to ``language``.
     """
 
     html: bool = True
@@ -77,6 +77,10 @@ class ReportPages:
     def __post_init__(self) -> None:
         if self.pdf and importlib.util.find_spec("reportlab") is None:
             raise InputError(f"{PDF_NAME} needs the package reportlab, which is not installed: {INSTALL_REPORTLAB}")
+        if self.language is not None and (self.html or self.pdf):
+            from .html.texts import check_language
+
+            check_language(self.language)
 
 
 def write_results(

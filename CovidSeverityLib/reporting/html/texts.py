@@ -14,12 +14,13 @@ from CovidSeverityLib.ctss import (
     TSS_DEFINITION,
     severity_for,
 )
+from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.reporting.report_parts import RESEARCH_USE
 from CovidSeverityLib.types import DIAGNOSIS_NAMES, LOBE_NAMES
 
 from .pictures import OPACITY_NAMES
 
-DOMAIN = "report"
+DOMAIN, ENGLISH = "report", "en"
 FOLDER = Path(__file__).parent / "locale"
 """``LANGUAGE/LC_MESSAGES/report.mo`` holds a translation; ``report.pot`` is what translators begin with."""
 
@@ -37,6 +38,27 @@ LIBRARY_TEXTS = (
     *DIAGNOSIS_NAMES.values(),
 )
 """Texts of the library that the page shows. Its notes contain numbers and names and stay English."""
+
+
+def check_language(language: str, folder: Path = FOLDER) -> None:
+    """Refuse a language that a user asks for and that has no translation.
+
+    Parameters
+    ----------
+    language : str
+        Its code, as in ``"de"``, ``"pt_BR"`` or ``"en"``.
+    folder : Path
+        Of the translations.
+
+    Raises
+    ------
+    InputError
+        With the languages that there are.
+    """
+    if language.partition("_")[0] == ENGLISH or gettext.find(DOMAIN, folder, [language]) is not None:
+        return
+    known = sorted({ENGLISH, *(path.parts[-3] for path in folder.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))})
+    raise InputError(f"the reports have no translation to {language!r}; there is: {', '.join(known)}")
 
 
 def translations(language: str | None = None, folder: Path = FOLDER) -> gettext.NullTranslations:

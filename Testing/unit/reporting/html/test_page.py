@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.reporting.citation import AUTHORS, LICENCE, REFERENCES, TITLE, software_citation
 from CovidSeverityLib.reporting.html import html_text
-from CovidSeverityLib.reporting.html.texts import LIBRARY_TEXTS, translations
+from CovidSeverityLib.reporting.html.texts import LIBRARY_TEXTS, check_language, translations
 from CovidSeverityLib.types import Lobe, NoteSeverity, Opacity, QualityNote, Side
 
 NAME = "Doe_Jane_1970-01-01.nii.gz"
@@ -266,6 +267,19 @@ def test_a_compiled_translation_is_used_and_the_rest_is_english(analysis, tmp_pa
     assert "leicht" in words_of(german)
     assert "Well-aerated lung" in german
     assert html_text(analysis, language="xx").startswith('<!DOCTYPE html>\n<html lang="en">')
+
+
+def test_a_language_without_a_translation_is_refused_before_the_work(program, chest_folder, tmp_path):
+    (tmp_path / "de" / "LC_MESSAGES").mkdir(parents=True)
+    (tmp_path / "de" / "LC_MESSAGES" / "report.mo").write_bytes(machine_file({}))
+    for language in ("de", "de_AT", "en", "en_GB"):
+        check_language(language, tmp_path)
+    with pytest.raises(InputError, match="no translation to 'fr'; there is: de, en"):
+        check_language("fr", tmp_path)
+    run = program("analyze", chest_folder / "ct.nii.gz", "-o", tmp_path / "out", "--language", "xx")
+    assert run.status == 2
+    assert "no translation to 'xx'" in run.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_list_of_texts_is_as_the_templates_say(monkeypatch):
