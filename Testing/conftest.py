@@ -38,6 +38,9 @@ MARKED = {
 }
 """A marker of every test that depends on one of these fixtures."""
 
+FEW_LONG_TESTS = {"test_learning.py", "test_real_cts.py", "test_phantom_accuracy.py"}
+"""Files of few tests that take longer than most files of many."""
+
 
 def pytest_addoption(parser):
     parser.addoption("--write-baselines", action="store_true", help="write Testing/baselines anew")
@@ -53,7 +56,7 @@ def pytest_collection_modifyitems(items):
         for marker in markers:
             item.add_marker(marker)
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    items.sort(key=lambda item: (item.path.name not in FEW_LONG_TESTS, -slow[item.path]))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -115,7 +115,7 @@ class CovidSeverityTest(ScriptedLoadableModuleTest):
 
     @staticmethod
     def _settings() -> Any:
-        from .analysis.AnalysisLogic import AnalysisSettings
+        from .analysis.AnalysisSettings import AnalysisSettings
 
         return AnalysisSettings(classifier="none")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import slicer
 
-NOT_IN_SLICER = ("matplotlib", "rich", "platformdirs", "psutil", "slicerio", "nibabel", "tensorflow", "skimage")
+NOT_IN_SLICER = ("matplotlib", "rich", "platformdirs", "psutil", "slicerio", "nrrd", "nibabel", "tensorflow", "skimage")
 """Packages that must not be asked for before the first analysis."""
 
 

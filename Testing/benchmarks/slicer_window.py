@@ -21,6 +21,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 sys.argv[1:] = sys.argv[1:] or ["400"]
 
 import live_score
+import numpy as np
 import pytest
 import slicer
 import slicer.util
@@ -37,6 +38,7 @@ shutil.copytree(FOLDER, sys.argv[sys.argv.index("-o") + 1])"""
 """Tells that it has begun, and then has the result."""
 
 WRITTEN, IMPORTED, LOOKED = "CT written for the child", "result brought in", "first look of the live score"
+MASKS_WRITTEN, MOVED_WRITTEN = "CT, lungs and lobes written for the child", "the same, of a moved segmentation"
 
 
 def main() -> None:
@@ -74,8 +76,45 @@ def one_run(analysis: Any, folder: str) -> dict[str, float]:
         told.clear()
         key = f"edit: {name.strip()}"
         held[key] = max(held.get(key, 0.0), window.held(lambda: None, lambda: bool(told)))
+    held |= other_holds(window, logic, panel, volume)
+    panel.ui.maskSegmentationSelector.setCurrentNode(result.segmentationNode)
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    for name, moved in ((MASKS_WRITTEN, None), (MOVED_WRITTEN, transform.GetID())):
+        begun.clear()
+        result.segmentationNode.SetAndObserveTransformNodeID(moved)
+        held[name] = window.held(panel.ui.analyzeButton.click, lambda: bool(begun))
+        window.held(logic.cancel, lambda: not logic.running)
     slicer.app.moduleManager().unloadModules()
     return held
+
+
+def other_holds(window: Window, logic: Any, panel: Any, volume: Any) -> dict[str, float]:
+    """Longest holds of the other buttons, of another result, and after a scene is loaded."""
+    import qt
+
+    scene, other = slicer.mrmlScene, slicer.util.addVolumeFromArray(np.zeros((2, 3, 4), np.int16))
+    choose = panel.ui.inputVolumeSelector.setCurrentNode
+
+    def follow_again() -> None:
+        logic.liveScores._forgetAll()
+        scene.InvokeEvent(scene.EndImportEvent)
+
+    with tempfile.TemporaryDirectory() as folder:
+        qt.QFileDialog.getExistingDirectory = staticmethod(lambda *_arguments: folder)
+        actions = {
+            "worst slice": panel.ui.worstSliceButton.click,
+            "3-D shown": panel.ui.show3dButton.click,
+            "3-D hidden": panel.ui.show3dButton.click,
+            "report saved": panel.ui.saveReportButton.click,
+            "another CT without result": lambda: choose(other),
+            "the CT with its result again": lambda: choose(volume),
+            "after a scene was loaded": follow_again,
+        }
+
+        def done() -> bool:
+            return panel.ui.saveReportButton.enabled and not logic.liveScores.counting
+
+        return {name: window.held(action, done) for name, action in actions.items()}
 
 
 def panel_with_child(folder: str) -> tuple[Any, Any]:

@@ -16,7 +16,8 @@ import SimpleITK as sitk
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
 from CovidSeveritySlicer.analysis import InputFiles
-from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError, AnalysisLogic, AnalysisSettings
+from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError, AnalysisLogic
+from CovidSeveritySlicer.analysis.AnalysisSettings import AnalysisSettings
 from CovidSeveritySlicer.analysis.Install import InstallDeclined, InstallFailed
 from CovidSeveritySlicer.scene import SceneBridge
 from CovidSeveritySlicer.scene.SceneBridge import Outputs
@@ -375,6 +376,59 @@ def test_ct_that_is_edited_while_it_is_written_is_written_again(slicer, a_logic,
     finish(a_logic, clock)
     np.testing.assert_array_equal(got(), np.full((4, 5, 6), 7))
     assert recorder.names == ["started", "failed"]  # this child has brought no result
+
+
+@pytest.fixture
+def lungs_of(slicer):
+    """``lungs_of(volume, mask)`` makes a segmentation with both lungs in one segment."""
+
+    def make(volume, mask):
+        masks = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+        masks.GetSegmentation().AddEmptySegment("lungs", "lungs")
+        masks.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), masks, "lungs", volume)
+        return masks
+
+    return make
+
+
+@pytest.mark.parametrize("way", ["edited", "deleted"])
+def test_masks_that_change_while_they_are_written_are_those_of_the_start(
+    slicer, a_logic, clock, gate, python_job, lungs_of, tmp_path, way
+):
+    kept, values = tmp_path / "kept.nrrd", values_of((40, 50, 60))
+    a_logic._makeJob = python_job(
+        f"import shutil, sys; shutil.copy(sys.argv[sys.argv.index('--lungs') + 1], {str(kept)!r})"
+    )
+    node = slicer.util.addVolumeFromArray(values)
+    masks = lungs_of(node, values % 3 == 0)
+    a_logic.start(node, segmentationNode=masks)
+    if way == "edited":
+        slicer.util.updateSegmentBinaryLabelmapFromArray(np.ones(values.shape, np.uint8), masks, "lungs", node)
+    else:
+        slicer.mrmlScene.RemoveNode(masks)
+        del masks
+    gate.set()
+    finish(a_logic, clock)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(kept))), values % 3 == 0)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_masks_without_a_voxel_are_told_and_no_child_starts(
+    slicer, a_logic, clock, a_small_volume_node, child_of, lungs_of, waits
+):
+    got, recorder = child_of(a_logic), Recorder(a_logic)
+    masks = lungs_of(a_small_volume_node, np.zeros((4, 5, 6)))
+    if waits:
+        with pytest.raises(AnalysisError, match="is empty inside the CT"):
+            a_logic.analyze(a_small_volume_node, segmentationNode=masks)
+    else:
+        a_logic.start(a_small_volume_node, segmentationNode=masks)
+        finish(a_logic, clock)
+    assert recorder.names == ["started", "failed"]
+    assert "is empty inside the CT" in recorder.events[-1][1][0]
+    assert got() is None
+    assert left_files(a_logic) == []
 
 
 @pytest.mark.parametrize("waits", [False, True])

@@ -214,6 +214,7 @@ def test_the_installed_module_shows_its_panel(installed, slicer_with_qt, without
     assert sys.modules["CovidSeveritySlicer"].__file__ == str(folder / "CovidSeveritySlicer" / "__init__.py")
 
 
+@pytest.mark.slow
 def test_ctest_runs_the_generic_tests_and_the_self_tests(installed):
     build, _ = installed
     names = subprocess.run([_tool("ctest"), "-N"], cwd=build, check=True, capture_output=True, text=True).stdout
@@ -224,6 +225,7 @@ def test_ctest_runs_the_generic_tests_and_the_self_tests(installed):
     ]
 
 
+@pytest.mark.slow
 def test_the_licence_is_the_extensions_own(installed):
     build, _ = installed
     stated = (build / "configured.txt").read_text(encoding="utf-8")

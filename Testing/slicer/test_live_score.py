@@ -13,7 +13,7 @@ import pytest
 slicer_module = pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
 from CovidSeveritySlicer.corrections.AnalysisGrid import gridOf  # noqa: E402
-from CovidSeveritySlicer.corrections.Corrected import DIFFERENCE_ATTRIBUTE  # noqa: E402
+from CovidSeveritySlicer.corrections.Corrected import DIFFERENCE_ATTRIBUTE, UNSCORED_ATTRIBUTE  # noqa: E402
 from CovidSeveritySlicer.corrections.LiveScore import LiveScore  # noqa: E402
 from CovidSeveritySlicer.corrections.LiveScores import LiveScores  # noqa: E402
 from CovidSeveritySlicer.corrections.ResultScorer import ResultScorer  # noqa: E402
@@ -797,6 +797,36 @@ def test_loaded_scene_is_edited_at_once_and_knows_what_was_automatic(case, healt
     case.assert_automatic()
 
 
+def test_scene_that_is_saved_before_the_score_says_so_and_is_scored_when_it_is_loaded(case, healthy, tmp_path):
+    case.paint(GLASS, healthy)
+    assert case.node.GetAttribute(UNSCORED_ATTRIBUTE) == "true"
+    assert case.node.GetAttribute(CORRECTED_ATTRIBUTE) is None
+    reloaded(case, tmp_path / "scene.mrb")
+    assert case.node.GetAttribute(UNSCORED_ATTRIBUTE) is None
+    fields, _rows = case.expected(infection=np.where(healthy, np.uint8(Opacity.GROUND_GLASS), case.analysis.infection))
+    assert case.live.corrected.fields["infection"] == fields["infection"]
+    assert case.live.corrected.ctss == fields["ctss"]["total"]
+    assert json.loads(case.node.GetAttribute(CORRECTED_ATTRIBUTE))["infection"] == fields["infection"]
+
+
+def test_edit_without_effect_is_scored_too(case):
+    case.segmentation.GetSegment(GLASS).SetName("glass")
+    assert case.node.GetAttribute(UNSCORED_ATTRIBUTE) == "true"
+    case.timer.expire()
+    assert case.node.GetAttribute(UNSCORED_ATTRIBUTE) is None
+    case.assert_automatic()
+
+
+def test_segmentation_that_cannot_be_scored_is_no_longer_waited_for(case):
+    case.segmentation.CreateRepresentation("Closed surface")
+    case.segmentation.SetSourceRepresentationName("Closed surface")
+    case.segmentation.RemoveRepresentation("Binary labelmap")
+    assert case.node.GetAttribute(UNSCORED_ATTRIBUTE) == "true"
+    case.timer.expire()
+    assert len(case.failures) == 1
+    assert case.node.GetAttribute(UNSCORED_ATTRIBUTE) is None
+
+
 def test_loaded_scene_with_hidden_holes_is_automatic(case, healthy, tmp_path):
     """Painted over lung and erased: the lung's segment has a hole, its numbers have none."""
     editor = case.editor(overwrite=True)
@@ -989,8 +1019,10 @@ def test_edit_while_another_is_counted_is_counted_after_it(held, spots, overwrit
     held.count()
     held.assert_corrected(infection=with_glass(held, spots[0]))
     assert held.live.counting
+    assert held.node.GetAttribute(UNSCORED_ATTRIBUTE) == "true"
     held.timer.expire()
     held.count()
+    assert held.node.GetAttribute(UNSCORED_ATTRIBUTE) is None
     held.assert_corrected(infection=with_glass(held, *spots))
     assert len(held.told) == 2
     editor.Undo()
@@ -1054,6 +1086,7 @@ def test_no_lung_left_is_told_of_a_thread_too(held):
         held.segmentation.RemoveSegment(name)
     held.timer.expire()
     held.count()
+    assert held.node.GetAttribute(UNSCORED_ATTRIBUTE) is None
     assert held.failures == ["There is no lung left in the segmentation; it cannot be scored."]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -342,6 +343,11 @@ def test_surfaces_are_made_when_they_are_asked_for(slicer_with_qt, a_quick_panel
     assert not a_quick_panel.panel.result.segmentationNode.GetDisplayNode().GetVisibility3D()
 
 
+def save_report(widget, wait_until):
+    widget.ui.saveReportButton.click()
+    wait_until(lambda: widget.ui.saveReportButton.enabled)
+
+
 def test_report_is_saved_to_the_chosen_folder(
     slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path
 ):
@@ -349,9 +355,66 @@ def test_report_is_saved_to_the_chosen_folder(
 
     analyse(a_quick_panel, wait_until)
     monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(tmp_path)))
-    a_quick_panel.ui.saveReportButton.click()
+    save_report(a_quick_panel, wait_until)
     names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert {"report.json", "lobes.csv", "slices.csv", "overview.png", "segmentation.seg.nrrd"} <= names
+
+
+@pytest.fixture
+def held_report(monkeypatch):
+    """A report that is being saved waits until the event is set."""
+    from CovidSeveritySlicer.scene.ReportFiles import Report
+
+    event, save = threading.Event(), Report.save
+
+    def wait_and_save(report, folder):
+        assert event.wait(60.0)
+        return save(report, folder)
+
+    monkeypatch.setattr(Report, "save", wait_and_save)
+    yield event
+    event.set()
+
+
+@pytest.mark.parametrize("meanwhile", ["close the scene", "close the module"])
+def test_report_is_saved_in_a_thread_whatever_happens_to_the_scene(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path, held_report, meanwhile
+):
+    import qt
+
+    analyse(a_quick_panel, wait_until)
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(tmp_path)))
+    a_quick_panel.ui.saveReportButton.click()
+    assert not a_quick_panel.ui.saveReportButton.enabled
+    assert list(tmp_path.glob("*.json")) == []
+    if meanwhile == "close the scene":
+        slicer_with_qt.mrmlScene.Clear(0)
+        held_report.set()
+        wait_until(lambda: a_quick_panel.ui.saveReportButton.enabled)
+    else:
+        threading.Timer(0.1, held_report.set).start()
+        slicer_with_qt.app.moduleManager().unload("CovidSeverity")
+    assert {"report.json", "lobes.csv", "segmentation.seg.nrrd"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_report_that_cannot_be_saved_is_told(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path
+):
+    import qt
+
+    analyse(a_quick_panel, wait_until)
+    told, folder = [], tmp_path / "chosen"
+    monkeypatch.setattr(slicer_with_qt.util, "errorDisplay", lambda text, *_a, **_k: told.append(text))
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(folder)))
+    folder.write_text("a file is in the way", encoding="utf-8")
+    monkeypatch.setattr(slicer_with_qt.app, "testingEnabled", lambda: False)  # in which Slicer shows no dialog
+    save_report(a_quick_panel, wait_until)
+    wait_until(lambda: told)
+    assert [text.splitlines()[0] for text in told] == ["The report could not be saved."]
+    assert "it is a file, not a folder" in str(slicer_with_qt.app.errors.pop())
+    folder.unlink()
+    save_report(a_quick_panel, wait_until)
+    assert (folder / "report.json").is_file()
 
 
 def test_report_in_the_folder_is_replaced_only_with_consent(
@@ -363,10 +426,10 @@ def test_report_in_the_folder_is_replaced_only_with_consent(
     (tmp_path / "report.json").write_text("of another patient", encoding="utf-8")
     monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(tmp_path)))
     monkeypatch.setattr(slicer_with_qt.util, "confirmOkCancelDisplay", lambda *_a, **_k: False)
-    a_quick_panel.ui.saveReportButton.click()
+    save_report(a_quick_panel, wait_until)
     assert (tmp_path / "report.json").read_text(encoding="utf-8") == "of another patient"
     monkeypatch.setattr(slicer_with_qt.util, "confirmOkCancelDisplay", lambda *_a, **_k: True)
-    a_quick_panel.ui.saveReportButton.click()
+    save_report(a_quick_panel, wait_until)
     assert '"ctss"' in (tmp_path / "report.json").read_text(encoding="utf-8")
 
 
@@ -380,7 +443,7 @@ def test_saved_report_tells_corrected_numbers_beside_the_automatic_ones(
     paint_lobe(slicer_with_qt, a_quick_panel.panel.result.segmentationNode, a_volume_node, "RML")
     wait_until(lambda: "edited" in card(a_quick_panel), seconds=3.0)
     monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(tmp_path)))
-    a_quick_panel.ui.saveReportButton.click()
+    save_report(a_quick_panel, wait_until)
     told = [
         json.loads((tmp_path / name).read_text(encoding="utf-8")) for name in ("report.json", "corrected_report.json")
     ]
@@ -404,7 +467,7 @@ def test_last_edit_counts_in_a_report_that_is_saved_at_once_and_in_what_an_analy
     assert asked == [True]
     assert not a_quick_panel.logic.running
     paint_lobe(slicer_with_qt, node, a_volume_node, "LUL")
-    a_quick_panel.ui.saveReportButton.click()
+    save_report(a_quick_panel, wait_until)
     saved = json.loads((tmp_path / "corrected_report.json").read_text(encoding="utf-8"))
     assert [saved["ctss"]["lobes"][lobe]["score"] for lobe in ("RML", "LUL")] == [5, 5]
 

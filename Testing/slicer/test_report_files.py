@@ -15,9 +15,9 @@ from CovidSeverityLib.errors import OutputError
 
 pytest.importorskip("slicer")
 
-from CovidSeveritySlicer.scene import ReportFiles
-from CovidSeveritySlicer.scene.ReportFiles import saveReport
+from CovidSeveritySlicer.scene.ReportFiles import Report, saveReport
 from CovidSeveritySlicer.scene.SceneBridge import importResult, resultOf
+from CovidSeveritySlicer.scene.SegmentationCopy import SegmentationCopy
 from CovidSeveritySlicer.scene.Tables import fillSliceTable, sliceRows
 
 pytestmark = pytest.mark.usefixtures("no_vtk_errors")
@@ -131,6 +131,23 @@ def test_the_segmentation_is_that_of_the_scene_now(slicer, result, tmp_path):
     assert loaded.GetSegmentation().GetSegment("RUL").GetName() == "right upper lobe"
 
 
+@pytest.mark.parametrize("way", ["edited", "closed"])
+def test_a_report_is_of_the_moment_when_it_was_made(slicer, result, tmp_path, way):
+    saveReport(result, tmp_path / "at once")
+    report = Report(result)
+    if way == "closed":
+        slicer.mrmlScene.Clear(0)
+    else:
+        fillSliceTable(result.sliceTable, ())
+        result.segmentationNode.GetSegmentation().RemoveSegment("consolidation")
+        nothing = np.zeros(slicer.util.arrayFromVolume(result.volumeNode).shape, np.uint8)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(nothing, result.segmentationNode, "RUL", result.volumeNode)
+    report.save(tmp_path / "later")
+    assert names_in(tmp_path / "later") == NAMES
+    for name in NAMES:
+        assert (tmp_path / "later" / name).read_bytes() == (tmp_path / "at once" / name).read_bytes(), name
+
+
 def test_a_table_that_has_left_the_scene_is_taken_from_the_analysis(slicer, result, folder, tmp_path):
     slicer.mrmlScene.RemoveNode(result.sliceTable)
     slicer.mrmlScene.RemoveNode(result.histogramTable)
@@ -149,14 +166,14 @@ def test_an_error_on_the_way_leaves_the_earlier_report_as_it_was(result, tmp_pat
     def fail(*_arguments):
         raise OSError("no space")
 
-    monkeypatch.setattr(ReportFiles, "_writeSegmentation", fail)
+    monkeypatch.setattr(SegmentationCopy, "write", fail)
     with pytest.raises(OutputError, match="no space"):
         saveReport(result, saved, corrected_of(result))
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
 
 
 def test_a_folder_that_was_made_for_nothing_goes(result, tmp_path, monkeypatch):
-    monkeypatch.setattr(ReportFiles, "_writeSegmentation", lambda *_arguments: 1 / 0)
+    monkeypatch.setattr(SegmentationCopy, "write", lambda *_arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         saveReport(result, tmp_path / "a" / "b")
     assert names_in(tmp_path) == {"result"}

@@ -89,6 +89,7 @@ def test_the_synthetic_chest_needs_nothing_that_slicer_lacks():
         "platformdirs",
         "psutil",
         "slicerio",
+        "nrrd",
         "nibabel",
         "skimage",
         "pandas",

@@ -12,7 +12,6 @@ import SimpleITK as sitk
 import CovidSeverityLib
 from CovidSeverityLib import AnalysisConfig, CtVolume, InputError, NoLungsError, analyze, api, classify, pipeline
 from CovidSeverityLib.classification.description import NetworkDescription
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 
 HEAVY = ("pydicom", "nibabel", "SimpleITK", "scipy", "requests", "matplotlib", "tensorflow", "psutil", "rich")
 HEAVY += ("platformdirs", "numpy", "slicerio")
@@ -20,9 +19,9 @@ TURNED = (0.0, -1.0, 0.0, 0.0, 0.0, 1.0, -1.0, 0.0, 0.0)
 
 
 @pytest.fixture(scope="module")
-def ct():
-    """A chest of 36 slices: an analysis takes a second or two."""
-    return make_phantom(1, shape=(36, 64, 64), spacing_mm=(6.0, 6.0, 8.8)).volume
+def ct(phantom_of):
+    """A chest of 36 slices: an analysis takes half a second."""
+    return phantom_of(1, shape=(36, 64, 64), spacing_mm=(6.0, 6.0, 8.8)).volume
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +88,7 @@ def test_path_image_and_volume_give_the_same(ct, ct_file, analysis):
     assert_same_result(analyze(ct), analysis)
 
 
+@pytest.mark.slow
 def test_profile_by_its_name(ct):
     by_name = analyze(ct, "reference")
     assert by_name.provenance.profile == "reference"

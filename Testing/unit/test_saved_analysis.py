@@ -8,6 +8,7 @@ import html.parser
 import json
 import pickle
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -206,6 +207,19 @@ def test_later_run_removes_the_analysis_of_an_earlier_one(diagnosed, tmp_path):
         Analysis.load(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def saved_once(diagnosed, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved")
+    diagnosed.save(folder)
+    return folder
+
+
+@pytest.fixture
+def saved(saved_once, tmp_path):
+    """A folder of an analysis with a diagnosis, to be spoilt."""
+    return shutil.copytree(saved_once, tmp_path / "saved")
+
+
 def other_format(content):
     return json.dumps(json.loads(content) | {"format": 999})
 
@@ -226,43 +240,39 @@ def without_a_field(content):
         (lambda content: "[]", "damaged"),
     ],
 )
-def test_file_of_something_else_is_refused(diagnosed, tmp_path, spoil, message):
-    diagnosed.save(tmp_path)
-    with np.load(tmp_path / "analysis.npz") as archive:
+def test_file_of_something_else_is_refused(saved, spoil, message):
+    with np.load(saved / "analysis.npz") as archive:
         arrays = dict(archive)
     arrays["content"] = np.array(spoil(arrays["content"].item()))
-    np.savez(tmp_path / "analysis.npz", **arrays)
+    np.savez(saved / "analysis.npz", **arrays)
     with pytest.raises(InputError, match=message):
-        Analysis.load(tmp_path)
+        Analysis.load(saved)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("keep", [0, 10, 0.5, 0.99])
-def test_file_that_was_cut_short_is_refused(diagnosed, tmp_path, keep):
-    diagnosed.save(tmp_path)
-    path = tmp_path / "analysis.npz"
+def test_file_that_was_cut_short_is_refused(saved, keep):
+    path = saved / "analysis.npz"
     content = path.read_bytes()
     path.write_bytes(content[: keep if isinstance(keep, int) else int(keep * len(content))])
     with pytest.raises(InputError, match="damaged"):
-        Analysis.load(tmp_path)
+        Analysis.load(saved)
 
 
 @pytest.mark.slow
-def test_voxels_that_were_changed_in_the_file_are_refused(diagnosed, tmp_path):
-    diagnosed.save(tmp_path)
-    with np.load(tmp_path / "analysis.npz") as archive:
+def test_voxels_that_were_changed_in_the_file_are_refused(saved):
+    with np.load(saved / "analysis.npz") as archive:
         arrays = dict(archive)
-    np.savez(tmp_path / "analysis.npz", **(arrays | {"hu": changed(arrays["hu"])}))
+    np.savez(saved / "analysis.npz", **(arrays | {"hu": changed(arrays["hu"])}))
     with pytest.raises(InputError, match=r"CT in analysis\.npz are not those analysed"):
-        Analysis.load(tmp_path)
+        Analysis.load(saved)
 
 
 @pytest.mark.slow
-def test_pickles_in_the_file_are_not_run(diagnosed, tmp_path):
-    diagnosed.save(tmp_path)
-    with np.load(tmp_path / "analysis.npz") as archive:
+def test_pickles_in_the_file_are_not_run(saved):
+    with np.load(saved / "analysis.npz") as archive:
         arrays = dict(archive)
     arrays["hu"] = np.array([{"a": 1}], dtype=object)
-    np.savez(tmp_path / "analysis.npz", **arrays)
+    np.savez(saved / "analysis.npz", **arrays)
     with pytest.raises(InputError, match="damaged"):
-        Analysis.load(tmp_path)
+        Analysis.load(saved)

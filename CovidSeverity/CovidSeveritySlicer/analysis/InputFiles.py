@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from CovidSeverityLib.io.orientation import check_geometry
 from CovidSeverityLib.segmentation.lobes.external_lobes import LOBE_SCHEMES
 from CovidSeverityLib.types import Geometry, Side
 from CovidSeveritySlicer.nodes.Masks import FoundMasks, findMasks
-from CovidSeveritySlicer.nodes.SegmentLabels import labelsOnGridOf
+from CovidSeveritySlicer.nodes.SegmentLabels import SegmentLabels, segmentLabels
 from CovidSeveritySlicer.nodes.VolumeGeometry import geometryOf, isRigid, rasToWorld
 from CovidSeveritySlicer.scene.ResultFiles import NEUTRAL_NAME
 
@@ -35,10 +36,12 @@ class UnusableInput(ValueError):  # noqa: N818 (it says what the input is)
 
 @dataclass(frozen=True, eq=False)
 class _File:
-    """A (K, J, I) array, and the file for it."""
+    """A file for a (K, J, I) array, which is written slice by slice."""
 
     path: Path
-    array: NDArray
+    shape: tuple[int, int, int]
+    kind: np.dtype
+    planes: Callable[[], Iterable[NDArray]]
 
 
 class Inputs:
@@ -70,13 +73,15 @@ class Inputs:
 
     def __init__(self, volumeNode: Any, folder: Path, segmentationNode: Any = None) -> None:
         self._geometry = _geometry(volumeNode)
-        masks = [] if segmentationNode is None else _masks(volumeNode, segmentationNode)
         self._scalars = volumeNode.GetImageData().GetPointData().GetScalars()
-        self._files = [_File(folder / NEUTRAL_NAME, slicer.util.arrayFromVolume(volumeNode))]
+        self._files: list[_File] = []
         self.arguments = [str(folder / NEUTRAL_NAME)]
-        for option, name, labels in masks:
-            self._files.append(_File(folder / name, labels.astype(np.uint8)))
+        for option, name, labels in [] if segmentationNode is None else _masks(volumeNode, segmentationNode):
+            self._files.append(_File(folder / name, labels.shape, np.dtype(np.uint8), partial(_notEmpty, labels)))
             self.arguments += [option, str(folder / name)]
+        ct = slicer.util.arrayFromVolume(volumeNode)
+        kind = np.dtype(np.int16) if ct.dtype == np.int8 else ct.dtype
+        self._files.append(_File(folder / NEUTRAL_NAME, ct.shape, kind, lambda: ct))
         self.expectNoChange()
 
     def expectNoChange(self) -> None:
@@ -98,6 +103,8 @@ class Inputs:
 
         Raises
         ------
+        UnusableInput
+            The segmentation is empty inside the CT.
         OSError
             A file cannot be written.
         """
@@ -143,8 +150,8 @@ def _geometry(volumeNode: Any) -> Geometry:
     return geometry
 
 
-def _masks(volumeNode: Any, segmentationNode: Any) -> list[tuple[str, str, NDArray[np.integer]]]:
-    """Option, file name and (K, J, I) labels of each mask."""
+def _masks(volumeNode: Any, segmentationNode: Any) -> list[tuple[str, str, SegmentLabels]]:
+    """Option, file name and labels of each mask."""
     found = findMasks(segmentationNode)
     wanted = []
     if found.completeLungs:
@@ -165,26 +172,33 @@ def _lungLabels(found: FoundMasks) -> dict[int, list[str]]:
     return {1: [*found.bothLungs, *(name for names in found.lungs.values() for name in names)]}
 
 
-def _labels(volumeNode: Any, segmentationNode: Any, segmentIDs: dict[int, list[str]]) -> NDArray[np.integer]:
-    labels = labelsOnGridOf(volumeNode, segmentationNode, segmentIDs)
+def _labels(volumeNode: Any, segmentationNode: Any, segmentIDs: dict[int, list[str]]) -> SegmentLabels:
+    labels = segmentLabels(volumeNode, segmentationNode, segmentIDs)
     if labels is None:
         raise UnusableInput(
             _("The selected segmentation cannot be resampled to the grid of the CT. Choose another one.")
         )
-    if not labels.any():
-        raise UnusableInput(_("The selected segmentation is empty inside the CT. Choose another one, or none."))
     return labels
+
+
+def _notEmpty(labels: SegmentLabels) -> Iterator[NDArray[np.uint8]]:
+    """The slices. After the last one it is an error if there was no label."""
+    found = False
+    for plane in labels.planes():
+        found = found or bool(plane.any())
+        yield plane
+    if not found:
+        raise UnusableInput(_("The selected segmentation is empty inside the CT. Choose another one, or none."))
 
 
 def _write(file: _File, geometry: Geometry, stopped: Callable[[], bool]) -> None:
     """Write slice by slice, and uncompressed: the file is read once, on this machine."""
-    kind = np.dtype(np.int16) if file.array.dtype == np.int8 else file.array.dtype
     with file.path.open("wb") as stream:
-        stream.write(_header(file.array.shape, kind, geometry))
-        for plane in file.array:
+        stream.write(_header(file.shape, file.kind, geometry))
+        for plane in file.planes():
             if stopped():
                 return
-            stream.write(np.ascontiguousarray(plane, dtype=kind))
+            stream.write(np.ascontiguousarray(plane, dtype=file.kind))
 
 
 def _header(shape: tuple[int, ...], kind: np.dtype, geometry: Geometry) -> bytes:

@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from CovidSeverityLib.types import StorageOrder
-from CovidSeveritySlicer.nodes.VolumeGeometry import ijkToRas
+from CovidSeveritySlicer.nodes.VolumeGeometry import storedGrid
 from CovidSeveritySlicer.scene.Result import AnalysisResult
 
 
@@ -77,12 +77,11 @@ def gridOf(result: AnalysisResult) -> AnalysisGrid:
 
 def _storedGeometry(result: AnalysisResult) -> Any:
     """The grid of the CT, or without the CT the reference geometry of the segmentation."""
-    image, volumeNode = slicer.vtkOrientedImageData(), result.volumeNode
+    volumeNode = result.volumeNode
     if volumeNode is not None and volumeNode.GetScene() is not None and volumeNode.GetImageData() is not None:
-        image.SetExtent(volumeNode.GetImageData().GetExtent())
-        image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(ijkToRas(volumeNode)))
-    else:
-        parameter = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
-        text = result.segmentationNode.GetSegmentation().GetConversionParameter(parameter)
-        slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, image, False)
+        return storedGrid(volumeNode)
+    image = slicer.vtkOrientedImageData()
+    parameter = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    text = result.segmentationNode.GetSegmentation().GetConversionParameter(parameter)
+    slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, image, False)
     return image

@@ -17,6 +17,10 @@ from CovidSeverityLib.correction.masks import MaskDifference
 DIFFERENCE_ATTRIBUTE = "CovidSeverity.Difference"
 """Attribute of the segmentation: where its masks differ from the automatic ones. A loaded scene needs it."""
 
+UNSCORED_ATTRIBUTE = "CovidSeverity.Unscored"
+"""Attribute of the segmentation from an edit until its score is known. Slicer does not tell when it saves a scene: what
+is saved in between has the numbers before the edit, and says so. Loading it scores the edit."""
+
 COMPRESSION_LEVEL = 1
 """Level of zlib. The attribute is written after every edit."""
 

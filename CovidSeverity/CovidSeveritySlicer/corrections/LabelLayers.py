@@ -10,13 +10,11 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 from slicer.i18n import tr as _
-from vtk.util.numpy_support import vtk_to_numpy
 
 from CovidSeverityLib.correction.edited_masks import EMPTY_BOX, Box
 from CovidSeverityLib.correction.parts import look_up
-from CovidSeverityLib.morphology.grid import bounding_box
+from CovidSeveritySlicer.nodes.Layers import BINARY_LABELMAP, isOnGrid, labelsIn, layersOf
 from CovidSeveritySlicer.nodes.SegmentParts import segmentParts
-from CovidSeveritySlicer.scene.SegmentationFile import BINARY_LABELMAP
 
 from .AnalysisGrid import AnalysisGrid, UnusableSegmentation
 
@@ -97,40 +95,19 @@ class _Layer:
 
 def _layers(segmentationNode: Any, grid: AnalysisGrid) -> Iterator[_Layer]:
     """Layers with labels of parts."""
-    segmentation, parts = segmentationNode.GetSegmentation(), segmentParts(segmentationNode)
-    for n in range(segmentation.GetNumberOfLayers(BINARY_LABELMAP)):
-        names = [name for name in segmentation.GetSegmentIDsForLayer(n, BINARY_LABELMAP) if name in parts]
-        image = _onGrid(segmentation.GetLayerDataObject(n, BINARY_LABELMAP), grid.image)
-        scalars = image.GetPointData().GetScalars()
-        if not names or scalars is None:
+    parts, ct = segmentParts(segmentationNode), grid.image
+    for image, labels in layersOf(segmentationNode, parts):
+        box = labelsIn(image if isOnGrid(image, ct) else _resampled(image, ct), ct.GetExtent())
+        if box is None:
             continue
-        stored = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
-        here = _boxAround(stored)
-        if here == EMPTY_BOX:
-            continue
-        labels = {name: int(segmentation.GetSegment(name).GetLabelValue()) for name in names}
         table = np.zeros(max(_SMALLEST_TABLE, max(labels.values()) + 2), dtype=np.uint16)
         for name, label in labels.items():
             table[label] |= np.uint16(parts[name])
-        ends = zip(image.GetExtent()[::2], reversed(here), strict=True)
-        extent = tuple(first + bound for first, part in ends for bound in (part.start, part.stop - 1))
-        yield _Layer(table, grid.order.to_canonical(stored[here].copy()), grid.box(extent))
+        yield _Layer(table, grid.order.to_canonical(box.labels), grid.box(box.extent))
 
 
-def _boxAround(labels: NDArray[np.integer]) -> Box:
-    """The part that holds all labels. Combining bits is twice as fast as asking every label whether it is 0."""
-    planes, _rows, _columns = bounding_box(np.bitwise_or.reduce(labels, axis=(1, 2), keepdims=True))
-    _planes, rows, columns = bounding_box(np.bitwise_or.reduce(labels, axis=0, keepdims=True))
-    return planes, rows, columns
-
-
-def _onGrid(image: Any, ct: Any) -> Any:
-    """The label map on the grid of the CT, resampled if it has another grid or reaches beyond the CT."""
-    resampling = slicer.vtkOrientedImageDataResample
-    ends = zip(image.GetExtent(), ct.GetExtent(), (1, -1) * 3, strict=True)
-    inside = all(sign * own >= sign * outer for own, outer, sign in ends)
-    if image.IsEmpty() or (inside and resampling.DoGeometriesMatch(image, ct)):
-        return image
+def _resampled(image: Any, ct: Any) -> Any:
+    """A label map on the grid of the CT."""
     resampled = slicer.vtkOrientedImageData()
-    resampling.ResampleOrientedImageToReferenceOrientedImage(image, ct, resampled)
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(image, ct, resampled)
     return resampled

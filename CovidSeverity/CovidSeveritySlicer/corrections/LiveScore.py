@@ -16,7 +16,7 @@ from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.SceneBridge import CORRECTED_ATTRIBUTE, REPORT_ATTRIBUTE
 
 from .AnalysisGrid import UnusableSegmentation
-from .Corrected import DIFFERENCE_ATTRIBUTE, Corrected
+from .Corrected import DIFFERENCE_ATTRIBUTE, UNSCORED_ATTRIBUTE, Corrected
 from .ResultScorer import ResultScorer, Score
 from .SegmentEditing import openInSegmentEditor
 
@@ -133,6 +133,7 @@ class LiveScore:
             scorer = self._scorer or ResultScorer(self._result)
             now = scorer.snapshot()
         except UnusableSegmentation as error:
+            self._markUnscored(False)
             self._fail(error)
             return
         self._background.run(lambda: scorer.score(now), lambda counted: self._show(scorer, counted))
@@ -145,13 +146,15 @@ class LiveScore:
         if self._pending:
             self._timer.start()
         first = self._scorer is None
+        score, problem = None, None
         try:
             score = counted.result()
         except UnusableSegmentation as error:
-            self._scorer = scorer
-            self._fail(error)
-            return
+            problem = error
         self._scorer = scorer
+        self._markUnscored(self._pending)
+        if problem is not None:
+            self._fail(problem)
         if score is None:
             return
         if score.automaticKnown:  # for a scene that is saved and loaded
@@ -195,7 +198,13 @@ class LiveScore:
 
     def _onEdit(self, caller: Any, event: str) -> None:
         self._pending = True
+        self._markUnscored(True)
         self._timer.start()
+
+    def _markUnscored(self, unscored: bool) -> None:
+        node = self._result.segmentationNode
+        if unscored != (node.GetAttribute(UNSCORED_ATTRIBUTE) is not None):
+            node.SetAttribute(UNSCORED_ATTRIBUTE, "true" if unscored else None)
 
     def _onNodeRemoved(self, caller: Any, event: str) -> None:
         if self._result is not None and self._result.segmentationNode.GetScene() is None:

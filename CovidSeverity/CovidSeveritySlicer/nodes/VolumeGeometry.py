@@ -31,6 +31,20 @@ def ijkToRas(volumeNode: Any) -> NDArray[np.float64]:
     return np.array(slicer.util.arrayFromVTKMatrix(matrix))
 
 
+def storedGrid(volumeNode: Any) -> Any:
+    """The grid of a volume, without its transform, as a vtkOrientedImageData without values.
+
+    Parameters
+    ----------
+    volumeNode : any
+        VtkMRMLScalarVolumeNode Has image data.
+    """
+    grid = slicer.vtkOrientedImageData()
+    grid.SetExtent(volumeNode.GetImageData().GetExtent())
+    grid.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(ijkToRas(volumeNode)))
+    return grid
+
+
 def rasToWorld(node: Any) -> NDArray[np.float64] | None:
     """(4, 4) matrix from the coordinates of a node to the world; None if its transform is not linear.
 

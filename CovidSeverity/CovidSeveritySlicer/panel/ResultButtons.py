@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from CovidSeveritySlicer.corrections.LiveScore import openInSegmentEditor
-from CovidSeveritySlicer.scene.ReportFiles import saveReport
+from CovidSeveritySlicer.events.Background import Background
+from CovidSeveritySlicer.scene.ReportFiles import Report
 from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.ResultFiles import REPORT_FILE
 from CovidSeveritySlicer.scene.SceneBridge import jumpTo, setShownIn3d, studyForExport, worstSlice
@@ -31,6 +33,7 @@ class ResultButtons:
         self.ui = ui
         self.logic = logic
         self._result: AnalysisResult | None = None
+        self._saving = Background()
         ui.show3dButton.connect("toggled(bool)", self.onShow3d)
         ui.worstSliceButton.connect("clicked(bool)", self.onWorstSlice)
         ui.editButton.connect("clicked(bool)", self.onEdit)
@@ -96,14 +99,25 @@ class ResultButtons:
         _showChart(self._result.histogramChart)
 
     def onSaveReport(self, _checked: bool = False) -> None:
-        """Write the report to a folder that the user chooses."""
+        """Write the report to a folder that the user chooses. A thread writes: meanwhile the button is disabled."""
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the report"))
         if not folder or not _mayWriteTo(Path(folder)):
             return
         self.logic.liveScores.update()
         corrected = self.logic.liveScores.corrected(self._result.segmentationNode)
         with slicer.util.tryWithErrorDisplay(_("The report could not be saved."), waitCursor=True):
-            saveReport(self._result, Path(folder), corrected)
+            report = Report(self._result, corrected)
+            self._saving.run(lambda: report.save(Path(folder)), lambda saved: self._onSaved(folder, saved))
+            self.ui.saveReportButton.enabled = False
+
+    def finish(self) -> None:
+        """Wait for a report that is being written."""
+        self._saving.finish()
+
+    def _onSaved(self, folder: str, saved: Future[Any]) -> None:
+        self.ui.saveReportButton.enabled = True
+        with slicer.util.tryWithErrorDisplay(_("The report could not be saved.")):
+            saved.result()
             slicer.util.showStatusMessage(_("The report is in {folder}").format(folder=folder), 5000)
 
     def onExportDicom(self, _checked: bool = False) -> None:

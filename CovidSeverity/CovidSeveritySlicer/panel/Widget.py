@@ -10,7 +10,8 @@ from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import SlicerParameterNamePropertyName
 from slicer.util import VTKObservationMixin
 
-from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError, AnalysisSettings
+from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError
+from CovidSeveritySlicer.analysis.AnalysisSettings import AnalysisSettings
 from CovidSeveritySlicer.analysis.Classifiers import NO_CLASSIFIER, installedClassifiers
 from CovidSeveritySlicer.analysis.Install import InstallDeclined
 from CovidSeveritySlicer.nodes.Masks import findMasks
@@ -79,6 +80,7 @@ class Panel(VTKObservationMixin):
 
     def cleanup(self) -> None:
         """The panel is destroyed."""
+        self._buttons.finish()
         self.setParameters(None)
         self.removeObservers()
         for signal, slot in (

@@ -9,9 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import slicer
-from slicer.i18n import tr as _
-
 from CovidSeverityLib.reporting.output_folder import check_output_folder, write_together
 from CovidSeverityLib.reporting.tables import (
     DIAGNOSIS_COLUMNS,
@@ -23,6 +20,7 @@ from CovidSeverityLib.reporting.tables import (
 
 from .Result import AnalysisResult
 from .ResultFiles import HISTOGRAM_FILE, LOBES_FILE, REPORT_FILE, SEGMENTATION_FILE, SLICES_FILE
+from .SegmentationCopy import SegmentationCopy
 from .Tables import automaticSliceRows, histogramRows, lobeRows
 
 PAGE_FILES = ("overview.png", "classification.png", "report.html")
@@ -34,8 +32,8 @@ CORRECTED_PREFIX = "corrected_"
 FileWriter = Callable[[Path], object]
 
 
-def saveReport(result: AnalysisResult, folder: Path, corrected: Any = None) -> tuple[Path, ...]:
-    """Write the files of a result to a folder: all of them, or none.
+class Report:
+    """The files of a result as it is now, which any thread may save.
 
     ``report.json``, ``lobes.csv``, ``slices.csv`` and ``histogram.csv`` have the automatic numbers. Corrected numbers
     are in ``corrected_report.json``, ``corrected_lobes.csv`` and ``corrected_slices.csv``. ``segmentation.seg.nrrd`` is
@@ -46,32 +44,51 @@ def saveReport(result: AnalysisResult, folder: Path, corrected: Any = None) -> t
     ----------
     result : AnalysisResult
         Result to save.
-    folder : Path
-        Created if it does not exist.
     corrected : Corrected or None
         Corrected numbers; None without corrections.
 
-    Returns
-    -------
-    tuple of Path
-        The files.
-
     Raises
     ------
-    OutputError
-        A file cannot be written.
+    OSError
+        Slicer cannot write the segmentation.
     """
-    writers = {**_pages(result), **_automatic(result)}
-    if corrected is not None:
-        writers |= _corrected(result, corrected)
-    writers[SEGMENTATION_FILE] = partial(_writeSegmentation, result.segmentationNode)
-    writers[REPORT_FILE] = writers.pop(REPORT_FILE)
-    made = check_output_folder(folder, writers)
-    try:
-        return write_together(folder, writers, obsolete=_obsolete(writers))
-    except BaseException:
-        made.discard_if_empty()
-        raise
+
+    def __init__(self, result: AnalysisResult, corrected: Any = None) -> None:
+        self._writers = {**_pages(result), **_automatic(result)}
+        if corrected is not None:
+            self._writers |= _corrected(result, corrected)
+        self._writers[SEGMENTATION_FILE] = SegmentationCopy(result.segmentationNode).write
+        self._writers[REPORT_FILE] = self._writers.pop(REPORT_FILE)
+
+    def save(self, folder: Path) -> tuple[Path, ...]:
+        """Write the files to a folder: all of them, or none. Any thread may call this.
+
+        Parameters
+        ----------
+        folder : Path
+            Created if it does not exist.
+
+        Returns
+        -------
+        tuple of Path
+            The files.
+
+        Raises
+        ------
+        OutputError
+            A file cannot be written.
+        """
+        made = check_output_folder(folder, self._writers)
+        try:
+            return write_together(folder, self._writers, obsolete=_obsolete(self._writers))
+        except BaseException:
+            made.discard_if_empty()
+            raise
+
+
+def saveReport(result: AnalysisResult, folder: Path, corrected: Any = None) -> tuple[Path, ...]:
+    """Save a :class:`Report` at once."""
+    return Report(result, corrected).save(folder)
 
 
 def _pages(result: AnalysisResult) -> dict[str, FileWriter]:
@@ -128,12 +145,3 @@ def _writeJson(content: Mapping[str, Any], path: Path) -> None:
 def _writeRows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         write_rows(file, columns, rows)
-
-
-def _writeSegmentation(segmentationNode: Any, path: Path) -> None:
-    """Write with a storage node in a separate scene, so that the storage node of the segmentation stays unchanged."""
-    scene = slicer.vtkMRMLScene()
-    storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
-    storage.SetFileName(str(path))
-    if not storage.WriteData(segmentationNode):
-        raise OSError(_("the segmentation cannot be written"))

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from vtk.util.numpy_support import vtk_to_numpy
 
 from CovidSeverityLib.reporting.segmentation import describe_segments
-
-BINARY_LABELMAP = "Binary labelmap"
+from CovidSeveritySlicer.nodes.Layers import BINARY_LABELMAP
 
 SEGMENT_LAYERS: Mapping[str, int] = {segment["id"]: segment["layer"] for segment in describe_segments((1, 1, 1))}
 """Segments that an analysis writes, and their layers."""

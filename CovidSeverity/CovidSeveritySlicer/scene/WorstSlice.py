@@ -10,7 +10,7 @@ import slicer
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeveritySlicer.nodes.SegmentLabels import labelsOnGridOf
+from CovidSeveritySlicer.nodes.SegmentLabels import segmentLabels
 from CovidSeveritySlicer.nodes.Terminology import opacityIDs
 from CovidSeveritySlicer.nodes.VolumeGeometry import ijkToRas, rasToWorld
 
@@ -60,14 +60,14 @@ def jumpTo(position: Position) -> None:
 
 def _placeIn(result: AnalysisResult, index: int) -> tuple[float, float, float] | None:
     """Stored (i, j, k) of the opacity in axial slice ``index``, counted from inferior to superior."""
-    labels = labelsOnGridOf(
-        result.volumeNode, result.segmentationNode, {1: opacityIDs(result.segmentationNode.GetSegmentation())}
-    )
-    if labels is None:
-        return None
     axis = result.storageOrder.axes[0]
-    stored = labels.shape[axis] - 1 - index if result.storageOrder.flipped[0] else index
-    centre = _centre(np.take(labels, stored, axis=axis) > 0)
+    extent = list(result.volumeNode.GetImageData().GetExtent())
+    last = extent[5 - 2 * axis]
+    stored = last - index if result.storageOrder.flipped[0] else index
+    extent[4 - 2 * axis] = extent[5 - 2 * axis] = stored
+    opacities = {1: opacityIDs(result.segmentationNode.GetSegmentation())}
+    labels = segmentLabels(result.volumeNode, result.segmentationNode, opacities, tuple(extent))
+    centre = None if labels is None else _centre(np.stack(list(labels.planes())).squeeze(axis) > 0)
     if centre is None:
         return None
     kji = np.insert(np.array(centre, dtype=float), axis, stored)

@@ -18,10 +18,10 @@ from .elements import Element, parsed
 from .fonts import REGULAR, register_fonts
 from .styles import GRID, MUTED, NUMBERS, STYLES, TIGHT, badge_colour
 
-MARGIN = 15 * mm
-WIDTH = A4[0] - 2 * MARGIN
+PAPER_MARGIN = 15 * mm
+PAPER_WIDTH = A4[0] - 2 * PAPER_MARGIN
 GAP = 6 * mm
-TILES, TILE_GAP, TILE_HEIGHT = 4, 2 * mm, 33 * mm
+TILES, BETWEEN_TILES, TILE_HEIGHT = 4, 2 * mm, 33 * mm
 FOOT_AT, FOOT_SIZE = 9 * mm, 7.0
 
 LEFT_OUT = frozenset({"head", "script", "style", "noscript", "button", "footer"})
@@ -54,16 +54,16 @@ def write_pdf(analysis: Findings, file: BinaryIO, *, title: str = "", language: 
         lang=found["html"].attributes["lang"],
         invariant=1,
     )
-    frame = Frame(MARGIN, MARGIN, WIDTH, A4[1] - 2 * MARGIN, 0, 0, 0, 0)
+    frame = Frame(PAPER_MARGIN, PAPER_MARGIN, PAPER_WIDTH, A4[1] - 2 * PAPER_MARGIN, 0, 0, 0, 0)
     document.addPageTemplates(PageTemplate("page", [frame], onPage=lambda canvas, _: _draw_foot(canvas, foot)))
-    document.build(_Layout().flowables(root, WIDTH))
+    document.build(_Layout().flowables(root, PAPER_WIDTH))
 
 
 def _draw_foot(canvas: Any, text: str) -> None:  # noqa: ANN401 (ReportLab has no types)
     canvas.setFont(REGULAR, FOOT_SIZE)
     canvas.setFillColor(MUTED)
-    canvas.drawString(MARGIN, FOOT_AT, text)
-    canvas.drawRightString(A4[0] - MARGIN, FOOT_AT, str(canvas.getPageNumber()))
+    canvas.drawString(PAPER_MARGIN, FOOT_AT, text)
+    canvas.drawRightString(A4[0] - PAPER_MARGIN, FOOT_AT, str(canvas.getPageNumber()))
 
 
 class _Document(BaseDocTemplate):
@@ -111,11 +111,11 @@ class _Layout:
 
     def _tiles(self, element: Element, width: float) -> list[Flowable]:
         """Figures in rows."""
-        each = (width - (TILES - 1) * TILE_GAP) / TILES
+        each = (width - (TILES - 1) * BETWEEN_TILES) / TILES
         cells: list[Any] = [self._one(part, each) for part in element.elements()]
         cells += [[]] * (-len(cells) % TILES)
         rows = [cells[n : n + TILES] for n in range(0, len(cells), TILES)]
-        return [Table([row], [each + TILE_GAP] * (TILES - 1) + [each], style=TIGHT) for row in rows]
+        return [Table([row], [each + BETWEEN_TILES] * (TILES - 1) + [each], style=TIGHT) for row in rows]
 
     def _legend(self, element: Element, _width: float) -> list[Flowable]:
         """Colours and their names in one paragraph."""

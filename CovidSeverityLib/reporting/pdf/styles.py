@@ -17,7 +17,7 @@ BADGES = {"mild": "#00669f", "moderate": "#8f5600", "severe": "#b3261e"}
 OTHER_BADGE = "#4d5a67"
 
 _BODY = ParagraphStyle("p", fontName=REGULAR, fontSize=8.5, leading=12, textColor=INK, spaceAfter=3)
-_SMALL = {"fontSize": 7.5, "leading": 10}
+_CAPTION = {"fontSize": 7.5, "leading": 10}
 _CELL = {"alignment": TA_RIGHT, "spaceAfter": 0, "fontSize": 8, "leading": 10}
 
 
@@ -33,14 +33,14 @@ STYLES = {
         _style("h2", fontName=BOLD, fontSize=12, leading=15, spaceBefore=9, spaceAfter=4, keepWithNext=1),
         _style("h3", fontName=BOLD, fontSize=9.5, leading=12, spaceBefore=4, keepWithNext=1),
         _style("p.muted", textColor=MUTED),
-        _style("p.small", **_SMALL),
+        _style("p.small", **_CAPTION),
         _style("p.score", leading=30, fontSize=10),
         _style("p.use", spaceBefore=2),
-        _style("figcaption", textColor=MUTED, **_SMALL),
+        _style("figcaption", textColor=MUTED, **_CAPTION),
         _style("dt", fontName=BOLD, spaceBefore=2, spaceAfter=0, keepWithNext=1),
         _style("dt.plain", spaceAfter=0, fontSize=8, leading=10),
         _style("dd", leftIndent=10),
-        _style("li", leftIndent=14, bulletIndent=2, **_SMALL),
+        _style("li", leftIndent=14, bulletIndent=2, **_CAPTION),
         _style("li.warning", leftIndent=14, bulletIndent=2, backColor=WARNING),
         _style("td", **_CELL),
         _style("th", **(_CELL | {"fontName": BOLD, "fontSize": 6.5, "leading": 8})),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from CovidSeverityLib.features.config import MeasureConfig
 from CovidSeverityLib.features.quantification import count_voxels, lobe_scores
 from CovidSeverityLib.features.score_range import FISSURE_SIDES, _moved, with_ranges
 from CovidSeverityLib.segmentation.lobes.values import FissureFinding, LobeSegmentation
@@ -46,6 +47,19 @@ def test_other_thresholds_widen_the_range_of_their_lobe_alone():
     assert of(found, Lobe.LLL).score_range == (0, 0)
     assert not of(found, Lobe.LLL).near_edge
     assert found.ctss == (1, 3)
+
+
+def test_involvement_too_small_to_count_may_count_all_the_same():
+    """As it was marked: other thresholds find nothing here."""
+    small, nothing = np.zeros((2, *SHAPE), bool)
+    small[10:14, 10:15, 10:14] = True
+    segmentation = lobes(fissures=(), approximate=False)
+    counts = count_voxels((segmentation.labels > 0).astype(np.uint8), segmentation.labels, small)
+    scores = lobe_scores(counts, GEOMETRY.voxel_ml, least_percent=MeasureConfig.least_percent)
+    found = with_ranges(scores, [small, nothing, nothing], segmentation, GEOMETRY)
+    lower = of(found, Lobe.RLL)
+    assert 0 < lower.involvement_percent < MeasureConfig.least_percent
+    assert (lower.score, lower.score_range, found.ctss) == (0, (0, 1), (0, 1))
 
 
 def test_total_range_is_of_whole_variants_not_of_the_worst_of_every_lobe():

@@ -9,7 +9,7 @@ import numpy as np
 from .config import FeatureConfig
 from .levels import Blocks, Places
 
-SLICES_AT_ONCE = 8
+SLICES_IN_CACHE = 8
 """Slices that are opened together: few enough for a processor's cache."""
 
 
@@ -24,8 +24,8 @@ def openings(
     eroded, opened = np.empty_like(excess), np.empty_like(excess)
     for name, half_mm in zip(("small", "middle", "large"), config.opening_mm, strict=True):
         sizes = [2 * max(1, round(half_mm / mm)) + 1 for mm in spacing_mm[1:]]
-        for first in range(0, len(excess), SLICES_AT_ONCE):
-            part = slice(first, first + SLICES_AT_ONCE)
+        for first in range(0, len(excess), SLICES_IN_CACHE):
+            part = slice(first, first + SLICES_IN_CACHE)
             inside = places.inside[part]
             eroded[part] = over_squares(np.minimum, np.where(inside, excess[part], high), sizes)
             opened[part] = over_squares(np.maximum, np.where(inside, eroded[part], low), sizes)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from CovidSeverityLib.segmentation.lobes import fissures
+from CovidSeverityLib.segmentation.lobes.config import FissureConfig
 from CovidSeverityLib.segmentation.lobes.fissures import _without_border, find_fissures
 from CovidSeverityLib.segmentation.lobes.lobe_atlas import Fissure, load_atlas, surface_on_grid
 from CovidSeverityLib.segmentation.lobes.lung_frame import LungFrame
@@ -153,3 +155,25 @@ def test_border_of_the_lung_and_of_the_block_is_left_out(samples):
     inside = np.random.default_rng(0).random((12, 13, 14)) < 0.95
     expected = ndimage.minimum_filter(inside, [2 * n + 1 for n in samples], mode="constant")
     np.testing.assert_array_equal(_without_border(inside, samples), expected)
+
+
+def test_horizontal_fissure_is_looked_for_above_the_oblique_one_each_time(monkeypatch):
+    looked = []
+
+    def follow(_image, cells, expected, _reach_mm, allowed, _config):
+        looked.append((cells, expected, allowed))
+        return fissures._Path(expected, np.zeros(expected.shape))
+
+    monkeypatch.setattr(fissures, "_follow", follow)
+    models = {f: load_atlas().fissures[f] for f in (Fissure.RIGHT_OBLIQUE, Fissure.RIGHT_HORIZONTAL)}
+    image = LungImage(*np.zeros((2, 4, 4, 4), dtype=np.int16), SPACING, LungFrame((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
+    find_fissures(image, models)
+    gap_mm = FissureConfig().horizontal_gap_mm
+    oblique, horizontal = ([at for at in looked if at[0].plane is models[f].plane] for f in models)
+    assert [allowed for *_, allowed in oblique] == [None, None]
+    assert len(horizontal) == 2
+    cells, surface, _ = oblique[-1]
+    for *_, allowed in horizontal:
+        for off_mm in (-5.0, gap_mm - 0.1, gap_mm + 0.1):
+            at = cells.plane.to_atlas(cells.a[:, None], cells.b[None, :], surface + off_mm)
+            assert (allowed(*np.broadcast_arrays(*at)) == (off_mm > gap_mm)).all()

@@ -1,5 +1,7 @@
 """Lungs that disease hides: airless parts against heart, liver and chest wall, effusion, a lost lung, coarse scans."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -8,7 +10,7 @@ from CovidSeverityLib import parallel
 from CovidSeverityLib.io.volume import volume_from_array
 from CovidSeverityLib.morphology.grid import WorkingGrid, distance_to, rolling_ball_distance
 from CovidSeverityLib.preprocessing.thorax import body_mask
-from CovidSeverityLib.segmentation.lungs.airless_pieces import _depth, airless_pieces
+from CovidSeverityLib.segmentation.lungs.airless_pieces import _depth, _surface_areas, airless_pieces
 from CovidSeverityLib.segmentation.lungs.airways import airway_mask, main_bronchi
 from CovidSeverityLib.segmentation.lungs.config import LungConfig
 from CovidSeverityLib.segmentation.lungs.expected_shape import SurfaceObservations, fit_usual_lung, register_nonrigid
@@ -39,21 +41,29 @@ def chest(request, phantom_of):
 
 def opaque(chest, burden, diameters_mm, seed, near=None):
     """HU of ``chest`` with consolidations until they cover ``burden`` of the lungs; centres where ``near`` is true."""
-    rng = np.random.default_rng(seed)
-    hu, lungs = chest.volume.hu.astype(np.float32), chest.lungs > 0
+    rng, noise = np.random.default_rng(seed), np.random.default_rng(seed + 100)
+    whole, lungs = chest.volume.hu.astype(np.float32), chest.lungs > 0
     centres = np.argwhere(lungs if near is None else lungs & near)
     covered = np.zeros_like(lungs)
-    axes = [np.arange(n) * mm for n, mm in zip(lungs.shape, KJI_MM, strict=True)]
-    while covered.sum() < burden * lungs.sum():
+    while np.count_nonzero(covered) < burden * np.count_nonzero(lungs):
         centre = centres[rng.integers(len(centres))] * np.array(KJI_MM)
-        radius = rng.uniform(*diameters_mm) / 2
-        stretch = rng.uniform(0.8, 1.25, 3)
+        radius, stretch = rng.uniform(*diameters_mm) / 2, rng.uniform(0.8, 1.25, 3)
+        density = rng.uniform(-50, 50) + rng.normal(0, NOISE_HU)
+        box = around(centre, (radius + EDGE_MM) * stretch)
+        axes = (np.arange(part.start, part.stop) * mm for part, mm in zip(box, KJI_MM, strict=True))
         parts = np.ix_(*(((axis - c) / s) ** 2 for axis, c, s in zip(axes, centre, stretch, strict=True)))
-        weight = np.clip((radius - np.sqrt(parts[0] + parts[1] + parts[2])) / EDGE_MM + 0.5, 0, 1) * lungs
-        density = rng.uniform(-50, 50) + rng.normal(0, NOISE_HU, 1)
-        hu = np.maximum(hu, hu + weight * (density + rng.normal(0, NOISE_HU, hu.shape) - hu))
-        covered |= weight >= 0.5
-    return hu
+        distance = np.sqrt(parts[0] + parts[1] + parts[2])
+        hu, inside = whole[box], lungs[box]  # views
+        weight = np.clip((radius - distance[tuple(map(slice, hu.shape))]) / EDGE_MM + 0.5, 0, 1) * inside
+        np.maximum(hu, hu + weight * (density + noise.normal(0, NOISE_HU, hu.shape) - hu), out=hu)
+        covered[box] |= weight >= 0.5
+    return whole
+
+
+def around(centre_mm, reach_mm):
+    """The box of voxels that lie within a reach of a point; it may go beyond the volume's far ends."""
+    low, high = (np.floor((centre_mm + sign * reach_mm) / KJI_MM).astype(int) for sign in (-1, 1))
+    return tuple(slice(max(0, first), last + 1) for first, last in zip(low, high, strict=True))
 
 
 def found_in(hu, chest, spacing_mm=SPACING_MM):
@@ -343,6 +353,7 @@ def test_depth_of_thick_pieces_is_the_distance_to_what_lies_outside(slice_mm):
     assert (depth[whole > 7] > 7 - 1e-4).all()
 
 
+@pytest.mark.slow
 def test_expected_lung_is_the_seen_one_where_all_is_seen(chest):
     lung = chest.lungs[::2, ::2, ::2] == Side.RIGHT
     both = np.argwhere(chest.lungs[::2, ::2, ::2] > 0)
@@ -353,6 +364,25 @@ def test_expected_lung_is_the_seen_one_where_all_is_seen(chest):
     first = fit_usual_lung(Side.RIGHT, seen, box_mm, CONFIG.expected)
     assert dice(first < 0, lung) > 0.9
     assert dice(register_nonrigid(seen, first, CONFIG.expected) < 0, lung) > 0.95
+
+
+def test_surface_areas_are_those_of_the_faces_on_what_lies_beside():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, (5, 6, 7)).astype(np.int32)
+    lung, room = (random.random(labels.shape) < 0.4 for _ in range(2))
+    grid = WorkingGrid(labels.shape, (1, 1, 1), (3.0, 2.0, 1.5))
+    expected = np.zeros((3, 3))
+    for at in np.argwhere(labels):
+        for axis, way in product(range(3), (-1, 1)):
+            beside = at.copy()
+            beside[axis] += way
+            within = ((beside >= 0) & (beside < labels.shape)).all()
+            at_beside = tuple(beside)
+            if within and labels[at_beside] == labels[tuple(at)]:
+                continue
+            kind = 0 if within and lung[at_beside] else 1 if within and room[at_beside] else 2
+            expected[kind, labels[tuple(at)]] += grid.voxel_ml / grid.spacing_mm[axis]
+    np.testing.assert_allclose(_surface_areas(labels, 2, lung, room, grid), expected)
 
 
 def block_of_tissue(hu_inside, around):

@@ -141,13 +141,15 @@ def test_opening_keeps_what_is_thick_and_removes_what_is_thin():
     np.testing.assert_array_equal(found["beside_less"], found["opening_middle"])
 
 
-def test_beside_is_the_other_side_where_the_lung_ends():
+@pytest.mark.parametrize("way", [1, -1], ids=["above", "below"])
+def test_beside_is_the_other_side_where_the_lung_ends(way):
     config = FeatureConfig(beside_mm=2.0)
     inside = np.ones((4, 30, 30), dtype=bool)
     inside[3] = False
-    excess = np.broadcast_to(np.array([10, 20, 40, 0], np.float32)[:, None, None], inside.shape).copy()
+    excess = np.broadcast_to(np.array([10, 20, 40, 0], np.float32)[:, None, None], inside.shape)
+    inside, excess = (np.ascontiguousarray(array[::way]) for array in (inside, excess))
     found = dict(openings(excess, Places(inside), SPACING_MM, config))
-    middle = {name: found[name].reshape(3, 30, 30)[:, 15, 15].tolist() for name in ("beside_more", "beside_less")}
+    middle = {name: found[name].reshape(3, 30, 30)[::way, 15, 15].tolist() for name in ("beside_more", "beside_less")}
     assert middle == {"beside_more": [20, 40, 20], "beside_less": [10, 10, 20]}
 
 

@@ -9,9 +9,11 @@ from scipy.ndimage import gaussian_filter
 from CovidSeverityLib import parallel
 from CovidSeverityLib.evaluation.accuracy.variations import Variation, vary
 from CovidSeverityLib.io.volume import CtVolume
+from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.segmentation.opacity.volumetric.config import OpacityConfig
 from CovidSeverityLib.segmentation.opacity.volumetric.opacities import segment_opacities
 from CovidSeverityLib.segmentation.opacity.volumetric.single_slices import segment_slice_opacities
+from CovidSeverityLib.types import Side
 
 pytestmark = pytest.mark.slow  # each finds the opacities of a chest at full size
 
@@ -19,14 +21,15 @@ SEED = 3
 """The classifier was fitted to chests of other seeds."""
 
 BLUR_MM = 0.9
+MARGIN_VOXELS = (10, 10, 10)
 HEALTHY_PERCENT = 0.15
 
 
 class Chest:
-    """A healthy synthetic chest that lesions are laid into."""
+    """A healthy synthetic chest, or one of its lungs, that lesions are laid into."""
 
-    def __init__(self, made):
-        self.volume, self.lungs = made.volume, made.lungs
+    def __init__(self, volume, lungs):
+        self.volume, self.lungs = volume, lungs
         self.geometry = self.volume.geometry
         self.axes = np.ogrid[tuple(slice(0, n) for n in self.lungs.shape)]
 
@@ -52,8 +55,27 @@ class Chest:
 
 
 @pytest.fixture(scope="module")
-def chest(phantom_of):
-    return Chest(phantom_of(SEED, healthy=True))
+def both(phantom_of):
+    """The chest with both lungs."""
+    made = phantom_of(SEED, healthy=True)
+    return Chest(made.volume, made.lungs)
+
+
+@pytest.fixture(scope="module")
+def chest(both):
+    """The right lung, which the lesions are laid into, and what lies around it."""
+    right = both.lungs * (both.lungs == Side.RIGHT)
+    box = bounding_box(right, MARGIN_VOXELS)
+    hu = np.ascontiguousarray(both.volume.hu[box])
+    geometry = replace(both.geometry, size=hu.shape[::-1])
+    return Chest(CtVolume(hu, geometry, geometry, name="right lung"), np.ascontiguousarray(right[box]))
+
+
+@pytest.fixture(scope="module")
+def lesion_and_mask(chest):
+    """The chest with a faint lesion deep in the lung, and what is found of it."""
+    volume = chest.with_lesion(chest.ball(chest.place(deep=True), 12), -620)
+    return volume, found(volume, chest.lungs)
 
 
 def found(volume, lungs, config=OpacityConfig(), **options):
@@ -94,8 +116,8 @@ def test_solid_lesions_are_kept_though_vessels_are_as_thick(chest, ml):
 
 
 @pytest.mark.parametrize("slice_mm", [1.0, None, 5.0, 6.0, 8.0])
-def test_healthy_lungs_are_left_alone_hila_bronchi_and_domes_included(chest, slice_mm):
-    volume, lung = (chest.volume, chest.lungs > 0) if slice_mm is None else scanned(chest.volume, chest.lungs, slice_mm)
+def test_healthy_lungs_are_left_alone_hila_bronchi_and_domes_included(both, slice_mm):
+    volume, lung = (both.volume, both.lungs > 0) if slice_mm is None else scanned(both.volume, both.lungs, slice_mm)
     assert 100 * np.count_nonzero(found(volume, lung)) < HEALTHY_PERCENT * np.count_nonzero(lung)
 
 
@@ -123,10 +145,10 @@ def test_noise_is_no_opacity_and_hides_none(chest):
     assert dice(mask, truth) > 0.8
 
 
-def test_range_of_masks_is_nested_and_holds_the_one_that_is_marked(chest):
-    volume = chest.with_lesion(chest.ball(chest.place(deep=True), 12), -620)
+def test_range_of_masks_is_nested_and_holds_the_one_that_is_marked(chest, lesion_and_mask):
+    volume, mask = lesion_and_mask
     marked = segment_opacities(volume.hu, chest.lungs > 0, volume.geometry)
-    np.testing.assert_array_equal(marked.mask, found(volume, chest.lungs))
+    np.testing.assert_array_equal(marked.mask, mask)
     sizes = [np.count_nonzero(mask) for mask in (marked.stricter, marked.mask, marked.more_lenient)]
     assert 0 < sizes[0] < sizes[1] < sizes[2]
     assert not (marked.stricter & ~marked.mask).any()
@@ -144,9 +166,8 @@ def test_threads_do_not_change_the_bits(chest, monkeypatch):
     np.testing.assert_array_equal(masks[0], masks[2])
 
 
-def test_steps_can_be_left_out(chest):
-    volume = chest.with_lesion(chest.ball(chest.place(deep=True), 12), -620)
-    mask = found(volume, chest.lungs)
+def test_steps_can_be_left_out(chest, lesion_and_mask):
+    volume, mask = lesion_and_mask
     assert (found(volume, chest.lungs, OpacityConfig(smoothing_mm=0)) != mask).any()
     assert np.count_nonzero(found(volume, chest.lungs, OpacityConfig(smallest_ml=0))) > np.count_nonzero(mask)
     assert not found(volume, chest.lungs, OpacityConfig(smallest_ml=100)).any()

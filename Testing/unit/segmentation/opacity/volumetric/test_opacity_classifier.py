@@ -102,6 +102,7 @@ def test_layers_that_do_not_fit_together_are_refused():
         OpacityClassifier((np.zeros((len(FEATURES), 2), np.float32),), (np.zeros(2, np.float32),))
 
 
+@pytest.mark.slow
 def test_fit_learns_a_rule_of_two_features_and_its_file_gives_the_same_answers():
     made = []
     for seed in range(8 * SCANS):

@@ -39,3 +39,13 @@ def test_gap_is_what_is_enclosed_and_small():
     gaps = _gaps_in_regions(labels, np.array([False, True]), 20, TOUCHING)
     assert gaps[3:5, 5:7, 5:7].all()
     assert np.count_nonzero(gaps) == 8
+
+
+def test_what_lies_around_a_region_of_a_single_slice_is_no_gap():
+    """However little of it is in the region's box."""
+    rows, columns = np.ogrid[-6:7, -6:7]
+    mask = (rows**2 + columns**2 <= 36)[None]
+    mask[0, 6, 6] = False
+    labels, _ = ndimage.label(mask, IN_PLANE)
+    gaps = _gaps_in_regions(labels, np.array([False, True]), 100, IN_PLANE)
+    assert np.argwhere(gaps).tolist() == [[0, 6, 6]]
