@@ -1,7 +1,7 @@
 """Positions in the charts of the page: numbers to places. The templates draw them as SVG.
 
-Places are in the units of a chart's view box, :data:`CHART_WIDTH` wide, x to the right and y down. A phone shows about one
-unit per pixel, so that letters keep their size there.
+Places are in the units of a chart's view box, :data:`CHART_WIDTH` wide, x to the right and y down. A phone shows about
+one unit per pixel, so that letters keep their size there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from CovidSeverityLib.reporting.histogram_bins import (
 )
 from CovidSeverityLib.types import LOBE_NAMES
 
-CHART_WIDTH = 340.0
+CHART_WIDTH = 340
 
 LOBES_LEFT, LOBES_RIGHT, LOBES_TOP = 42.0, 286.0, 26.0
 LOBE_HEIGHT, BAR_HEIGHT = 32.0, 18.0

@@ -133,7 +133,7 @@
   const profile = byId("profile");
   if (profile) {
     profile.addEventListener("click", (event) => {
-      const box = profile.getBoundingClientRect(), x = (event.clientX - box.left) * 340 / box.width;
+      const box = profile.getBoundingClientRect(), x = (event.clientX - box.left) * {{ charts.CHART_WIDTH }} / box.width;
       let nearest = 0;
       data.slices.forEach((slice, n) => {
         if (Math.abs(slice.x - x) < Math.abs(data.slices[nearest].x - x)) nearest = n;
