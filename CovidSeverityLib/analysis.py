@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .findings import ClassifiedFindings, Findings
 from .io.volume import CtVolume
+from .reporting.files import ReportPages
 from .reporting.notebook import analysis_html, classified_html
 from .reporting.saving import load_analysis, save_analysis
 from .types import Progress
@@ -73,7 +74,15 @@ class Analysis(Findings):
         return analysis_html(self)
 
     def save(
-        self, folder: str | os.PathLike[str], *, with_ct: bool = True, progress: Progress | None = None
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        with_ct: bool = True,
+        html: bool = True,
+        pdf: bool = False,
+        title: str = "",
+        language: str | None = None,
+        progress: Progress | None = None,
     ) -> tuple[Path, ...]:
         """Write what ``covid-severity analyze`` writes, and ``analysis.npz``, which :meth:`load` reads.
 
@@ -85,6 +94,14 @@ class Analysis(Findings):
             It is made where it is missing.
         with_ct : bool
             Whether ``analysis.npz`` holds the CT too. It is much smaller without, but then :meth:`load` needs the CT.
+        html : bool
+            Whether ``report.html`` is written.
+        pdf : bool
+            Whether ``report.pdf`` is written, with the same content. It needs the package ``reportlab``.
+        title : str
+            What the reports call the CT. By default they do not tell whose CT it is.
+        language : str or None
+            Code of the language of the reports, as in ``"de"``; None is English.
         progress : callable or None
             Called as ``progress("write", done, total)``.
 
@@ -97,6 +114,8 @@ class Analysis(Findings):
         ------
         OutputError
             A file cannot be written.
+        InputError
+            ``pdf`` needs ``reportlab``, which is not installed, or there is no translation to ``language``.
 
         Examples
         --------
@@ -105,7 +124,8 @@ class Analysis(Findings):
         >>> sorted(path.name for path in result.save("copy"))[:3]
         ['analysis.npz', 'histogram.csv', 'lobes.csv']
         """
-        return save_analysis(self, Path(folder), with_ct=with_ct, progress=progress)
+        pages = ReportPages(html=html, pdf=pdf, title=title, language=language)
+        return save_analysis(self, Path(folder), with_ct=with_ct, pages=pages, progress=progress)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], ct: CtVolume | None = None) -> Analysis:

@@ -10,7 +10,14 @@ from pathlib import Path
 
 from CovidSeverityLib.api import Analysis, AnalysisConfig, InputError, analyze, lobes_from_labels, read_mask
 from CovidSeverityLib.config import PROFILES
-from CovidSeverityLib.reporting import OUTPUT_NAMES, build_report, check_output_folder, summary_text, write_results
+from CovidSeverityLib.reporting import (
+    OUTPUT_NAMES,
+    ReportPages,
+    build_report,
+    check_output_folder,
+    summary_text,
+    write_results,
+)
 from CovidSeverityLib.segmentation.lungs.lungmask_engine import LungmaskEngine
 from CovidSeverityLib.types import Progress
 
@@ -39,8 +46,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Describe this command, and add its options."""
     parser.description = (
         "Segment lungs, lobes and opacities in a chest CT and score its severity. Write "
-        "segmentation.seg.nrrd, report.json, lobes.csv, slices.csv, histogram.csv and overview.png. With a classifier "
-        "also diagnose COVID-19, community-acquired pneumonia or normal and write classification.png."
+        "segmentation.seg.nrrd, report.json, lobes.csv, slices.csv, histogram.csv, overview.png and report.html. With "
+        "a classifier also diagnose COVID-19, community-acquired pneumonia or normal and write classification.png."
     )
     add_input(parser)
     _add_input_options(parser)
@@ -56,6 +63,23 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="folder for the results; results of an earlier run are replaced "
         f"(default: INPUT{OUTPUT_SUFFIX} in the current folder)",
+    )
+    parser.add_argument(
+        "--no-html", dest="html", action="store_false", help="do not write report.html, the report for browsers"
+    )
+    parser.add_argument(
+        "--pdf", action="store_true", help="write report.pdf too, with the same content (needs the package reportlab)"
+    )
+    parser.add_argument(
+        "--title",
+        default="",
+        metavar="TEXT",
+        help="what report.html and report.pdf call the CT; without it they do not tell whose CT it is",
+    )
+    parser.add_argument(
+        "--language",
+        metavar="CODE",
+        help="language of report.html and report.pdf, if there is a translation to it (default: en)",
     )
     add_printing(parser)
 
@@ -89,11 +113,12 @@ def run(arguments: argparse.Namespace) -> None:
     chosen = choose_classifier(arguments.classifier)
     wanted = default_output(source) if arguments.output is None else given_path(arguments.output, "output folder")
     kind = progress_kind(arguments)
+    pages = ReportPages(arguments.html, arguments.pdf, arguments.title, arguments.language)
     folder = check_output_folder(wanted, OUTPUT_NAMES)
     try:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:
             result = _analyze(arguments, source, config, engine, weights, chosen, progress)
-            write_results(result, folder.path, progress)
+            write_results(result, folder.path, progress, pages=pages)
     except BaseException:
         folder.discard_if_empty()
         raise

@@ -1,7 +1,14 @@
 """Results as files and text: ``.seg.nrrd`` for Slicer, JSON and CSV for programs, a page and a summary for people."""
 
 from .classification_report import build_classification
-from .files import CLASSIFICATION_OUTPUT_NAMES, OUTPUT_NAMES, check_holds_no_analysis, write_classified, write_results
+from .files import (
+    CLASSIFICATION_OUTPUT_NAMES,
+    OUTPUT_NAMES,
+    ReportPages,
+    check_holds_no_analysis,
+    write_classified,
+    write_results,
+)
 from .output_folder import OutputFolder, check_output_folder, write_together
 from .report import build_report, report_schema
 from .summary import classification_text, summary_text
@@ -10,6 +17,7 @@ __all__ = [
     "CLASSIFICATION_OUTPUT_NAMES",
     "OUTPUT_NAMES",
     "OutputFolder",
+    "ReportPages",
     "build_classification",
     "build_report",
     "check_holds_no_analysis",

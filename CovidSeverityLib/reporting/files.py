@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +27,9 @@ from .tables import write_classified_slices, write_histogram, write_lobes, write
 REPORT_NAME, CLASSIFICATION_REPORT_NAME = "report.json", "classification.json"
 SEGMENTATION_NAME, OVERVIEW_NAME = "segmentation.seg.nrrd", "overview.png"
 SLICES_NAME, PAGE_NAME, ANALYSIS_NAME = "slices.csv", "classification.png", "analysis.npz"
+HTML_NAME, PDF_NAME = "report.html", "report.pdf"
+
+INSTALL_REPORTLAB = "pip install reportlab"
 
 TextWriter = Callable[[Findings, TextIO], None]
 
@@ -34,7 +39,7 @@ _TABLE_WRITERS: dict[str, TextWriter] = {
     "histogram.csv": write_histogram,
 }
 OUTPUT_NAMES = (
-    *(SEGMENTATION_NAME, *_TABLE_WRITERS, OVERVIEW_NAME, PAGE_NAME),
+    *(SEGMENTATION_NAME, *_TABLE_WRITERS, OVERVIEW_NAME, PAGE_NAME, HTML_NAME, PDF_NAME),
     *(REPORT_NAME, CLASSIFICATION_REPORT_NAME, ANALYSIS_NAME),
 )
 """Every file that an analysis writes, or removes after an earlier run."""
@@ -43,11 +48,47 @@ CLASSIFICATION_OUTPUT_NAMES = (PAGE_NAME, SLICES_NAME, CLASSIFICATION_REPORT_NAM
 """Every file of a diagnosis alone, in the order of writing; the report comes last."""
 
 
+@dataclass(frozen=True)
+class ReportPages:
+    """The report for people that is written beside the files for programs.
+
+    Parameters
+    ----------
+    html : bool
+        Whether ``report.html`` is written.
+    pdf : bool
+        Whether ``report.pdf`` is written, with the same content.
+    title : str
+        What they call the CT. By default they do not tell whose CT it is.
+    language : str or None
+        Code of their language, as in ``"de"``; None is English.
+
+    Raises
+    ------
+    InputError
+        ``pdf`` needs ReportLab, which is not installed, or there is no translation to ``language``.
+    """
+
+    html: bool = True
+    pdf: bool = False
+    title: str = ""
+    language: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.pdf and importlib.util.find_spec("reportlab") is None:
+            raise InputError(f"{PDF_NAME} needs the package reportlab, which is not installed: {INSTALL_REPORTLAB}")
+        if self.language is not None and (self.html or self.pdf):
+            from .html.texts import check_language
+
+            check_language(self.language)
+
+
 def write_results(
     analysis: Findings,
     folder: Path,
     progress: Progress | None = None,
     *,
+    pages: ReportPages = ReportPages(),
     extra: Mapping[str, FileWriter] = MappingProxyType({}),
 ) -> tuple[Path, ...]:
     """Write every file of a result to ``folder`` and return their paths; the report comes last.
@@ -63,6 +104,8 @@ def write_results(
         An existing folder.
     progress : callable or None
         Called with stage "write" as files are done.
+    pages : ReportPages
+        The report for people.
     extra : mapping of str to callable
         More files by name, each with a function that writes it to a path.
 
@@ -73,14 +116,15 @@ def write_results(
     """
     header = segmentation_header(analysis.volume.stored_geometry)  # before the thread begins, see there
     with ThreadPoolExecutor(1) as pool:
-        pages = {OVERVIEW_NAME: pool.submit(_drawn, write_overview, analysis)}
+        drawn = {OVERVIEW_NAME: pool.submit(_drawn, write_overview, analysis)}
         if analysis.classification is not None:
-            pages[PAGE_NAME] = pool.submit(_drawn, write_classification_page, ClassifiedFindings.of(analysis))
+            drawn[PAGE_NAME] = pool.submit(_drawn, write_classification_page, ClassifiedFindings.of(analysis))
         writers: dict[str, FileWriter] = {
             SEGMENTATION_NAME: partial(_binary, partial(write_segmentation, header=header), analysis),
             **{name: partial(_text, write, analysis) for name, write in _TABLE_WRITERS.items()},
             **extra,
-            **{name: lambda path, page=page: path.write_bytes(page.result()) for name, page in pages.items()},
+            **_report_writers(analysis, pages),
+            **{name: lambda path, page=page: path.write_bytes(page.result()) for name, page in drawn.items()},
             REPORT_NAME: partial(_text, write_report, analysis),
         }
         obsolete = [name for name in OUTPUT_NAMES if name not in writers]
@@ -116,6 +160,23 @@ def check_holds_no_analysis(folder: Path) -> None:
     """
     if (folder / REPORT_NAME).exists():
         raise InputError(f"{folder} holds the results of an analysis ({REPORT_NAME}); choose another folder")
+
+
+def _report_writers(analysis: Findings, pages: ReportPages) -> dict[str, FileWriter]:
+    """Of the pages that were chosen; Jinja and ReportLab are loaded when they are used."""
+
+    def html(analysis: Findings, file: TextIO) -> None:
+        from .html import write_html
+
+        write_html(analysis, file, title=pages.title, language=pages.language)
+
+    def pdf(analysis: Findings, file: BinaryIO) -> None:
+        from .pdf import write_pdf
+
+        write_pdf(analysis, file, title=pages.title, language=pages.language)
+
+    writers: dict[str, FileWriter] = {HTML_NAME: partial(_text, html, analysis)} if pages.html else {}
+    return writers | ({PDF_NAME: partial(_binary, pdf, analysis)} if pages.pdf else {})
 
 
 def _drawn(write: Callable[[Any, BinaryIO], None], result: Findings | ClassifiedFindings) -> bytes:

@@ -18,15 +18,14 @@ from CovidSeverityLib.findings import Findings
 from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureFit
 from CovidSeverityLib.types import Lobe, Opacity, Side
 
+from .histogram_bins import HISTOGRAM_BIN_HU, HISTOGRAM_FLOOR_PERCENT, HISTOGRAM_RANGE_HU, binned_histogram
+from .outlines import outline
 from .overview_text import clean, signed
-from .overview_views import View
+from .overview_views import LUNG_WINDOW_HU, View
 from .palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS, Rgb
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-LUNG_WINDOW_HU = (-1350.0, 150.0)
-"""The usual lung window: level -600, width 1500."""
 
 INK = "#1B2733"
 MUTED = "#5B6875"
@@ -41,10 +40,6 @@ LUNG_LINE_WIDTH = 0.8
 LOBE_LINE_WIDTH = 1.0
 OPACITY_LINE_WIDTH = 1.0
 SMALL, NORMAL, HEADING = 6.0, 7.0, 8.0
-
-HISTOGRAM_RANGE_HU = (-1024, 200)
-HISTOGRAM_BIN_HU = 8
-HISTOGRAM_FLOOR_PERCENT = 2e-3
 
 
 def draw_view(
@@ -92,32 +87,13 @@ def draw_outlines(axes: Axes, view: View) -> None:
     drawn = [
         (line, (colour, alpha), width)
         for mask, strokes in parts
-        for lines in [_outline(view, mask)]
+        for lines in [outline(view, mask)]
         for colour, alpha, width in strokes
         for line in lines
     ]
     if drawn:
         lines, colours, widths = zip(*drawn, strict=True)
         axes.add_collection(LineCollection(lines, colors=colours, linewidths=widths), autolim=False)
-
-
-def _outline(view: View, mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
-    """Closed lines around the parts of ``mask``, in mm."""
-    from contourpy import contour_generator
-
-    hits = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
-    if not hits[0].size:
-        return []
-    rows, columns = (slice(hit[0], hit[-1] + 3) for hit in hits)  # in arrays that are one wider at each end
-    x, y = _extended(view.columns_mm())[columns], _extended(view.rows_mm())[rows]
-    lines: Any = contour_generator(x, y, np.pad(mask, 1)[rows, columns].astype(np.float32)).lines(0.5)
-    return lines
-
-
-def _extended(centres: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``centres`` with one more at each end, so that outlines close at the edge of a view."""
-    step = centres[1] - centres[0] if centres.size > 1 else 1.0
-    return np.concatenate([[centres[0] - step], centres, [centres[-1] + step]])
 
 
 def _fill_with_margin(axes: Axes, view: View) -> None:
@@ -219,7 +195,7 @@ def _draw_lobe(axes: Axes, row: int, score: LobeScore) -> None:
 def draw_histogram(axes: Axes, densitometry: Densitometry, well_aerated_percent: float) -> None:
     """Lung voxels by Hounsfield unit, the fitted mixture over them, on a logarithmic scale."""
     axes.axvspan(*densitometry.well_aerated_hu, color="#D6ECE4", zorder=0, linewidth=0)
-    centres, percent = _binned(densitometry)
+    centres, percent = binned_histogram(densitometry)
     floor = HISTOGRAM_FLOOR_PERCENT
     shown = np.maximum(percent, floor)
     axes.fill_between(centres, floor, shown, color="#AEB8C2", step="mid", linewidth=0, label="lung voxels", zorder=1)
@@ -243,16 +219,6 @@ def draw_histogram(axes: Axes, densitometry: Densitometry, well_aerated_percent:
     axes.yaxis.set_major_formatter("{x:g}")
     axes.legend(loc="upper right", fontsize=SMALL, frameon=False, handlelength=1.4, borderaxespad=0.2)
     plain_frame(axes, ("bottom", "left"))
-
-
-def _binned(densitometry: Densitometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Bin centres in HU and the per cent of all lung voxels in each bin."""
-    low, high = HISTOGRAM_RANGE_HU
-    hu = densitometry.first_hu + np.arange(len(densitometry.histogram))
-    edges = np.arange(low, high + HISTOGRAM_BIN_HU, HISTOGRAM_BIN_HU)
-    counts, _ = np.histogram(hu, edges, weights=densitometry.histogram)
-    centres = (edges[:-1] + (HISTOGRAM_BIN_HU - 1) / 2).astype(np.float64)
-    return centres, 100.0 * counts / max(1, int(np.sum(densitometry.histogram)))
 
 
 def _draw_mixture(axes: Axes, densitometry: Densitometry, fit: MixtureFit) -> None:

@@ -11,6 +11,9 @@ from scipy import ndimage
 from CovidSeverityLib.findings import ClassifiedFindings, Findings
 from CovidSeverityLib.types import Box, triple
 
+LUNG_WINDOW_HU = (-1350.0, 150.0)
+"""The usual lung window: level -600, width 1500."""
+
 AXIAL_COUNT = 8
 MARGIN_MM = 12.0
 EDGE_FRACTION = 0.06

@@ -26,7 +26,7 @@ from CovidSeverityLib.immutable import frozen
 from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.types import Progress
 
-from .files import ANALYSIS_NAME, write_results
+from .files import ANALYSIS_NAME, ReportPages, write_results
 from .output_folder import check_output_folder
 
 T = TypeVar("T", bound=Findings)
@@ -44,13 +44,12 @@ Arrays = dict[str, NDArray]
 
 
 def save_analysis(
-    analysis: Findings, folder: Path, *, with_ct: bool, progress: Progress | None = None
+    analysis: Findings, folder: Path, *, with_ct: bool, pages: ReportPages, progress: Progress | None = None
 ) -> tuple[Path, ...]:
     """Write every file of a result and ``analysis.npz``; see :meth:`Analysis.save`."""
     check_output_folder(folder)
-    return write_results(
-        analysis, folder, progress, extra={ANALYSIS_NAME: lambda path: _write(analysis, path, with_ct)}
-    )
+    archive = {ANALYSIS_NAME: lambda path: _write(analysis, path, with_ct)}
+    return write_results(analysis, folder, progress, pages=pages, extra=archive)
 
 
 def load_analysis(kind: type[T], folder: Path, ct: CtVolume | None = None) -> T:

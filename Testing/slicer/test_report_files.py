@@ -75,9 +75,11 @@ def test_the_files_of_the_analysis_are_written_to_the_byte(result, folder, tmp_p
 def test_pages_are_copied_where_the_analysis_drew_them(result, folder, tmp_path):
     (folder / "overview.png").write_bytes(b"a page")
     (folder / "classification.png").write_bytes(b"another")
+    (folder / "report.html").write_text("a report")
     saveReport(result, tmp_path / "saved")
     assert (tmp_path / "saved" / "overview.png").read_bytes() == b"a page"
     assert (tmp_path / "saved" / "classification.png").read_bytes() == b"another"
+    assert (tmp_path / "saved" / "report.html").read_text() == "a report"
 
 
 def test_a_loaded_scene_saves_the_same_numbers(slicer, result, folder, tmp_path):

@@ -41,6 +41,8 @@ NOT_LOADED_BY_ANALYZE = (
     f"{LIBRARY}.classification.training.",
     f"{LIBRARY}.commands.",
     "matplotlib.",
+    "jinja2.",
+    "reportlab.",
     "scipy.interpolate.",
     "scipy.signal.",
     "scipy.stats.",

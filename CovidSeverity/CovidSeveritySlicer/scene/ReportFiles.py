@@ -23,7 +23,7 @@ from .ResultFiles import HISTOGRAM_FILE, LOBES_FILE, REPORT_FILE, SEGMENTATION_F
 from .SegmentationCopy import SegmentationCopy
 from .Tables import automaticSliceRows, histogramRows, lobeRows
 
-PAGE_FILES = ("overview.png", "classification.png")
+PAGE_FILES = ("overview.png", "classification.png", "report.html")
 """Only the analysis draws these pages. They exist as long as its folder."""
 
 CORRECTED_PREFIX = "corrected_"
@@ -37,8 +37,8 @@ class Report:
 
     ``report.json``, ``lobes.csv``, ``slices.csv`` and ``histogram.csv`` have the automatic numbers. Corrected numbers
     are in ``corrected_report.json``, ``corrected_lobes.csv`` and ``corrected_slices.csv``. ``segmentation.seg.nrrd`` is
-    the segmentation as it is now. ``overview.png`` and ``classification.png`` are written only in the session that made
-    the result.
+    the segmentation as it is now. ``overview.png``, ``classification.png`` and ``report.html`` are written only in the
+    session that made the result; they show the automatic result.
 
     Parameters
     ----------

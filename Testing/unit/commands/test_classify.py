@@ -26,7 +26,15 @@ from CovidSeverityLib.reporting import report_schema
 
 TINY = NetworkDescription(backbone="EfficientNetB0", size_px=64)
 CLASSIFIED = {"classification.png", "slices.csv", "classification.json"}
-ANALYSED = {"segmentation.seg.nrrd", "report.json", "lobes.csv", "slices.csv", "histogram.csv", "overview.png"}
+ANALYSED = {
+    "segmentation.seg.nrrd",
+    "report.json",
+    "lobes.csv",
+    "slices.csv",
+    "histogram.csv",
+    "overview.png",
+    "report.html",
+}
 
 
 def install(folder, name, weights):

@@ -24,7 +24,15 @@ from CovidSeverityLib.commands.progress import progress_for
 from CovidSeverityLib.errors import CancelledError, CovidSeverityError
 from CovidSeverityLib.types import Lobe
 
-NAMES = {"segmentation.seg.nrrd", "report.json", "lobes.csv", "slices.csv", "histogram.csv", "overview.png"}
+NAMES = {
+    "segmentation.seg.nrrd",
+    "report.json",
+    "lobes.csv",
+    "slices.csv",
+    "histogram.csv",
+    "overview.png",
+    "report.html",
+}
 STAGES = ["read", "lungs", "lobes", "infection", "scores", "write"]
 PIXELS, STEP_MM = {"PixelSpacing": [3, 3]}, 4.4
 COARSE = ("--pixel-mm", 16, "--slice-mm", 16)
@@ -458,3 +466,21 @@ def test_time_left_begins_anew_with_every_stage():
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [line["stage"] for line in lines] == ["cases", "cases", "epochs", "epochs"]
     assert [line["seconds_left"] is None for line in lines] == [True, False, True, False]
+
+
+@pytest.mark.slow
+def test_reports_for_people_have_the_title_and_go_when_they_are_not_wanted(program, chest_folder, tmp_path):
+    pytest.importorskip("reportlab", reason='ReportLab is not installed (pip install ".[pdf]")')
+    command = ("analyze", chest_folder / "ct.nii.gz", "-o", tmp_path, "--quiet")
+    masks = ("--lungs", chest_folder / "lungs.nii.gz")
+    assert program(*command, *masks, "--pdf", "--title", "Case 7", "--language", "en").status == 0
+    assert "<h1>Case 7</h1>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert program(*command, *masks).status == 0
+    assert not (tmp_path / "report.pdf").exists()
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<h1>Chest CT</h1>" in page
+    assert not any(name in page for name in ("ct.nii", "lungs.nii"))
+    assert program(*command, *masks, "--no-html").status == 0
+    assert not (tmp_path / "report.html").exists()
+    assert (tmp_path / "report.json").exists()

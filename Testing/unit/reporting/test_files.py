@@ -18,7 +18,15 @@ from CovidSeverityLib.reporting import (
     write_results,
 )
 
-NAMES = {"segmentation.seg.nrrd", "report.json", "lobes.csv", "slices.csv", "histogram.csv", "overview.png"}
+NAMES = {
+    "segmentation.seg.nrrd",
+    "report.json",
+    "lobes.csv",
+    "slices.csv",
+    "histogram.csv",
+    "overview.png",
+    "report.html",
+}
 
 
 def names_in(folder):
@@ -47,7 +55,7 @@ def test_every_file_is_written_and_nothing_else(small, tmp_path):
 def test_progress_counts_the_files(small, tmp_path):
     calls = []
     write_results(small, tmp_path, lambda *call: calls.append(call))
-    assert calls == [("write", done, 6) for done in range(7)]
+    assert calls == [("write", done, 7) for done in range(8)]
 
 
 @pytest.fixture

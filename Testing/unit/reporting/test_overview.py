@@ -18,6 +18,7 @@ from PIL import Image
 from CovidSeverityLib.reporting import overview
 from CovidSeverityLib.reporting import overview_panels as panels
 from CovidSeverityLib.reporting import overview_views as views
+from CovidSeverityLib.reporting.outlines import _extended, outline
 from CovidSeverityLib.reporting.overview import write_overview
 from CovidSeverityLib.reporting.overview_text import clean, elided, note_lines, signed
 from CovidSeverityLib.reporting.page import PAGE_INCHES
@@ -272,9 +273,9 @@ def test_outline_in_the_box_of_a_mask_is_that_of_the_whole_view(share):
     mask[:9, 12:40] = np.random.default_rng(4).random((9, 28)) < share
     empty = np.zeros(mask.shape, dtype=np.uint8)
     view = views.View(empty.astype(np.int16), empty, empty, empty, (3.0, 23.0, 64.0, 4.0))
-    x, y = (panels._extended(centres) for centres in (view.columns_mm(), view.rows_mm()))
+    x, y = (_extended(centres) for centres in (view.columns_mm(), view.rows_mm()))
     expected = contour_generator(x, y, np.pad(mask, 1).astype(np.float32)).lines(0.5)
-    found = panels._outline(view, mask)
+    found = outline(view, mask)
     assert (len(found) > 0) == (share > 0)
     assert [line.tolist() for line in found] == [line.tolist() for line in expected]
 
