@@ -124,13 +124,24 @@ def _of_segment(
 
 
 def _measurement(figure: Figure) -> sr.Measurement:
-    return sr.Measurement(
+    found = sr.Measurement(
         name=figure.concept,
         value=figure.value,
         unit=figure.unit,
         derivation=figure.derivation,
         properties=None if figure.ends is None else _uncertainty(figure, *figure.ends),
     )
+    if isinstance(figure.value, int):
+        _make_whole(found[0])
+    return found
+
+
+def _make_whole(item: Dataset) -> None:
+    """Write a score and its uncertainties as whole numbers: highdicom writes 4 as 4.0."""
+    for part in (item, *item.get("ContentSequence", ())):
+        if "MeasuredValueSequence" in part:
+            value = part.MeasuredValueSequence[0]
+            value.NumericValue = str(int(value.NumericValue))  # pydicom keeps how a text was written
 
 
 def _uncertainty(figure: Figure, low: float, high: float) -> sr.MeasurementProperties:

@@ -112,6 +112,12 @@ def test_ranges_are_uncertainties_in_the_unit_of_the_value(from_dicom, tool, tmp
     assert upper.value == pytest.approx(3, abs=0.001)
 
 
+def test_scores_are_whole_numbers(groups):
+    for group in groups.values():
+        for item in group["measurementItems"]:
+            assert item["value"].isdigit() == (item["units"]["CodeValue"] == "{score}"), item
+
+
 def test_private_codes_are_declared_and_no_other_scheme_is_private(written):
     file = dcmread(written / "measurements.dcm")
     schemes, private = set(), set()
