@@ -44,9 +44,10 @@ class FromDicom(NamedTuple):
 def from_dicom(factory, write_series, tmp_path_factory):
     """A function that writes a made-up chest as DICOM in planes of orientation ``iop`` and analyses what is read."""
 
-    def make(iop=(1, 0, 0, 0, 1, 0), change=lambda k: {}, shape=(14, 24, 32), infected=True):
+    def make(iop=(1, 0, 0, 0, 1, 0), change=lambda k: {}, shape=(14, 24, 32), infected=True, part=slice(None)):
         folder = tmp_path_factory.mktemp("dicom") / "scan"
-        chest = factory.make_chest(shape, infected=infected)
+        whole = factory.make_chest(shape, infected=infected)
+        chest = type(whole)(*(array[part] for array in (whole.hu, whole.lungs, whole.lobes, whole.infection)))
         write_series(folder, planes_of(chest.hu, iop), lambda k: {**STUDY, **change(k)}, iop=iop)
         volume, source = read_ct_and_source(folder)
         np.testing.assert_array_equal(volume.hu, chest.hu)

@@ -68,6 +68,23 @@ def test_attributes_that_every_object_needs_are_empty_where_the_input_lacks_them
         assert not any(found[keyword].value for keyword in missing)
 
 
+def test_a_single_slice_without_lobes_has_no_score(from_dicom):
+    made = from_dicom(part=slice(5, 6))
+    unscored = tuple(replace(score, voxels=0, infected_voxels=0, score=0) for score in made.analysis.lobe_scores)
+    lobes = np.zeros_like(made.analysis.lobes)
+    severity = replace(made.analysis.severity, label="not scored")
+    analysis = replace(made.analysis, lobes=lobes, lobe_scores=unscored, severity=severity)
+    objects = dicom_objects(analysis, made.source)
+    labels = [segment.SegmentLabel for segment in objects["dicom/segmentation.dcm"].SegmentSequence]
+    assert labels[:2] == ["right lung", "left lung"]
+    assert not any("lobe" in label for label in labels)
+    text = str(objects["dicom/measurements.dcm"])
+    assert "'OPACITY-PCT'" in text
+    assert "'CTSS'" not in text
+    assert "'TSS'" not in text
+    assert "'Severity'" not in text
+
+
 def test_a_problem_of_the_source_is_the_reason(axial):
     with pytest.raises(InputError, match="the slices lack a FrameOfReferenceUID"):
         dicom_objects(axial.analysis, DicomSource(problem="the slices lack a FrameOfReferenceUID"))
