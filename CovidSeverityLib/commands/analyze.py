@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from CovidSeverityLib.api import Analysis, AnalysisConfig, InputError, analyze, lobes_from_labels, read_mask
 from CovidSeverityLib.config import PROFILES
@@ -18,6 +22,7 @@ from CovidSeverityLib.reporting import (
     summary_text,
     write_results,
 )
+from CovidSeverityLib.reporting.dicom import DICOM_OUTPUT_NAMES, dicom_objects, dicom_writers
 from CovidSeverityLib.segmentation.lungs.lungmask_engine import LungmaskEngine
 from CovidSeverityLib.types import Progress
 
@@ -30,11 +35,16 @@ from .ct_input import (
     add_reading,
     chosen_lungs,
     naming_other_series,
-    read_volume,
+    read_volume_and_source,
 )
 from .engines import add_engine_options, engine_lobes, lobe_weights, lung_engine, runs_lobe_engine
 from .paths import existing_path, given_path
 from .progress import progress_for, progress_kind
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+    from CovidSeverityLib.io.dicom.source import DicomSource
 
 OUTPUT_SUFFIX = "-covid-severity"
 """The default folder for results is the name of the input followed by this."""
@@ -47,7 +57,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Segment lungs, lobes and opacities in a chest CT and score its severity. Write "
         "segmentation.seg.nrrd, report.json, lobes.csv, slices.csv, histogram.csv, overview.png and report.html. With "
-        "a classifier also diagnose COVID-19, community-acquired pneumonia or normal and write classification.png."
+        "a classifier also diagnose COVID-19, community-acquired pneumonia or normal and write classification.png. "
+        "From DICOM also write a Segmentation and a structured report to dicom/, with the patient's identifiers as "
+        "the input has them."
     )
     add_input(parser)
     _add_input_options(parser)
@@ -80,6 +92,11 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "--language",
         metavar="CODE",
         help="language of report.html and report.pdf, if there is a translation to it (default: en)",
+    )
+    parser.add_argument(
+        "--no-dicom",
+        action="store_true",
+        help="write no DICOM objects; otherwise they are written if the input is DICOM and highdicom is installed",
     )
     add_printing(parser)
 
@@ -114,15 +131,17 @@ def run(arguments: argparse.Namespace) -> None:
     wanted = default_output(source) if arguments.output is None else given_path(arguments.output, "output folder")
     kind = progress_kind(arguments)
     pages = ReportPages(arguments.html, arguments.pdf, arguments.title, arguments.language)
-    folder = check_output_folder(wanted, OUTPUT_NAMES)
+    folder = check_output_folder(wanted, (*OUTPUT_NAMES, *DICOM_OUTPUT_NAMES))
     try:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:
-            result = _analyze(arguments, source, config, engine, weights, chosen, progress)
-            write_results(result, folder.path, progress, pages=pages)
+            result, images = _analyze(arguments, source, config, engine, weights, chosen, progress)
+            with _no_garbage_collection():
+                objects, lacking = ({}, "") if arguments.no_dicom else _dicom(result, images)
+                write_results(result, folder.path, progress, pages=pages, extra=dicom_writers(objects))
     except BaseException:
         folder.discard_if_empty()
         raise
-    _say(arguments, result, folder.path)
+    _say(arguments, result, folder.path, lacking)
 
 
 def default_output(source: Path) -> Path:
@@ -148,8 +167,8 @@ def _analyze(
     weights: Path | None,
     chosen: ChosenClassifier,
     progress: Progress | None,
-) -> Analysis:
-    volume = read_volume(arguments, source, progress)
+) -> tuple[Analysis, DicomSource | None]:
+    volume, images = read_volume_and_source(arguments, source, progress)
     with naming_other_series(volume):
         lungs, lobes = chosen_lungs(arguments, volume, engine), None
         if arguments.lobes:
@@ -166,16 +185,42 @@ def _analyze(
             force=arguments.force,
             independent_slices=arguments.independent_slices,
         )
-    return replace(result, classification_reason=chosen.reason) if chosen.reason else result
+    return (replace(result, classification_reason=chosen.reason) if chosen.reason else result), images
 
 
-def _say(arguments: argparse.Namespace, result: Analysis, folder: Path) -> None:
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Collect no garbage: a DICOM object has half a million parts, and looking through them takes a third of its time.
+
+    It concerns the whole process, therefore only a command may do it.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _dicom(result: Analysis, images: DicomSource | None) -> tuple[dict[str, Dataset], str]:
+    """The DICOM objects by the name of their file, and the reason why there are none."""
+    if images is None:
+        return {}, ""
+    try:
+        return dicom_objects(result, images), ""
+    except InputError as error:
+        return {}, f"No DICOM objects were written, because {error}."
+
+
+def _say(arguments: argparse.Namespace, result: Analysis, folder: Path, lacking: str) -> None:
     if arguments.json:
         sys.stdout.write(json.dumps(build_report(result), indent=2, allow_nan=False) + "\n")
     if arguments.quiet:
         return
     if arguments.json or arguments.progress == "json":
-        text = "\n".join(f"{note.severity.value}: {note.message}" for note in result.quality)
+        notes = [f"{note.severity.value}: {note.message}" for note in result.quality]
+        text = "\n".join([*notes, *([lacking] if lacking else [])])
         sys.stderr.write(text + "\n" if text else "")
     else:
-        sys.stdout.write(f"{summary_text(result)}\nResults are in {folder}\n")
+        sys.stdout.write(f"{summary_text(result)}\nResults are in {folder}\n" + (f"{lacking}\n" if lacking else ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import READ_STAGE, Progress
@@ -13,6 +14,9 @@ from .cost import check_cost
 from .images import read_image
 from .sources import Source, opened
 from .volume import CtVolume, volume_of, with_axial_slices
+
+if TYPE_CHECKING:
+    from .dicom.source import DicomSource
 
 
 def read_ct(
@@ -62,6 +66,43 @@ def read_ct(
     >>> ct.hu.shape, ct.hu.dtype, ct.geometry.spacing_mm
     ((36, 64, 64), dtype('int16'), (6.0, 6.0, 8.8))
     """
+    return _read(path, series_uid, volume, force, progress, keep_source=False)[0]
+
+
+def read_ct_and_source(
+    path: str | os.PathLike[str],
+    *,
+    series_uid: str | None = None,
+    volume: int | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> tuple[CtVolume, DicomSource | None]:
+    """Read a chest CT like :func:`read_ct`, and keep the headers of its images.
+
+    Returns
+    -------
+    CtVolume
+        The CT.
+    DicomSource or None
+        The images that it was read from, for DICOM objects that refer to them; None for other formats.
+
+    Raises
+    ------
+    NoLungsError, InputError
+        As :func:`read_ct`.
+    """
+    return _read(path, series_uid, volume, force, progress, keep_source=True)
+
+
+def _read(
+    path: str | os.PathLike[str],
+    series_uid: str | None,
+    volume: int | None,
+    force: bool,
+    progress: Progress | None,
+    *,
+    keep_source: bool,
+) -> tuple[CtVolume, DicomSource | None]:
     source = Path(path)
     if source.name in ("", ".."):
         source = source.resolve()
@@ -71,10 +112,10 @@ def read_ct(
             raise InputError(f"no such file or folder: {os.fspath(path)}")
         with opened(source) as found:
             if found.image is None:
-                return _read_dicom_ct(found, name, series_uid, volume, force, progress)
+                return _read_dicom_ct(found, name, series_uid, volume, force, progress, keep_source)
             if series_uid is not None or volume is not None:
                 raise InputError(f"{name} has no series to choose from; a series is chosen in a DICOM folder only")
-            return _read_image_ct(found.image, name, progress)
+            return _read_image_ct(found.image, name, progress), None
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror or type(error).__name__}") from error
     except InputError as error:
@@ -84,18 +125,24 @@ def read_ct(
 
 
 def _read_dicom_ct(
-    found: Source, name: str, series_uid: str | None, number: int | None, force: bool, progress: Progress | None
-) -> CtVolume:
+    found: Source,
+    name: str,
+    series_uid: str | None,
+    number: int | None,
+    force: bool,
+    progress: Progress | None,
+    keep_source: bool,
+) -> tuple[CtVolume, DicomSource | None]:
     from .dicom.reader import read_dicom  # not for images: pydicom takes 0.1 s to load
     from .dicom.series import Choice
 
-    stack = read_dicom(found.files, name, Choice(series_uid, number), force, progress)
+    stack = read_dicom(found.files, name, Choice(series_uid, number), force, progress, keep_source)
     notes = (*found.notes, *stack.notes)
     volume = with_axial_slices(volume_of(stack.values, stack.geometry, name=name, notes=notes, own=True))
     if volume.storage.axes[0] != 0:  # a sagittal or coronal series: no axial slice was acquired or filled as a whole
-        return replace(volume, kernel=stack.kernel)
+        return replace(volume, kernel=stack.kernel), stack.source
     acquired = stack.acquired[::-1] if volume.storage.flipped[0] else stack.acquired
-    return replace(volume, acquired=acquired, kernel=stack.kernel)
+    return replace(volume, acquired=acquired, kernel=stack.kernel), stack.source
 
 
 def _read_image_ct(source: Path, name: str, progress: Progress | None) -> CtVolume:

@@ -18,6 +18,7 @@ from CovidSeverityLib.types import Progress
 
 from .classification_page import write_classification_page
 from .classification_report import write_classification_report
+from .dicom.writing import DICOM_OUTPUT_NAMES
 from .output_folder import FileWriter, write_together
 from .overview import write_overview
 from .report import write_report
@@ -127,7 +128,7 @@ def write_results(
             **{name: lambda path, page=page: path.write_bytes(page.result()) for name, page in drawn.items()},
             REPORT_NAME: partial(_text, write_report, analysis),
         }
-        obsolete = [name for name in OUTPUT_NAMES if name not in writers]
+        obsolete = [name for name in (*OUTPUT_NAMES, *DICOM_OUTPUT_NAMES) if name not in writers]
         try:
             return write_together(Path(folder), writers, progress, obsolete)
         finally:

@@ -65,9 +65,7 @@ def check_output_folder(folder: Path, names: Iterable[str] = ()) -> OutputFolder
             created.append(missing)
         with tempfile.TemporaryDirectory(dir=folder, prefix=_TEMPORARY_PREFIX) as trial:
             (Path(trial) / "trial").write_bytes(b"trial")
-        in_the_way = next((name for name in names if (folder / name).is_dir()), None)
-        if in_the_way:
-            raise IsADirectoryError(errno.EISDIR, "a folder has the name of a result", in_the_way)
+        _refuse_what_is_in_the_way(folder, tuple(names))
     except (OSError, ValueError) as error:
         OutputFolder(folder, tuple(created)).discard_if_empty()
         raise OutputError(f"cannot write results to {folder}: {_reason(error, folder)}") from error
@@ -89,7 +87,7 @@ def write_together(
     folder : Path
         It exists.
     writers : mapping of str to FileWriter
-        Writers by file name, in the order of writing.
+        Writers by file name, in the order of writing. A name may have a folder in it, as in ``dicom/report.dcm``.
     progress : Progress, optional
         Called with stage "write" as files are done.
     obsolete : iterable of str
@@ -100,22 +98,42 @@ def write_together(
     OutputError
         If a file cannot be written.
     """
-    names = tuple(writers)
+    names, obsolete = tuple(writers), tuple(obsolete)
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=_TEMPORARY_PREFIX) as temporary:
             for done, (name, write) in enumerate(writers.items()):
                 if progress:
                     progress(STAGE, done, len(names))
+                (Path(temporary) / name).parent.mkdir(exist_ok=True)
                 write(Path(temporary) / name)
             for name in (names[-1], *obsolete):
                 (folder / name).unlink(missing_ok=True)
             for name in names:
+                (folder / name).parent.mkdir(exist_ok=True)
                 (Path(temporary) / name).replace(folder / name)
+        _remove_empty(folder, obsolete)
     except OSError as error:
         raise OutputError(f"cannot write results to {folder}: {_reason(error, folder)}") from error
     if progress:
         progress(STAGE, len(names), len(names))
     return tuple(folder / name for name in names)
+
+
+def _remove_empty(folder: Path, names: Iterable[str]) -> None:
+    """Remove the folders of removed files that are empty now."""
+    for parent in {(folder / name).parent for name in names} - {folder}:
+        if parent.is_dir() and not any(parent.iterdir()):
+            parent.rmdir()
+
+
+def _refuse_what_is_in_the_way(folder: Path, names: tuple[str, ...]) -> None:
+    """Raise OSError for a folder with the name of a result, and for a file with the name of a folder of results."""
+    for name in names:
+        if (folder / name).is_dir():
+            raise IsADirectoryError(errno.EISDIR, "a folder has the name of a result", name)
+    for parent in {(folder / name).parent for name in names}:
+        if os.path.lexists(parent) and not parent.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "a file has the name of a folder of results", str(parent))
 
 
 def _missing_folders(folder: Path) -> list[Path]:

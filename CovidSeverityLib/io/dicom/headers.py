@@ -107,6 +107,7 @@ class SliceHeader:
     description: str
     kernels: str
     image_type: tuple[str, ...]
+    sop_class: str
     is_capture: bool
     tube_voltage: str
     acquisition_text: str
@@ -309,6 +310,7 @@ def _origin(values: Dataset) -> dict[str, Any]:
         "description": text_of(values, "SeriesDescription"),
         "kernels": text_of(values, "ConvolutionKernel"),
         "image_type": tuple(str(value).strip().upper() for value in values_of(values, "ImageType")),
+        "sop_class": text_of(values, "SOPClassUID"),
         "is_capture": text_of(values, "SOPClassUID") in CAPTURE_CLASSES,
         "tube_voltage": text_of(values, "KVP"),
         "acquisition_text": "/".join(text_of(values, keyword) for keyword in acquisition),

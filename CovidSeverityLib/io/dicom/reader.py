@@ -25,6 +25,7 @@ from .decoding import decode
 from .grid import GridPlan, Stack, duplicate_note, inplane_shifts, plan_grid, stack_slices
 from .headers import CT, SliceHeader, Unreadable, dicom_headers
 from .series import Choice, choose_volume, left_out_text
+from .source import DicomSource, dicom_source
 
 MAX_DIFFERING_SHARE = 0.1
 """If more positions have several different images, these are not duplicate slices but scans with equal headers."""
@@ -40,7 +41,7 @@ class DicomStack:
 
     ``values`` : (K, J, I) int16, or int32 if int16 is too small, rescaled, with marked padding; K along the normal, J
     along a column, I along a row of the slices. ``acquired`` : (K,) False for interpolated slices. ``kernel`` : kernel
-    of the slices, empty if they differ.
+    of the slices, empty if they differ. ``source`` : the images, where they were asked for.
     """
 
     values: NDArray[np.integer]
@@ -48,9 +49,17 @@ class DicomStack:
     acquired: tuple[bool, ...]
     notes: tuple[QualityNote, ...]
     kernel: str
+    source: DicomSource | None = None
 
 
-def read_dicom(files: Sequence[Path], name: str, choice: Choice, force: bool, progress: Progress | None) -> DicomStack:
+def read_dicom(
+    files: Sequence[Path],
+    name: str,
+    choice: Choice,
+    force: bool,
+    progress: Progress | None,
+    keep_source: bool = False,
+) -> DicomStack:
     """Read the chosen volume of ``files``.
 
     Parameters
@@ -63,6 +72,8 @@ def read_dicom(files: Sequence[Path], name: str, choice: Choice, force: bool, pr
         Which volume the caller wants.
     force : bool
         Interpolate missing slices.
+    keep_source : bool
+        Keep the headers of the images.
 
     Raises
     ------
@@ -90,7 +101,8 @@ def read_dicom(files: Sequence[Path], name: str, choice: Choice, force: bool, pr
         values = _on_grid(values, plan)
     file_notes = _one_file_note(files, chosen.slices)
     notes = (*file_notes, *chosen.notes, *duplicate_note(stack, differing), *plan.notes, *shift_notes)
-    return DicomStack(values, geometry, plan.acquired, notes, _kernel(stack))
+    source = dicom_source(stack, plan, shifts) if keep_source else None
+    return DicomStack(values, geometry, plan.acquired, notes, _kernel(stack), source)
 
 
 def _kernel(stack: Stack) -> str:
