@@ -350,7 +350,9 @@ def test_program_runs_in_a_thread(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no signals to other processes")
 @pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 3), (signal.SIGTERM, 1)])
 def test_stopped_run_leaves_nothing_behind(process, chest_folder, tmp_path, number, times):
-    child = process("analyze", chest_folder / "ct.nii.gz", "-o", "a/b", "--progress", "json")
+    fine = sitk.Expand(sitk.ReadImage(str(chest_folder / "ct.nii.gz")), (3, 3, 2))  # its analysis outlasts the signals
+    sitk.WriteImage(fine, str(tmp_path / "fine.nii"))
+    child = process("analyze", tmp_path / "fine.nii", "-o", "a/b", "--progress", "json")
     while '"lungs"' not in child.stdout.readline():
         assert child.poll() is None
     for _ in range(times):
