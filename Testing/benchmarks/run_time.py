@@ -3,7 +3,7 @@
 ``python Testing/benchmarks/run_time.py [CT] [--runs N]`` measures, from process start to exit, ``covid-severity
 --help``, ``import CovidSeverityLib`` and ``covid-severity analyze CT``, and prints the median of N runs (5 by default)
 and the seconds of every stage. CT is a DICOM folder or a file; without it, a synthetic chest of 512 x 512 x 148 voxels.
-``--slices 600`` interpolates the CT to that many thinner slices before.
+``--slices 600`` interpolates the CT to that many thinner slices before. ``--no-dicom`` is that of ``analyze``.
 
 ``python Testing/benchmarks/run_time.py [CT] --growth FOLDER`` analyses the CT at several numbers of slices and of
 pixels, and writes the table ``growth.csv`` and the plot ``growth.png`` to FOLDER.
@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("ct", nargs="?", type=Path)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--slices", type=int, help="slices to interpolate the CT to")
+    parser.add_argument("--no-dicom", action="store_const", const=("--no-dicom",), default=(), dest="options")
     parser.add_argument("--growth", type=Path, metavar="FOLDER", help="write a table and a plot of the growth")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -61,15 +62,15 @@ def main() -> None:
         ct = arguments.ct
         if ct is None or arguments.slices is not None:
             ct = resampled(ct, (arguments.slices or STANDARD_SHAPE[0], *STANDARD_SHAPE[1:]), folder)
-        measure(ct, folder, arguments.runs)
+        measure(ct, folder, arguments.runs, arguments.options)
 
 
-def measure(ct: Path, folder: Path, runs: int) -> None:
+def measure(ct: Path, folder: Path, runs: int, options: Sequence[str]) -> None:
     """Print what a start and an analysis cost."""
     print(f"{'median of ' + str(runs):<28} {'wall':>8} {'processor':>10} {'peak memory':>12}")
     _row("import CovidSeverityLib", medians(["-c", "import CovidSeverityLib"], runs))
     _row("covid-severity --help", medians(["-m", "CovidSeverityLib", "--help"], runs))
-    _row("covid-severity analyze", medians(_analyze(ct, folder), runs))
+    _row("covid-severity analyze", medians([*_analyze(ct, folder), *options], runs))
     report = json.loads((folder / "results" / "report.json").read_text())
     for stage, seconds in report["provenance"]["seconds"].items():
         print(f"  {stage:<26} {seconds:6.2f} s of the last run")

@@ -39,7 +39,7 @@ def small(factory):
 
 
 def test_names_are_of_every_file_that_an_earlier_run_may_have_left():
-    assert set(OUTPUT_NAMES) == NAMES | {"classification.png", "classification.json", "analysis.npz"}
+    assert set(OUTPUT_NAMES) == NAMES | {"classification.png", "classification.json", "analysis.npz", "report.pdf"}
     assert len(OUTPUT_NAMES) == len(set(OUTPUT_NAMES))
 
 
