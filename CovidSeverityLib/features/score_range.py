@@ -100,7 +100,7 @@ class _Opacities:
         return np.flatnonzero(self.mask[self.inside])
 
     @cached_property
-    def objects(self) -> NDArray[np.int32]:
+    def objects(self) -> NDArray[np.integer]:
         """The connected opacity of each of :attr:`voxels`: where lobes are moved, it stays."""
         return connected_opacities(self.mask)[self.inside][self.voxels]
 

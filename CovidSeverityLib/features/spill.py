@@ -29,7 +29,7 @@ def spilled_lobes(opacities: NDArray[np.bool_], lobes: NDArray[np.uint8]) -> fro
     return lobes_without_opacity(connected_opacities(inside)[inside], lobes[box][inside])
 
 
-def connected_opacities(opacities: NDArray[np.bool_]) -> NDArray[np.int32]:
+def connected_opacities(opacities: NDArray[np.bool_]) -> NDArray[np.integer]:
     """(K, J, I) number from 1 on of the opacity that every voxel belongs to, corners connected; 0 where there is none.
 
     Parameters
@@ -40,12 +40,12 @@ def connected_opacities(opacities: NDArray[np.bool_]) -> NDArray[np.int32]:
     return ndimage.label(opacities, np.ones((3, 3, 3), dtype=bool))[0]
 
 
-def lobes_without_opacity(objects: NDArray[np.int32], lobes: NDArray[np.uint8]) -> frozenset[Lobe]:
+def lobes_without_opacity(objects: NDArray[np.integer], lobes: NDArray[np.uint8]) -> frozenset[Lobe]:
     """Lobes that opacities reach but none has most of its voxels in.
 
     Parameters
     ----------
-    objects : (N,) ndarray of int32
+    objects : (N,) ndarray of int
         Of :func:`connected_opacities`, of marked voxels.
     lobes : (N,) ndarray of uint8
         Labels of the same voxels.

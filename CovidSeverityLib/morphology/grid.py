@@ -129,7 +129,7 @@ def bounding_box(mask: NDArray, margin: tuple[int, int, int] = (0, 0, 0)) -> Box
 
     An empty mask gives an empty box.
     """
-    from_above = mask.any(axis=0)
+    from_above = np.logical_or.reduce(mask, axis=0)
     profiles = (mask.any(axis=(1, 2)), from_above.any(axis=1), from_above.any(axis=0))
     hits = [np.flatnonzero(profile) for profile in profiles]
     if not hits[0].size:

@@ -73,7 +73,7 @@ def write_segmentation(analysis: Findings, file: BinaryIO, header: bytes | None 
     layers = (volume.storage.to_stored(layer) for layer in (analysis.lungs, analysis.lobes, analysis.infection))
     for planes in zip(*layers, strict=True):  # slice by slice: a copy of the whole would take three times its memory
         voxels = np.ascontiguousarray(np.stack(planes, axis=-1))  # the layer is the fastest axis, as in Slicer
-        file.write(stream.compress(voxels))
+        file.write(stream.compress(voxels.data))
     file.write(stream.flush())
 
 

@@ -118,7 +118,7 @@ def _regions(
 
 
 def _gaps_in_regions(
-    labels: NDArray[np.int32], large: NDArray[np.bool_], smallest: float, structure: NDArray[np.bool_]
+    labels: NDArray[np.integer], large: NDArray[np.bool_], smallest: float, structure: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """The gaps of ``large[labels]``, looked for in the box of every region.
 
