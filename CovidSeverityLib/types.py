@@ -109,6 +109,9 @@ class Opacity(IntEnum):
     CONSOLIDATION = 2
 
 
+OPACITY_NAMES = {Opacity.GROUND_GLASS: "ground-glass opacity", Opacity.CONSOLIDATION: "consolidation"}
+
+
 class Diagnosis(IntEnum):
     """What a chest CT looks like; the numbers are the order of the classifier's outputs, as published.
 

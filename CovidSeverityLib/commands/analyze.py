@@ -22,7 +22,7 @@ from CovidSeverityLib.reporting import (
     summary_text,
     write_results,
 )
-from CovidSeverityLib.reporting.dicom import DICOM_OUTPUT_NAMES, dicom_objects, dicom_writers
+from CovidSeverityLib.reporting.dicom import DICOM_OUTPUT_NAMES, dicom_objects, dicom_writers, has_dicom_extra
 from CovidSeverityLib.segmentation.lungs.lungmask_engine import LungmaskEngine
 from CovidSeverityLib.types import Progress
 
@@ -168,7 +168,8 @@ def _analyze(
     chosen: ChosenClassifier,
     progress: Progress | None,
 ) -> tuple[Analysis, DicomSource | None]:
-    volume, images = read_volume_and_source(arguments, source, progress)
+    wanted = not arguments.no_dicom and has_dicom_extra()
+    volume, images = read_volume_and_source(arguments, source, progress, keep_headers=wanted)
     with naming_other_series(volume):
         lungs, lobes = chosen_lungs(arguments, volume, engine), None
         if arguments.lobes:

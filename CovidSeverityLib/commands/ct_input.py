@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from CovidSeverityLib.api import CtVolume, LungSegmentation, NoLungsError, lungs_from_labels, read_ct, read_mask
+from CovidSeverityLib.api import CtVolume, LungSegmentation, NoLungsError, lungs_from_labels, read_mask
 from CovidSeverityLib.io.reading import read_ct_and_source
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmenter
 from CovidSeverityLib.types import Progress
@@ -79,17 +79,20 @@ def add_printing(parser: argparse.ArgumentParser) -> None:
 
 def read_volume(arguments: argparse.Namespace, source: Path, progress: Progress | None) -> CtVolume:
     """The CT that the options choose; errors as in :func:`~CovidSeverityLib.io.reading.read_ct`."""
-    return read_ct(
-        source, series_uid=arguments.series, volume=arguments.volume, force=arguments.force, progress=progress
-    )
+    return read_volume_and_source(arguments, source, progress, keep_headers=False)[0]
 
 
 def read_volume_and_source(
-    arguments: argparse.Namespace, source: Path, progress: Progress | None
+    arguments: argparse.Namespace, source: Path, progress: Progress | None, *, keep_headers: bool
 ) -> tuple[CtVolume, DicomSource | None]:
     """The same, and the images that it was read from (:func:`~CovidSeverityLib.io.reading.read_ct_and_source`)."""
     return read_ct_and_source(
-        source, series_uid=arguments.series, volume=arguments.volume, force=arguments.force, progress=progress
+        source,
+        series_uid=arguments.series,
+        volume=arguments.volume,
+        force=arguments.force,
+        progress=progress,
+        keep_headers=keep_headers,
     )
 
 

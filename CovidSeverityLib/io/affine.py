@@ -71,7 +71,7 @@ def geometry_of(
     if apart <= SAME_GRID_MM:
         return mended, ()
     message = (
-        f"the axes of {name} were {np.degrees(np.arcsin(cosine)):.2f} degrees off a right angle; they were made "
+        f"the axes of the file were {np.degrees(np.arcsin(cosine)):.2f} degrees off a right angle; they were made "
         f"perpendicular, which moved its corners by up to {apart:.1f} mm"
     )
     return mended, (QualityNote("axes_made_perpendicular", NoteSeverity.INFO, message),)

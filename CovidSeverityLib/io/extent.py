@@ -50,7 +50,7 @@ def check_voxel_edges(spacing_mm: Lengths, name: str) -> None:
         )
 
 
-def settle_unit(spacing: Lengths, unit_mm: float, name: str) -> tuple[float, tuple[QualityNote, ...]]:
+def settle_unit(spacing: Lengths, unit_mm: float) -> tuple[float, tuple[QualityNote, ...]]:
     """Return the factor from the lengths of a header to mm, and a note if they are not in mm.
 
     Parameters
@@ -59,19 +59,19 @@ def settle_unit(spacing: Lengths, unit_mm: float, name: str) -> tuple[float, tup
         Spacing along each axis, in the unit of the file.
     unit_mm : float
         Length of the unit in the header, mm; 1 without a unit.
-    name : str
-        Name of the file.
     """
     if unit_mm == 1:
         return 1.0, ()
     if edges_plausible([edge * unit_mm for edge in spacing]):
-        message = f"the lengths in {name} are in units of {unit_mm:g} mm, as its header says; they were converted to mm"
+        message = (
+            f"the lengths in the file are in units of {unit_mm:g} mm, as its header says; they were converted to mm"
+        )
         return unit_mm, (QualityNote("unit_converted", NoteSeverity.INFO, message),)
     if not edges_plausible(spacing):
         return unit_mm, ()
     stated, taken = (edges_text(edge * unit for edge in spacing) for unit in (unit_mm, 1))
     message = (
-        f"the header of {name} gives a unit of {unit_mm:g} mm, by which its voxels would be {stated} mm large; they "
+        f"the header of the file gives a unit of {unit_mm:g} mm, by which its voxels would be {stated} mm large; they "
         f"were taken to be {taken} mm large"
     )
     return 1.0, (QualityNote("unit_repaired", NoteSeverity.WARNING, message),)

@@ -168,13 +168,13 @@ def _place(
     unit_mm = UNITS_MM.get(int(fields["xyzt_units"]) & UNIT_BITS, 1.0)
     pixdim = np.array(fields["pixdim"][1:4], dtype=float)
     if not forms:
-        factor, notes = settle_unit(pixdim, unit_mm, name)
+        factor, notes = settle_unit(pixdim, unit_mm)
         check_voxel_edges(pixdim * factor, name)
         geometry, more = geometry_of(np.diag([*pixdim * factor, 1.0]), size, name)
         return geometry, (*notes, *more, orientation_unknown())
     placed, notes = {}, ()
     for form, matrix in forms.items():
-        factor, said = settle_unit(edges_of(matrix, name), unit_mm, name)
+        factor, said = settle_unit(edges_of(matrix, name), unit_mm)
         matrix *= RAS_TO_LPS
         matrix[:3] *= factor
         placed[form], more = geometry_of(matrix, size, name)
@@ -217,7 +217,7 @@ def _agreement(sform: Geometry, qform: Geometry, name: str) -> tuple[QualityNote
     apart = corners_apart_mm(sform, qform)
     if apart <= SAME_GRID_MM:
         return ()
-    message = f"the sform and the qform of {name} place its corners up to {apart:.1f} mm apart; the sform was used"
+    message = f"the sform and the qform of the file place its corners up to {apart:.1f} mm apart; the sform was used"
     return (QualityNote("forms_apart", NoteSeverity.INFO, message),)
 
 
@@ -231,7 +231,7 @@ def _spacing_agreement(sform: Geometry, pixdim: NDArray, name: str) -> tuple[Qua
             f"{edges_text(sform.spacing_mm)} mm large, by pixdim {edges_text(pixdim)} mm; correct the header"
         )
     message = (
-        f"pixdim in the header of {name} is 1; voxels of {edges_text(sform.spacing_mm)} mm, of its sform, were taken"
+        f"pixdim in the header of the file is 1; voxels of {edges_text(sform.spacing_mm)} mm, of its sform, were taken"
     )
     return (QualityNote("spacing_of_sform", NoteSeverity.WARNING, message),)
 

@@ -151,7 +151,7 @@ def _place(
             raise InputError(f"the header of {name} has no space directions and no spacings, the size of a voxel")
         matrix[:3, :3] = np.diag(stated)
         unit_mm, edges = _unit(fields, "units", axes, name), stated
-    factor, notes = settle_unit(edges, unit_mm, name)
+    factor, notes = settle_unit(edges, unit_mm)
     check_voxel_edges(edges * factor, name)
     matrix[:3] *= factor * np.reshape(signs or (1, 1, 1), (3, 1))
     geometry, more = geometry_of(matrix, size, name)

@@ -251,7 +251,7 @@ def _surplus_notes(surplus: int, source: VoxelSource, name: str) -> tuple[Qualit
             f"{name} holds {surplus} bytes more than an image of {shape} voxels, as its header has it, has room for; "
             "correct the size in the header"
         )
-    message = f"{name} holds {surplus} bytes more than its header promises; the image may be shifted by them"
+    message = f"the file holds {surplus} bytes more than its header promises; the image may be shifted by them"
     return (QualityNote("surplus_bytes", NoteSeverity.WARNING, message),)
 
 

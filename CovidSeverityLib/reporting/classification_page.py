@@ -10,7 +10,7 @@ from CovidSeverityLib.classification.evidence import DECIDING_SLICES
 from CovidSeverityLib.classification.notes import CONTRADICTION
 from CovidSeverityLib.classification.voting import VOTE_DEFINITION
 from CovidSeverityLib.findings import ClassifiedFindings
-from CovidSeverityLib.types import DIAGNOSIS_NAMES, Opacity
+from CovidSeverityLib.types import DIAGNOSIS_NAMES, OPACITY_NAMES, Opacity
 
 from . import overview_panels as panels
 from .classification_panels import attention_colours, draw_attention_scale, draw_slices, draw_vote
@@ -105,8 +105,7 @@ def _draw_legend(figure: Figure, found: ClassifiedFindings) -> None:
     text = {"va": "center", "fontsize": panels.NORMAL, "parse_math": False}
     entries = [("lung", LUNG_COLOUR, 3.0)]
     if found.infection is not None:
-        names = {Opacity.GROUND_GLASS: "ground-glass opacity", Opacity.CONSOLIDATION: "consolidation"}
-        entries += [(names[opacity], OPACITY_COLOURS[opacity], 3.0) for opacity in Opacity]
+        entries += [(OPACITY_NAMES[opacity], OPACITY_COLOURS[opacity], 3.0) for opacity in Opacity]
     axes = figure.add_axes((LEFT, LEGEND_Y - 0.012, 0.3, 0.024))
     panels.draw_swatches(axes, entries)
     asked = f"Where the network looked for {CLASS_NAMES[found.diagnosis.label]} (each slice by itself):  least"

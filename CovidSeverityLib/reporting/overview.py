@@ -9,7 +9,7 @@ from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
 from CovidSeverityLib.ctss import CTSS_MAX
 from CovidSeverityLib.findings import Findings
-from CovidSeverityLib.types import LOBE_NAMES, Box, Opacity
+from CovidSeverityLib.types import LOBE_NAMES, OPACITY_NAMES, Box, Opacity
 
 from . import overview_panels as panels
 from .overview_text import clean, elided, note_lines, signed
@@ -147,8 +147,7 @@ def _draw_legend(figure: Figure, analysis: Findings, box: Box) -> None:
     without_lobe = any(((lung > 0) & (lobe == 0)).any() for lung, lobe in slices)
     entries = [("lung", LUNG_COLOUR, 2.0)] if without_lobe else []
     entries += [(LOBE_NAMES[lobe], LOBE_COLOURS[lobe], 2.0) for lobe in shown]
-    names = {Opacity.GROUND_GLASS: "ground-glass opacity", Opacity.CONSOLIDATION: "consolidation"}
-    entries += [(names[opacity], OPACITY_COLOURS[opacity], 3.0) for opacity in Opacity]
+    entries += [(OPACITY_NAMES[opacity], OPACITY_COLOURS[opacity], 3.0) for opacity in Opacity]
     axes = figure.add_axes((LEFT, LEGEND_Y - 0.012, RIGHT - LEFT, 0.024))
     panels.draw_swatches(axes, entries)
     axes.text(

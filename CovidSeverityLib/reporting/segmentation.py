@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from CovidSeverityLib.findings import Findings
-from CovidSeverityLib.types import LOBE_NAMES, Geometry, Lobe, Opacity, Side
+from CovidSeverityLib.types import LOBE_NAMES, OPACITY_NAMES, Geometry, Lobe, Opacity, Side
 
 from .palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS, Rgb
 
@@ -56,7 +56,6 @@ OPACITY_TYPES: dict[Opacity, Code] = {
     Opacity.CONSOLIDATION: ("SCT", "95436008", "Lung consolidation"),
 }
 SIDE_NAMES = {Side.RIGHT: "right lung", Side.LEFT: "left lung"}
-OPACITY_NAMES = {Opacity.GROUND_GLASS: "ground-glass opacity", Opacity.CONSOLIDATION: "consolidation"}
 
 LAYERS = 3
 _LUNG_LAYER, _LOBE_LAYER, _OPACITY_LAYER = range(LAYERS)

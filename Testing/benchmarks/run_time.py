@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -70,10 +70,16 @@ def measure(ct: Path, folder: Path, runs: int, options: Sequence[str]) -> None:
     print(f"{'median of ' + str(runs):<28} {'wall':>8} {'processor':>10} {'peak memory':>12}")
     _row("import CovidSeverityLib", medians(["-c", "import CovidSeverityLib"], runs))
     _row("covid-severity --help", medians(["-m", "CovidSeverityLib", "--help"], runs))
-    _row("covid-severity analyze", medians([*_analyze(ct, folder), *options], runs))
-    report = json.loads((folder / "results" / "report.json").read_text())
-    for stage, seconds in report["provenance"]["seconds"].items():
-        print(f"  {stage:<26} {seconds:6.2f} s of the last run")
+    stages: dict[str, list[float]] = {}
+
+    def keep_stages() -> None:
+        report = json.loads((folder / "results" / "report.json").read_text())
+        for stage, seconds in report["provenance"]["seconds"].items():
+            stages.setdefault(stage, []).append(seconds)
+
+    _row("covid-severity analyze", medians([*_analyze(ct, folder), *options], runs, keep_stages))
+    for stage, seconds in stages.items():
+        print(f"  {stage:<26} {median(seconds[1:]):6.2f} s")
 
 
 def measure_growth(ct: Path | None, folder: Path, runs: int) -> Iterator[tuple[str, int, Cost]]:
@@ -114,9 +120,13 @@ def draw_growth(rows: Sequence[tuple[str, int, Cost]], folder: Path) -> None:
     figure.savefig(folder / "growth.png", dpi=120)
 
 
-def medians(command: Sequence[str], runs: int) -> Cost:
-    """The medians over ``runs`` processes, after one that does not count."""
-    costs = [_cost(command) for _ in range(runs + 1)][1:]
+def medians(command: Sequence[str], runs: int, then: Callable[[], None] = lambda: None) -> Cost:
+    """The medians over ``runs`` processes, after one that does not count; ``then`` is called after each."""
+    costs = []
+    for _ in range(runs + 1):
+        costs.append(_cost(command))
+        then()
+    del costs[0]
     return Cost(*(median(column) for column in zip(*(asdict(c).values() for c in costs), strict=True)))
 
 

@@ -21,11 +21,12 @@ from CovidSeverityLib.io.extent import check_voxel_edges
 from CovidSeverityLib.io.stored_numbers import PADDING
 from CovidSeverityLib.types import Geometry, NoteSeverity, Progress, QualityNote
 
+from .choice import Choice
 from .decoding import decode
 from .grid import GridPlan, Stack, duplicate_note, inplane_shifts, plan_grid, stack_slices
 from .headers import CT, SliceHeader, Unreadable, dicom_headers
-from .series import Choice, choose_volume, left_out_text
-from .source import DicomSource, dicom_source
+from .series import choose_volume, left_out_text
+from .source import NOT_KEPT, DicomSource, dicom_source
 
 MAX_DIFFERING_SHARE = 0.1
 """If more positions have several different images, these are not duplicate slices but scans with equal headers."""
@@ -41,7 +42,7 @@ class DicomStack:
 
     ``values`` : (K, J, I) int16, or int32 if int16 is too small, rescaled, with marked padding; K along the normal, J
     along a column, I along a row of the slices. ``acquired`` : (K,) False for interpolated slices. ``kernel`` : kernel
-    of the slices, empty if they differ. ``source`` : the images, where they were asked for.
+    of the slices, empty if they differ. ``source`` : the images, with their headers where they were asked for.
     """
 
     values: NDArray[np.integer]
@@ -49,7 +50,7 @@ class DicomStack:
     acquired: tuple[bool, ...]
     notes: tuple[QualityNote, ...]
     kernel: str
-    source: DicomSource | None = None
+    source: DicomSource = NOT_KEPT
 
 
 def read_dicom(
@@ -58,7 +59,7 @@ def read_dicom(
     choice: Choice,
     force: bool,
     progress: Progress | None,
-    keep_source: bool = False,
+    keep_headers: bool = False,
 ) -> DicomStack:
     """Read the chosen volume of ``files``.
 
@@ -72,7 +73,7 @@ def read_dicom(
         Which volume the caller wants.
     force : bool
         Interpolate missing slices.
-    keep_source : bool
+    keep_headers : bool
         Keep the headers of the images.
 
     Raises
@@ -101,7 +102,7 @@ def read_dicom(
         values = _on_grid(values, plan)
     file_notes = _one_file_note(files, chosen.slices)
     notes = (*file_notes, *chosen.notes, *duplicate_note(stack, differing), *plan.notes, *shift_notes)
-    source = dicom_source(stack, plan, shifts) if keep_source else None
+    source = dicom_source(stack, plan, shifts) if keep_headers else NOT_KEPT
     return DicomStack(values, geometry, plan.acquired, notes, _kernel(stack), source)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from CovidSeverityLib.io.affine import SHEAR_LIMIT_DEG
 from CovidSeverityLib.io.extent import edges_plausible
 from CovidSeverityLib.types import NoteSeverity, QualityNote
 
+from .choice import Choice
 from .headers import CT, PROJECTION, SliceHeader, Unreadable
 from .volumes import Volume, best_first, differences, patients_of, split_volumes, volume_notes
 
@@ -41,15 +41,6 @@ REPAIRS = {
     ),
 }
 """Code and text of the warning about repairs in headers."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which volume the caller wants: by SeriesInstanceUID, by its number in the list, or by one of its files."""
-
-    series_uid: str | None = None
-    number: int | None = None
-    file: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,10 @@ class DicomSource:
         return f"DicomSource({self.problem or f'{len(self.images)} images'!r})"
 
 
+NOT_KEPT = DicomSource(problem="their headers were not kept")
+"""Of a CT whose reader was not asked to keep them."""
+
+
 def dicom_source(stack: Stack, plan: GridPlan, shifts: NDArray[np.intp]) -> DicomSource:
     """The images of a stack that is read as ``plan`` and ``shifts`` say; reads the headers of its files again.
 

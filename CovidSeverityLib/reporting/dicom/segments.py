@@ -12,8 +12,8 @@ from pydicom.sr.coding import Code
 
 from CovidSeverityLib.findings import Findings
 from CovidSeverityLib.reporting.palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS, Rgb
-from CovidSeverityLib.reporting.segmentation import LATERALITY, LOBE_TYPES, OPACITY_NAMES, OPACITY_TYPES, SIDE_NAMES
-from CovidSeverityLib.types import LOBE_NAMES, Lobe, Opacity, Side
+from CovidSeverityLib.reporting.segmentation import LATERALITY, LOBE_TYPES, OPACITY_TYPES, SIDE_NAMES
+from CovidSeverityLib.types import LOBE_NAMES, OPACITY_NAMES, Lobe, Opacity, Side
 
 from .codes import ABNORMAL_STRUCTURE, ANATOMICAL_STRUCTURE, BILATERAL, LUNG, code_of
 

@@ -31,10 +31,20 @@ from CovidSeverityLib.reporting.overview_views import (
 from CovidSeverityLib.reporting.palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS
 from CovidSeverityLib.reporting.report_parts import RESEARCH_USE
 from CovidSeverityLib.reporting.tables import with_range
-from CovidSeverityLib.types import DIAGNOSIS_NAMES, LOBE_NAMES, Box, Diagnosis, Lobe, NoteSeverity, Opacity, Side
+from CovidSeverityLib.types import (
+    DIAGNOSIS_NAMES,
+    LOBE_NAMES,
+    OPACITY_NAMES,
+    Box,
+    Diagnosis,
+    Lobe,
+    NoteSeverity,
+    Opacity,
+    Side,
+)
 
 from . import charts
-from .pictures import OPACITY_NAMES, hexadecimal, picture, slice_stack
+from .pictures import hexadecimal, picture, slice_stack
 from .texts import translations
 
 KEY_SLICES = 6
@@ -214,9 +224,7 @@ def _notes(analysis: Findings, severity: NoteSeverity, title: str) -> list[str]:
     notes = [note for note in analysis.quality if note.severity is severity]
     if title:
         return [note.message for note in notes]
-    messages = [NAMELESS_NOTES.get(note.code, note.message) for note in notes]
-    name = analysis.volume.name
-    return [message.replace(name, "the input") for message in messages] if name else messages
+    return [NAMELESS_NOTES.get(note.code, note.message) for note in notes]
 
 
 def _source(text: str, title: str) -> str:

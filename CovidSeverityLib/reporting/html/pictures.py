@@ -14,15 +14,13 @@ from CovidSeverityLib.findings import Findings
 from CovidSeverityLib.reporting.outlines import outline
 from CovidSeverityLib.reporting.overview_views import LUNG_WINDOW_HU, View
 from CovidSeverityLib.reporting.palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS, Rgb
-from CovidSeverityLib.types import LOBE_NAMES, Box, Lobe, Opacity, Side
+from CovidSeverityLib.types import LOBE_NAMES, OPACITY_NAMES, Box, Lobe, Opacity, Side
 
 JPEG_QUALITY = 80
 """Noise of a usual CT hides what JPEG changes at this quality: 30 KB for a slice of 470 x 310 pixels."""
 
 MAX_STACK_PIXELS = 30_000_000
 """If all slices together have more pixels than this, each is shown with half of its rows and columns, or a third ..."""
-
-OPACITY_NAMES = {Opacity.GROUND_GLASS: "ground-glass opacity", Opacity.CONSOLIDATION: "consolidation"}
 
 RUN = np.dtype([("length", "<u2"), ("label", "u1")])
 """A run of equal labels within a row, as the viewer's script reads it."""

@@ -16,9 +16,7 @@ from CovidSeverityLib.ctss import (
 )
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.reporting.report_parts import RESEARCH_USE
-from CovidSeverityLib.types import DIAGNOSIS_NAMES, LOBE_NAMES
-
-from .pictures import OPACITY_NAMES
+from CovidSeverityLib.types import DIAGNOSIS_NAMES, LOBE_NAMES, OPACITY_NAMES
 
 DOMAIN, ENGLISH = "report", "en"
 FOLDER = Path(__file__).parent / "locale"

@@ -84,6 +84,7 @@ def refused(path):
 
 
 def noted(volume):
+    assert not any(volume.name in note.message for note in volume.notes)  # pages without a title show notes
     return [(note.code, note.severity) for note in volume.notes]
 
 
@@ -436,6 +437,7 @@ def test_a_few_bytes_too_many_are_warned_of(tmp_path, chest_hu, ct, packed):
     assert same(volume, ct)
     assert noted(volume) == [("surplus_bytes", NoteSeverity.WARNING)]
     assert "77 bytes more than its header promises" in volume.notes[0].message
+    assert volume.name not in volume.notes[0].message
 
 
 @pytest.mark.parametrize("ending", ["nii", "nii.gz"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 
+from CovidSeverityLib.io.dicom import source as source_module
 from CovidSeverityLib.io.reading import read_ct, read_ct_and_source
 
 STUDY = {"StudyInstanceUID": "2.25.7", "FrameOfReferenceUID": "2.25.8"}
@@ -54,6 +55,12 @@ def test_images_are_in_the_order_of_the_stored_slices(write, chest_hu):
 def test_the_ct_is_the_one_that_is_read_without_its_images(write, chest_hu):
     folder = write(chest_hu)
     assert read_ct_and_source(folder)[0] == read_ct(folder)
+
+
+def test_headers_that_nobody_wants_are_not_read_again(write, chest_hu, monkeypatch):
+    monkeypatch.setattr(source_module, "dcmread", None)
+    source = source_of(write(chest_hu), keep_headers=False)
+    assert (source.images, source.problem) == ((), "their headers were not kept")
 
 
 def test_images_of_an_archive_outlive_it(write, chest_hu, tmp_path):

@@ -88,20 +88,27 @@ def test_nothing_tells_whose_ct_it_is_unless_a_title_is_given(factory):
     )
     notes = (
         QualityNote("files_left_out", NoteSeverity.WARNING, "Left out, for ...: Doe_Jane_2.dcm. If they are slices."),
-        QualityNote("spacing", NoteSeverity.INFO, f"pixdim in the header of {NAME} is 1"),
     )
     analysis = dataclasses.replace(analysis, provenance=from_file, quality=notes)
     page = html_text(analysis)
     assert "Doe_Jane" not in page
     assert "1970" not in page
     assert "Warning: Files were left out" in words_of(page)
-    assert "Note: pixdim in the header of the input is 1" in words_of(page)
     assert "Lungs: masks from a file. Lobes: masks from a file." in words_of(page)
     titled = html_text(analysis, title="Case 7 <b>")
     assert "<h1>Case 7 &lt;b&gt;</h1>" in titled
     assert "Case 7 <b>" not in titled
     assert f"Lungs: file {NAME}." in words_of(titled)
-    assert f"pixdim in the header of {NAME} is 1" in words_of(titled)
+    assert "Doe_Jane_2.dcm" in words_of(titled)
+
+
+@pytest.mark.parametrize("name", ["1", "a", "ml"])
+def test_name_of_the_input_changes_no_number_of_a_note(factory, name):
+    note = QualityNote("cut", NoteSeverity.WARNING, "11 ml of a lung are cut off.")
+    analysis = factory.make_analysis(volume=factory.make_volume(factory.make_chest().hu, name=name))
+    assert "Warning: 11 ml of a lung are cut off." in words_of(
+        html_text(dataclasses.replace(analysis, quality=(note,)))
+    )
 
 
 def test_viewer_holds_every_slice_superior_first_with_its_labels(analysis, page):
