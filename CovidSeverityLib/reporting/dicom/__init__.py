@@ -3,6 +3,13 @@
 They need highdicom (``pip install "covid-severity[dicom]"``). ``docs/dicom.md`` explains what they contain.
 """
 
-from .writing import DICOM_OUTPUT_NAMES, NO_EXTRA, dicom_objects, dicom_writers, has_dicom_extra
+from .writing import (
+    DICOM_OUTPUT_NAMES,
+    NO_EXTRA,
+    SEGMENTATION_NAME,
+    dicom_objects,
+    dicom_writers,
+    has_dicom_extra,
+)
 
-__all__ = ["DICOM_OUTPUT_NAMES", "NO_EXTRA", "dicom_objects", "dicom_writers", "has_dicom_extra"]
+__all__ = ["DICOM_OUTPUT_NAMES", "NO_EXTRA", "SEGMENTATION_NAME", "dicom_objects", "dicom_writers", "has_dicom_extra"]
