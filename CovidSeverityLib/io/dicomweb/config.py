@@ -29,7 +29,7 @@ class PacsConfig(Checked):
     busy_statuses : tuple of int, HTTP status codes
         Too Many Requests, Bad Gateway, Service Unavailable, Gateway Timeout (RFC 6585, RFC 9110): they pass.
     piece_bytes : int, bytes
-        Pieces in which a series is received. A slice has a few hundred kilobytes.
+        Pieces in which a series is received: an interruption loses less than this. A slice has a few of them.
     """
 
     connect_timeout_s: Positive = 10.0
@@ -38,4 +38,4 @@ class PacsConfig(Checked):
     pause_s: NotNegative = 0.5
     longest_pause_s: NotNegative = 30.0
     busy_statuses: tuple[Annotated[int, Range(400, 599)], ...] = (429, 502, 503, 504)
-    piece_bytes: Count = 1 << 20
+    piece_bytes: Count = 1 << 16

@@ -45,7 +45,7 @@ class CutShortError(ChunkedEncodingError):
 
 @dataclass(frozen=True)
 class Connection:
-    """A PACS, and how it is asked.
+    """A PACS, and how it is asked, until the end of a ``with`` block.
 
     Parameters
     ----------
@@ -64,6 +64,12 @@ class Connection:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "session", _session(self.credentials))
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.session.close()
 
     @classmethod
     def to(cls, address: PacsAddress, config: PacsConfig) -> Connection:
@@ -127,12 +133,28 @@ class Connection:
 
 
 class _Session(Session):
+    """A session in which no answer stays open: dicomweb-client leaves those that report an error to the garbage."""
+
+    last: Response | None = None
+
+    def close(self) -> None:
+        """Close the last answer, and every connection."""
+        self._close_last()
+        super().close()
+
+    def _close_last(self) -> None:
+        if self.last is not None:
+            self.last.close()
+            self.last = None
+
     def request(self, method: str | bytes, url: str | bytes, *args: object, **options: object) -> Response:
         """As its parent; dicomweb-client names the host without its port, and HTTP knows better."""
         headers = options.get("headers")
         if isinstance(headers, dict):
             options["headers"] = {name: value for name, value in headers.items() if name != "Host"}
-        return super().request(method, url, *args, **options)  # pyright: ignore[reportArgumentType]
+        self._close_last()
+        self.last = super().request(method, url, *args, **options)  # pyright: ignore[reportArgumentType]
+        return self.last
 
 
 class _Authorisation(AuthBase):
@@ -167,6 +189,7 @@ def _refuse_redirection(response: Response, **_: object) -> None:
     if response.is_redirect:
         target = urlsplit(urljoin(response.url, response.headers["Location"]))
         origin = urlsplit(response.url)
+        response.close()
         raise InputError(
             f"{origin.scheme}://{origin.netloc} leads to {target.scheme}://{target.hostname}; give the address of the "
             "DICOMweb service there, if that is where it should lead"

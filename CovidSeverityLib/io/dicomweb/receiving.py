@@ -144,14 +144,14 @@ def received(study: PacsStudy, progress: Progress | None = None, config: PacsCon
     from .connection import Connection
     from .search import series_to_read
 
-    connection = Connection.to(study.address, config)
-    found = series_to_read(connection, study)
     with tempfile.TemporaryDirectory(prefix="covid-severity-") as temporary:
         folder = Path(temporary) / study.name
         folder.mkdir()
-        count = _Count(progress, sum(series.count for series in found))
-        for number, series in enumerate(found, start=1):
-            _receive(connection, study, series, _Files(folder, f"{number}-"), count)
+        with Connection.to(study.address, config) as connection:
+            found = series_to_read(connection, study)
+            count = _Count(progress, sum(series.count for series in found))
+            for number, series in enumerate(found, start=1):
+                _receive(connection, study, series, _Files(folder, f"{number}-"), count)
         yield folder
 
 

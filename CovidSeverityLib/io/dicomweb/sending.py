@@ -108,25 +108,30 @@ def send_files(
     from .connection import Connection
 
     objects = [(path.name, _read(path)) for path in files]
-    connection = Connection.to(address, config)
-    sent: list[str] = []
-    failed: dict[str, str] = {}
-    for done, (name, dataset) in enumerate(objects):
-        if progress is not None:
-            progress(SEND_STAGE, done, len(objects))
-        reason, goes_on = _send(connection, dataset)
-        if reason:
-            failed[name] = reason
-        else:
-            sent.append(name)
-        if not goes_on:
-            break
+    with Connection.to(address, config) as connection:
+        failed = _send_all(connection, objects, progress)
+    names = [name for name, _ in objects]
     if failed:
-        names = [name for name, _ in objects]
-        raise PacsError(_told(address, sent, failed, names[len(sent) + len(failed) :]))
+        raise PacsError(_told(address, names, failed))
     if progress is not None:
         progress(SEND_STAGE, len(objects), len(objects))
-    return tuple(sent)
+    return tuple(names)
+
+
+def _send_all(
+    connection: Connection, objects: Sequence[tuple[str, Dataset]], progress: Progress | None
+) -> dict[int, str]:
+    """Why objects did not arrive, by their number; empty for those that were not tried."""
+    failed: dict[int, str] = {}
+    for number, (_, dataset) in enumerate(objects):
+        if progress is not None:
+            progress(SEND_STAGE, number, len(objects))
+        reason, goes_on = _send(connection, dataset)
+        if reason:
+            failed[number] = reason
+        if not goes_on:
+            return failed | dict.fromkeys(range(number + 1, len(objects)), "")
+    return failed
 
 
 def _read(path: Path) -> Dataset:
@@ -231,7 +236,9 @@ def _parsed(content: bytes) -> Dataset | None:
         return None
 
 
-def _told(address: PacsAddress, sent: Sequence[str], failed: dict[str, str], untried: Sequence[str]) -> str:
-    reasons = "; ".join(f"{name} ({reason})" for name, reason in failed.items())
-    rest = f"; not tried: {', '.join(untried)}" if untried else ""
-    return f"{address} did not take {reasons}{rest}; it has {', '.join(sent) or 'none of the others'}"
+def _told(address: PacsAddress, names: Sequence[str], failed: dict[int, str]) -> str:
+    reasons = "; ".join(f"{names[number]} ({reason})" for number, reason in failed.items() if reason)
+    untried = ", ".join(names[number] for number, reason in failed.items() if not reason)
+    sent = ", ".join(name for number, name in enumerate(names) if number not in failed)
+    rest = f"; not tried: {untried}" if untried else ""
+    return f"{address} did not take {reasons}{rest}; it has {sent or 'none of the others'}"
