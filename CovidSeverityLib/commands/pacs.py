@@ -108,7 +108,8 @@ def store_objects(
     files = [path for path in written if path.parent == folder / DICOM_FOLDER]
     if not files:
         reason = lacking or "There are no DICOM objects, for the input is not DICOM."
-        raise PacsError(f"nothing was sent to {address}. {reason} The results are in {folder}")
+        reason = f"{reason[0].lower()}{reason[1:].rstrip('.')}"
+        raise PacsError(f"nothing was sent to {address}: {reason}; the results are in {folder}")
     stream = sys.stderr if arguments.json else sys.stdout
     try:
         with progress_for(progress_kind(arguments), stream) as progress:
