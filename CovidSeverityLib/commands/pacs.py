@@ -8,7 +8,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from CovidSeverityLib.errors import CancelledError, InputError, PacsError
-from CovidSeverityLib.io.dicomweb.address import NO_EXTRA, PREFIX, PacsAddress, PacsStudy, has_pacs_extra
+from CovidSeverityLib.io.dicomweb.address import (
+    NO_EXTRA,
+    PASSWORD_VARIABLE,
+    PREFIX,
+    TOKEN_VARIABLE,
+    USER_VARIABLE,
+    PacsAddress,
+    PacsStudy,
+    has_pacs_extra,
+)
 from CovidSeverityLib.io.dicomweb.credentials import credentials_for
 from CovidSeverityLib.io.dicomweb.sending import send_files
 from CovidSeverityLib.reporting.dicom import NO_EXTRA as NO_HIGHDICOM
@@ -26,7 +35,12 @@ WEB = ("https:", "http:")
 
 def add_study(parser: argparse.ArgumentParser) -> None:
     """Add ``--study``."""
-    parser.add_argument("--study", metavar="UID", help=f"StudyInstanceUID of the CT, if INPUT is {PREFIX}URL")
+    parser.add_argument(
+        "--study",
+        metavar="UID",
+        help=f"StudyInstanceUID of the CT, if INPUT is {PREFIX}URL; credentials for it are read from {USER_VARIABLE} "
+        f"and {PASSWORD_VARIABLE}, {TOKEN_VARIABLE} or .netrc",
+    )
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
