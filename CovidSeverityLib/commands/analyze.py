@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,22 @@ from CovidSeverityLib.api import Analysis, AnalysisConfig, InputError, analyze, 
 from CovidSeverityLib.config import PROFILES
 from CovidSeverityLib.reporting import (
     OUTPUT_NAMES,
+    PDF_NAME,
+    FileWriter,
     ReportPages,
     build_report,
     check_output_folder,
+    report_pdf,
     summary_text,
     write_results,
 )
-from CovidSeverityLib.reporting.dicom import DICOM_OUTPUT_NAMES, dicom_objects, dicom_writers, has_dicom_extra
+from CovidSeverityLib.reporting.dicom import (
+    DICOM_OUTPUT_NAMES,
+    PdfDocument,
+    dicom_objects,
+    dicom_writers,
+    has_dicom_extra,
+)
 from CovidSeverityLib.segmentation.lungs.lungmask_engine import LungmaskEngine
 from CovidSeverityLib.types import Progress
 
@@ -42,8 +52,6 @@ from .paths import existing_path, given_path
 from .progress import progress_for, progress_kind
 
 if TYPE_CHECKING:
-    from pydicom import Dataset
-
     from CovidSeverityLib.io.dicom.source import DicomSource
 
 OUTPUT_SUFFIX = "-covid-severity"
@@ -58,8 +66,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "Segment lungs, lobes and opacities in a chest CT and score its severity. Write "
         "segmentation.seg.nrrd, report.json, lobes.csv, slices.csv, histogram.csv, overview.png and report.html. With "
         "a classifier also diagnose COVID-19, community-acquired pneumonia or normal and write classification.png. "
-        "From DICOM also write a Segmentation and a structured report to dicom/, with the patient's identifiers as "
-        "the input has them."
+        "From DICOM also write a Segmentation and a structured report to dicom/ (with --pdf also the report), with the "
+        "patient's identifiers as the input has them."
     )
     add_input(parser)
     _add_input_options(parser)
@@ -136,8 +144,8 @@ def run(arguments: argparse.Namespace) -> None:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:
             result, images = _analyze(arguments, source, config, engine, weights, chosen, progress)
             with _no_garbage_collection():
-                objects, lacking = ({}, "") if arguments.no_dicom else _dicom(result, images)
-                write_results(result, folder.path, progress, pages=pages, extra=dicom_writers(objects))
+                extra, lacking = ({}, "") if arguments.no_dicom else _dicom(result, images, pages)
+                write_results(result, folder.path, progress, pages=pages, extra=extra)
     except BaseException:
         folder.discard_if_empty()
         raise
@@ -204,14 +212,23 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _dicom(result: Analysis, images: DicomSource | None) -> tuple[dict[str, Dataset], str]:
-    """The DICOM objects by the name of their file, and the reason why there are none."""
+def _dicom(result: Analysis, images: DicomSource | None, pages: ReportPages) -> tuple[dict[str, FileWriter], str]:
+    """Writers of the DICOM objects and of the PDF that is in one of them, and the reason why there are no objects."""
     if images is None:
         return {}, ""
+    writers: dict[str, FileWriter] = {}
+    document = None
+    if pages.pdf:  # drawn once: both files have the same bytes
+        document = PdfDocument(report_pdf(result, pages), pages.title)
+        writers[PDF_NAME] = partial(_write_bytes, document.content)
     try:
-        return dicom_objects(result, images), ""
+        return writers | dicom_writers(dicom_objects(result, images, document=document)), ""
     except InputError as error:
-        return {}, f"No DICOM objects were written, because {error}."
+        return writers, f"No DICOM objects were written, because {error}."
+
+
+def _write_bytes(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def _say(arguments: argparse.Namespace, result: Analysis, folder: Path, lacking: str) -> None:

@@ -3,6 +3,7 @@
 They need highdicom (``pip install "covid-severity[dicom]"``). ``docs/dicom.md`` explains what they contain.
 """
 
+from .document import PdfDocument
 from .writing import DICOM_OUTPUT_NAMES, NO_EXTRA, dicom_objects, dicom_writers, has_dicom_extra
 
-__all__ = ["DICOM_OUTPUT_NAMES", "NO_EXTRA", "dicom_objects", "dicom_writers", "has_dicom_extra"]
+__all__ = ["DICOM_OUTPUT_NAMES", "NO_EXTRA", "PdfDocument", "dicom_objects", "dicom_writers", "has_dicom_extra"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import io
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,8 +14,6 @@ from pydicom import dcmread
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.dicom.source import DicomSource
 from CovidSeverityLib.reporting.dicom import dicom_objects, dicom_writers, writing
-from CovidSeverityLib.reporting.dicom.encapsulated_pdf import build_encapsulated_pdf
-from CovidSeverityLib.reporting.dicom.identity import identify
 
 pytestmark = pytest.mark.skipif(find_spec("highdicom") is None, reason="highdicom is not installed")
 
@@ -102,41 +99,6 @@ def test_without_highdicom_the_reason_says_how_to_get_it(axial, monkeypatch):
         dicom_objects(*axial)
 
 
-def pdf_bytes():
-    """A real PDF, of Matplotlib."""
-    from matplotlib.figure import Figure
-
-    file = io.BytesIO()
-    Figure().savefig(file, format="pdf")
-    return file.getvalue()
-
-
-@pytest.fixture
-def pdf(axial):
-    return build_encapsulated_pdf(pdf_bytes(), "CT severity", identify(*axial, masks=(), made=None))
-
-
-def test_a_pdf_comes_back_from_its_object(axial, pdf, tmp_path):
-    pdf.save_as(tmp_path / "report.dcm", enforce_file_format=True)
-    file = dcmread(tmp_path / "report.dcm")
-    assert file.EncapsulatedDocument[: file.EncapsulatedDocumentLength].startswith(b"%PDF-")
-    assert file.EncapsulatedDocument[: file.EncapsulatedDocumentLength].rstrip().endswith(b"%%EOF")
-    assert (file.PatientName, file.StudyInstanceUID) == ("Müller^Änne", "2.25.71")
-    assert len(file.SourceInstanceSequence) == len(axial.source.images)
-
-
-def test_what_is_no_pdf_is_refused(axial):
-    with pytest.raises(ValueError, match="a PDF begins with"):
-        build_encapsulated_pdf(b"<html>", "x", identify(*axial, masks=(), made=None))
-
-
-def test_dciodvfy_reports_no_error_in_the_pdf(pdf, tool, tmp_path):
-    pdf.save_as(tmp_path / "report.dcm", enforce_file_format=True)
-    said = tool("dciodvfy", tmp_path / "report.dcm")
-    assert "EncapsulatedPDF" in said
-    assert [line for line in said.splitlines() if line.startswith("Error")] == []
-
-
 def test_dicom_validator_reports_no_error(written, tool):
     """It needs the text of the standard, which it downloads on first use: only where that was done before."""
     pytest.importorskip("dicom_validator", reason="dicom-validator is not installed")
@@ -159,10 +121,14 @@ def chest_folder(coarse_phantom, write_series, tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_command_writes_the_objects_and_removes_them_on_request(program, chest_folder, tmp_path):
-    run = program("analyze", chest_folder, "-o", tmp_path / "out")
+    pytest.importorskip("reportlab", reason="ReportLab is not installed")
+    run = program("analyze", chest_folder, "-o", tmp_path / "out", "--pdf")
     assert (run.status, "DICOM" in run.out) == (0, False), run.err
     names = {path.name for path in (tmp_path / "out" / "dicom").iterdir()}
-    assert names == {"segmentation.dcm", "measurements.dcm"}
+    assert names == {"segmentation.dcm", "measurements.dcm", "report.dcm"}
+    document = dcmread(tmp_path / "out" / "dicom" / "report.dcm")
+    length = document.EncapsulatedDocumentLength
+    assert document.EncapsulatedDocument[:length] == (tmp_path / "out" / "report.pdf").read_bytes()
     assert program("analyze", chest_folder, "-o", tmp_path / "out", "--no-dicom").status == 0
     assert not (tmp_path / "out" / "dicom").exists()
     assert (tmp_path / "out" / "report.json").exists()
