@@ -69,7 +69,7 @@ class ArchiveConfig(Checked):
 
     Parameters
     ----------
-    most_files : int
+    most_files : int, files
         A study of the whole body in slices of 0.5 mm has 4,000 files, a disc with its viewer 20,000. Python needs 0.5
         KB of memory for each.
     most_bytes : int, bytes
