@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING
 
 from CovidSeverityLib.api import Analysis, AnalysisConfig, InputError, analyze, lobes_from_labels, read_mask
 from CovidSeverityLib.config import PROFILES
+from CovidSeverityLib.io.archives import ARCHIVE_ENDING
+from CovidSeverityLib.io.dicom.directory import DIRECTORY_NAME
+from CovidSeverityLib.io.dicom.files import DICOM_ENDINGS
+from CovidSeverityLib.io.images import FORMATS
 from CovidSeverityLib.reporting import (
     OUTPUT_NAMES,
     PDF_NAME,
@@ -57,7 +61,7 @@ if TYPE_CHECKING:
 OUTPUT_SUFFIX = "-covid-severity"
 """The default folder for results is the name of the input followed by this."""
 
-IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img", ".dcm")
+INPUT_ENDINGS = (*FORMATS, *(ending for ending in DICOM_ENDINGS if ending), ARCHIVE_ENDING)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -153,9 +157,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def default_output(source: Path) -> Path:
-    """The default folder for the results of ``source``: in the current folder, named after the input."""
+    """The default folder for the results of ``source``: in the current folder, named after the input.
+
+    A DICOMDIR has the name of its folder.
+    """
+    if source.name.upper() == DIRECTORY_NAME:
+        source = source.resolve().parent
     name = (source.resolve() if source.name in ("", "..") else source).name
-    ending = next((e for e in IMAGE_ENDINGS if name.lower().endswith(e)), "")
+    ending = next((e for e in sorted(INPUT_ENDINGS, key=len, reverse=True) if name.lower().endswith(e)), "")
     return Path((name[: len(name) - len(ending)] or "ct") + OUTPUT_SUFFIX)
 
 

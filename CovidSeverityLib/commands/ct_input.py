@@ -25,7 +25,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "input",
         metavar="INPUT",
-        help="DICOM folder, DICOMDIR or .zip archive of them, or a .nii, .nii.gz, .hdr, .nrrd or .mha file",
+        help="folder with DICOM files, DICOMDIR, .nii, .nii.gz, .hdr, .nrrd or .mha file, or a .zip archive of one",
     )
 
 

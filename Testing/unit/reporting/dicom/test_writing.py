@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shutil
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.fileset import FileSet
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.dicom.source import DicomSource
+from CovidSeverityLib.io.reading import read_ct_and_source
 from CovidSeverityLib.reporting.dicom import dicom_objects, dicom_writers, writing
 
 pytestmark = pytest.mark.skipif(find_spec("highdicom") is None, reason="highdicom is not installed")
@@ -28,6 +31,26 @@ def bytes_of(objects, folder):
 
 def test_the_same_input_gives_the_same_bytes(axial, objects, tmp_path):
     assert bytes_of(objects, tmp_path / "a") == bytes_of(dicom_objects(*axial), tmp_path / "b")
+
+
+def test_an_archive_and_a_disc_give_the_same_bytes_as_their_folder(axial, objects, tmp_path):
+    """The headers are kept, so that the files of the archive need not stay."""
+    (tmp_path / "scan").mkdir()
+    for number, header in enumerate(axial.source.images):
+        image = dcmread(header.filename)
+        image.SeriesNumber = 1  # a disc needs it
+        image.save_as(tmp_path / "scan" / f"{number}.dcm")
+    medium = FileSet()
+    for file in (tmp_path / "scan").iterdir():
+        medium.add(file)
+    medium.write(tmp_path / "disc")
+    archive = shutil.make_archive(str(tmp_path / "scan"), "zip", tmp_path / "scan")
+    made = {}
+    for name, path in (("zip", archive), ("disc", tmp_path / "disc" / "DICOMDIR"), ("folder", tmp_path / "scan")):
+        source = read_ct_and_source(path)[1]
+        made[name] = bytes_of(dicom_objects(axial.analysis, source), tmp_path / f"made {name}")
+    assert set(made["folder"]) == set(objects)
+    assert made["zip"] == made["disc"] == made["folder"]
 
 
 def test_other_masks_version_or_configuration_have_other_uids(axial, objects):
