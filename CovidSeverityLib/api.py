@@ -21,9 +21,19 @@ from .classification.diagnosis import ExplainingClassifier, PatientDiagnosis
 from .classification.loading import open_classifier
 from .config import AnalysisConfig
 from .ctss import Severity
-from .errors import CancelledError, ConfigurationError, CovidSeverityError, InputError, NoLungsError, OutputError
+from .errors import (
+    CancelledError,
+    ConfigurationError,
+    CovidSeverityError,
+    InputError,
+    NoLungsError,
+    OutputError,
+    PacsError,
+)
 from .features.quantification import LobeScore, SliceRow
 from .findings import Provenance
+from .io.dicomweb.receiving import read_ct_from_pacs
+from .io.dicomweb.sending import send_to_pacs
 from .io.masks import read_mask
 from .io.reading import read_ct
 from .io.volume import CtVolume
@@ -58,6 +68,7 @@ __all__ = [
     "NoteSeverity",
     "Opacity",
     "OutputError",
+    "PacsError",
     "PatientDiagnosis",
     "Provenance",
     "QualityNote",
@@ -71,7 +82,9 @@ __all__ = [
     "lungs_from_labels",
     "open_classifier",
     "read_ct",
+    "read_ct_from_pacs",
     "read_mask",
+    "send_to_pacs",
 ]
 
 

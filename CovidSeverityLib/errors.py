@@ -79,6 +79,19 @@ class DownloadError(CovidSeverityError):
     """A file could not be fetched though it was asked for rightly: the network or the server failed."""
 
 
+class PacsError(CovidSeverityError):
+    """A PACS cannot be reached, is busy, or sent or took only a part of what it should.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import read_ct_from_pacs
+    >>> read_ct_from_pacs("http://127.0.0.1:9/dicom-web", "1.2.840.1")
+    Traceback (most recent call last):
+    ...
+    CovidSeverityLib.errors.PacsError: http://127.0.0.1:9/dicom-web cannot be reached
+    """
+
+
 class CancelledError(CovidSeverityError):
     """The caller's progress function asked to stop.
 

@@ -9,7 +9,7 @@ import io
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from CovidSeverityLib.evaluation.synthetic.phantom import Phantom, make_phantom,
 from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmentation, segment_lungs
+from Testing import orthanc as real_orthanc
 from Testing.once import Once
 
 os.environ.setdefault(*ONE_KERNEL)  # as the library does: some tests start TensorFlow before it
@@ -222,6 +223,17 @@ def chest_folder(once, coarse_phantom) -> Path:
         return folder
 
     return once("chest-folder", written)
+
+
+@pytest.fixture(scope="session")
+def orthanc(tmp_path_factory) -> Iterator[real_orthanc.Orthanc]:
+    """A real PACS that holds nothing yet and knows one user; a test that needs it is skipped where it is absent."""
+    missing = real_orthanc.missing_orthanc()
+    if missing:
+        pytest.skip(missing)
+    running, process = real_orthanc.start(tmp_path_factory.mktemp("orthanc"), "reader", "Schlüssel 1")
+    yield running
+    real_orthanc.stop(process)
 
 
 @pytest.fixture(scope="session")

@@ -52,11 +52,13 @@ from .ct_input import (
     read_volume_and_source,
 )
 from .engines import add_engine_options, engine_lobes, lobe_weights, lung_engine, runs_lobe_engine
+from .pacs import add_store, chosen_input, store_address, store_objects
 from .paths import existing_path, given_path
 from .progress import progress_for, progress_kind
 
 if TYPE_CHECKING:
     from CovidSeverityLib.io.dicom.source import DicomSource
+    from CovidSeverityLib.io.dicomweb.address import PacsStudy
 
 OUTPUT_SUFFIX = "-covid-severity"
 """The default folder for results is the name of the input followed by this."""
@@ -110,6 +112,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write no DICOM objects; otherwise they are written if the input is DICOM and highdicom is installed",
     )
+    add_store(parser)
     add_printing(parser)
 
 
@@ -134,7 +137,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Run the command; raise :class:`~CovidSeverityLib.errors.InputError` for errors that the user can correct."""
     config = _config(arguments)
-    source = existing_path(arguments.input, "file or folder")
+    source, target = chosen_input(arguments), store_address(arguments)
     for mask, what in ((arguments.lungs, "lung mask"), (arguments.lobes, "lobe mask")):
         if mask is not None:
             existing_path(mask, what)
@@ -149,18 +152,22 @@ def run(arguments: argparse.Namespace) -> None:
             result, images = _analyze(arguments, source, config, engine, weights, chosen, progress)
             with _no_garbage_collection():
                 extra, lacking = ({}, "") if arguments.no_dicom else _dicom(result, images, pages)
-                write_results(result, folder.path, progress, pages=pages, extra=extra)
+                written = write_results(result, folder.path, progress, pages=pages, extra=extra)
     except BaseException:
         folder.discard_if_empty()
         raise
     _say(arguments, result, folder.path, lacking)
+    if target is not None:
+        store_objects(arguments, target, written, folder.path, lacking)
 
 
-def default_output(source: Path) -> Path:
+def default_output(source: Path | PacsStudy) -> Path:
     """The default folder for the results of ``source``: in the current folder, named after the input.
 
     A DICOMDIR has the name of its folder.
     """
+    if not isinstance(source, Path):
+        return Path(source.name + OUTPUT_SUFFIX)
     if source.name.upper() == DIRECTORY_NAME:
         source = source.resolve().parent
     name = (source.resolve() if source.name in ("", "..") else source).name
@@ -178,7 +185,7 @@ def _config(arguments: argparse.Namespace) -> AnalysisConfig:
 
 def _analyze(
     arguments: argparse.Namespace,
-    source: Path,
+    source: Path | PacsStudy,
     config: AnalysisConfig,
     engine: LungmaskEngine | None,
     weights: Path | None,

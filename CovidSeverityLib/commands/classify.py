@@ -20,6 +20,7 @@ from CovidSeverityLib.reporting import (
 from .classifiers import add_classifier_option, choose_classifier
 from .ct_input import add_input, add_lungs, add_printing, add_reading, chosen_lungs, naming_other_series, read_volume
 from .engines import add_lung_engine, lung_engine
+from .pacs import chosen_input
 from .paths import existing_path, given_path
 from .progress import progress_for, progress_kind
 
@@ -44,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command; raise :class:`~CovidSeverityLib.errors.InputError` for errors that the user can correct."""
-    source = existing_path(arguments.input, "file or folder")
+    source = chosen_input(arguments)
     if arguments.lungs is not None:
         existing_path(arguments.lungs, "lung mask")
     engine = lung_engine(arguments)

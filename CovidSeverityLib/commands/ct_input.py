@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from CovidSeverityLib.api import CtVolume, LungSegmentation, NoLungsError, lungs_from_labels, read_mask
+from CovidSeverityLib.io.dicomweb.address import PacsStudy
+from CovidSeverityLib.io.dicomweb.receiving import read_study_and_source
 from CovidSeverityLib.io.reading import read_ct_and_source
 from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmenter
 from CovidSeverityLib.types import Progress
+
+from .pacs import add_study
 
 if TYPE_CHECKING:
     from CovidSeverityLib.io.dicom.source import DicomSource
@@ -25,7 +29,8 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "input",
         metavar="INPUT",
-        help="folder with DICOM files, DICOMDIR, .nii, .nii.gz, .hdr, .nrrd or .mha file, or a .zip archive of one",
+        help="folder with DICOM files, DICOMDIR, .nii, .nii.gz, .hdr, .nrrd or .mha file, a .zip archive of one, or "
+        "dicomweb:URL for a study of a PACS",
     )
 
 
@@ -35,7 +40,8 @@ def add_lungs(parser: argparse.ArgumentParser) -> None:
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Add ``--series``, ``--volume`` and ``--force``."""
+    """Add ``--study``, ``--series``, ``--volume`` and ``--force``."""
+    add_study(parser)
     parser.add_argument(
         "--series", metavar="UID", help="SeriesInstanceUID of the series to read (default: the best for the lungs)"
     )
@@ -77,15 +83,23 @@ def add_printing(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_volume(arguments: argparse.Namespace, source: Path, progress: Progress | None) -> CtVolume:
+def read_volume(arguments: argparse.Namespace, source: Path | PacsStudy, progress: Progress | None) -> CtVolume:
     """The CT that the options choose; errors as in :func:`~CovidSeverityLib.io.reading.read_ct`."""
     return read_volume_and_source(arguments, source, progress, keep_headers=False)[0]
 
 
 def read_volume_and_source(
-    arguments: argparse.Namespace, source: Path, progress: Progress | None, *, keep_headers: bool
+    arguments: argparse.Namespace, source: Path | PacsStudy, progress: Progress | None, *, keep_headers: bool
 ) -> tuple[CtVolume, DicomSource | None]:
     """The same, and the images that it was read from (:func:`~CovidSeverityLib.io.reading.read_ct_and_source`)."""
+    if isinstance(source, PacsStudy):
+        return read_study_and_source(
+            source,
+            volume=arguments.volume,
+            force=arguments.force,
+            progress=progress,
+            keep_headers=keep_headers,
+        )
     return read_ct_and_source(
         source,
         series_uid=arguments.series,

@@ -32,6 +32,8 @@ STAGE_TITLES = {
     "epochs": "Training",
     "copy": "Copying",
     "download": "Downloading",
+    "receive": "Receiving",
+    "send": "Sending",
 }
 
 

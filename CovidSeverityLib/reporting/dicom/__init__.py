@@ -4,6 +4,21 @@ They need highdicom (``pip install "covid-severity[dicom]"``). ``docs/dicom.md``
 """
 
 from .document import PdfDocument
-from .writing import DICOM_OUTPUT_NAMES, NO_EXTRA, dicom_objects, dicom_writers, has_dicom_extra
+from .writing import (
+    DICOM_OUTPUT_NAMES,
+    NO_EXTRA,
+    SEGMENTATION_NAME,
+    dicom_objects,
+    dicom_writers,
+    has_dicom_extra,
+)
 
-__all__ = ["DICOM_OUTPUT_NAMES", "NO_EXTRA", "PdfDocument", "dicom_objects", "dicom_writers", "has_dicom_extra"]
+__all__ = [
+    "DICOM_OUTPUT_NAMES",
+    "NO_EXTRA",
+    "SEGMENTATION_NAME",
+    "PdfDocument",
+    "dicom_objects",
+    "dicom_writers",
+    "has_dicom_extra",
+]
