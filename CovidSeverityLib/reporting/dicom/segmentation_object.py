@@ -112,6 +112,7 @@ def build_segmentation(analysis: Findings, identity: Identity, masks: PackedMask
         **identity.series(SEGMENTATION),
     )
     found.Rows, found.Columns = identity.first.Rows, identity.first.Columns
+    found.ContentCreatorName = ""  # of type 2 in DICOM PS3.3, Table 10-12; highdicom leaves it out
     found.SegmentsOverlap = hd.seg.SegmentsOverlapValues.YES.value
     found.PixelData = masks.pixel_data(_order(found, identity))
     found.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
