@@ -96,6 +96,11 @@ def dicom_writers(objects: Mapping[str, Dataset]) -> dict[str, FileWriter]:
 
 
 def _write(found: Dataset, path: Path) -> None:
+    from .frames import FRAMES, write_segmentation
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found.save_as(path, enforce_file_format=True)
+        if FRAMES in found:
+            write_segmentation(found, path)
+        else:
+            found.save_as(path, enforce_file_format=True)
