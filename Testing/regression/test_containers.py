@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
+import warnings
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,10 +19,10 @@ DISC_FIELDS = {"StudyDate": "20200101", "StudyTime": "000000", "StudyID": "1", "
 """What the records of a DICOMDIR need; anonymisers remove it."""
 
 
-@pytest.fixture(scope="module", params=["P001", "cap001", "normal001"])
-def folder(request, real_ct_root):
+@pytest.fixture(scope="module")
+def folder(real_ct_root):
     """The folder of a real CT."""
-    return real_ct_root / request.param
+    return real_ct_root / "P001"
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,13 @@ def disc(folder, tmp_path_factory):
             setattr(image, keyword, image.get(keyword) or value)
         image.InstanceNumber = image.get("InstanceNumber") or number
         medium.add(image)
-    medium.write(tmp_path_factory.mktemp("discs") / "disc")
-    return medium.path
+    path = tmp_path_factory.mktemp("discs") / "disc"
+    medium.write(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # pydicom leaves its temporary folder to the collector
+        del medium
+        gc.collect()
+    return path
 
 
 def zipped(folder, path, prefix=""):
@@ -55,9 +61,13 @@ def assert_same(found, expected):
     assert found.acquired == expected.acquired
 
 
-def test_archives_and_nested_folders_have_the_same_bits(folder, real_ct, tmp_path):
+@pytest.mark.parametrize("patient", ["P001", "cap001", "normal001"])
+def test_archive_has_the_same_bits(real_ct_root, real_ct, tmp_path, patient):
+    assert_same(read_ct(zipped(real_ct_root / patient, tmp_path / "study.zip")), real_ct(patient))
+
+
+def test_archive_of_windows_and_nested_folders_have_the_same_bits(folder, real_ct, tmp_path):
     expected = real_ct(folder.name)
-    assert_same(read_ct(zipped(folder, tmp_path / "study.zip")), expected)
     assert_same(read_ct(zipped(folder, tmp_path / "windows.zip", "study\\series 1\\")), expected)
     (tmp_path / "a" / "b").mkdir(parents=True)
     for number, file in enumerate(sorted(folder.glob("*.dcm"))):
@@ -67,7 +77,7 @@ def test_archives_and_nested_folders_have_the_same_bits(folder, real_ct, tmp_pat
 
 def test_discs_have_the_same_bits(disc, folder, real_ct, tmp_path):
     expected = real_ct(folder.name)
-    for path in (disc, f"{disc}/DICOMDIR", zipped(Path(disc), tmp_path / "disc.zip")):
+    for path in (disc, disc / "DICOMDIR", zipped(disc, tmp_path / "disc.zip")):
         found = read_ct(path)
         np.testing.assert_array_equal(found.hu, expected.hu)
         assert found.geometry == expected.geometry
@@ -79,8 +89,8 @@ def test_objects_for_a_pacs_are_the_same(disc, folder, analysed, tmp_path):
     analysis, made = analysed(folder.name), {}
     for name, path in (
         ("folder", disc),
-        ("file", f"{disc}/DICOMDIR"),
-        ("archive", zipped(Path(disc), tmp_path / "disc.zip")),
+        ("file", disc / "DICOMDIR"),
+        ("archive", zipped(disc, tmp_path / "disc.zip")),
     ):
         (tmp_path / name / "dicom").mkdir(parents=True)
         objects = dicom_objects(analysis, read_ct_and_source(path)[1])
