@@ -8,7 +8,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from CovidSeverityLib.errors import CancelledError, InputError, PacsError
-from CovidSeverityLib.io.dicomweb.address import NO_EXTRA, PREFIX, PacsAddress, PacsStudy, has_pacs_extra
+from CovidSeverityLib.io.dicomweb.address import (
+    NO_EXTRA,
+    PASSWORD_VARIABLE,
+    PREFIX,
+    TOKEN_VARIABLE,
+    USER_VARIABLE,
+    PacsAddress,
+    PacsStudy,
+    has_pacs_extra,
+)
 from CovidSeverityLib.io.dicomweb.credentials import credentials_for
 from CovidSeverityLib.io.dicomweb.sending import send_files
 from CovidSeverityLib.reporting.dicom import NO_EXTRA as NO_HIGHDICOM
@@ -26,7 +35,12 @@ WEB = ("https:", "http:")
 
 def add_study(parser: argparse.ArgumentParser) -> None:
     """Add ``--study``."""
-    parser.add_argument("--study", metavar="UID", help=f"StudyInstanceUID of the CT, if INPUT is {PREFIX}URL")
+    parser.add_argument(
+        "--study",
+        metavar="UID",
+        help=f"StudyInstanceUID of the CT, if INPUT is {PREFIX}URL; credentials for it are read from {USER_VARIABLE} "
+        f"and {PASSWORD_VARIABLE}, {TOKEN_VARIABLE} or .netrc",
+    )
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
@@ -108,7 +122,8 @@ def store_objects(
     files = [path for path in written if path.parent == folder / DICOM_FOLDER]
     if not files:
         reason = lacking or "There are no DICOM objects, for the input is not DICOM."
-        raise PacsError(f"nothing was sent to {address}. {reason} The results are in {folder}")
+        reason = f"{reason[0].lower()}{reason[1:].rstrip('.')}"
+        raise PacsError(f"nothing was sent to {address}: {reason}; the results are in {folder}")
     stream = sys.stderr if arguments.json else sys.stdout
     try:
         with progress_for(progress_kind(arguments), stream) as progress:

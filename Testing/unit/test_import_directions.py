@@ -53,6 +53,7 @@ NOT_LOADED_BY_ANALYZE = (
     "sklearn.",
     "statsmodels.",
     "pingouin.",
+    "dicomweb_client.",
 )
 """Beginnings of module names. The phantom and the simulated lesions are part of ``evaluation``; the parts of SciPy take
 half a second to load."""
