@@ -31,17 +31,38 @@ CASE = text("case", "Name of the case: of its file or folder, or as in the table
 SECONDS = seconds("seconds", "Time that the case took.")
 
 _NO_SLICE = "no slice counts"
+_NO_TRUTH = "nothing was to be found, or no slice counts"
+_NO_REST = "every voxel was to be found, or no slice counts"
+_NOTHING = "nothing was found, or no slice counts"
 _MEASURES = (
     share(
-        "dice", "2 TP / (2 TP + FP + FN); 1 if nothing was to be found and nothing was found.", METRICS, empty=_NO_SLICE
+        "dice",
+        "Dice coefficient: 2 TP / (2 TP + FP + FN); 1 if nothing was to be found and nothing was found.",
+        METRICS,
+        empty=_NO_SLICE,
     ),
-    share("sensitivity", "TP / (TP + FN).", METRICS, empty="nothing was to be found, or no slice counts"),
-    share("specificity", "TN / (TN + FP).", METRICS, empty="every voxel was to be found, or no slice counts"),
-    share("precision", "TP / (TP + FP).", METRICS, empty="nothing was found, or no slice counts"),
-    share("jaccard", "TP / (TP + FP + FN); 1 as for Dice.", METRICS, empty=_NO_SLICE),
+    share(
+        "sensitivity",
+        "Found part of the truth: TP / (TP + FN).",
+        METRICS,
+        empty=_NO_TRUTH,
+    ),
+    share(
+        "specificity",
+        "Part of the rest that was left alone: TN / (TN + FP).",
+        METRICS,
+        empty=_NO_REST,
+    ),
+    share(
+        "precision",
+        "True part of what was found: TP / (TP + FP).",
+        METRICS,
+        empty=_NOTHING,
+    ),
+    share("jaccard", "Jaccard index: TP / (TP + FP + FN); 1 as for Dice.", METRICS, empty=_NO_SLICE),
     Column("mcc", NUMBER, "", "Matthews correlation coefficient.", METRICS, empty=_NO_SLICE, low=-1, high=1),
     share("mae", "Mean absolute error of the mask as an image of 0 and 1: (FP + FN) / all.", METRICS, empty=_NO_SLICE),
-    share("accuracy", "(TP + TN) / all.", METRICS, empty=_NO_SLICE),
+    share("accuracy", "Part of the voxels that are right: (TP + TN) / all.", METRICS, empty=_NO_SLICE),
 )
 _COUNTS = (
     count("true_positive", "voxels", "TP: marked and truly opacity.", METRICS),
