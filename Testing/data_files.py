@@ -52,7 +52,8 @@ def _closed_schema(place: str) -> dict[str, Any]:
 
 
 def _format_of(file: str, command: str, known: tuple) -> Any:
-    words = {f"`{command}`", f"`{command.partition(' ')[0]}`"} if command != "Slicer" else {"3D Slicer"}
+    """The description of a file that a command writes; in Slicer, also those of an analysis are written."""
+    words = {"3D Slicer", "`analyze`"} if command == "Slicer" else {f"`{command}`", f"`{command.partition(' ')[0]}`"}
     found = [f for f in known if f.file == file and any(word in f.written_by for word in words)]
     assert found, f"{file} of {command} is not described: it belongs into CovidSeverityLib/formats/registry.py"
     return found[0]

@@ -178,9 +178,9 @@ class TableFormat:
         return tuple(names)
 
     def column(self, header: str) -> Column | None:
-        """The column with ``header``: of that name or, if there is none, with an open part; None if there is none."""
-        exact = next((column for column in self.columns if column.name == header), None)
-        return exact or next((column for column in self.columns if column.describes(header)), None)
+        """The column with ``header``, of several with open parts the one that says most of its name; or None."""
+        found = [column for column in self.columns if column.describes(header)]
+        return max(found, key=lambda column: len(OPEN_PART.sub("", column.name)), default=None)
 
     def faults(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         """What is not as described in a table that was written: nothing is listed if all is well.

@@ -107,6 +107,8 @@ def test_faults_of_a_table_are_named():
     assert table.faults(["a", "of_x"], [["1", "c"]]) == []
     assert table.faults(["of_x", "b"], [["c", "d"]]) == ["the column b is not described", "the column a is missing"]
     assert table.faults(["a"], [["1", "2"]]) == ["row 1 has 2 cells, the header 1"]
+    variants = TableFormat("t.csv", "a test", "A row.", (percent("{x}", "A.", "b"), text("{x}_word", "A.", "b")))
+    assert variants.faults(["a", "a_word"], [["1", "one"]]) == []
     assert table.faults(["a"], [["101"]]) == ["row 1, a: '101' is not from 0 to 100 %"]
 
 
