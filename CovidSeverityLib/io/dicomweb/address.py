@@ -71,9 +71,14 @@ class PacsAddress:
         return urlsplit(self.url).hostname or ""
 
     @property
+    def is_local(self) -> bool:
+        """Whether it is this computer."""
+        return self.host == "localhost" or _is_loopback(self.host)
+
+    @property
     def is_secret(self) -> bool:
         """Whether nobody on the way can listen: it is encrypted, or does not leave this computer."""
-        return self.url.startswith("https:") or self.host == "localhost" or _is_loopback(self.host)
+        return self.url.startswith("https:") or self.is_local
 
 
 @dataclass(frozen=True)

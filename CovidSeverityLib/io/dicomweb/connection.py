@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.message import Message
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from dicomweb_client.web import DICOMwebClient
@@ -63,7 +63,7 @@ class Connection:
     session: Session = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "session", _session(self.credentials))
+        object.__setattr__(self, "session", _session(self.address, self.credentials))
 
     def __enter__(self) -> Connection:
         return self
@@ -133,14 +133,25 @@ class Connection:
 
 
 class _Session(Session):
-    """A session in which no answer stays open: dicomweb-client leaves those that report an error to the garbage."""
+    """A session in which no answer stays open: dicomweb-client leaves those that report an error to the garbage.
 
-    last: Response | None = None
+    What is for this computer does not go through a proxy, which could read it.
+    """
+
+    def __init__(self, without_proxy: bool) -> None:
+        super().__init__()
+        self.without_proxy = without_proxy
+        self.last: Response | None = None
 
     def close(self) -> None:
         """Close the last answer, and every connection."""
         self._close_last()
         super().close()
+
+    def merge_environment_settings(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 (as requests has it)
+        """Certificates and, unless it is this computer, proxies that the environment names."""
+        settings = super().merge_environment_settings(*arguments, **named)
+        return {**settings, "proxies": {}} if self.without_proxy else settings
 
     def _close_last(self) -> None:
         if self.last is not None:
@@ -169,8 +180,8 @@ class _Authorisation(AuthBase):
         return r
 
 
-def _session(credentials: Credentials) -> Session:
-    session = _Session()
+def _session(address: PacsAddress, credentials: Credentials) -> Session:
+    session = _Session(without_proxy=address.is_local)
     session.auth = _Authorisation(credentials)
     session.headers.update({"Accept": JSON, "User-Agent": f"covid-severity/{__version__}"})
     session.hooks["response"] += [_refuse_redirection, _name_kind_alone, _watch_end]

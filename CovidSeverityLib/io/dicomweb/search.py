@@ -144,5 +144,6 @@ def _listing(found: Sequence[PacsSeries]) -> str:
 
 
 def _described(series: PacsSeries) -> str:
-    about = ", ".join(filter(None, (series.modality, series.description, f"{series.count} instances")))
+    count = f"{series.count} instance{'' if series.count == 1 else 's'}"
+    about = ", ".join(filter(None, (series.modality, series.description, count)))
     return f"{series.uid} ({about})"

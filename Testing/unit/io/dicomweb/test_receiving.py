@@ -285,6 +285,19 @@ def test_redirection_is_refused_and_gets_no_credentials(refused, pacs, in_folder
         other.close()
 
 
+def test_what_is_for_this_computer_goes_through_no_proxy(read, pacs, in_folder, monkeypatch):
+    proxy = SmallPacs(sorted(in_folder.iterdir()))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, proxy.url)
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.delenv("no_proxy", raising=False)
+    try:
+        assert read()[0].hu.any()
+        assert proxy.asked == []
+    finally:
+        proxy.close()
+
+
 @pytest.fixture
 def several(pacs, write_series, chest_hu, tmp_path):
     """More series in the study: a shorter CT, and an MR."""
@@ -322,7 +335,7 @@ def test_what_is_there_is_listed_for_another_choice(several, refused, study, pac
     assert re.match(rf"the study has no series 2\.25\.9; there is {listed}", said)
     assert refused(InputError, replace(study, series_uid="2.25.3")) == "the series 2.25.3 is MR; a chest CT is needed"
     pacs.datasets = pacs.datasets[-1:]
-    assert refused(InputError) == "the study has no CT series; there is 2.25.3 (MR, Thick, 1 instances)"
+    assert refused(InputError) == "the study has no CT series; there is 2.25.3 (MR, Thick, 1 instance)"
     assert refused(InputError, replace(study, study_uid="1.2")) == f"{pacs.url} shows no study 1.2 with a series"
 
 
