@@ -24,6 +24,7 @@ from CovidSeverityLib.classification.voting import VOTE_DEFINITION
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.ctss import CTSS_DEFINITION, TSS_DEFINITION, TSS_SOURCE, severity_for
 from CovidSeverityLib.features.classification_image import SLICES_DEFINITION
+from CovidSeverityLib.io.archives import ArchiveConfig
 from CovidSeverityLib.io.hounsfield.config import HounsfieldConfig
 
 PAGE = Path(__file__).with_name("numbers.md")
@@ -33,7 +34,7 @@ HEAD = """# Numbers that decide
 This page lists every number that decides a result, with its unit and its source or the measurement behind it. Each
 number is a field of a configuration. The name says where it stands: `lobes.fissures.cell_mm` is
 `AnalysisConfig().lobes.fissures.cell_mm`. Every `report.json` has the values of its own analysis, under `provenance`,
-`configuration`, by the same names. Only the numbers of `hounsfield` act earlier, when the CT is read.
+`configuration`, by the same names. Only the numbers of `archive` and `hounsfield` act earlier, when the CT is read.
 
 The page does not list the weights of the opacity classifier, which are fitted (`opacity_classifier.json`, with its data
 sheet). It does not list steps of the computation on which no result depends either. The numbers that define a
@@ -44,6 +45,7 @@ every report.
 """
 
 CHAPTERS = {
+    "archive": "Is an archive safe to unpack?",
     "hounsfield": "Are the values Hounsfield units?",
     "body_width": "Is the voxel spacing in millimetres?",
     "orientation": "Is the header right?",
@@ -74,7 +76,7 @@ class Number:
 def configurations() -> dict[str, Any]:
     """The configurations by name: the default profile's and, where that has none, the published method's."""
     default, published = AnalysisConfig(), AnalysisConfig.for_profile("reference")
-    found: dict[str, Any] = {"hounsfield": HounsfieldConfig()}
+    found: dict[str, Any] = {"archive": ArchiveConfig(), "hounsfield": HounsfieldConfig()}
     for field in fields(AnalysisConfig):
         value = getattr(default, field.name)
         found[field.name] = getattr(published, field.name) if value is None else value

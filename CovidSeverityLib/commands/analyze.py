@@ -9,20 +9,34 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from CovidSeverityLib.api import Analysis, AnalysisConfig, InputError, analyze, lobes_from_labels, read_mask
 from CovidSeverityLib.config import PROFILES
+from CovidSeverityLib.io.archives import ARCHIVE_ENDING
+from CovidSeverityLib.io.dicom.directory import DIRECTORY_NAME
+from CovidSeverityLib.io.dicom.files import DICOM_ENDINGS
+from CovidSeverityLib.io.images import FORMATS
 from CovidSeverityLib.reporting import (
     OUTPUT_NAMES,
+    PDF_NAME,
+    FileWriter,
     ReportPages,
     build_report,
     check_output_folder,
+    report_pdf,
     summary_text,
     write_results,
 )
-from CovidSeverityLib.reporting.dicom import DICOM_OUTPUT_NAMES, dicom_objects, dicom_writers, has_dicom_extra
+from CovidSeverityLib.reporting.dicom import (
+    DICOM_OUTPUT_NAMES,
+    PdfDocument,
+    dicom_objects,
+    dicom_writers,
+    has_dicom_extra,
+)
 from CovidSeverityLib.segmentation.lungs.lungmask_engine import LungmaskEngine
 from CovidSeverityLib.types import Progress
 
@@ -43,15 +57,13 @@ from .paths import existing_path, given_path
 from .progress import progress_for, progress_kind
 
 if TYPE_CHECKING:
-    from pydicom import Dataset
-
     from CovidSeverityLib.io.dicom.source import DicomSource
     from CovidSeverityLib.io.dicomweb.address import PacsStudy
 
 OUTPUT_SUFFIX = "-covid-severity"
 """The default folder for results is the name of the input followed by this."""
 
-IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img", ".dcm")
+INPUT_ENDINGS = (*FORMATS, *(ending for ending in DICOM_ENDINGS if ending), ARCHIVE_ENDING)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -60,8 +72,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "Segment lungs, lobes and opacities in a chest CT and score its severity. Write "
         "segmentation.seg.nrrd, report.json, lobes.csv, slices.csv, histogram.csv, overview.png and report.html. With "
         "a classifier also diagnose COVID-19, community-acquired pneumonia or normal and write classification.png. "
-        "From DICOM also write a Segmentation and a structured report to dicom/, with the patient's identifiers as "
-        "the input has them."
+        "From DICOM also write a Segmentation and a structured report to dicom/ (with --pdf also the report), with the "
+        "patient's identifiers as the input has them."
     )
     add_input(parser)
     _add_input_options(parser)
@@ -139,8 +151,8 @@ def run(arguments: argparse.Namespace) -> None:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:
             result, images = _analyze(arguments, source, config, engine, weights, chosen, progress)
             with _no_garbage_collection():
-                objects, lacking = ({}, "") if arguments.no_dicom else _dicom(result, images)
-                written = write_results(result, folder.path, progress, pages=pages, extra=dicom_writers(objects))
+                extra, lacking = ({}, "") if arguments.no_dicom else _dicom(result, images, pages)
+                written = write_results(result, folder.path, progress, pages=pages, extra=extra)
     except BaseException:
         folder.discard_if_empty()
         raise
@@ -150,11 +162,16 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def default_output(source: Path | PacsStudy) -> Path:
-    """The default folder for the results of ``source``: in the current folder, named after the input."""
+    """The default folder for the results of ``source``: in the current folder, named after the input.
+
+    A DICOMDIR has the name of its folder.
+    """
     if not isinstance(source, Path):
         return Path(source.name + OUTPUT_SUFFIX)
+    if source.name.upper() == DIRECTORY_NAME:
+        source = source.resolve().parent
     name = (source.resolve() if source.name in ("", "..") else source).name
-    ending = next((e for e in IMAGE_ENDINGS if name.lower().endswith(e)), "")
+    ending = next((e for e in sorted(INPUT_ENDINGS, key=len, reverse=True) if name.lower().endswith(e)), "")
     return Path((name[: len(name) - len(ending)] or "ct") + OUTPUT_SUFFIX)
 
 
@@ -211,14 +228,23 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _dicom(result: Analysis, images: DicomSource | None) -> tuple[dict[str, Dataset], str]:
-    """The DICOM objects by the name of their file, and the reason why there are none."""
+def _dicom(result: Analysis, images: DicomSource | None, pages: ReportPages) -> tuple[dict[str, FileWriter], str]:
+    """Writers of the DICOM objects and of the PDF that is in one of them, and the reason why there are no objects."""
     if images is None:
         return {}, ""
+    writers: dict[str, FileWriter] = {}
+    document = None
+    if pages.pdf:  # drawn once: both files have the same bytes
+        document = PdfDocument(report_pdf(result, pages), pages.title)
+        writers[PDF_NAME] = partial(_write_bytes, document.content)
     try:
-        return dicom_objects(result, images), ""
+        return writers | dicom_writers(dicom_objects(result, images, document=document)), ""
     except InputError as error:
-        return {}, f"No DICOM objects were written, because {error}."
+        return writers, f"No DICOM objects were written, because {error}."
+
+
+def _write_bytes(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def _say(arguments: argparse.Namespace, result: Analysis, folder: Path, lacking: str) -> None:

@@ -29,7 +29,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "input",
         metavar="INPUT",
-        help="DICOM folder, DICOMDIR or .zip archive of them, a .nii, .nii.gz, .hdr, .nrrd or .mha file, or "
+        help="folder with DICOM files, DICOMDIR, .nii, .nii.gz, .hdr, .nrrd or .mha file, a .zip archive of one, or "
         "dicomweb:URL for a study of a PACS",
     )
 

@@ -122,7 +122,9 @@ def _add_accuracy(kinds: argparse._SubParsersAction) -> None:
         "their target are marked.",
     )
     parser.add_argument(
-        "--images", metavar="DIR", help="folder of CTs: image files or DICOM folders; 'DIR/normal*' selects some"
+        "--images",
+        metavar="DIR",
+        help="folder of CTs: image files, DICOM folders or .zip archives; 'DIR/normal*' selects some",
     )
     parser.add_argument(
         "--slice-labels",
@@ -217,8 +219,8 @@ def _add_mask_options(parser: argparse.ArgumentParser) -> None:
         "--images",
         metavar="DIR",
         required=True,
-        help="folder of CTs: image files or DICOM folders; if masks are in the same folder: 'DIR/*_ct.nii.gz', in "
-        "quotes",
+        help="folder of CTs: image files, DICOM folders or .zip archives; if masks are in the same folder: "
+        "'DIR/*_ct.nii.gz', in quotes",
     )
     parser.add_argument(
         "--masks", metavar="DIR", required=True, help="folder of true opacity masks, named as their CTs; or a pattern"

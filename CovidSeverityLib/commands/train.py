@@ -43,7 +43,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "history.csv, curves.png, split.csv, failures.csv and summary.json. It needs "
         'pip install "covid-severity[classify]".'
     )
-    parser.add_argument("--images", metavar="DIR", required=True, help="folder of CTs: image files or DICOM folders")
+    parser.add_argument(
+        "--images", metavar="DIR", required=True, help="folder of CTs: image files, DICOM folders or .zip archives"
+    )
     parser.add_argument(
         "--labels",
         metavar="CSV",

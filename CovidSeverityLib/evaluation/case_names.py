@@ -12,9 +12,10 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from CovidSeverityLib.io.archives import ARCHIVE_ENDING
 from CovidSeverityLib.io.images import FORMATS
 
-NAME_ENDINGS = tuple(sorted({*FORMATS, ".seg.nrrd", ".dcm"}, key=len, reverse=True))
+NAME_ENDINGS = tuple(sorted({*FORMATS, ARCHIVE_ENDING, ".seg.nrrd", ".dcm"}, key=len, reverse=True))
 """Endings that are not part of a case's name, longest first."""
 
 ADDED_WORDS = frozenset(

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.io.archives import ARCHIVE_ENDING, may_hold_ct
 from CovidSeverityLib.io.dicom.files import DICOM_ENDINGS, is_dicom
 from CovidSeverityLib.io.images import FORMATS, is_image_name, is_second_half
 
@@ -32,7 +33,7 @@ LISTED_NAMES = 5
 
 @dataclass(frozen=True)
 class Case:
-    """One CT with its masks. ``image`` is a file or a DICOM folder; a missing mask is None."""
+    """One CT with its masks. ``image`` is a file, a DICOM folder or a .zip; a missing mask is None."""
 
     name: str
     image: Path
@@ -62,20 +63,21 @@ def find_images(folder: Path, pattern: str = "*") -> Mapping[str, Path]:
     -------
     mapping of str to Path
         Path by name, in natural order: .nii, .nii.gz, .nrrd, .nhdr, .mha and .mhd files (no .seg.nrrd, which is a
-        segmentation) and folders that directly contain DICOM files. The name is that of the file, without its ending,
-        or that of the folder. If several have the same name, each is named by its path below ``folder``, with ``/``.
+        segmentation), .zip archives with DICOM or one such file, and folders that directly contain DICOM files. The
+        name is that of the file, without its ending, or that of the folder. If several have the same name, each is
+        named by its path below ``folder``, with ``/``.
 
     Raises
     ------
     InputError
         If ``folder`` is not a folder, cannot be read or contains no image.
     """
-    return _find(folder, pattern, lambda name: not name.lower().endswith(SEGMENTATION_ENDING))
+    return _find(folder, pattern, _is_ct)
 
 
 def find_masks(folder: Path, pattern: str = "*") -> Mapping[str, Path]:
-    """Find every mask in a folder and its subfolders: as :func:`find_images`, with .seg.nrrd files."""
-    return _find(folder, pattern, lambda _: True)
+    """Find every mask in a folder and its subfolders: as :func:`find_images`, with .seg.nrrd files, without .zip."""
+    return _find(folder, pattern, _is_image)
 
 
 def pair_with(
@@ -172,7 +174,7 @@ def _apart(
     raise InputError(f"images and {what}s are the same files; a folder of images and one of {what}s are needed")
 
 
-def _find(folder: Path, pattern: str, wanted: Callable[[str], bool]) -> Mapping[str, Path]:
+def _find(folder: Path, pattern: str, wanted: Callable[[Path], bool]) -> Mapping[str, Path]:
     shown = _folder_name(folder)
     try:
         if not folder.is_dir():
@@ -190,9 +192,9 @@ def _find(folder: Path, pattern: str, wanted: Callable[[str], bool]) -> Mapping[
     return MappingProxyType({name: named[name] for name in sorted(named, key=natural_key)})
 
 
-def _images_under(folder: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
+def _images_under(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
     for parent, names in _folders_under(folder):
-        yield from (parent / name for name in names if _is_image(parent / name) and wanted(name))
+        yield from (parent / name for name in names if wanted(parent / name))
         if _holds_dicom(parent, names):
             yield parent
 
@@ -216,6 +218,12 @@ def _is_new(folder: Path, seen: set[str]) -> bool:
         return False
     seen.add(real)
     return True
+
+
+def _is_ct(path: Path) -> bool:
+    if path.suffix.lower() == ARCHIVE_ENDING:
+        return path.is_file() and may_hold_ct(path)
+    return _is_image(path) and not path.name.lower().endswith(SEGMENTATION_ENDING)
 
 
 def _is_image(path: Path) -> bool:
@@ -252,12 +260,16 @@ def _counts(names: Mapping[Path, str]) -> list[tuple[Path, int]]:
 
 
 def _short_name(path: Path) -> str:
-    return without_ending(path.name) if is_image_name(path) else _folder_name(path)
+    return without_ending(path.name) if _is_named_file(path) else _folder_name(path)
 
 
 def _entry_name(path: Path) -> str:
     """Name of a file or a DICOM folder, with its ending."""
-    return path.name if is_image_name(path) else _folder_name(path)
+    return path.name if _is_named_file(path) else _folder_name(path)
+
+
+def _is_named_file(path: Path) -> bool:
+    return is_image_name(path) or path.suffix.lower() == ARCHIVE_ENDING
 
 
 def _folder_name(folder: Path) -> str:

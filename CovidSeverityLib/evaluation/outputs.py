@@ -10,6 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from CovidSeverityLib.formats.evaluation_tables import FAILURES
 from CovidSeverityLib.reporting import write_together
 from CovidSeverityLib.reporting.output_folder import FileWriter
 
@@ -73,7 +74,27 @@ def write_outputs(outputs: Outputs, failures: Iterable[Failure], folder: Path) -
 
 def failure_table(failures: Iterable[Failure]) -> Table:
     """A row for every failed case."""
-    return Table(("case", "reason"), tuple((f.case, f.reason) for f in failures))
+    return Table(FAILURES.header(), tuple((f.case, f.reason) for f in failures))
+
+
+def table_of(columns: Sequence[str], values: Mapping[str, Sequence[Cell]]) -> Table:
+    """A table from the cells of its columns.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Columns in their order.
+    values : mapping of str to sequence of cells
+        Cells of every column, by its name.
+
+    Raises
+    ------
+    ValueError
+        If columns and values have other names, or the columns are not of one length.
+    """
+    if {*columns} != {*values}:
+        raise ValueError(f"columns {sorted(columns)}, but values of {sorted(values)}")
+    return Table(tuple(columns), tuple(zip(*(values[name] for name in columns), strict=True)))
 
 
 def csv_writer(table: Table) -> FileWriter:

@@ -15,9 +15,9 @@ from CovidSeverityLib.types import Geometry, QualityNote
 from .dicom.files import is_dicom
 from .image_header import ImageHeader
 from .metaimage import read_metaimage_header
-from .nifti import other_half, read_nifti_header
+from .nifti import begins_as_nifti, other_half, read_nifti_header
 from .nrrd import read_nrrd_header
-from .voxels import read_voxels
+from .voxels import first_bytes, read_voxels
 
 FORMATS: dict[str, Callable[[Path], ImageHeader]] = {
     ".nii": read_nifti_header,
@@ -30,6 +30,12 @@ FORMATS: dict[str, Callable[[Path], ImageHeader]] = {
     ".img": read_nifti_header,
 }
 """File endings, and the function that reads the header for each."""
+
+FIRST_WORDS = {b"NRRD000": ".nrrd", b"ObjectType": ".mha"}
+"""How NRRD files and those of MetaImage begin."""
+
+HEAD_BYTES = 348
+"""Bytes of a header by which NIfTI is recognised."""
 
 Admit = Callable[[tuple[int, int, int], str], None]
 """``admit(size, name)``: called with the size (I, J, K) in the header before a voxel is read; it may raise an error to
@@ -67,16 +73,21 @@ def is_second_half(path: Path) -> bool:
     return path.suffix.lower() == ".img" and other_half(path) is not None
 
 
+def has_image_content(path: Path) -> bool:
+    """Whether ``path`` begins as NIfTI, NRRD or MetaImage, whatever its name is. A half of a pair does not count."""
+    return _format_of_content(path) is not None
+
+
 def read_image(path: Path, admit: Admit | None = None) -> StoredImage:
     """Read one 3-D scalar image in its stored order, with the scaling of the header applied.
 
     Raises
     ------
     InputError
-        The ending is unknown, the file is damaged, truncated or of another format, its header contradicts itself, or
-        it is not a 3-D image with one number per voxel.
+        Ending and content are unknown, the file is damaged, truncated or of another format, its header contradicts
+        itself, or it is not a 3-D image with one number per voxel.
     """
-    ending = _ending(path)
+    ending = _ending(path) or _format_of_content(path)
     if ending is None:
         raise InputError(f"{path.name} has an unknown ending; DICOM or one of {', '.join(FORMATS)} is needed")
     if path.stat().st_size == 0:
@@ -92,6 +103,17 @@ def read_image(path: Path, admit: Admit | None = None) -> StoredImage:
 def _ending(path: Path) -> str | None:
     name = path.name.lower()
     return next((e for e in sorted(FORMATS, key=len, reverse=True) if name.endswith(e)), None)
+
+
+def _format_of_content(path: Path) -> str | None:
+    """The ending that the first bytes of a file ask for."""
+    try:
+        head = first_bytes(path, HEAD_BYTES)
+    except InputError:  # damaged gzip data
+        return None
+    if begins_as_nifti(head):
+        return ".nii"
+    return next((ending for words, ending in FIRST_WORDS.items() if head.startswith(words)), None)
 
 
 def _scaled(values: NDArray, header: ImageHeader) -> NDArray:

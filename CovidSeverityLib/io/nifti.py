@@ -86,6 +86,11 @@ def read_nifti_header(path: Path) -> ImageHeader:
     return ImageHeader(source, geometry, slope, inter, notes)
 
 
+def begins_as_nifti(head: bytes) -> bool:
+    """Whether the first 348 bytes of a file, decompressed, are those of NIfTI-1 or NIfTI-2 in one file."""
+    return head[NIFTI_1_MAGIC_AT:][:4] == b"n+1\0" or head[NIFTI_2_MAGIC_AT:][:4] == b"n+2\0"
+
+
 def other_half(path: Path) -> Path | None:
     """Return the other half of ``path``, a .hdr or a .img; None if it does not exist."""
     endings = PAIR_ENDINGS.get(path.suffix.lower(), ())

@@ -34,8 +34,8 @@ def read_ct(
     ----------
     path : str or path-like
         A folder with DICOM files in it or in its subfolders (any file names), one DICOM file (for its volume), a
-        DICOMDIR, a .zip of such a folder, or a .nii, .nii.gz, .hdr, .nrrd, .nhdr, .mha or .mhd file. Of several
-        volumes the best one for the lungs is read (:mod:`.dicom.volumes`).
+        DICOMDIR, a .nii, .nii.gz, .hdr, .nrrd, .nhdr, .mha or .mhd file, or a .zip of one of these
+        (:mod:`.archives`). Of several volumes the best one for the lungs is read (:mod:`.dicom.volumes`).
     series_uid : str or None
         SeriesInstanceUID of the series to read instead.
     volume : int or None

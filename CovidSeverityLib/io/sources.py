@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import lzma
-import shutil
-import tempfile
-import warnings
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.types import NoteSeverity, QualityNote
+from CovidSeverityLib.types import QualityNote
 
+from .archives import is_archive, unpacked
+from .dicom.directory import directory_files, is_directory
 from .dicom.files import files_under, is_dicom
-from .images import FORMATS, is_image_name, is_second_half
+from .images import FORMATS, has_image_content, is_image_name, is_second_half
 
-DIRECTORY_NAME = "DICOMDIR"
 MAX_LISTED = 6
 """Number of file names that a message lists."""
 
@@ -40,41 +35,75 @@ def opened(path: Path) -> Iterator[Source]:
     Raises
     ------
     InputError
-        It contains nothing that can be read, several image files, or a damaged archive.
+        It contains nothing that can be read, several image files, or an archive that is damaged or not safe.
     """
-    if path.is_dir():
-        files = files_under(path)
-        if len(files) == 1 and zipfile.is_zipfile(files[0]):
-            with opened(files[0]) as found:
-                yield found
-        else:
-            yield _in_folder(files, path.name)
-    elif not is_image_name(path) and zipfile.is_zipfile(path):
-        with tempfile.TemporaryDirectory(prefix="covid-severity-") as folder:
-            _unpack(path, Path(folder))
-            yield _in_folder(files_under(Path(folder)), path.name)
-    elif path.name.upper() == DIRECTORY_NAME:
-        yield _of_directory(path)
-    elif is_image_name(path):
-        yield Source(image=path)
-    elif is_dicom(path):
-        yield Source(files=(path,))
-    else:
-        raise InputError(f"{path.name} is neither DICOM nor one of {', '.join(FORMATS)}, .zip")
+    found = _in_folder(path) if path.is_dir() else _of_file(path)
+    if isinstance(found, Source):
+        yield found
+        return
+    with unpacked(found) as folder:
+        yield _in_archive(folder, path.name)
 
 
-def _in_folder(files: Sequence[Path], name: str) -> Source:
+def _of_file(path: Path) -> Source | Path:
+    """The images of a file; the file itself if it is an archive."""
+    if is_image_name(path):
+        return Source(image=path)
+    if is_directory(path):
+        files, notes = directory_files(path)
+        return Source(files=files, notes=notes)
+    if is_dicom(path):
+        return Source(files=(path,))
+    if is_archive(path):
+        return path
+    if has_image_content(path):
+        return Source(image=path)
+    raise InputError(f"{path.name} is neither DICOM nor one of {', '.join(FORMATS)}, .zip")
+
+
+def _in_folder(folder: Path) -> Source | Path:
+    """The images in a folder; its only archive if it holds none."""
+    files, place = files_under(folder), f"the folder {folder.name}"
     if not files:
-        raise InputError(f"the folder {name} is empty; DICOM files of a chest CT are needed")
-    if any(_looks_dicom(path) for path in files):
+        raise InputError(f"{place} is empty; DICOM files of a chest CT are needed")
+    found = _among(files, place)
+    if found:
+        return found
+    archives = [path for path in files if is_archive(path)]
+    if len(archives) > 1:
+        raise InputError(f"{place} holds {len(archives)} archives ({_listed(archives)}); name the one with the CT")
+    if not archives:
+        raise InputError(f"{place} holds no DICOM images; those of a chest CT are needed")
+    return archives[0]
+
+
+def _in_archive(folder: Path, name: str) -> Source:
+    """The images of an unpacked archive."""
+    files = files_under(folder)
+    if not files:
+        raise InputError(f"the archive {name} is empty; DICOM files of a chest CT are needed")
+    found = _among(files, f"the archive {name}")
+    if found:
+        return found
+    inner = [path for path in files if is_archive(path)]
+    if inner:
+        raise InputError(f"the archive {name} holds another one ({_listed(inner)}); unpack it, and name the CT in it")
+    raise InputError(f"the archive {name} holds no DICOM images; those of a chest CT are needed")
+
+
+def _among(files: Sequence[Path], place: str) -> Source | None:
+    """DICOM files, otherwise the only image, by its name or else by its content."""
+    if any(map(_looks_dicom, files)):
         return Source(files=tuple(files))
     images = [path for path in files if is_image_name(path) and not is_second_half(path)]
-    if len(images) == 1:
-        return Source(image=images[0])
-    if images:
-        listed = ", ".join(sorted(path.name for path in images)[:MAX_LISTED])
-        raise InputError(f"the folder {name} holds {len(images)} images ({listed}); name the one that is the CT")
-    raise InputError(f"the folder {name} holds no DICOM images; those of a chest CT are needed")
+    images = images or [path for path in files if has_image_content(path)]
+    if len(images) > 1:
+        raise InputError(f"{place} holds {len(images)} images ({_listed(images)}); name the one that is the CT")
+    return Source(image=images[0]) if images else None
+
+
+def _listed(files: Sequence[Path]) -> str:
+    return ", ".join(sorted(path.name for path in files)[:MAX_LISTED])
 
 
 def _looks_dicom(path: Path) -> bool:
@@ -82,45 +111,3 @@ def _looks_dicom(path: Path) -> bool:
         return is_dicom(path)
     except InputError:  # an empty file that is DICOM by its name
         return True
-
-
-def _of_directory(path: Path) -> Source:
-    """The files of a DICOMDIR, with a note on missing files; if it lists none, all files in its folder."""
-    named = _named_files(path)
-    there = tuple(sorted(file for file in named if file.is_file()))
-    if not there:
-        return _in_folder(files_under(path.parent), path.name)
-    missing = len(named) - len(there)
-    message = f"{DIRECTORY_NAME} names {missing} file{'s that are' if missing > 1 else ' that is'} not there."
-    return Source(files=there, notes=(QualityNote("files_missing", NoteSeverity.WARNING, message),) if missing else ())
-
-
-def _named_files(path: Path) -> list[Path]:
-    from pydicom import dcmread
-
-    from .dicom.values import UNREADABLE, values_of
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about harmless deviations from the standard
-            records = dcmread(path).get("DirectoryRecordSequence") or []
-            return [Path(path.parent, *values_of(r, "ReferencedFileID")) for r in records if "ReferencedFileID" in r]
-    except UNREADABLE:
-        return []
-
-
-def _unpack(path: Path, folder: Path) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            needed, free = sum(member.file_size for member in archive.infolist()), shutil.disk_usage(folder).free
-            if needed > free:
-                raise InputError(
-                    f"{path.name} unpacks to {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free on this disk"
-                )
-            archive.extractall(folder)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
-        raise InputError(f"{path.name} cannot be unpacked: it is damaged or cut short") from error
-    except NotImplementedError as error:
-        raise InputError(f"{path.name} is packed in a way that is not known; pack it with deflate") from error
-    except RuntimeError as error:
-        raise InputError(f"{path.name} is encrypted; unpack it first") from error

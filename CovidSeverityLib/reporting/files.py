@@ -108,7 +108,7 @@ def write_results(
     pages : ReportPages
         The report for people.
     extra : mapping of str to callable
-        More files by name, each with a function that writes it to a path.
+        More files by name, each with a function that writes it to a path. They stand for files of the same name here.
 
     Raises
     ------
@@ -123,8 +123,8 @@ def write_results(
         writers: dict[str, FileWriter] = {
             SEGMENTATION_NAME: partial(_binary, partial(write_segmentation, header=header), analysis),
             **{name: partial(_text, write, analysis) for name, write in _TABLE_WRITERS.items()},
-            **extra,
             **_report_writers(analysis, pages),
+            **extra,
             **{name: lambda path, page=page: path.write_bytes(page.result()) for name, page in drawn.items()},
             REPORT_NAME: partial(_text, write_report, analysis),
         }
@@ -133,6 +133,11 @@ def write_results(
             return write_together(Path(folder), writers, progress, obsolete)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def report_pdf(analysis: Findings, pages: ReportPages) -> bytes:
+    """What :func:`write_results` writes to ``report.pdf``."""
+    return _drawn(partial(_write_pdf, pages=pages), analysis)
 
 
 def write_classified(found: ClassifiedFindings, folder: Path, progress: Progress | None = None) -> tuple[Path, ...]:
@@ -171,13 +176,14 @@ def _report_writers(analysis: Findings, pages: ReportPages) -> dict[str, FileWri
 
         write_html(analysis, file, title=pages.title, language=pages.language)
 
-    def pdf(analysis: Findings, file: BinaryIO) -> None:
-        from .pdf import write_pdf
-
-        write_pdf(analysis, file, title=pages.title, language=pages.language)
-
     writers: dict[str, FileWriter] = {HTML_NAME: partial(_text, html, analysis)} if pages.html else {}
-    return writers | ({PDF_NAME: partial(_binary, pdf, analysis)} if pages.pdf else {})
+    return writers | ({PDF_NAME: partial(_binary, partial(_write_pdf, pages=pages), analysis)} if pages.pdf else {})
+
+
+def _write_pdf(analysis: Findings, file: BinaryIO, pages: ReportPages) -> None:
+    from .pdf import write_pdf
+
+    write_pdf(analysis, file, title=pages.title, language=pages.language)
 
 
 def _drawn(write: Callable[[Any, BinaryIO], None], result: Findings | ClassifiedFindings) -> bytes:

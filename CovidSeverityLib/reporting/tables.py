@@ -1,4 +1,7 @@
-"""Rows for lobes, slices and Hounsfield units: the numbers of every table and file."""
+"""Rows for lobes, slices and Hounsfield units: the numbers of every table and file.
+
+:mod:`~CovidSeverityLib.formats.analysis_tables` says what each column is.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,16 @@ from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
 from CovidSeverityLib.features.low_attenuation import LowDensity
 from CovidSeverityLib.features.quantification import Densitometry, LobeScore, SliceRow
 from CovidSeverityLib.findings import ClassifiedFindings, Findings
-from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureConfig, MixtureFit
+from CovidSeverityLib.formats.analysis_tables import (
+    CLASSIFIED_SLICES,
+    HISTOGRAM,
+    LOBES,
+    SLICE_DIAGNOSIS,
+    SLICE_OPACITIES,
+    SLICE_PLACE,
+    SLICES,
+)
+from CovidSeverityLib.segmentation.opacity.published.mixture import MixtureFit
 from CovidSeverityLib.types import LOBE_NAMES, Diagnosis, Lobe
 
 PERCENT_DECIMALS = 3
@@ -34,37 +46,20 @@ LOW_ATTENUATION_COLUMNS = (
 )
 """Share without noise, measured share, share that noise alone adds; percentile of the density without noise."""
 
-LOBE_COLUMNS = (
-    "lobe",
-    "name",
-    "score",
-    "score_low",
-    "score_high",
-    "total_severity_score",
-    "involvement_percent",
-    "volume_ml",
-    "infection_ml",
-    "confidence",
-    *LOW_ATTENUATION_COLUMNS,
-)
-SLICE_COLUMNS = (
-    "index",
-    "z_mm",
-    "lung_ml",
-    "infection_percent",
-    *(f"infection_percent_{lobe.name}" for lobe in Lobe),
-)
+LOBE_COLUMNS = LOBES.header()
+SLICE_COLUMNS = tuple(column.name for column in (*SLICE_PLACE, *SLICE_OPACITIES))
+DIAGNOSIS_COLUMNS = tuple(column.name for column in SLICE_DIAGNOSIS)
+"""Columns of ``slices.csv``; those of the diagnosis are empty if a slice was not classified."""
+
 PROBABILITY_COLUMNS = {
     Diagnosis.NORMAL: "p_normal",
     Diagnosis.CAP: "p_cap",
     Diagnosis.COVID19: "p_covid19",
 }
-DIAGNOSIS_COLUMNS = (*PROBABILITY_COLUMNS.values(), "label", "vote_weight")
-"""Columns of ``slices.csv``; empty if a slice was not classified."""
 
-COMPONENT_COLUMNS = tuple(f"component_{n + 1}_voxels" for n in range(len(MixtureConfig().start_means_hu)))
-HISTOGRAM_COLUMNS = ("hu", "voxels", *COMPONENT_COLUMNS)
-"""Columns of ``histogram.csv``; components by ascending mean, empty without a fitted mixture."""
+HISTOGRAM_COLUMNS = HISTOGRAM.header()
+COMPONENT_COLUMNS = tuple(name for name in HISTOGRAM_COLUMNS if name.startswith("component_"))
+"""Components by ascending mean, empty without a fitted mixture."""
 
 DECIMALS = {
     "ml": ML_DECIMALS,
@@ -177,7 +172,7 @@ def write_slices(analysis: Findings, file: TextIO) -> None:
     acquired = analysis.volume.acquired
     votes = diagnosis_rows(analysis.classification)
     rows = sorted((row for row in analysis.slices if acquired[row.index]), key=lambda row: row.index)
-    write_rows(file, (*SLICE_COLUMNS, *DIAGNOSIS_COLUMNS), (slice_row(row) | votes.get(row.index, {}) for row in rows))
+    write_rows(file, SLICES.header(), (slice_row(row) | votes.get(row.index, {}) for row in rows))
 
 
 def write_histogram(analysis: Findings, file: TextIO) -> None:
@@ -193,7 +188,7 @@ def write_classified_slices(found: ClassifiedFindings, file: TextIO) -> None:
         for k, ml in enumerate(found.slice_lung_ml)
         if found.volume.acquired[k]
     )
-    write_rows(file, ("index", "z_mm", "lung_ml", *DIAGNOSIS_COLUMNS), rows)
+    write_rows(file, CLASSIFIED_SLICES.header(), rows)
 
 
 def write_rows(file: TextIO, columns: Collection[str], rows: Iterable[Row]) -> None:

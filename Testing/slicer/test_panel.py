@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -448,6 +449,30 @@ def test_saved_report_tells_corrected_numbers_beside_the_automatic_ones(
         json.loads((tmp_path / name).read_text(encoding="utf-8")) for name in ("report.json", "corrected_report.json")
     ]
     assert [report["ctss"]["total"] for report in told] == [automatic, automatic + 3]
+    page = (tmp_path / "corrected_report.html").read_text(encoding="utf-8")
+    assert "Corrected by a person." in page
+    assert f'<span class="total">{automatic + 3}</span>' in page
+    assert f"CTSS {automatic} (" in page
+    assert "Jane" not in page
+    assert list(Path(slicer_with_qt.app.temporaryPath).glob("CovidSeverity-*/masks.npz")) == []
+
+
+def test_a_corrected_page_that_cannot_be_drawn_is_told_and_the_rest_is_saved(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path, dialogs, python_job
+):
+    import qt
+
+    analyse(a_quick_panel, wait_until)
+    paint_lobe(slicer_with_qt, a_quick_panel.panel.result.segmentationNode, a_volume_node, "RML")
+    wait_until(lambda: "edited" in card(a_quick_panel), seconds=3.0)
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(tmp_path)))
+    code = "import sys; sys.stderr.write('covid-severity: not enough memory for this volume\\n'); sys.exit(2)"
+    a_quick_panel.panel._buttons._page._makeJob = python_job(code)
+    save_report(a_quick_panel, wait_until)
+    assert (tmp_path / "corrected_report.json").is_file()
+    assert not (tmp_path / "corrected_report.html").exists()
+    ((text, _details),) = dialogs
+    assert "not enough memory for this volume" in text
 
 
 def test_last_edit_counts_in_a_report_that_is_saved_at_once_and_in_what_an_analysis_would_replace(

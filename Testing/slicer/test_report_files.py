@@ -6,7 +6,6 @@ import copy
 import csv
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,10 +14,13 @@ from CovidSeverityLib.errors import OutputError
 
 pytest.importorskip("slicer")
 
+from CovidSeveritySlicer.corrections.Corrected import Corrected
 from CovidSeveritySlicer.scene.ReportFiles import Report, saveReport
 from CovidSeveritySlicer.scene.SceneBridge import importResult, resultOf
 from CovidSeveritySlicer.scene.SegmentationCopy import SegmentationCopy
 from CovidSeveritySlicer.scene.Tables import fillSliceTable, sliceRows
+
+from Testing.data_files import assert_described
 
 pytestmark = pytest.mark.usefixtures("no_vtk_errors")
 
@@ -52,12 +54,7 @@ def corrected_of(result):
     fields["ctss"]["total"] = 21
     fields["ctss"]["lobes"]["LLL"]["score"] = 4
     rows = tuple({**row, "infection_percent": 12.5} for row in sliceRows(result))
-    return SimpleNamespace(
-        lowAttenuation=result.report["low_attenuation"],
-        fields=fields,
-        rows=rows,
-        asJson=lambda: json.dumps({**fields, "opacity_outside_lungs_ml": 3}),
-    )
+    return Corrected(fields, rows, 3.0, 0.0, result.report["low_attenuation"])
 
 
 def rows_of(path):
@@ -100,6 +97,7 @@ def test_corrected_numbers_have_files_of_their_own(result, folder, tmp_path):
     assert names_in(saved) == NAMES | {"corrected_report.json", "corrected_lobes.csv", "corrected_slices.csv"}
     for name in TEXTS:
         assert (saved / name).read_bytes() == (folder / name).read_bytes(), name
+    assert_described(saved, "Slicer")
     report = json.loads((saved / "corrected_report.json").read_text(encoding="utf-8"))
     assert report["ctss"]["total"] == 21
     assert report["opacity_outside_lungs_ml"] == 3

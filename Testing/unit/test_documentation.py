@@ -23,7 +23,9 @@ WRITTEN_BY_A_RUN = (
     *(
         "report.json",
         "classification.json",
+        "corrected_report.json",
         "summary.json",
+        "truth.json",
         "entry.json",
         "manifest.json",
         "table.md",

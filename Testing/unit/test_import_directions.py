@@ -28,7 +28,7 @@ ORDER = (
     ("segmentation",),
     ("preprocessing",),
     ("io",),
-    ("morphology", "parallel", "stage_clock", "checked", "checksums"),
+    ("morphology", "formats", "parallel", "stage_clock", "checked", "checksums"),
     ("types", "errors", "ctss", "metrics", "plain", "version"),
     ("immutable",),
 )

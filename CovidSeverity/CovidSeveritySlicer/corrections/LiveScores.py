@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import slicer
@@ -14,6 +15,7 @@ from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.SceneBridge import resultOf
 
 from .LiveScore import Corrected, LiveScore
+from .ResultScorer import ResultScorer
 
 
 class LiveScores:
@@ -73,6 +75,18 @@ class LiveScores:
         """
         score = self._scores.get(segmentationNode.GetID())
         return None if score is None else score.corrected
+
+    def masksWriter(self, result: AnalysisResult) -> Callable[[Path], None]:
+        """A function that writes the corrected masks of a result, as they are now, to a file. Any thread may call it.
+
+        Raises
+        ------
+        UnusableSegmentation
+            There are no label maps to read.
+        """
+        scorer = ResultScorer(result)
+        now = scorer.snapshot()
+        return lambda path: scorer.corrections(now).write(path)
 
     def warnings(self, segmentationNode: Any) -> tuple[str, ...]:
         """Warnings about the corrected numbers of a result.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
+from CovidSeverityLib.correction.corrections_file import StoredCorrections
 from CovidSeverityLib.correction.edited_masks import EditedMasks
 from CovidSeverityLib.correction.masks import MaskDifference
 from CovidSeverityLib.correction.rescoring import Rescored, ScoringRules, rescore_tally
@@ -118,6 +119,19 @@ class ResultScorer:
         difference = self._masks.difference() if self._automaticKnown else None
         text = differenceAsText(difference) if difference is not None and difference.voxels.size else None
         return Score(corrected, self._automaticKnown, text)
+
+    def corrections(self, now: Snapshot) -> StoredCorrections:
+        """The masks of a snapshot, for the library. Only of a scorer that scores nothing else; any thread may call it.
+
+        Raises
+        ------
+        UnusableSegmentation
+            No lung is left.
+        """
+        self.score(now)
+        masks = self._masks.masks()
+        changed = masks.lobes if self._automaticKnown else frozenset(Lobe)
+        return StoredCorrections(replace(masks, lobes=changed), self._masks.box, self._rules.shape)
 
     def _corrected(self, stored: NDArray | None) -> Corrected | None:
         """The corrected numbers; None if the masks are the automatic ones."""

@@ -10,9 +10,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from CovidSeveritySlicer.analysis.CorrectedPage import CorrectedPage
 from CovidSeveritySlicer.corrections.LiveScore import openInSegmentEditor
 from CovidSeveritySlicer.events.Background import Background
-from CovidSeveritySlicer.scene.ReportFiles import Report
+from CovidSeveritySlicer.scene.ReportFiles import CORRECTED_PAGE, Report
 from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.ResultFiles import REPORT_FILE
 from CovidSeveritySlicer.scene.SceneBridge import jumpTo, setShownIn3d, studyForExport, worstSlice
@@ -34,6 +35,7 @@ class ResultButtons:
         self.logic = logic
         self._result: AnalysisResult | None = None
         self._saving = Background()
+        self._page = CorrectedPage()
         ui.show3dButton.connect("toggled(bool)", self.onShow3d)
         ui.worstSliceButton.connect("clicked(bool)", self.onWorstSlice)
         ui.editButton.connect("clicked(bool)", self.onEdit)
@@ -107,12 +109,29 @@ class ResultButtons:
         corrected = self.logic.liveScores.corrected(self._result.segmentationNode)
         with slicer.util.tryWithErrorDisplay(_("The report could not be saved."), waitCursor=True):
             report = Report(self._result, corrected)
-            self._saving.run(lambda: report.save(Path(folder)), lambda saved: self._onSaved(folder, saved))
+            if corrected is None:
+                self._save(report, folder)
+            else:
+                masks = self.logic.liveScores.masksWriter(self._result)
+                self._page.draw(self._result, masks, lambda page, why: self._onPageDrawn(report, folder, page, why))
             self.ui.saveReportButton.enabled = False
 
     def finish(self) -> None:
         """Wait for a report that is being written."""
+        self._page.finish()
         self._saving.finish()
+
+    def _onPageDrawn(self, report: Report, folder: str, page: Path | None, problem: str) -> None:
+        """Save the report, also where its page is missing; the user is told so."""
+        if page is not None:
+            report.addPage(page)
+        self._save(report, folder)
+        if page is None:
+            text = _("The report is saved without {file}, the page with the corrected numbers: {reason}")
+            slicer.util.errorDisplay(text.format(file=CORRECTED_PAGE, reason=problem))
+
+    def _save(self, report: Report, folder: str) -> None:
+        self._saving.run(lambda: report.save(Path(folder)), lambda saved: self._onSaved(folder, saved))
 
     def _onSaved(self, folder: str, saved: Future[Any]) -> None:
         self.ui.saveReportButton.enabled = True

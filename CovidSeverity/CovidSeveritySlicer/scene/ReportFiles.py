@@ -29,6 +29,9 @@ PAGE_FILES = ("overview.png", "classification.png", "report.html")
 CORRECTED_PREFIX = "corrected_"
 """Prefix of files with corrected numbers."""
 
+CORRECTED_PAGE = "corrected_report.html"
+"""The page of the corrected result. The library draws it from the corrected masks."""
+
 FileWriter = Callable[[Path], object]
 
 
@@ -36,8 +39,9 @@ class Report:
     """The files of a result as it is now, which any thread may save.
 
     ``report.json``, ``lobes.csv``, ``slices.csv`` and ``histogram.csv`` have the automatic numbers. Corrected numbers
-    are in ``corrected_report.json``, ``corrected_lobes.csv`` and ``corrected_slices.csv``. ``segmentation.seg.nrrd`` is
-    the segmentation as it is now. ``overview.png``, ``classification.png`` and ``report.html`` are written only in the
+    are in ``corrected_report.json``, ``corrected_lobes.csv`` and ``corrected_slices.csv``, and in
+    ``corrected_report.html`` after :meth:`addPage`. ``segmentation.seg.nrrd`` is the segmentation as it is now.
+    ``overview.png``, ``classification.png`` and ``report.html`` are written only in the
     session that made the result; they show the automatic result.
 
     Parameters
@@ -59,6 +63,11 @@ class Report:
             self._writers |= _corrected(result, corrected)
         self._writers[SEGMENTATION_FILE] = SegmentationCopy(result.segmentationNode).write
         self._writers[REPORT_FILE] = self._writers.pop(REPORT_FILE)
+
+    def addPage(self, page: Path) -> None:
+        """Add the page of the corrected result. Its bytes are read now."""
+        content = page.read_bytes()
+        self._writers = {CORRECTED_PAGE: lambda path: path.write_bytes(content), **self._writers}
 
     def save(self, folder: Path) -> tuple[Path, ...]:
         """Write the files to a folder: all of them, or none. Any thread may call this.
@@ -133,7 +142,7 @@ def _isThere(result: AnalysisResult, name: str) -> bool:
 def _obsolete(writers: Iterable[str]) -> list[str]:
     """Files that an earlier report in the same folder may have left."""
     corrected = [CORRECTED_PREFIX + name for name in (REPORT_FILE, LOBES_FILE, SLICES_FILE)]
-    known = (*PAGE_FILES, LOBES_FILE, SLICES_FILE, HISTOGRAM_FILE, *corrected)
+    known = (*PAGE_FILES, CORRECTED_PAGE, LOBES_FILE, SLICES_FILE, HISTOGRAM_FILE, *corrected)
     return [name for name in known if name not in writers]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -34,10 +34,6 @@ class EpochRecord:
     def as_dict(self) -> dict[str, float]:
         """Values for JSON and CSV."""
         return asdict(self)
-
-
-COLUMNS = tuple(field.name for field in fields(EpochRecord))
-"""Columns of a table of epochs."""
 
 
 @dataclass(frozen=True)

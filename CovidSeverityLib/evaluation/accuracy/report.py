@@ -8,6 +8,7 @@ from typing import Any
 from CovidSeverityLib.evaluation.journal import Record
 from CovidSeverityLib.evaluation.outputs import Outputs, Row, Table, markdown_table
 from CovidSeverityLib.evaluation.reports import RunFacts, summary_head
+from CovidSeverityLib.formats.accuracy_tables import ACCURACY_RESULTS, ROBUSTNESS
 from CovidSeverityLib.types import Opacity
 
 from .figures import (
@@ -28,12 +29,9 @@ MISSED = "missed"
 """Mark of a figure that misses its target."""
 
 HEAD = ("chest", "what", "profile", "ctss", "infection_percent", "infection_ml", "lung_ml", "seconds")
-SIMULATED_COLUMNS = (
-    *("kind", "position", "lesions", "true_percent", "true_ml", "volume_error_percent", "volume_right", "dice"),
-    *("true_ctss", "ctss_low", "ctss_high", "lungs_dice_right", "lungs_dice_left"),
-    *("ground_glass_recall", "consolidation_recall"),
-)
-CHANGE_COLUMNS = ("chest", "what", "profile", "ctss_change", "volume_change_percent", "infection_percent", "normal")
+"""Columns with values of a record; the others are those of simulated lesions."""
+
+CHANGE_COLUMNS = ROBUSTNESS.header()
 
 
 def accuracy_outputs(
@@ -72,7 +70,7 @@ def accuracy_outputs(
     if varied:
         plots["robustness.png"] = robustness([dict(zip(CHANGE_COLUMNS, row, strict=True)) for row in varied], profiles)
     return Outputs(
-        results=Table((*HEAD, *SIMULATED_COLUMNS), tuple(_result_row(record) for record in values)),
+        results=Table(ACCURACY_RESULTS.header(), tuple(_result_row(record) for record in values)),
         summary=summary_head("accuracy", facts) | {"pixels": pixels} | _summary(found, profiles),
         table=_table(found, profiles, text),
         headline=f"{text}\n{_plain_table(found, profiles)}",
@@ -84,7 +82,7 @@ def accuracy_outputs(
 def _result_row(record: Record) -> Row:
     head = [record[name] for name in HEAD]
     if "spec" not in record:
-        return (*head, *(None for _ in SIMULATED_COLUMNS))
+        return (*head, *(None for _ in ACCURACY_RESULTS.header()[len(HEAD) :]))
     spec, opacities = record["spec"], record["opacities_ml"]
     return (
         *head,

@@ -9,6 +9,7 @@ from CovidSeverityLib.evaluation.journal import Record
 from CovidSeverityLib.evaluation.outputs import Outputs, Table
 from CovidSeverityLib.evaluation.plots import bars
 from CovidSeverityLib.evaluation.reports import MEASURE_TITLES, RunFacts, estimate_table, estimates_dict, summary_head
+from CovidSeverityLib.formats.evaluation_tables import ABLATION_RESULTS
 from CovidSeverityLib.reporting.output_folder import FileWriter
 
 from .ablation import COMPLETE, SHOWN_MEASURES, ablation_rows, summarise_ablation
@@ -23,7 +24,7 @@ def ablation_outputs(records: Mapping[str, Record], protocol: Protocol, facts: R
         for case, what, name, agreement in ablation_rows(records, protocol)
     )
     return Outputs(
-        results=Table(("case", "of", "variant", *MEASURES), rows),
+        results=Table(ABLATION_RESULTS.header(), rows),
         summary=summary_head("ablation", facts)
         | {
             "protocol": {"name": protocol.value, "meaning": protocol.meaning},

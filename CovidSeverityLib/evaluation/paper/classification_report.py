@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from CovidSeverityLib.evaluation.outputs import Outputs, Table, markdown_table
+from CovidSeverityLib.evaluation.outputs import Outputs, Table, markdown_table, table_of
 from CovidSeverityLib.evaluation.plots import confusion, roc_curves
 from CovidSeverityLib.evaluation.reports import MEASURE_TITLES, RunFacts, estimates_dict, summary_head
+from CovidSeverityLib.formats.evaluation_tables import CLASSIFICATION_RESULTS
 from CovidSeverityLib.types import DIAGNOSIS_NAMES, Diagnosis
 
 from .classification import MEASURES, ClassificationSummary, ClassifiedCases, summarise_classification
@@ -58,17 +59,18 @@ def _headline(summary: ClassificationSummary, facts: RunFacts) -> str:
 
 
 def _results(cases: ClassifiedCases, extra: Mapping[str, Sequence[float]]) -> Table:
-    columns = ["case", "truth", "predicted", "right"]
-    values: list[Sequence] = [
-        cases.cases,
-        [SHORT_NAMES[d] for d in cases.truth],
-        [SHORT_NAMES[d] for d in cases.predicted],
-        [int(t == p) for t, p in zip(cases.truth, cases.predicted, strict=True)],
-    ]
+    values: dict[str, Sequence] = {
+        "case": cases.cases,
+        "truth": [SHORT_NAMES[d] for d in cases.truth],
+        "predicted": [SHORT_NAMES[d] for d in cases.predicted],
+        "right": [int(t == p) for t, p in zip(cases.truth, cases.predicted, strict=True)],
+        **extra,
+    }
+    groups = {"images"} if extra else set()
     if cases.scores is not None:
-        columns += [f"score_{d.name.lower()}" for d in Diagnosis]
-        values += cases.scores.T.tolist()
-    return Table((*columns, *extra), tuple(zip(*values, *extra.values(), strict=True)))
+        groups.add("probabilities")
+        values |= {f"score_{d.name.lower()}": cases.scores[:, d].tolist() for d in Diagnosis}
+    return table_of(CLASSIFICATION_RESULTS.header(groups), values)
 
 
 def _summary(summary: ClassificationSummary) -> dict[str, object]:

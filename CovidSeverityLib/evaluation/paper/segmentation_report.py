@@ -13,6 +13,7 @@ from CovidSeverityLib.evaluation.journal import Record
 from CovidSeverityLib.evaluation.outputs import Outputs, Row, Table, markdown_table
 from CovidSeverityLib.evaluation.plots import dice_by_case, volumes
 from CovidSeverityLib.evaluation.reports import RunFacts, counted, estimate_table, estimates_dict, summary_head
+from CovidSeverityLib.formats.evaluation_tables import SEGMENTATION_RESULTS, SEGMENTATION_SLICES
 from CovidSeverityLib.metrics import MaskAgreement
 
 from .opacity_agreement import CaseDetails, case_details, consolidation_dice, label_name, recalls
@@ -26,8 +27,6 @@ from .segmentation import (
     measure,
     summarise_segmentation,
 )
-
-COUNTS = ("true_positive", "false_positive", "false_negative", "true_negative")
 
 
 @dataclass(frozen=True)
@@ -109,13 +108,7 @@ def _results(runs: Sequence[_Run]) -> Table:
     for run in runs:
         for case, agreement, details in zip(run.cases, run.pooled(), run.details, strict=True):
             rows.append((case.case, run.lungs, *_case_row(case, agreement, details, run.summary.protocol, labels)))
-    columns = (
-        *("case", "lungs", "slices", "infected_slices", *MEASURES, "infected_slice_dice", "true_ml", "found_ml"),
-        *("true_percent", "found_percent", "own_lungs_dice", "lesions_in_own_lungs_percent", "consolidation_dice"),
-        *(f"recall_{label}" for label in labels),
-        *(*COUNTS, "seconds"),
-    )
-    return Table(columns, tuple(rows))
+    return Table(SEGMENTATION_RESULTS.header(label=labels), tuple(rows))
 
 
 def _case_row(
@@ -148,7 +141,7 @@ def _slices(runs: Sequence[_Run]) -> Table:
                 left_out = protocol is Protocol.PAPER and not s.agreement.marked
                 values = [measure(name, s.agreement, protocol) for name in MEASURES]
                 rows.append((case.case, run.lungs, s.number, s.z_mm, int(not left_out), *values, *s.agreement.counts))
-    return Table(("case", "lungs", "slice", "z_mm", "counted", *MEASURES, *COUNTS), tuple(rows))
+    return Table(SEGMENTATION_SLICES.header(), tuple(rows))
 
 
 def _headline(run: _Run) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from CovidSeverityLib.evaluation.estimates import Estimate
-from CovidSeverityLib.evaluation.outputs import Outputs, Table, markdown_table
+from CovidSeverityLib.evaluation.outputs import Outputs, Table, markdown_table, table_of
 from CovidSeverityLib.evaluation.plots import bland_altman, scatter
 from CovidSeverityLib.evaluation.reports import RunFacts, estimate_table, estimates_dict, summary_head
+from CovidSeverityLib.formats.evaluation_tables import CTSS_RESULTS
 
 from .agreement import MEASURES, SEVERITY_CLASSES, severity_class, severity_table
 from .ctss_tables import CtssPairs
@@ -60,18 +61,10 @@ def _line(name: str, estimates: Mapping[str, Estimate]) -> str:
 
 
 def _results(scores: CtssPairs, extra: Mapping[str, Sequence[float]]) -> Table:
-    columns = ("case", "truth", *scores.variants, "truth_severity", *(f"{v}_severity" for v in scores.variants), *extra)
-    values = [
-        scores.cases,
-        scores.truth,
-        *scores.variants.values(),
-        *(
-            [SEVERITY_CLASSES[severity_class(v)] for v in column]
-            for column in (scores.truth, *scores.variants.values())
-        ),
-        *extra.values(),
-    ]
-    return Table(columns, tuple(zip(*values, strict=True)))
+    scored = {"truth": scores.truth, **scores.variants}
+    words = {f"{n}_severity": [SEVERITY_CLASSES[severity_class(v)] for v in column] for n, column in scored.items()}
+    columns = CTSS_RESULTS.header({"images"} if extra else (), variant=tuple(scores.variants))
+    return table_of(columns, {"case": scores.cases, **scored, **words, **extra})
 
 
 def _table(scores: CtssPairs, summary: Mapping[str, Mapping[str, Estimate]], facts: RunFacts) -> str:

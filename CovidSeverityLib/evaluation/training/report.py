@@ -17,7 +17,7 @@ from CovidSeverityLib.classification.keras.weights import save_weights
 from CovidSeverityLib.classification.store.catalogue import MANIFEST_NAME, ModelEntry, manifest_text
 from CovidSeverityLib.classification.training.cases import PART_TEXTS, Part, patients_of
 from CovidSeverityLib.classification.training.config import KERAS_WEIGHTS, NO_WEIGHTS
-from CovidSeverityLib.classification.training.history import COLUMNS, best_epoch
+from CovidSeverityLib.classification.training.history import best_epoch
 from CovidSeverityLib.classification.training.outcome import INTERVAL_METHOD, Outcome
 from CovidSeverityLib.classification.training.run import TrainedClassifier
 from CovidSeverityLib.evaluation.cases import Failure
@@ -29,9 +29,11 @@ from CovidSeverityLib.evaluation.outputs import (
     failure_table,
     json_writer,
     markdown_table,
+    table_of,
     text_writer,
 )
 from CovidSeverityLib.evaluation.reports import counted
+from CovidSeverityLib.formats.training_tables import HISTORY, SPLIT
 from CovidSeverityLib.reporting.output_folder import FileWriter
 from CovidSeverityLib.types import Diagnosis
 from CovidSeverityLib.version import __version__
@@ -72,7 +74,8 @@ class TrainingReport:
     def writers(self) -> dict[str, FileWriter]:
         """Writers of all files, for :func:`~CovidSeverityLib.reporting.write_together`; the summary comes last."""
         trained = self.trained
-        history = Table(COLUMNS, tuple(tuple(record.as_dict().values()) for record in trained.history))
+        epochs = [record.as_dict() for record in trained.history]
+        history = table_of(HISTORY.header(), {name: [epoch[name] for epoch in epochs] for name in HISTORY.header()})
         return {
             WEIGHTS_NAME: lambda path: save_weights(trained.model, trained.config.network, path),
             MANIFEST_NAME: self._write_manifest,
@@ -183,8 +186,7 @@ class TrainingReport:
             rows.append(
                 (case.name, case.patient, CLASS_NAMES[case.diagnosis], part, trained.slices[case.name], *answer)
             )
-        means = (f"p_{diagnosis.name.lower()}" for diagnosis in Diagnosis)
-        return Table(("case", "patient", "diagnosis", "part", "slices", "found", *means), tuple(rows))
+        return Table(SPLIT.header(), tuple(rows))
 
     def _counts(self, part: Part) -> dict[str, int]:
         """Number of patients in total and by diagnosis, of CTs and of slices."""

@@ -10,6 +10,7 @@ from CovidSeverityLib.errors import InputError
 
 PREAMBLE_BYTES = 128
 DICOM_MAGIC = b"DICM"
+FIRST_DICOM_BYTES = PREAMBLE_BYTES + len(DICOM_MAGIC)
 DICOM_ENDINGS = {"", ".dcm", ".dicom", ".ima"}
 """An empty file with such a name is a DICOM file whose transfer failed; other empty files are ignored."""
 
@@ -26,9 +27,14 @@ LONGEST_FIRST_BYTES = 1024
 def is_dicom(path: Path) -> bool:
     """Whether ``path`` begins like a DICOM file. Raise InputError for an empty file that should be one."""
     with path.open("rb") as file:
-        head = file.read(PREAMBLE_BYTES + len(DICOM_MAGIC))
+        head = file.read(FIRST_DICOM_BYTES)
     if not head and path.suffix.lower() in DICOM_ENDINGS:
         raise InputError(f"{path.name} is empty (0 bytes); a whole DICOM file is needed")
+    return begins_as_dicom(head)
+
+
+def begins_as_dicom(head: bytes) -> bool:
+    """Whether the first :data:`FIRST_DICOM_BYTES` of a file are those of DICOM, with the preamble or without it."""
     return head[PREAMBLE_BYTES:] == DICOM_MAGIC or begins_as_data_set(head)
 
 

@@ -24,6 +24,7 @@ from pydicom.uid import (
 from CovidSeverityLib.errors import InputError
 
 from .completeness import check_dicom_pixels
+from .directory import DIRECTORY_CLASS
 from .files import is_dicom
 from .stored_pixels import StoredPixels
 from .values import UNREADABLE, number_of, numbers_of, ordinal_of, text_of, values_of
@@ -42,7 +43,6 @@ CT_CLASSES = {
 CAPTURE_CLASSES = {"1.2.840.10008.5.1.4.1.1.7", *(f"1.2.840.10008.5.1.4.1.1.7.{n}" for n in range(1, 5))}
 """Secondary Capture: a CT only if it has the modality of a CT and a position in the patient."""
 
-DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 PROJECTION_MODALITIES = {"CR", "DX", "MG", "RF", "XA", "PX", "IO"}
 
 FRAME_MACROS = (

@@ -115,7 +115,7 @@ def _gather(files: Sequence[Path], name: str, choice: Choice) -> tuple[list[Slic
     """Headers to choose from: those of all files; for a single file, those of all files in its folder."""
     headers, unreadable = dicom_headers(files)
     if not headers and not unreadable:
-        raise InputError(f"the folder {name} holds no DICOM images; those of a chest CT are needed")
+        raise InputError(f"{name} holds no DICOM images; those of a chest CT are needed")
     if len(files) > 1 or not any(header.kind == CT for header in headers) or len(headers) > 1:
         return headers, unreadable, choice
     beside = sorted(p for p in files[0].parent.iterdir() if p.is_file() and not p.name.startswith("."))

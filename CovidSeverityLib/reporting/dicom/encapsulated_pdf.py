@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
 from .codes import CHEST_CT
+from .document import PdfDocument
 from .identity import EMPTY_IF_MISSING, PDF, Identity
-
-PDF_MAGIC = b"%PDF-"
-"""A PDF begins with it."""
 
 STUDY_IDENTIFIERS = ("StudyInstanceUID", "StudyDescription", "SpecificCharacterSet")
 
+UNTITLED = "Chest CT - CT severity report"
+"""Title of a document that does not tell whose CT it is."""
 
-def build_encapsulated_pdf(pdf: bytes, title: str, identity: Identity) -> Dataset:
-    """The object that holds ``pdf`` in the study of the source images (DICOM PS3.3, A.45.1).
+TITLE_LENGTH = 1024
+"""Characters that a title can have (DICOM PS3.5, 6.2: ST)."""
+
+UTF_8 = "ISO_IR 192"
+"""Character set for a title that the images' own may not have."""
+
+
+def build_encapsulated_pdf(document: PdfDocument, identity: Identity) -> Dataset:
+    """The object that holds ``document`` in the study of the source images (DICOM PS3.3, A.45.1).
+
+    Its UIDs depend on the bytes of the document, for another title or language makes another one.
 
     Parameters
     ----------
-    pdf : bytes
-        A PDF file that names no patient: the object says that the identity is not burned in.
-    title : str
-        Of the document.
+    document : PdfDocument
+        The report.
     identity : Identity
         Identifiers and source images.
-
-    Raises
-    ------
-    ValueError
-        If ``pdf`` is no PDF.
     """
-    if not pdf.startswith(PDF_MAGIC):
-        raise ValueError(f"the document begins with {pdf[:5]!r}; a PDF begins with {PDF_MAGIC!r}")
+    content = document.content
     found = _of_study(identity)
-    series = identity.series(PDF)
+    series = identity.series(PDF, hashlib.sha256(content).hexdigest())
+    found.SOPClassUID, found.SOPInstanceUID = EncapsulatedPDFStorage, series["sop_instance_uid"]
+    found.file_meta = _file_meta(found)
     found.Modality = "DOC"
     found.SeriesInstanceUID, found.SeriesNumber = series["series_instance_uid"], series["series_number"]
     found.SeriesDescription = series["series_description"]
@@ -46,28 +51,33 @@ def build_encapsulated_pdf(pdf: bytes, title: str, identity: Identity) -> Datase
     found.ContentDate = identity.made.strftime("%Y%m%d")
     found.ContentTime = identity.made.strftime("%H%M%S")
     found.AcquisitionDateTime = ""
-    found.BurnedInAnnotation = "NO"
-    found.DocumentTitle = title
+    found.BurnedInAnnotation = "YES" if document.title else "NO"
+    if not document.title.isascii():
+        found.SpecificCharacterSet = UTF_8
+    found.DocumentTitle = document.title[:TITLE_LENGTH] or UNTITLED
     found.ConceptNameCodeSequence = [_code_item()]
     found.SourceInstanceSequence = [_reference(image) for image in identity.images]
     found.MIMETypeOfEncapsulatedDocument = "application/pdf"
-    found.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
-    found.EncapsulatedDocumentLength = len(pdf)
+    found.EncapsulatedDocument = content + b"\0" * (len(content) % 2)
+    found.EncapsulatedDocumentLength = len(content)
     return found
 
 
 def _of_study(identity: Identity) -> Dataset:
-    """A data set with the class, the patient and the study."""
+    """A data set with the patient and the study."""
     found = Dataset()
     for keyword in (*STUDY_IDENTIFIERS, *EMPTY_IF_MISSING):
         if keyword in identity.first:
             found[keyword] = identity.first[keyword]
-    found.SOPClassUID, found.SOPInstanceUID = EncapsulatedPDFStorage, identity.uid(PDF)
-    found.file_meta = FileMetaDataset()
-    found.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    found.file_meta.MediaStorageSOPClassUID = found.SOPClassUID
-    found.file_meta.MediaStorageSOPInstanceUID = UID(identity.uid(PDF))
     return found
+
+
+def _file_meta(found: Dataset) -> FileMetaDataset:
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = found.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = UID(found.SOPInstanceUID)
+    return meta
 
 
 def _code_item() -> Dataset:

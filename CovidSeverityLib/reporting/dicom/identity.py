@@ -64,12 +64,15 @@ class Identity:
         """A UID for ``name``: always the same for the same seed (DICOM PS3.5, B.2: a UUID as an integer)."""
         return uid_of(f"{self.seed}/{name}")
 
-    def series(self, kind: str) -> dict[str, Any]:
-        """Series, instance, dates and equipment of an object, as highdicom names them."""
+    def series(self, kind: str, content: str = "") -> dict[str, Any]:
+        """Series, instance, dates and equipment of an object, as highdicom names them.
+
+        ``content`` stands for what the seed does not have: with another one the object has other UIDs.
+        """
         return {
-            "series_instance_uid": self.uid(f"{kind} series"),
+            "series_instance_uid": self.uid(f"{kind} series{content}"),
             "series_number": SERIES_NUMBERS[kind],
-            "sop_instance_uid": self.uid(kind),
+            "sop_instance_uid": self.uid(f"{kind}{content}"),
             "instance_number": 1,
             "series_description": f"{EQUIPMENT} {kind} (research use only)",
             "manufacturer": EQUIPMENT,

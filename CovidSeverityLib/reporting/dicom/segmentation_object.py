@@ -19,6 +19,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from CovidSeverityLib.findings import Findings
 
+from .frames import encoded_frame, set_frames
 from .identity import EQUIPMENT, SEGMENTATION, Identity
 from .segments import Segment, all_segments
 
@@ -86,7 +87,7 @@ def pack_masks(analysis: Findings) -> PackedMasks:
     return PackedMasks(tuple(segments), np.array(present, dtype=bool).T, planes, packed)
 
 
-def build_segmentation(analysis: Findings, identity: Identity, masks: PackedMasks) -> hd.seg.Segmentation:
+def build_segmentation(analysis: Findings, identity: Identity, masks: PackedMasks) -> Dataset:
     """The Segmentation of an analysis, in deflated explicit little endian.
 
     Parameters
@@ -98,9 +99,8 @@ def build_segmentation(analysis: Findings, identity: Identity, masks: PackedMask
     masks : PackedMasks
         Of ``analysis``.
     """
-    slices = len(identity.images)
-    miniature = np.zeros((slices, *MINIATURE, len(masks.segments)), dtype=np.uint8)
-    miniature[:, 0, 0, :] = masks.present
+    miniature = np.zeros((len(identity.images), *MINIATURE, len(masks.segments)), dtype=np.uint8)
+    miniature[:, 0, 0, :] = _described(masks.present)
     found = hd.seg.Segmentation(
         source_images=list(_miniatures(identity)),
         pixel_array=miniature,
@@ -112,8 +112,12 @@ def build_segmentation(analysis: Findings, identity: Identity, masks: PackedMask
         **identity.series(SEGMENTATION),
     )
     found.Rows, found.Columns = identity.first.Rows, identity.first.Columns
+    found.ContentCreatorName = ""  # of type 2 in DICOM PS3.3, Table 10-12; highdicom leaves it out
     found.SegmentsOverlap = hd.seg.SegmentsOverlapValues.YES.value
-    found.PixelData = masks.pixel_data(_order(found, identity))
+    slices = _slices(found, identity)
+    order = [(segment, n) for segment in range(len(masks.segments)) for n in slices if masks.present[n, segment]]
+    set_frames(found, slices, order)
+    found.add_new("PixelData", "OB", masks.pixel_data(order))
     found.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     for kind in (found.DimensionOrganizationSequence, found.DimensionIndexSequence):
         for item in kind:
@@ -130,31 +134,46 @@ def _packed(pixels: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.packbits(pixels, axis=None, bitorder="little")
 
 
-def _order(found: Dataset, identity: Identity) -> Iterator[tuple[int, int]]:
-    """Segment and slice of every frame, as highdicom ordered them."""
+def _described(present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The frames that highdicom describes: of the first segment wherever there is one, of the others a single one."""
+    described = np.zeros_like(present)
+    described[present.argmax(axis=0), np.arange(present.shape[1])] = True
+    described[:, 0] = present.any(axis=1)
+    return described
+
+
+def _slices(found: Dataset, identity: Identity) -> dict[int, bytes]:
+    """The described frame of every slice, by the index of its slice, as highdicom ordered them."""
     places = {str(image.SOPInstanceUID): n for n, image in enumerate(identity.images)}
-    for groups in found.PerFrameFunctionalGroupsSequence:
-        number = groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
-        reference = groups.DerivationImageSequence[0].SourceImageSequence[0]
-        yield number - 1, places[reference.ReferencedSOPInstanceUID]
+    slices: dict[int, bytes] = {}
+    for frame in found.PerFrameFunctionalGroupsSequence:
+        if frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber == 1:
+            reference = frame.DerivationImageSequence[0].SourceImageSequence[0]
+            slices[places[reference.ReferencedSOPInstanceUID]] = encoded_frame(frame)
+    return slices
 
 
 def _miniatures(identity: Identity) -> Iterator[Dataset]:
     """The source images with the matrix of the miniature; only the first one has patient and study."""
-    for n, image in enumerate(identity.images):
-        small = copy.deepcopy(image) if n == 0 else Dataset()  # a shallow copy shares its elements
-        for keyword in _NEEDED if n else ():
-            if keyword in image:
-                small[keyword] = image[keyword]
-        small.Rows, small.Columns = MINIATURE
-        small.SliceThickness = image.get("SliceThickness") or None  # highdicom asks for it, and takes ours
+    first = copy.deepcopy(identity.first)  # a shallow copy shares its elements
+    first.Rows, first.Columns = MINIATURE
+    first.SliceThickness = first.get("SliceThickness") or None  # highdicom asks for it, and takes ours
+    yield first
+    shared = [first[keyword] for keyword in SHARED if keyword in first]
+    for image in identity.images[1:]:
+        small = Dataset()
+        for element in (*shared, *(image[keyword] for keyword in OF_SLICE)):
+            small.add(element)
         yield small
 
 
-_NEEDED = (
-    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality"),
-    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
+SHARED = (
+    *("SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality", "SliceThickness"),
+    *("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient"),
 )
+"""What the images of a series have in common (:mod:`~CovidSeverityLib.io.dicom.source` sees to it)."""
+
+OF_SLICE = ("SOPInstanceUID", "ImagePositionPatient")
 
 
 def _measures(analysis: Findings, identity: Identity) -> hd.PixelMeasuresSequence:

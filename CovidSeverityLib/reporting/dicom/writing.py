@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
     from CovidSeverityLib.io.dicom.source import DicomSource
 
+    from .document import PdfDocument
+
 SEGMENTATION_NAME, MEASUREMENTS_NAME = "dicom/segmentation.dcm", "dicom/measurements.dcm"
-DICOM_OUTPUT_NAMES = (SEGMENTATION_NAME, MEASUREMENTS_NAME)
+DOCUMENT_NAME = "dicom/report.dcm"
+DICOM_OUTPUT_NAMES = (SEGMENTATION_NAME, MEASUREMENTS_NAME, DOCUMENT_NAME)
 """Every DICOM file of a result, in the order of writing."""
 
 NO_EXTRA = 'highdicom is not installed (pip install "covid-severity[dicom]")'
@@ -32,7 +35,13 @@ def has_dicom_extra() -> bool:
     return importlib.util.find_spec("highdicom") is not None
 
 
-def dicom_objects(analysis: Findings, source: DicomSource, made: datetime.datetime | None = None) -> dict[str, Dataset]:
+def dicom_objects(
+    analysis: Findings,
+    source: DicomSource,
+    made: datetime.datetime | None = None,
+    *,
+    document: PdfDocument | None = None,
+) -> dict[str, Dataset]:
     """The DICOM objects of an analysis by the name of their file.
 
     The same input, version and configuration give the same bytes.
@@ -45,6 +54,8 @@ def dicom_objects(analysis: Findings, source: DicomSource, made: datetime.dateti
         The images of its CT (:func:`~CovidSeverityLib.io.reading.read_ct_and_source`).
     made : datetime or None
         Date and time of the content; None takes that of the study, or the present where the images tell none.
+    document : PdfDocument or None
+        The report in PDF, which becomes an object too.
 
     Raises
     ------
@@ -56,6 +67,7 @@ def dicom_objects(analysis: Findings, source: DicomSource, made: datetime.dateti
         raise InputError(NO_EXTRA)
     if source.problem:
         raise InputError(source.problem)
+    from .encapsulated_pdf import build_encapsulated_pdf
     from .identity import identify, without_time_of_day
     from .measurement_report import build_measurements
     from .segmentation_object import build_segmentation, pack_masks
@@ -67,9 +79,12 @@ def dicom_objects(analysis: Findings, source: DicomSource, made: datetime.dateti
             identity = identify(analysis, source, masks.frames, made)
             segmentation = build_segmentation(analysis, identity, masks)
             measurements = build_measurements(analysis, identity, segmentation, masks.segments)
+            encapsulated = None if document is None else build_encapsulated_pdf(document, identity)
         except (ValueError, TypeError) as error:  # of values that the standard forbids
             raise InputError(f"the headers of the images cannot be used ({error})") from error
     objects: dict[str, Dataset] = {SEGMENTATION_NAME: segmentation, MEASUREMENTS_NAME: measurements}
+    if encapsulated is not None:
+        objects[DOCUMENT_NAME] = encapsulated
     for found in objects.values():
         without_time_of_day(found)
     return objects
@@ -81,6 +96,11 @@ def dicom_writers(objects: Mapping[str, Dataset]) -> dict[str, FileWriter]:
 
 
 def _write(found: Dataset, path: Path) -> None:
+    from .frames import FRAMES, write_segmentation
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found.save_as(path, enforce_file_format=True)
+        if FRAMES in found:
+            write_segmentation(found, path)
+        else:
+            found.save_as(path, enforce_file_format=True)

@@ -19,6 +19,7 @@ from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
 from CovidSeverityLib.ctss import CTSS_MAX, SEVERITY_CUTOFFS, TSS_MAX
 from CovidSeverityLib.findings import Findings
 from CovidSeverityLib.reporting.citation import REFERENCES, Reference, software_citation
+from CovidSeverityLib.reporting.corrected_findings import CorrectedFindings
 from CovidSeverityLib.reporting.overview_text import signed
 from CovidSeverityLib.reporting.overview_views import (
     axial_indices,
@@ -153,6 +154,7 @@ def _content(analysis: Findings, title: str, viewer: bool) -> dict[str, Any]:
         "diagnosis": None if analysis.classification is None else _diagnosis(analysis.classification),
         "lungs_from": _source(analysis.provenance.lungs_from, title),
         "lobes_from": _source(analysis.provenance.lobes_from, title),
+        "automatic": analysis.automatic if isinstance(analysis, CorrectedFindings) else None,
         "published": analysis.provenance.configuration.get("infection") is not None,
         "packages": _packages(),
         "references": REFERENCES,

@@ -36,6 +36,7 @@ STYLES = {
         _style("p.small", **_CAPTION),
         _style("p.score", leading=30, fontSize=10),
         _style("p.use", spaceBefore=2),
+        _style("p.corrected", spaceBefore=2, borderPadding=4, backColor=WARNING),
         _style("figcaption", textColor=MUTED, **_CAPTION),
         _style("dt", fontName=BOLD, spaceBefore=2, spaceAfter=0, keepWithNext=1),
         _style("dt.plain", spaceAfter=0, fontSize=8, leading=10),

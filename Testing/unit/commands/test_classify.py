@@ -23,6 +23,7 @@ from CovidSeverityLib.commands.classifiers import NONE_INSTALLED, choose_classif
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.masks import read_mask
 from CovidSeverityLib.reporting import report_schema
+from Testing.data_files import assert_described
 
 TINY = NetworkDescription(backbone="EfficientNetB0", size_px=64)
 CLASSIFIED = {"classification.png", "slices.csv", "classification.json"}
@@ -188,6 +189,7 @@ def test_diagnosis_is_printed_and_written(network):
     folder, run = network
     assert (run.status, run.err) == (0, "")
     assert {path.name for path in (folder / "out").iterdir()} == CLASSIFIED
+    assert_described(folder / "out", "classify")
     report = json.loads((folder / "out" / "classification.json").read_text(encoding="utf-8"))
     told = report["classification"]
     sha256 = hashlib.sha256((folder / "tiny.hdf5").read_bytes()).hexdigest()
@@ -230,6 +232,7 @@ def test_analysis_takes_the_only_installed_model_and_says_the_same(network, prog
     stages = list(dict.fromkeys(step["stage"] for step in steps))
     assert stages == ["read", "lungs", "lobes", "infection", "classification", "explanation", "scores", "write"]
     assert {path.name for path in out.iterdir()} == ANALYSED | {"classification.png"}
+    assert_described(out, "analyze")
     columns = ("index", "z_mm", "p_normal", "p_cap", "p_covid19", "label", "vote_weight")
     ours, theirs = ([[row[c] for c in columns] for row in rows_in(f)] for f in (out, folder / "out"))
     assert ours == theirs

@@ -23,6 +23,7 @@ from CovidSeverityLib.commands.classifiers import NONE_INSTALLED
 from CovidSeverityLib.commands.progress import progress_for
 from CovidSeverityLib.errors import CancelledError, CovidSeverityError
 from CovidSeverityLib.types import Lobe
+from Testing.data_files import assert_described, assert_follows, schema_for
 
 NAMES = {
     "segmentation.seg.nrrd",
@@ -114,6 +115,7 @@ def test_analysis_writes_every_file_and_tells_the_score(result):
     folder, (status, out, err) = result
     assert (status, err) == (0, "")
     assert {path.name for path in folder.iterdir()} == NAMES
+    assert_described(folder, "analyze")
     ctss = report_in(folder)["ctss"]
     assert out.startswith(f"CTSS {ctss['total']} ")
     assert ctss["range"][0] <= ctss["total"] <= ctss["range"][1]
@@ -135,6 +137,9 @@ def test_analysis_without_weights_says_in_one_line_how_to_get_a_diagnosis(result
         ("/data/ct.nii.gz", "ct"),
         ("scan.NRRD", "scan"),
         ("a.b.mha", "a.b"),
+        ("study.zip", "study"),
+        ("/discs/disc 3/DICOMDIR", "disc 3"),
+        ("0001.IMA", "0001"),
         ("folder/", "folder"),
         ("P001", "P001"),
         ("/", "ct"),
@@ -202,6 +207,8 @@ def test_lobes_from_elsewhere_are_taken_over(program, chest_folder, coarse_phant
 def assert_progress(text):
     """Each line is one JSON object; the stages come in order, and each of them ends done."""
     steps = [json.loads(line) for line in text.splitlines()]
+    for step in steps:
+        assert_follows(step, schema_for("each line of output", "--progress json"))
     assert {tuple(step) for step in steps} == {("stage", "done", "total")}
     stages = [step["stage"] for step in steps]
     assert list(dict.fromkeys(stages)) == STAGES

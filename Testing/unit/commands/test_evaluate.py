@@ -15,6 +15,7 @@ from CovidSeverityLib.commands import evaluations
 from CovidSeverityLib.commands.progress import progress_for
 from CovidSeverityLib.evaluation import extras
 from CovidSeverityLib.evaluation.paper.segmentation import evaluate_segmentation
+from Testing.data_files import assert_described, assert_follows, schema_for
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -80,6 +81,7 @@ def test_segmentation_writes_every_file(segmentation):
     assert all((out / name).read_bytes().startswith(PNG) for name in ("dice.png", "volumes.png"))
     assert "Dice per case" in run.out
     assert str(out) in run.out
+    assert_described(out, "evaluate segmentation")
 
 
 def test_case_that_fails_is_named_with_its_reason(segmentation):
@@ -125,6 +127,7 @@ def test_protocol_of_the_paper_is_taken_from_the_same_run(program, segmentation,
         (study / "hidden").rename(study / "images" / "study_10.nii.gz")
     assert run.status == 0, run.err
     found = summary(out)
+    assert_described(out, "evaluate segmentation")
     empty = [row for row in rows(out / "slices.csv") if row["true_positive"] == row["false_positive"] == "0"]
     assert found["protocol"]["name"] == "paper"
     assert found["slices_left_out"] == len(empty) > 0
@@ -163,6 +166,8 @@ def test_interrupted_run_goes_on_where_it_stopped(program, study, tmp_path, monk
 def test_progress_tells_cases_done_and_time_left(program, study, tmp_path):
     run = program("evaluate", "segmentation", *masked(study), "-o", tmp_path / "out", "--progress", "json")
     lines = [json.loads(line) for line in run.out.splitlines()]
+    for line in lines:
+        assert_follows(line, schema_for("each line of output", "--progress json"))
     assert [(line["done"], line["total"]) for line in lines] == [(0, 3), (1, 3), (2, 3), (3, 3)]
     assert lines[0]["seconds_left"] is None
     assert lines[1]["seconds_left"] > 0
@@ -233,6 +238,7 @@ def beside(program, study, tmp_path_factory):
 def test_images_masks_and_lungs_may_lie_in_one_folder(beside):
     run, out = beside
     assert run.status == 0, run.err
+    assert_described(out, "evaluate segmentation")
     assert rows(out / "failures.csv") == []
     cases = rows(out / "results.csv")
     assert [(row["case"], row["lungs"]) for row in cases] == [
@@ -313,6 +319,7 @@ def test_ablation_compares_every_step(program, study, tmp_path):
     run = program("evaluate", "ablation", *masked(study), "-o", out)
     assert run.status == 0, run.err
     assert names(out) >= {"results.csv", "table.md", "summary.json", "segmentation.png", "classification_image.png"}
+    assert_described(out, "evaluate ablation")
     found = summary(out)
     steps = ["without filling", "without smoothing", "without volume opening"]
     assert list(found["segmentation"]) == ["all steps", *steps]
@@ -332,6 +339,7 @@ def test_scores_of_images_are_those_of_the_analysis(
     out = tmp_path / "out"
     run = program("evaluate", "ctss", "--images", study / "images", "--truth", truth, "-o", out, "--profile", profile)
     assert run.status == 0, run.err
+    assert_described(out, "evaluate ctss")
     expected = coarse_analysis if profile == "default" else reference_analysis
     found = rows(out / "results.csv")
     assert [(row["case"], row["truth"]) for row in found] == [("study_1", "6"), ("study_2.nii.gz", "9")]
@@ -355,6 +363,7 @@ def test_own_results_can_be_scored_again(program, tmp_path):
     first = program("evaluate", "ctss", "--predictions", scores, "--truth", truth, "-o", tmp_path / "a")
     second = program("evaluate", "ctss", "--predictions", tmp_path / "a" / "results.csv", "-o", tmp_path / "b")
     assert (first.status, second.status) == (0, 0), second.err
+    assert_described(tmp_path / "a", "evaluate ctss")
     assert summary(tmp_path / "a")["variants"] == summary(tmp_path / "b")["variants"]
     assert summary(tmp_path / "a")["variants"]["ctss"]["bias"]["value"] == pytest.approx(1.0)
     assert (tmp_path / "a" / "scatter.png").read_bytes() == (tmp_path / "b" / "scatter.png").read_bytes()
@@ -378,6 +387,7 @@ def test_diagnoses_that_exist_are_scored(program, tmp_path):
     out = tmp_path / "out"
     run = program("evaluate", "classification", "--predictions", predictions, "--labels", labels, "-o", out)
     assert run.status == 0, run.err
+    assert_described(out, "evaluate classification")
     found, predicted = summary(out), scores.argmax(axis=1)
     assert found["confusion"] == oracle.confusion_matrix(truth, predicted).tolist()
     assert found["accuracy"]["value"] == pytest.approx(oracle.accuracy_score(truth, predicted))
@@ -410,6 +420,7 @@ def test_images_are_classified_slice_by_slice_and_voted_on(program, study, tmp_p
     options = ("--images", study / "images", "--labels", labels, "--classifier", weights, "-o", tmp_path / "out")
     run = program("evaluate", "classification", *options)
     assert run.status == 0, run.err
+    assert_described(tmp_path / "out", "evaluate classification")
     first, second = rows(tmp_path / "out" / "results.csv")
     assert (first["truth"], second["truth"]) == ("COVID-19", "normal")
     assert first["predicted"] == second["predicted"]  # the same chest twice
@@ -448,6 +459,7 @@ def test_diagnoses_without_probabilities_have_no_roc_curve(program, tmp_path):
     run = program("evaluate", "classification", "--predictions", predictions, "--labels", labels, "-o", tmp_path / "o")
     assert run.status == 0, run.err
     assert "roc.png" not in names(tmp_path / "o")
+    assert_described(tmp_path / "o", "evaluate classification")
     assert summary(tmp_path / "o")["confusion"] == [[1, 0, 0], [0, 0, 0], [0, 1, 0]]
     assert summary(tmp_path / "o")["per_class"]["COVID-19"]["auc"]["value"] is None
 

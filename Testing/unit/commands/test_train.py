@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.classification.store.installed import FOLDER_VARIABLE
+from Testing.data_files import assert_described
 
 FILES = {
     *("weights.hdf5", "manifest.json", "README.md", "history.csv", "curves.png", "split.csv", "failures.csv"),
@@ -67,6 +68,7 @@ def test_all_files_are_there_and_no_checkpoint(trained):
     _, out = trained
     assert {path.name for path in out.iterdir()} == FILES - {"cache"}
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert_described(out, "train")
 
 
 def test_summary_counts_patients_and_failures(trained):

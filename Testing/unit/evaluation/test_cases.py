@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,6 +119,17 @@ def test_tables_and_pictures_beside_slices_do_not_hide_them(files, dicom_files):
     dicom_files("P001/z1.dcm")
     folder = files(*(f"P001/{n}.png" for n in range(40)), "P001/labels.csv")
     assert list(find_images(folder)) == ["P001"]
+
+
+def test_an_archive_is_a_ct_if_it_holds_one_and_never_a_mask(files, dicom_files, chest_hu, write_series, tmp_path):
+    write_series(tmp_path / "made" / "series", chest_hu[:2])
+    folder = files("P002.nii.gz", "notes.txt")
+    shutil.make_archive(str(folder / "P001"), "zip", tmp_path / "made")
+    with zipfile.ZipFile(folder / "pictures.zip", "w") as archive:
+        archive.writestr("a.png", "hello")
+    assert dict(find_images(folder)) == {"P001": folder / "P001.zip", "P002": folder / "P002.nii.gz"}
+    assert dict(find_images(folder, "*.zip")) == {"P001": folder / "P001.zip"}
+    assert dict(find_masks(folder)) == {"P002": folder / "P002.nii.gz"}
 
 
 def test_a_folder_of_pictures_is_no_image(files):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
-import warnings
 import zipfile
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pydicom import dcmread
-from pydicom.fileset import FileSet
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.reading import read_ct
+from CovidSeverityLib.io.sources import opened
 
 
 @pytest.fixture
@@ -39,116 +36,6 @@ def test_folder_of_folders_and_a_linked_folder_are_read(tmp_path, series, chest_
     assert volume.notes == ()
 
 
-@pytest.mark.parametrize("inside", ["", "study/series 1/"])
-def test_archive_is_read_like_its_folder(tmp_path, series, chest_hu, inside):
-    archive = tmp_path / "handed" / "study.zip"
-    archive.parent.mkdir()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
-        for file in sorted(series.iterdir()):
-            target.write(file, f"{inside}{file.name}")
-    for path in (archive, archive.parent):
-        volume = read_ct(path)
-        np.testing.assert_array_equal(volume.hu, chest_hu)
-        assert volume.name == path.name
-        assert volume.notes == ()
-
-
-def test_archive_leaves_nothing_behind(tmp_path, series, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    (tmp_path / "temporary").mkdir()
-    archive = shutil.make_archive(str(tmp_path / "study"), "zip", series)
-    read_ct(archive)
-    assert list((tmp_path / "temporary").iterdir()) == []
-
-
-def test_damaged_archive_is_refused_by_its_name(tmp_path, series):
-    archive = tmp_path / "study.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
-        for file in sorted(series.iterdir()):
-            target.write(file, file.name)
-    content = bytearray(archive.read_bytes())
-    content[600:700] = bytes(100)
-    archive.write_bytes(content)
-    assert refused(archive) == "study.zip cannot be unpacked: it is damaged or cut short"
-
-
-@pytest.mark.parametrize(
-    ("at", "value", "said"), [(6, 1, "is encrypted; unpack it first"), (8, 99, "pack it with defl")]
-)
-def test_archive_that_python_does_not_unpack_is_refused_with_what_to_do(tmp_path, series, at, value, said):
-    archive = tmp_path / "study.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
-        target.write(series / "000.dcm", "000.dcm")
-    content = bytearray(archive.read_bytes())
-    directory = content.index(b"PK\x01\x02")
-    content[at] = content[directory + at + 2] = value  # flags or method, in the local header and in the directory
-    archive.write_bytes(content)
-    assert said in refused(archive)
-
-
-def test_disk_that_fills_up_is_not_called_a_damaged_archive(tmp_path, series, monkeypatch):
-    archive = shutil.make_archive(str(tmp_path / "study"), "zip", series)
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
-    assert refused(archive) == "study.zip cannot be read: No space left on device"
-
-
-def test_archive_larger_than_the_disk_is_refused_before_it_is_unpacked(tmp_path, series, monkeypatch):
-    archive = shutil.make_archive(str(tmp_path / "study"), "zip", series)
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    assert "study.zip unpacks to 0.0 GB; 0.0 GB are free on this disk" in refused(archive)
-
-
-def test_archive_without_a_ct_is_refused_by_its_name(tmp_path):
-    with zipfile.ZipFile(tmp_path / "texts.zip", "w") as target:
-        target.writestr("a.txt", "hello")
-    assert "the folder texts.zip holds no DICOM images" in refused(tmp_path / "texts.zip")
-
-
-def a_medium(folder, series):
-    medium = FileSet()
-    for file in sorted(series.iterdir()):
-        dataset = dcmread(file)
-        dataset.PatientID, dataset.StudyDate, dataset.StudyTime, dataset.StudyID = "X", "20200101", "000000", "1"
-        dataset.StudyInstanceUID, dataset.SeriesNumber, dataset.AccessionNumber = "2.25.9", 1, ""
-        medium.add(dataset)
-    medium.write(folder)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # pydicom leaves its temporary folder to the collector
-        del medium
-        gc.collect()
-
-
-def test_directory_of_a_medium_stands_for_its_files(tmp_path, series, chest_hu):
-    a_medium(tmp_path / "disc", series)
-    for path in (tmp_path / "disc", tmp_path / "disc" / "DICOMDIR"):
-        volume = read_ct(path)
-        np.testing.assert_array_equal(volume.hu, chest_hu)
-        assert volume.notes == ()
-
-
-def test_files_that_a_directory_names_and_that_are_not_there_are_said(tmp_path, series, chest_hu):
-    a_medium(tmp_path / "disc", series)
-    files = sorted(path for path in (tmp_path / "disc").rglob("*") if path.is_file() and path.name != "DICOMDIR")
-    last = max(files, key=lambda file: dcmread(file).InstanceNumber)
-    last.unlink()
-    volume = read_ct(tmp_path / "disc" / "DICOMDIR")
-    assert len(volume.hu) == len(chest_hu) - 1
-    assert [(note.code, note.message) for note in volume.notes] == [
-        ("files_missing", "DICOMDIR names 1 file that is not there.")
-    ]
-
-
-def test_directory_whose_names_are_others_stands_for_its_folder(tmp_path, series, chest_hu):
-    a_medium(tmp_path / "disc", series)
-    (tmp_path / "disc" / "PT000000").rename(tmp_path / "disc" / "pt000000")
-    np.testing.assert_array_equal(read_ct(tmp_path / "disc" / "DICOMDIR").hu, chest_hu)
-
-
 def test_folder_of_one_image_is_that_image_and_of_several_is_refused(tmp_path, chest_hu):
     image = sitk.GetImageFromArray(chest_hu)
     (tmp_path / "one").mkdir()
@@ -159,3 +46,57 @@ def test_folder_of_one_image_is_that_image_and_of_several_is_refused(tmp_path, c
     assert "the folder one holds 2 images (ct.nii.gz, lungs.nrrd); name the one that is the CT" in refused(
         tmp_path / "one"
     )
+
+
+def test_folder_of_folders_with_one_image_is_that_image(tmp_path, chest_hu):
+    (tmp_path / "P1" / "study" / "series").mkdir(parents=True)
+    sitk.WriteImage(sitk.GetImageFromArray(chest_hu), str(tmp_path / "P1" / "study" / "series" / "ct.nrrd"))
+    (tmp_path / "P1" / "readme.txt").write_text("hello")
+    assert read_ct(tmp_path / "P1").hu.shape == chest_hu.shape
+
+
+@pytest.mark.parametrize("ending", ["nii", "nii.gz", "nrrd", "mha"])
+@pytest.mark.parametrize("name", ["image", "ct.nii.gz.download", "scan 1.0"])
+def test_image_without_its_ending_is_known_by_its_content(tmp_path, chest_hu, ending, name):
+    whole = tmp_path / f"whole.{ending}"
+    sitk.WriteImage(sitk.GetImageFromArray(chest_hu), str(whole))
+    expected = read_ct(whole).hu
+    (tmp_path / "folder").mkdir()
+    shutil.copy(whole, tmp_path / "folder" / name)
+    for path in (tmp_path / "folder" / name, tmp_path / "folder"):
+        np.testing.assert_array_equal(read_ct(path).hu, expected)
+
+
+def test_dicom_files_without_endings_are_known_by_their_content(tmp_path, series, chest_hu):
+    for number, file in enumerate(sorted(series.iterdir())):
+        file.rename(series / ("EXPORT" if number == 0 else f"{number:04d}.1.{number}"))
+    np.testing.assert_array_equal(read_ct(series).hu, chest_hu)
+    np.testing.assert_array_equal(read_ct(series / "EXPORT").hu, chest_hu)
+
+
+def test_file_that_begins_like_gzip_is_no_image(tmp_path):
+    (tmp_path / "notes").write_bytes(b"\x1f\x8b hello")
+    assert refused(tmp_path / "notes").startswith("notes is neither DICOM nor one of .nii, .nii.gz")
+
+
+def test_only_archive_of_a_folder_is_read_and_several_are_refused(tmp_path, series, chest_hu):
+    handed = tmp_path / "handed"
+    (handed / "deep").mkdir(parents=True)
+    shutil.make_archive(str(handed / "deep" / "study"), "zip", series)
+    (handed / "readme.txt").write_text("hello")
+    np.testing.assert_array_equal(read_ct(handed).hu, chest_hu)
+    shutil.make_archive(str(handed / "another"), "zip", series)
+    assert refused(handed) == "the folder handed holds 2 archives (another.zip, study.zip); name the one with the CT"
+
+
+def test_archive_beside_the_slices_is_left_alone(tmp_path, series):
+    with zipfile.ZipFile(series / "original.zip", "w") as archive:
+        archive.writestr("../evil.dcm", "hello")
+    assert read_ct(series).notes == ()
+
+
+def test_dicom_of_any_name_is_no_archive(series):
+    file = series / "000.dcm"
+    file.rename(series / "000.zip")
+    with opened(series / "000.zip") as found:
+        assert found.files == (series / "000.zip",)

@@ -23,6 +23,7 @@ from CovidSeverityLib.classification.store.catalogue import ModelEntry, write_ma
 from CovidSeverityLib.classification.store.download import discard_download, download_model, kept_bytes
 from CovidSeverityLib.classification.store.installed import WEIGHTS_NAME, models_folder, resolve
 from CovidSeverityLib.errors import DownloadError, InputError, OutputError
+from Testing.data_files import assert_described
 
 CONTENT = np.random.default_rng(5).bytes(1_000_003)
 HALF, THIRD = 8 * download.CHUNK_BYTES, 5 * download.CHUNK_BYTES
@@ -126,6 +127,7 @@ def test_download_is_placed_with_what_is_known_of_it(site):
     assert model.path.read_bytes() == CONTENT
     assert left() == ["ours"]
     assert sorted(path.name for path in model.path.parent.iterdir()) == ["entry.json", WEIGHTS_NAME]
+    assert_described(model.path.parent, "models download")
     assert resolve("ours").entry == site.entry()
     assert site.asked == [{"Range": None, "If-Range": None, "Accept-Encoding": "identity"}]
     assert {stage for stage, _, _ in seen} == {"download"}

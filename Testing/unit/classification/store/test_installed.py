@@ -28,6 +28,7 @@ from CovidSeverityLib.classification.store.installed import (
 )
 from CovidSeverityLib.classification.store.placement import placing, write_entry
 from CovidSeverityLib.errors import InputError, OutputError
+from Testing.data_files import assert_follows, schema_for
 
 CONTENT = b"weights"
 ENTRY = ModelEntry("mine", "A model", NetworkDescription()).of_file(hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
@@ -274,6 +275,7 @@ def test_json_holds_all_that_is_known(program):
     path = install()
     listed = json.loads(program("models", "list", "--json").out)
     assert listed["folder"] == str(models_folder())
+    assert_follows(listed, schema_for("standard output", "models list --json"))
     mine, *others = listed["models"]
     assert mine == {"status": "installed", "path": str(path), "problem": None, **ENTRY.as_dict()}
     assert [other["name"] for other in others] == [entry.name for entry in known_models()]

@@ -30,6 +30,7 @@ from CovidSeverityLib.evaluation.accuracy.variations import HEALTHY_VARIATIONS, 
 from CovidSeverityLib.evaluation.accuracy.variations import VARIATIONS as ALL_VARIATIONS
 from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
 from CovidSeverityLib.types import Lobe
+from Testing.data_files import assert_described
 
 GRID = {"shape": (72, 128, 128), "spacing_mm": (3.0, 3.0, 4.4)}
 VARIATIONS = (Variation("slices 8 mm", slice_mm=8.0), Variation("noise 20 HU", noise_hu=20.0))
@@ -352,6 +353,7 @@ def test_run_writes_every_file_and_prints_the_table(run):
     done, out = run
     tables = {"results.csv", "robustness.csv", "failures.csv", "summary.json", "table.md", "cases.jsonl"}
     assert {path.name for path in out.iterdir()} == tables | {"dice.png", "ctss.png", "robustness.png"}
+    assert_described(out, "evaluate accuracy")
     assert rows(out / "failures.csv") == []
     assert len(rows(out / "results.csv")) == 2 * (2 + 2 + 2 + 1 + 1 + 2)
     for text in (done.out, (out / "table.md").read_text(encoding="utf-8")):

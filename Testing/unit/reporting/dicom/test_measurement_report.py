@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -55,6 +56,17 @@ def test_totals_are_those_of_the_analysis(axial, groups):
     assert words["Severity"]["CodeMeaning"] == found.severity.label.title()
 
 
+def test_each_lung_has_its_own_volume(from_dicom):
+    """One lung is told smaller than it is: lungs of one size could be confused."""
+    made = from_dicom()
+    voxels = made.analysis.side_voxels
+    analysis = replace(made.analysis, side_voxels={**voxels, Side.RIGHT: voxels[Side.RIGHT] // 2})
+    report = report_of(analysis, made.source)
+    for name, side in LUNGS.items():
+        assert measured(report, name, codes.VOLUME).value == pytest.approx(analysis.side_ml(side), abs=0.005)
+    assert analysis.side_ml(Side.RIGHT) < 0.9 * analysis.side_ml(Side.LEFT)
+
+
 @pytest.mark.parametrize("lobe", Lobe)
 def test_lobes_have_their_scores_and_volumes(axial, groups, lobe):
     group = groups[LOBE_NAMES[lobe]]
@@ -86,30 +98,52 @@ def test_groups_refer_to_the_segments(objects, groups):
     assert "ReferencedSegment" not in groups["both lungs"]
 
 
-def test_ranges_are_uncertainties_in_the_unit_of_the_value(from_dicom, tool, tmp_path):
-    from dataclasses import replace
+def report_of(analysis, source):
+    """The structured report as highdicom reads it."""
+    import highdicom as hd
 
+    return hd.sr.Comprehensive3DSR.from_dataset(dicom_objects(analysis, source)["dicom/measurements.dcm"])
+
+
+def measured(report, part, code):
+    """The one measurement of a part that has this code."""
+    from highdicom.sr import CodedConcept
+
+    groups = [
+        *report.content.get_image_measurement_groups(),
+        *report.content.get_volumetric_roi_measurement_groups(tracking_uid=None),
+    ]
+    (group,) = [group for group in groups if group.tracking_identifier == part]
+    ((found,),) = (group.get_measurements(name=CodedConcept.from_code(code)),)
+    return found[0]
+
+
+def uncertainty(measurement):
+    """The lower and upper part of its uncertainty."""
+    ends = {item.name.value: item for item in measurement.ContentSequence}
+    return ends["371885007"], ends["371886008"]
+
+
+def test_ranges_are_uncertainties_in_the_unit_of_the_value(from_dicom):
     made = from_dicom()
     scores = tuple(
         replace(score, score_range=(0, score.score + 1), involvement_range_percent=(0.0, score.involvement_percent + 3))
         for score in made.analysis.lobe_scores
     )
     analysis = replace(made.analysis, lobe_scores=scores, ctss_range=(0, made.analysis.ctss + 2))
-    import highdicom as hd
-
-    report = hd.sr.Comprehensive3DSR.from_dataset(dicom_objects(analysis, made.source)["dicom/measurements.dcm"])
-    (lungs,) = [
-        group for group in report.content.get_image_measurement_groups() if group.tracking_identifier == "both lungs"
-    ]
-    (ctss,) = lungs.get_measurements(name=hd.sr.CodedConcept.from_code(codes.CTSS))
-    ends = {item.name.value: item for item in ctss[0].ContentSequence}
-    assert ends["371886008"].value == 2
-    assert ends["371885007"].value == analysis.ctss
-    lobe = report.content.get_volumetric_roi_measurement_groups(tracking_uid=None)[2]
-    (percent,) = lobe.get_measurements(name=hd.sr.CodedConcept.from_code(codes.OPACITY_PERCENT))
-    (upper, lower) = [item for item in percent[0].ContentSequence if "uncertainty" in item.name.meaning]
-    assert (upper.unit.value, lower.unit.value) == ("%", "%")
-    assert upper.value == pytest.approx(3, abs=0.001)
+    report = report_of(analysis, made.source)
+    sick = max(scores, key=lambda score: score.score)
+    lobe = LOBE_NAMES[sick.lobe]
+    for part, code, unit, below, above in (
+        ("both lungs", codes.CTSS, codes.SCORE, analysis.ctss, 2),
+        (lobe, codes.CTSS_LOBE, codes.SCORE, sick.score, 1),
+        (lobe, codes.OPACITY_PERCENT, codes.PERCENT, sick.involvement_percent, 3),
+    ):
+        lower, upper = uncertainty(measured(report, part, code))
+        assert {lower.unit.value, upper.unit.value} == {unit.value}
+        assert "uncertainty" in lower.name.meaning
+        assert (lower.value, upper.value) == pytest.approx((below, above), abs=0.001)
+    assert sick.score > 0
 
 
 def test_scores_are_whole_numbers(groups):

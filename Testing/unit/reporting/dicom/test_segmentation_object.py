@@ -171,7 +171,7 @@ def test_dcmqi_reads_every_voxel_and_code(factory, axial, written, tool, tmp_pat
 
 
 def test_dciodvfy_reports_no_error(objects, tool, tmp_path):
-    """Debian's version cannot inflate: it gets the same data set without compression."""
+    """It cannot inflate: it gets the same data set without compression."""
     file = objects["dicom/segmentation.dcm"].copy()
     file.file_meta.TransferSyntaxUID, kept = ExplicitVRLittleEndian, file.file_meta.TransferSyntaxUID
     file.save_as(tmp_path / "seg.dcm", enforce_file_format=True)

@@ -211,8 +211,16 @@ def test_methods_name_version_packages_and_references(analysis, page):
 
 def test_citation_is_that_of_the_file(repository):
     text = (repository / "CITATION.cff").read_text(encoding="utf-8")
-    fields = dict(re.findall(r"^(?:  - )?(\w+): (.+)$", text, re.MULTILINE))
+    own, _, cited = text.partition("references:")
+    fields = dict(re.findall(r"^(?:  - )?(\w+): (.+)$", own, re.MULTILINE))
     assert (fields["title"], fields["name"], fields["license"]) == (TITLE, AUTHORS, LICENCE)
+    articles = [dict(re.findall(r"^    (\w+): (.+)$", part, re.MULTILINE)) for part in cited.split("- type: ")[1:]]
+    assert [article["doi"] for article in articles] == [reference.doi for reference in REFERENCES]
+    for article, reference in zip(articles, REFERENCES, strict=True):
+        pages = article["start"] + (f"-{article['end']}" if "end" in article else "")
+        where = f"{article['journal']} {article['year']};{article['volume']}:{pages}."
+        title = article["title"].strip("'")
+        assert reference.text.endswith(f". {title}. {where}")
 
 
 class Marked(gettext.NullTranslations):

@@ -1,0 +1,140 @@
+"""A DICOMDIR: the files of a disc that its records name (DICOM PS3.10, 8)."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.io.inner_paths import inner_parts, shown_name
+from CovidSeverityLib.types import NoteSeverity, QualityNote
+
+from .files import files_under
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+DIRECTORY_NAME = "DICOMDIR"
+DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
+"""SOP class of a DICOMDIR, which its meta information has."""
+
+META_BYTES = 1024
+"""The meta information is within so many bytes."""
+
+VERSION = re.compile(r"\.?(;\d+)?$")
+"""End of a name as ISO 9660 stores it."""
+
+INACTIVE = 0
+"""RecordInUseFlag of a record that was deleted."""
+
+SEQUENCE_END = bytes.fromhex("feffdde000000000")
+UNDEFINED_LENGTH = 0xFFFFFFFF
+LONGEST_PADDING = 64
+"""Bytes that may follow the records."""
+
+
+def is_directory(path: Path) -> bool:
+    """Whether a file is a DICOMDIR by its name, or by its class under another name (``DICOMDIR;1``, ``index.dcm``)."""
+    if path.name.upper() == DIRECTORY_NAME:
+        return True
+    with path.open("rb") as file:
+        return DIRECTORY_CLASS.encode() in file.read(META_BYTES)
+
+
+def directory_files(path: Path) -> tuple[tuple[Path, ...], tuple[QualityNote, ...]]:
+    """The files that a DICOMDIR names and that exist, and a note on those that do not.
+
+    Upper and lower case, and what ISO 9660 adds to names, make no difference. If the DICOMDIR is damaged or names no
+    file, the files are all those of its folder.
+
+    Parameters
+    ----------
+    path : Path
+        The DICOMDIR.
+
+    Returns
+    -------
+    tuple of Path
+        The files, sorted.
+    tuple of QualityNote
+        A warning if files are missing (``files_missing``), or if the folder was read (``directory_unreadable``).
+
+    Raises
+    ------
+    InputError
+        A file is outside the folder of the DICOMDIR, or none exists.
+    """
+    named = _named_files(path)
+    if not named:
+        message = f"{DIRECTORY_NAME} is damaged or names no file; all files of its folder were read instead."
+        return tuple(files_under(path.parent)), (_warning("directory_unreadable", message),)
+    there = {_key(file.relative_to(path.parent)): file for file in files_under(path.parent)}
+    found = tuple(sorted({there[key] for key in map(_key, named) if key in there}))
+    missing = sum(_key(name) not in there for name in named)
+    if not found:
+        raise InputError(
+            f"{path.name} names {missing} file{'s' if missing > 1 else ''}, of which none is there; name the folder "
+            "with the images"
+        )
+    if not missing:
+        return found, ()
+    message = f"{DIRECTORY_NAME} names {missing} file{'s that are' if missing > 1 else ' that is'} not there."
+    return found, (_warning("files_missing", message),)
+
+
+def _warning(code: str, message: str) -> QualityNote:
+    return QualityNote(code, NoteSeverity.WARNING, message)
+
+
+def _key(path: Path) -> tuple[str, ...]:
+    return tuple(VERSION.sub("", part.casefold()) for part in path.parts)
+
+
+def _named_files(path: Path) -> list[Path]:
+    """The files by their paths in the folder; none if the DICOMDIR is damaged."""
+    from .values import UNREADABLE
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about harmless deviations from the standard
+            names = list(_names(path))
+    except UNREADABLE:
+        return []
+    return [_inside(path, name) for name in names]
+
+
+def _names(path: Path) -> Iterator[Sequence[object]]:
+    from pydicom import dcmread
+
+    from .values import values_of
+
+    directory = dcmread(path)
+    if not _is_whole(path, directory):
+        return
+    for record in directory.get("DirectoryRecordSequence") or ():
+        if "ReferencedFileID" in record and record.get("RecordInUseFlag") != INACTIVE:
+            yield values_of(record, "ReferencedFileID")
+
+
+def _is_whole(path: Path, directory: Dataset) -> bool:
+    """Whether the records are complete; pydicom reads the complete ones of a file that is cut short."""
+    records = directory.get_item("DirectoryRecordSequence")
+    length = getattr(records, "length", UNDEFINED_LENGTH)
+    if length != UNDEFINED_LENGTH:
+        return len(records.value or b"") == length
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - LONGEST_PADDING))
+        return SEQUENCE_END in file.read()
+
+
+def _inside(path: Path, values: Sequence[object]) -> Path:
+    name = "/".join(map(str, values))
+    parts = inner_parts(name)
+    if parts is None:
+        raise InputError(
+            f"{path.name} names a file outside its folder ({shown_name(name)}); name the folder with the images"
+        )
+    return Path(*parts)
