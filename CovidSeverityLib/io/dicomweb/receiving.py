@@ -170,14 +170,10 @@ class _Count:
 
 @dataclass(frozen=True)
 class _Files:
-    """The files of one series."""
+    """The files of one series; another try replaces them."""
 
     folder: Path
     prefix: str
-
-    def clear(self) -> None:
-        for path in self.folder.glob(f"{self.prefix}*"):
-            path.unlink()
 
     def add(self, dataset: Dataset, number: int) -> None:
         try:
@@ -193,15 +189,20 @@ def _receive(connection: Connection, study: PacsStudy, series: PacsSeries, files
 
     def work() -> int:
         nonlocal most
-        files.clear()
-        done = 0
-        for done, dataset in enumerate(client.iter_series(study.study_uid, series.uid, AS_STORED), start=1):
-            if done > series.count:
+        seen: set[str] = set()
+        for dataset in client.iter_series(study.study_uid, series.uid, AS_STORED):
+            if dataset.get("SeriesInstanceUID") != series.uid:
+                raise PacsError(f"{study.address} sends another series than {series.uid}, which was asked for")
+            uid = str(dataset.get("SOPInstanceUID"))
+            if uid in seen:
+                continue
+            seen.add(uid)
+            if len(seen) > series.count:
                 break
-            files.add(dataset, done)
-            most = max(most, done)
-            count.tell(done)
-        return done
+            files.add(dataset, len(seen))
+            most = max(most, len(seen))
+            count.tell(len(seen))
+        return len(seen)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about harmless deviations from the standard

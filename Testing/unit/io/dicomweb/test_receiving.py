@@ -130,27 +130,47 @@ def test_connection_that_breaks_every_time_is_told_with_both_numbers(refused, pa
     assert pacs.count("wado") == 3
 
 
-def test_fewer_instances_than_listed_are_refused(refused, pacs):
-    pacs.faults["wado"] = [lambda server, handler, path, body: less(server, handler)]
+@pytest.fixture
+def send_others(pacs):
+    """A function that makes the server send other data sets than those that it lists."""
 
-    def less(server, handler):
-        kept, server.datasets = server.datasets, server.datasets[:-1]
-        server.well(handler, "wado", f"/{SERIES}", {}, b"")
-        server.datasets = kept
+    def change(datasets):
+        def fault(server, handler, path, body):
+            kept, server.datasets = server.datasets, datasets
+            server.well(handler, "wado", f"/{datasets[0][0].SeriesInstanceUID}", {}, b"")
+            server.datasets = kept
 
-    said = f"{pacs.url} sent 11 of the 12 instances that it lists for the series {SERIES}; the whole series is needed"
-    assert refused(PacsError) == said
+        pacs.faults["wado"] = [fault]
+
+    return change
 
 
-def test_more_instances_than_listed_are_refused(refused, pacs):
-    pacs.faults["wado"] = [lambda server, handler, path, body: more(server, handler)]
+def test_fewer_instances_than_listed_are_refused(refused, pacs, send_others):
+    expected = (
+        f"{pacs.url} sent 11 of the 12 instances that it lists for the series {SERIES}; the whole series is needed"
+    )
+    send_others(pacs.datasets[:-1])
+    assert refused(PacsError) == expected
+    send_others([*pacs.datasets[:-1], pacs.datasets[3]])  # one of them twice
+    assert refused(PacsError) == expected
 
-    def more(server, handler):
-        kept, server.datasets = server.datasets, server.datasets * 2
-        server.well(handler, "wado", f"/{SERIES}", {}, b"")
-        server.datasets = kept
 
-    assert f"{pacs.url} sends more than the 12 instances that it lists" in refused(PacsError)
+def test_more_instances_than_listed_are_refused(refused, pacs, send_others):
+    everything = pacs.datasets
+    pacs.datasets = everything[:-2]
+    send_others(everything)
+    assert f"{pacs.url} sends more than the 10 instances that it lists" in refused(PacsError)
+
+
+def test_instances_of_another_series_are_refused(refused, pacs, send_others, write_series, chest_hu, tmp_path):
+    other = SmallPacs(
+        write_series(tmp_path / "other", chest_hu, lambda k: {"StudyInstanceUID": "2.25.9"}, uid="2.25.8")
+    )
+    other.close()
+    send_others(other.datasets)
+    assert refused(PacsError).startswith(
+        f"{pacs.url} sends another series than {SERIES}, which was asked for; it sent 0"
+    )
 
 
 def test_number_of_instances_is_counted_where_it_is_not_told(read, refused, pacs):
