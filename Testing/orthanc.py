@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 """As Debian's orthanc-dicomweb has it."""
@@ -70,14 +70,15 @@ def stop(process: subprocess.Popen) -> None:
 
 def _wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
     until = time.monotonic() + STARTS_WITHIN_S
+    opener = build_opener(ProxyHandler({}))  # that of urlopen keeps the proxies of its first use, in whatever test
     while True:
         try:
-            urlopen(f"{url}/studies", timeout=5)
+            opener.open(f"{url}/studies", timeout=5)
         except HTTPError as error:
             if error.code == 401:  # it is there, and asks who we are
                 return
             raise
-        except URLError:
+        except URLError as error:
             if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"Orthanc did not start:\n{log.read_text()}") from None
+                raise RuntimeError(f"Orthanc did not start ({error}):\n{log.read_text()}") from None
             time.sleep(0.02)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from .analysis.AnalysisLogic import AnalysisLogic
+from .analysis.ComparisonLogic import ComparisonLogic
 from .corrections.LiveScores import LiveScores
 from .events.Timers import qtTimer
 from .Parameters import CovidSeverityParameters
+from .scene.Comparison import ComparisonResult
+from .scene.ReportFiles import Report
+from .scene.Result import AnalysisResult
 
 
 class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):
@@ -25,6 +30,7 @@ class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):
         ScriptedLoadableModuleLogic.__init__(self)
         AnalysisLogic.__init__(self, **parts)
         self._parameters: CovidSeverityParameters | None = None
+        self.comparisons = ComparisonLogic(parts.get("timerFactory", qtTimer))
         self.liveScores = LiveScores(parts.get("timerFactory", qtTimer))
         self.finished.connect(self.liveScores.follow)
         self.liveScores.followScene()
@@ -40,7 +46,47 @@ class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):
             self._parameters = CovidSeverityParameters(node)
         return self._parameters
 
+    def compare(self, before: str | Path | AnalysisResult, after: AnalysisResult) -> ComparisonResult:
+        """What changed from an earlier result to a later one of the same person. Waits for the comparison.
+
+        Parameters
+        ----------
+        before : str, Path or AnalysisResult
+            Folder with the earlier result, as *Save report* or ``covid-severity analyze`` writes it, or a result of the
+            scene. Corrections count.
+        after : AnalysisResult
+            The later result. Its CT is in the scene.
+
+        Returns
+        -------
+        ComparisonResult
+            New, resolved and persistent opacity as segments on the later CT, and a table of the changes by lobe.
+
+        Raises
+        ------
+        AnalysisError
+            The results cannot be compared. ``log`` holds the log of the program.
+        """
+        self.startComparison(before, after)
+        return self.comparisons.wait()
+
+    def startComparison(self, before: str | Path | AnalysisResult, after: AnalysisResult) -> None:
+        """Like :meth:`compare`, but return at once. A signal of ``comparisons`` reports the end.
+
+        Raises
+        ------
+        AnalysisError
+            As for :meth:`compare`, but only where it is known before the comparison.
+        """
+        self.liveScores.update()
+        earlier = self._reportOf(before) if isinstance(before, AnalysisResult) else Path(before)
+        self.comparisons.start(earlier, self._reportOf(after), after.volumeNode)
+
+    def _reportOf(self, result: AnalysisResult) -> Report:
+        return Report(result, self.liveScores.corrected(result.segmentationNode))
+
     def cleanup(self) -> None:
-        """Cancel a running analysis, follow no result any more, delete the files of this session."""
+        """Cancel what is running, follow no result any more, delete the files of this session."""
+        self.comparisons.cleanup()
         self.liveScores.stop()
         AnalysisLogic.cleanup(self)

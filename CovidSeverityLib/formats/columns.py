@@ -43,7 +43,7 @@ UNITS: Mapping[str, tuple[float, float]] = MappingProxyType(
 """Units, with the lowest and the highest value of a column that does not state other ones."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column:
     """One column of a table.
 
@@ -128,7 +128,7 @@ class Column:
         return "" if low <= float(cell) <= high else f"is not from {low:g} to {high:g} {self.unit}".rstrip()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TableFormat:
     """A CSV table: UTF-8, a header, commas, a line feed at the end of a line, decimal points.
 

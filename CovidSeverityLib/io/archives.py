@@ -47,7 +47,7 @@ RESOURCE_FORK = "__MACOSX"
 MEMORY_DISKS = ("tmpfs", "ramfs")
 """File systems whose files are in memory."""
 
-PROBED_FILES = 20
+PROBED_MEMBERS = 20
 """Files of an archive that are looked at to see whether it holds DICOM: notes and tables may precede it."""
 
 DAMAGED = (
@@ -143,7 +143,7 @@ def may_hold_ct(path: Path) -> bool:
         with zipfile.ZipFile(path) as archive:
             files = [member for member in archive.infolist() if not member.is_dir()]
             images = sum(member.filename.lower().endswith(tuple(FORMATS)) for member in files)
-            return images == 1 or any(_is_dicom(archive, member) for member in files[:PROBED_FILES])
+            return images == 1 or any(_is_dicom(archive, member) for member in files[:PROBED_MEMBERS])
     except (*DAMAGED, NotImplementedError, RuntimeError):  # reading it gives the reason
         return True
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import QualityNote
 
-from .archives import is_archive, unpacked
+from .archives import is_archive, may_hold_ct, unpacked
 from .dicom.directory import directory_files, is_directory
 from .dicom.files import files_under, is_dicom
 from .images import FORMATS, has_image_content, is_image_name, is_second_half
@@ -42,7 +42,7 @@ def opened(path: Path) -> Iterator[Source]:
         yield found
         return
     with unpacked(found) as folder:
-        yield _in_archive(folder, path.name)
+        yield _in_archive(folder, found.name)
 
 
 def _of_file(path: Path) -> Source | Path:
@@ -69,7 +69,7 @@ def _in_folder(folder: Path) -> Source | Path:
     found = _among(files, place)
     if found:
         return found
-    archives = [path for path in files if is_archive(path)]
+    archives = _archives(files)
     if len(archives) > 1:
         raise InputError(f"{place} holds {len(archives)} archives ({_listed(archives)}); name the one with the CT")
     if not archives:
@@ -85,7 +85,7 @@ def _in_archive(folder: Path, name: str) -> Source:
     found = _among(files, f"the archive {name}")
     if found:
         return found
-    inner = [path for path in files if is_archive(path)]
+    inner = _archives(files)
     if inner:
         raise InputError(f"the archive {name} holds another one ({_listed(inner)}); unpack it, and name the CT in it")
     raise InputError(f"the archive {name} holds no DICOM images; those of a chest CT are needed")
@@ -100,6 +100,11 @@ def _among(files: Sequence[Path], place: str) -> Source | None:
     if len(images) > 1:
         raise InputError(f"{place} holds {len(images)} images ({_listed(images)}); name the one that is the CT")
     return Source(image=images[0]) if images else None
+
+
+def _archives(files: Sequence[Path]) -> list[Path]:
+    """The archives that may hold a CT: documents of offices are archives too."""
+    return [path for path in files if is_archive(path) and may_hold_ct(path)]
 
 
 def _listed(files: Sequence[Path]) -> str:

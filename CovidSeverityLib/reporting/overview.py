@@ -43,8 +43,8 @@ TILES_BOTTOM, TILES_TOP, TILE_GAP = 0.425, 0.905, 0.004
 LEGEND_Y = 0.409
 LOWER_BOTTOM, LOWER_TOP = 0.1, 0.388
 CORONAL = (LEFT, LOWER_BOTTOM, 0.26, LOWER_TOP - LOWER_BOTTOM)
-LOBES = (0.318, 0.15, 0.187, 0.19)
-HISTOGRAM = (0.592, 0.15, 0.2, 0.194)
+LOBES_PANEL = (0.318, 0.15, 0.187, 0.19)
+HISTOGRAM_PANEL = (0.592, 0.15, 0.2, 0.194)
 NUMBERS = (0.822, LOWER_BOTTOM + 0.012, RIGHT - 0.822, 0.25)
 HEADINGS_Y = LOWER_TOP - 0.012
 
@@ -61,11 +61,11 @@ def _draw_page(figure: Figure, analysis: Findings) -> None:
     _draw_legend(figure, analysis, box)
     if analysis.ctss is not None:  # independent slices have neither lobes nor a coronal view
         _draw_coronal(figure, analysis, indices, box)
-        _heading(figure, LOBES[0] - 0.03, "Infection by lobe")
-        panels.draw_lobes(figure.add_axes(LOBES), analysis.lobe_scores)
-    _heading(figure, HISTOGRAM[0] - 0.035, "Density of the lungs")
+        _heading(figure, LOBES_PANEL[0] - 0.03, "Infection by lobe")
+        panels.draw_lobes(figure.add_axes(LOBES_PANEL), analysis.lobe_scores)
+    _heading(figure, HISTOGRAM_PANEL[0] - 0.035, "Density of the lungs")
     _draw_mixture_note(figure, analysis)
-    panels.draw_histogram(figure.add_axes(HISTOGRAM), analysis.densitometry, known(analysis.well_aerated_percent))
+    panels.draw_histogram(figure.add_axes(HISTOGRAM_PANEL), analysis.densitometry, known(analysis.well_aerated_percent))
     _heading(figure, NUMBERS[0], "Key numbers")
     panels.draw_numbers(figure.add_axes(NUMBERS), analysis)
     _draw_footer(figure, analysis)
@@ -184,7 +184,7 @@ def _draw_mixture_note(figure: Figure, analysis: Findings) -> None:
     by_mixtures = analysis.provenance.configuration.get("infection") is not None
     use = "each slice has its own" if by_mixtures else "it marks no infection"
     figure.text(
-        HISTOGRAM[0] - 0.035,
+        HISTOGRAM_PANEL[0] - 0.035,
         HEADINGS_Y - 0.0185,
         f"Fitted mixture, for orientation: {use}",
         fontsize=panels.SMALL,

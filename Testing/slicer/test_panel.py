@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from CovidSeverityLib.__main__ import COMMANDS
+
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
 
@@ -524,3 +526,46 @@ def test_console_finds_the_logic_of_the_panel(slicer_with_qt, a_quick_panel, a_v
     assert logic is a_quick_panel.logic
     result = logic.analyze(a_volume_node)
     assert result.ctss == a_quick_panel.panel.result.ctss
+
+
+@pytest.mark.skipif("compare" not in COMMANDS, reason="the library has no command compare")
+def test_an_earlier_result_is_compared_with_the_corrected_one(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, a_written_result
+):
+    import qt
+
+    ui, slicer = a_quick_panel.ui, slicer_with_qt
+    analyse(a_quick_panel, wait_until)
+    result = a_quick_panel.panel.result
+    paint_lobe(slicer, result.segmentationNode, a_volume_node, "RML")
+    wait_until(lambda: "edited" in card(a_quick_panel), seconds=3.0)
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(a_written_result)))
+    ui.compareButton.click()
+    assert ui.compareButton.text == "Cancel"
+    wait_until(lambda: not a_quick_panel.logic.comparisons.running)
+    assert (ui.compareButton.text, ui.comparisonLabel.text) == ("Compare...", "CTSS since then: +3")
+    changes = slicer.util.getNode("CovidSeverity changes")
+    new = slicer.util.arrayFromSegmentBinaryLabelmap(changes, "New_opacity", a_volume_node)
+    lobe = slicer.util.arrayFromSegmentBinaryLabelmap(result.segmentationNode, "RML", a_volume_node)
+    assert new[lobe > 0].mean() > 0.5
+    assert not new[lobe == 0].any()
+
+
+def test_what_cannot_be_compared_is_told(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path, dialogs
+):
+    import qt
+
+    ui = a_quick_panel.ui
+    analyse(a_quick_panel, wait_until)
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: ""))
+    ui.compareButton.click()
+    assert dialogs == []
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(tmp_path)))
+    ui.compareButton.click()
+    ui.earlierResultSelector.setCurrentNode(a_quick_panel.panel.result.segmentationNode)
+    ui.compareButton.click()
+    (folder, _details), (chosen, _details) = dialogs
+    assert folder.startswith("The folder has no result of CovidSeverity")
+    assert chosen.startswith("The chosen segmentation is not an earlier result")
+    assert (ui.compareButton.text, ui.compareButton.enabled) == ("Compare...", True)

@@ -30,6 +30,8 @@ def stageTitle(stage: str) -> str:
         "classification": _("Classifying"),
         "explanation": _("Explaining the diagnosis"),
         "scores": _("Scoring"),
+        "registration": _("Registering the lungs"),
+        "changes": _("Comparing"),
         "write": _("Writing results"),
     }
     return titles.get(stage, stage)

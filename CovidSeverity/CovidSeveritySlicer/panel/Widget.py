@@ -19,6 +19,7 @@ from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.SceneBridge import Outputs, resultOf
 
 from .ClassifierSelector import ClassifierSelector
+from .ComparisonButton import ComparisonButton
 from .ResultButtons import ResultButtons
 from .ResultCard import cardHtml
 from .Stages import overallPercent, stageTitle
@@ -49,6 +50,7 @@ class Panel(VTKObservationMixin):
         self.logic = logic
         self.result: AnalysisResult | None = None
         self._buttons = ResultButtons(ui, logic)
+        self._comparison = ComparisonButton(ui, logic)
         self._parameters: Any = None
         self._parameterNode: Any = None  # keeps the observers of the node from being collected as garbage
         self._guiTag: Any = None
@@ -81,6 +83,7 @@ class Panel(VTKObservationMixin):
     def cleanup(self) -> None:
         """The panel is destroyed."""
         self._buttons.finish()
+        self._comparison.disconnect()
         self.setParameters(None)
         self.removeObservers()
         for signal, slot in (
@@ -212,6 +215,7 @@ class Panel(VTKObservationMixin):
     def _showResult(self, result: AnalysisResult | None) -> None:
         self.result = result
         self._buttons.setResult(result)
+        self._comparison.setResult(result)
         self.ui.resultCollapsibleButton.visible = result is not None
         self._showCard()
 

@@ -24,9 +24,10 @@ SLICES_FILE, LOBES_FILE, HISTOGRAM_FILE = "slices.csv", "lobes.csv", "histogram.
 NEUTRAL_NAME = "ct.nrrd"
 """Name of the CT in the scene. The name of its file may be that of a patient."""
 
-TEXT_COLUMNS = frozenset({"label"})
+TEXT_COLUMNS = frozenset({"label", "lobe", "name"})
+TEXT_ENDING = "_more_than_repeatability"
 WHOLE_COLUMNS = frozenset({"index", "hu", "voxels"})
-"""Columns of text and of whole numbers. The others have fractions."""
+"""Columns of text, by name or ending, and of whole numbers. The others have fractions."""
 
 
 class UnusableResult(RuntimeError):  # noqa: N818 (it says what the result is)
@@ -152,7 +153,7 @@ def _cell(column: str, text: str | None) -> Any:
         raise ValueError(f"{column} ends early")
     if not text:
         return None
-    if column in TEXT_COLUMNS or not isinstance(column, str):
+    if not isinstance(column, str) or column in TEXT_COLUMNS or column.endswith(TEXT_ENDING):
         return text
     return int(text) if column in WHOLE_COLUMNS else float(text)
 

@@ -12,15 +12,15 @@ import slicer
 from slicer.i18n import tr as _
 
 from CovidSeveritySlicer.nodes.Terminology import registerTerminology
-from CovidSeveritySlicer.nodes.VolumeGeometry import RAS_FROM_LPS, ijkToRas, rasToWorld, sameGrid
 
 from . import Tables
 from .Hierarchy import placeWithCt, studyForExport
 from .Plots import chartOf, showHistogram, showInvolvement
 from .Result import AnalysisResult
 from .ResultFiles import ResultFiles, UnusableResult, checkedReport, readResultFiles
+from .ResultGrid import gridFor, inScene, sizeOf
 from .SceneTransaction import SceneTransaction
-from .SegmentationFile import LabelMaps, SegmentationHeader
+from .SegmentationFile import LabelMaps
 from .SegmentDisplay import setShownIn3d, showAsResult
 from .WorstSlice import jumpTo, worstSlice
 
@@ -90,7 +90,7 @@ class ResultImport:
 
     def __init__(self, folder: Path, volumeNode: Any) -> None:
         self._folder, self._volumeNode = Path(folder), volumeNode
-        self._labelMaps = LabelMaps(_sizeOf(volumeNode))
+        self._labelMaps = LabelMaps(sizeOf(volumeNode))
         self._files: ResultFiles | None = None
 
     def read(self) -> None:
@@ -117,7 +117,7 @@ class ResultImport:
             The files belong to another CT. Or the CT has left the scene or was moved.
         """
         files, volumeNode = self._files, self._volumeNode
-        matrix = _gridOf(volumeNode, files.segmentation)
+        matrix = gridFor(volumeNode, files.segmentation)
         segmentation = self._labelMaps.segmentation(files.segmentation.segments, matrix)
         registerTerminology()
         with SceneTransaction() as change:
@@ -177,38 +177,12 @@ def resultOf(segmentationNode: Any) -> AnalysisResult | None:
     )
 
 
-def _inScene(node: Any) -> bool:
-    return node is not None and node.GetScene() is not None
-
-
 def _volumeRole() -> str:
     return slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
 
 
-def _sizeOf(volumeNode: Any) -> tuple[int, int, int]:
-    if not _inScene(volumeNode) or volumeNode.GetImageData() is None:
-        raise UnusableResult(_("The CT of this analysis is no longer in the scene, so its result cannot be shown."))
-    return tuple(volumeNode.GetImageData().GetDimensions())
-
-
-def _gridOf(volumeNode: Any, header: SegmentationHeader) -> Any:
-    """The grid of the CT, in its own coordinates, for the label maps.
-
-    If the CT has a transform, the geometry in the file is in world coordinates.
-    """
-    size = _sizeOf(volumeNode)
-    own, toWorld = ijkToRas(volumeNode), rasToWorld(volumeNode)
-    places = [own] if toWorld is None else [own, toWorld @ own]
-    stored = RAS_FROM_LPS @ header.ijkToLps
-    if header.size != size or not any(sameGrid(stored, place, size) for place in places):
-        raise UnusableResult(
-            _("The result does not lie where the CT is now: the CT was moved, or it is not the one that was analysed.")
-        )
-    return slicer.util.vtkMatrixFromArray(own)
-
-
 def _segmentationNode(change: SceneTransaction, volumeNode: Any, segmentation: Any, given: Any) -> Any:
-    if not _inScene(given):
+    if not inScene(given):
         node = change.add("vtkMRMLSegmentationNode", _("CovidSeverity segmentation"))
     else:
         node = given
@@ -234,7 +208,7 @@ def _tables(change: SceneTransaction, segmentationNode: Any, files: ResultFiles,
     }
     nodes: dict[str, Any] = {}
     for role, (name, node) in given.items():
-        if not _inScene(node) or node in nodes.values():
+        if not inScene(node) or node in nodes.values():
             nodes[role] = change.add("vtkMRMLTableNode", name)
         else:
             change.keep(node)

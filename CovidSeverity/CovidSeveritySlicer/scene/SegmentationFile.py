@@ -34,11 +34,13 @@ class LabelMaps:
     ----------
     size : tuple of int
         Number of voxels along the stored (I, J, K).
+    layersOf : mapping of str to int
+        Segments that the file must have, and their layers. The default are those of an analysis.
     """
 
-    def __init__(self, size: tuple[int, int, int]) -> None:
-        self.size = size
-        self._images = [_image(size) for _ in range(max(SEGMENT_LAYERS.values()) + 1)]
+    def __init__(self, size: tuple[int, int, int], layersOf: Mapping[str, int] = SEGMENT_LAYERS) -> None:
+        self.size, self.layersOf = size, layersOf
+        self._images = [_image(size) for _ in range(max(layersOf.values()) + 1)]
         self.voxels = [vtk_to_numpy(image.GetPointData().GetScalars()).reshape(size[::-1]) for image in self._images]
 
     def segmentation(self, segments: Sequence[Segment], matrix: Any) -> Any:
@@ -100,7 +102,7 @@ class SegmentationHeader:
     ijkToLps : (4, 4) ndarray of float64
         From voxel indices to LPS mm.
     segments : tuple of Segment
-        Segments that an analysis writes.
+        In the order of the file.
     """
 
     size: tuple[int, int, int]
@@ -120,7 +122,7 @@ def readSegmentation(path: Path, labelMaps: LabelMaps) -> SegmentationHeader:
 
     with path.open("rb") as file:
         try:
-            header = _header(nrrd.read_header(file))
+            header = _header(nrrd.read_header(file), labelMaps.layersOf)
             if header.size == labelMaps.size:
                 _readVoxels(file, labelMaps.voxels)
         except (nrrd.NRRDError, KeyError, EOFError, zlib.error) as error:
@@ -128,18 +130,19 @@ def readSegmentation(path: Path, labelMaps: LabelMaps) -> SegmentationHeader:
     return header
 
 
-def _header(fields: Mapping[str, Any]) -> SegmentationHeader:
+def _header(fields: Mapping[str, Any], layersOf: Mapping[str, int]) -> SegmentationHeader:
     count = sum(name.endswith("_ID") for name in fields)
     segments = tuple(_segment(fields, f"Segment{n}_") for n in range(count))
-    layers, *size = (int(n) for n in fields["sizes"])
-    if {segment.identifier: segment.layer for segment in segments} != SEGMENT_LAYERS:
+    *several, i, j, k = (int(n) for n in fields["sizes"])  # a single layer has no axis of its own
+    if {segment.identifier: segment.layer for segment in segments} != layersOf:
         raise ValueError("the file has other segments")
-    if (fields["type"], fields["encoding"], layers) != ("uint8", "gzip", max(SEGMENT_LAYERS.values()) + 1):
+    expected = max(layersOf.values()) + 1
+    if (fields["type"], fields["encoding"], several) != ("uint8", "gzip", [expected] if expected > 1 else []):
         raise ValueError("the voxels are stored in another way")
     matrix = np.eye(4)
-    matrix[:3, :3] = np.asarray(fields["space directions"], dtype=float)[1:].T
+    matrix[:3, :3] = np.asarray(fields["space directions"], dtype=float)[-3:].T
     matrix[:3, 3] = fields["space origin"]
-    return SegmentationHeader(tuple(size), matrix, segments)
+    return SegmentationHeader((i, j, k), matrix, segments)
 
 
 def _segment(fields: Mapping[str, Any], prefix: str) -> Segment:

@@ -84,6 +84,8 @@ def test_only_archive_of_a_folder_is_read_and_several_are_refused(tmp_path, seri
     (handed / "deep").mkdir(parents=True)
     shutil.make_archive(str(handed / "deep" / "study"), "zip", series)
     (handed / "readme.txt").write_text("hello")
+    with zipfile.ZipFile(handed / "letter.docx", "w") as letter:
+        letter.writestr("word/document.xml", "hello")
     np.testing.assert_array_equal(read_ct(handed).hu, chest_hu)
     shutil.make_archive(str(handed / "another"), "zip", series)
     assert refused(handed) == "the folder handed holds 2 archives (another.zip, study.zip); name the one with the CT"

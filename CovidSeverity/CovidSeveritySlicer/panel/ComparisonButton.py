@@ -1,0 +1,118 @@
+"""The button that compares the result in the panel with an earlier one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError
+from CovidSeveritySlicer.scene.Comparison import ComparisonResult, showTable
+from CovidSeveritySlicer.scene.Result import AnalysisResult
+from CovidSeveritySlicer.scene.SceneBridge import resultOf
+
+from .Stages import stageTitle
+
+
+class ComparisonButton:
+    """Connects button and selector with the logic.
+
+    Parameters
+    ----------
+    ui : any
+        Namespace Widgets of the panel.
+    logic : CovidSeverityLogic
+        Its ``comparisons`` compare.
+    """
+
+    def __init__(self, ui: Any, logic: Any) -> None:
+        self._ui = ui
+        self._logic = logic
+        self._result: AnalysisResult | None = None
+        ui.compareButton.connect("clicked(bool)", self.onCompare)
+        for signal, slot in self._connections():
+            signal.connect(slot)
+        self._update()
+
+    def setResult(self, result: AnalysisResult | None) -> None:
+        """Set the later result; None for no result."""
+        self._result = result
+
+    def disconnect(self) -> None:
+        """The panel is destroyed."""
+        for signal, slot in self._connections():
+            signal.disconnect(slot)
+
+    def onCompare(self, _checked: bool = False) -> None:
+        """Compare, or cancel the running comparison."""
+        if self._logic.comparisons.running:
+            self._ui.compareButton.enabled = False
+            self._logic.comparisons.cancel()
+            return
+        before = self._chosen()
+        if before is None:
+            return
+        try:
+            self._logic.startComparison(before, self._result)
+        except AnalysisError as error:
+            slicer.util.errorDisplay(error.message, windowTitle=_("CovidSeverity"))
+        self._update()
+
+    def onProgressed(self, stage: str, _done: int, _total: int) -> None:
+        """Show the stage."""
+        self._say(stageTitle(stage) + "...")
+
+    def onFinished(self, result: ComparisonResult) -> None:
+        """Show the table."""
+        self._update()
+        change = result.report["lungs"]["ctss"]["change"]
+        self._say("" if change is None else _("CTSS since then: {change}").format(change=f"{change:+g}"))
+        showTable(result.table)
+
+    def onFailed(self, message: str, log: str) -> None:
+        """Show the error in a dialog with the log."""
+        self._update()
+        self._say(message)
+        slicer.util.errorDisplay(message, windowTitle=_("CovidSeverity"), **({"detailedText": log} if log else {}))
+
+    def onCancelled(self) -> None:
+        """Show that it was cancelled."""
+        self._update()
+        self._say(_("Cancelled. The scene is unchanged."))
+
+    def _connections(self) -> tuple[tuple[Any, Any], ...]:
+        made = self._logic.comparisons
+        return (
+            (made.progressed, self.onProgressed),
+            (made.finished, self.onFinished),
+            (made.failed, self.onFailed),
+            (made.cancelled, self.onCancelled),
+        )
+
+    def _chosen(self) -> Path | AnalysisResult | None:
+        """The chosen result of the scene, or else a folder that the user chooses; None for none."""
+        node = self._ui.earlierResultSelector.currentNode()
+        if node is None:
+            parent = slicer.util.mainWindow()
+            folder = qt.QFileDialog.getExistingDirectory(parent, _("Folder with the earlier result"))
+            return Path(folder) if folder else None
+        earlier = resultOf(node)
+        if earlier is None or node is self._result.segmentationNode:
+            text = _("The chosen segmentation is not an earlier result. Choose another one, or none for a folder.")
+            slicer.util.errorDisplay(text, windowTitle=_("CovidSeverity"))
+            return None
+        return earlier
+
+    def _update(self) -> None:
+        running = self._logic.comparisons.running
+        self._ui.compareButton.text = _("Cancel") if running else _("Compare...")
+        self._ui.compareButton.enabled = True
+        if running:
+            self._say(_("Starting..."))
+
+    def _say(self, text: str) -> None:
+        self._ui.comparisonLabel.text = text
+        self._ui.comparisonLabel.visible = bool(text)
