@@ -26,7 +26,8 @@ This page describes every CSV table and every JSON file that CovidSeverity write
 writes with these descriptions.
 
 Within version 1 of a file, fields and columns may be added, but never renamed, removed or given another meaning.
-[CHANGELOG.md](../CHANGELOG.md) has an entry for each change.
+[CHANGELOG.md](../CHANGELOG.md) has an entry for each change. `analysis.npz` and `cases.jsonl` are for the program alone
+and may change.
 
 ## JSON files
 

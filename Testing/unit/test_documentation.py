@@ -40,7 +40,7 @@ NO_LONGER_THERE = ("CovidSeverityLib/results.py",)
 
 FOREIGN_OPTIONS = {
     *("--no-main-window", "--python-script", "--exit-after-startup", "--platform", "--dist", "--no-loadscope-reorder"),
-    *("--dest", "--only-binary", "--python-version", "--no-index", "--find-links", "--help"),
+    *("--dest", "--only-binary", "--python-version", "--no-index", "--find-links", "--help", "--write-baselines"),
 }
 """Of Slicer, pip and pytest."""
 
