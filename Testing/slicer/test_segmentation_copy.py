@@ -187,7 +187,7 @@ def test_a_file_that_slicer_cannot_write_is_an_error(slicer, make_segments, monk
 
 
 def test_a_segment_that_is_left_alone_in_its_layer_keeps_its_voxels(slicer, make_segments, tmp_path, monkeypatch):
-    """Painting over a neighbour moves the painted segment to another layer: the neighbour keeps its label, which Slicer writes as 1."""
+    """Painting over a neighbour moves the painted segment to another layer. Slicer writes the other one as label 1."""
     node = make_segments([np.s_[0:4], np.s_[5:9]])
     segmentation, volume = node.GetSegmentation(), slicer.util.getNode("Volume*")
     segmentation.CollapseBinaryLabelmaps(False)
