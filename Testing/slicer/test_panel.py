@@ -436,6 +436,7 @@ def test_report_in_the_folder_is_replaced_only_with_consent(
     assert '"ctss"' in (tmp_path / "report.json").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_saved_report_tells_corrected_numbers_beside_the_automatic_ones(
     slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path
 ):
@@ -528,6 +529,7 @@ def test_console_finds_the_logic_of_the_panel(slicer_with_qt, a_quick_panel, a_v
     assert result.ctss == a_quick_panel.panel.result.ctss
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("compare" not in COMMANDS, reason="the library has no command compare")
 def test_an_earlier_result_is_compared_with_the_corrected_one(
     slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, a_written_result
@@ -551,6 +553,7 @@ def test_an_earlier_result_is_compared_with_the_corrected_one(
     assert not new[lobe == 0].any()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("compare" not in COMMANDS, reason="the library has no command compare")
 def test_what_a_brush_took_away_is_compared_as_it_is_counted(
     slicer_with_qt, a_quick_panel, a_volume_node, wait_until, a_written_result

@@ -25,7 +25,7 @@ from .ResultScorer import ResultScorer
 
 
 def correctedSegmentationWriter(result: AnalysisResult) -> Callable[[Path], None]:
-    """A function that writes ``segmentation.seg.nrrd`` with the masks of a result as they are now. Any thread may call it.
+    """A function that writes the masks of a result, as they are now, to a ``.seg.nrrd`` file. Any thread may call it.
 
     Parameters
     ----------
