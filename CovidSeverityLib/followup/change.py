@@ -53,25 +53,37 @@ class Margins:
         Of the border of an opacity: a rim that is nowhere thicker is no change.
     smallest_ml : float, ml
         A smaller part is no change.
+    density_hu : float, HU
+        A part whose mean density did not change by so much is no change, where both CTs are at hand.
     """
 
     error_mm: float
     border_mm: float
     smallest_ml: float
+    density_hu: float
 
     @classmethod
     def of(cls, config: ChangeConfig, slice_mm: float, *, by_structure: bool) -> Margins:
         """For the thicker slices of the two examinations, ``slice_mm``."""
         error = config.error_mm if by_structure else config.error_without_ct_mm
-        return cls(error, config.border_mm + 0.5 * slice_mm, config.smallest_ml)
+        return cls(error, config.border_mm + 0.5 * slice_mm, config.smallest_ml, config.density_hu)
 
 
-def opacity_changes(carried: Mask, later: Mask, lung: Mask, spacing_mm: Triple, margins: Margins) -> NDArray[np.uint8]:
+def opacity_changes(
+    carried: Mask,
+    later: Mask,
+    lung: Mask,
+    spacing_mm: Triple,
+    margins: Margins,
+    denser_hu: NDArray[np.float32] | None = None,
+) -> NDArray[np.uint8]:
     """Label new, resolved and persistent opacity.
 
     Opacities that lie within the registration error of each other are one group. The earlier opacities of a group are
     moved by up to that error, to where they overlap most with the later ones. What remains different is a change only
-    where it is thicker than the uncertainty of a border, and then it counts as a whole.
+    where it is thicker than the uncertainty of a border, and then it counts as a whole. Where both CTs are at hand, the
+    lung must have become denser or less dense there as well: a mark that comes or goes without that is a decision at a
+    threshold.
 
     Parameters
     ----------
@@ -83,6 +95,8 @@ def opacity_changes(carried: Mask, later: Mask, lung: Mask, spacing_mm: Triple, 
         Edges of a voxel (K, J, I), mm.
     margins : Margins
         What may be off.
+    denser_hu : (K, J, I) ndarray of float32, or None
+        By how much the lung is denser than it was, the breath taken off; None without both CTs.
 
     Returns
     -------
@@ -94,6 +108,9 @@ def opacity_changes(carried: Mask, later: Mask, lung: Mask, spacing_mm: Triple, 
     smallest = margins.smallest_ml * 1000.0 / float(np.prod(spacing_mm))
     new = _thick(later & ~moved, moved, spacing_mm, margins.border_mm, smallest)
     resolved = _thick(moved & ~later, later, spacing_mm, margins.border_mm, smallest)
+    if denser_hu is not None:
+        new = _denser(new, denser_hu, margins.density_hu)
+        resolved = _denser(resolved, -denser_hu, margins.density_hu)
     labels = np.where(later, np.uint8(OpacityChange.PERSISTENT), np.uint8(0))
     labels[new] = OpacityChange.NEW
     labels[resolved] = OpacityChange.RESOLVED
@@ -167,3 +184,30 @@ def _thick(rest: Mask, other: Mask, spacing_mm: Triple, border_mm: float, smalle
     whole = rest[box] & dilate_mm(far, border_mm, spacing_mm)
     result[box] = large_components(whole, smallest)
     return result
+
+
+def _denser(parts: Mask, denser_hu: NDArray[np.float32], least_hu: float) -> Mask:
+    """The connected parts whose mean density rose by at least ``least_hu``."""
+    labels, count = ndimage.label(parts)
+    if not count:
+        return parts
+    means = ndimage.mean(denser_hu, labels, np.arange(count + 1))
+    return (means >= least_hu)[labels] & parts
+
+
+def denser_by(earlier_hu: NDArray[np.int16], later_hu: NDArray[np.int16], volume_ratio: float) -> NDArray[np.float32]:
+    """By how much a CT is denser than an earlier one on the same grid, HU, the breath taken off.
+
+    Lung that fills less volume is denser: with r the earlier volume in later ones, a density d relative to water
+    becomes d + (r - 1) d (1 - d), since air is pressed out and tissue stays.
+
+    Parameters
+    ----------
+    earlier_hu, later_hu : (K, J, I) ndarray of int16
+        Both, HU.
+    volume_ratio : float
+        Earlier volume of the lungs in later ones.
+    """
+    density = np.clip(earlier_hu.astype(np.float32) / np.float32(1000.0) + 1, 0.0, 1.0)
+    expected = density + np.float32(volume_ratio - 1.0) * density * (1 - density)
+    return later_hu - (expected - 1) * np.float32(1000.0)

@@ -17,7 +17,7 @@ from CovidSeverityLib.stage_clock import StageClock
 from CovidSeverityLib.types import Box, NoteSeverity, Progress, QualityNote
 from CovidSeverityLib.version import __version__
 
-from .change import Margins, opacity_changes
+from .change import Margins, denser_by, opacity_changes
 from .compared import Compared
 from .config import FollowUpConfig
 from .examination import Examination
@@ -140,7 +140,7 @@ def compare_examinations(
     with clock.stage(CHANGES_STAGE):
         slice_mm = max(max(e.geometry.spacing_mm) for e in (before, after))
         margins = Margins.of(config.change, slice_mm, by_structure=registration.by_structure)
-        labels = _labels(opacity, after, box, margins)
+        labels = _labels(before, after, opacity, registration, quality, box, margins)
         changes = lobe_changes(before, after, labels, config.repeatability)
     return Comparison(
         before=before,
@@ -158,10 +158,23 @@ def compare_examinations(
     )
 
 
-def _labels(carried: NDArray[np.bool_], after: Examination, box: Box, margins: Margins) -> NDArray[np.uint8]:
+def _labels(
+    before: Examination,
+    after: Examination,
+    carried: NDArray[np.bool_],
+    registration: Registration,
+    quality: RegistrationQuality,
+    box: Box,
+    margins: Margins,
+) -> NDArray[np.uint8]:
+    """The changes on the whole later grid."""
     labels = np.zeros(after.lungs.shape, dtype=np.uint8)
+    denser = None
+    if before.hu is not None and after.hu is not None:
+        earlier_hu = registration.carried_hu(before.hu, before.lungs > 0, before.geometry, after.geometry, box)
+        denser = denser_by(earlier_hu, after.hu[box], quality.volume_ratio)
     lung, later = after.lungs[box] > 0, after.opacity[box]
-    labels[box] = opacity_changes(carried, later, lung, after.geometry.spacing_kji, margins)
+    labels[box] = opacity_changes(carried, later, lung, after.geometry.spacing_kji, margins, denser)
     return labels
 
 

@@ -102,12 +102,17 @@ class ChangeConfig(Checked):
         is no change.
     smallest_ml : float, ml
         A smaller new or resolved part is no change.
+    density_hu : float, HU
+        A new part is denser than it was by at least this on average, a resolved one less dense, where both CTs are at
+        hand. Ground glass is 150 to 450 HU denser than lung. In lungs that did not change, marks at a threshold came
+        and went with less.
     """
 
     error_mm: Positive = 3.5
     error_without_ct_mm: Positive = 7.0
     border_mm: NotNegative = 1.5
     smallest_ml: NotNegative = 0.2
+    density_hu: NotNegative = 60.0
 
 
 @dataclass(frozen=True)

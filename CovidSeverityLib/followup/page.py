@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NAME_LENGTH = 44
+SHORT_NAME_LENGTH = 44
 NOTE_COLUMNS, NOTE_LINES = 205, 4
 
 # Rectangles are left, bottom, width and height as fractions of the page.
-TILES_BOTTOM, TILES_TOP, TILE_GAP = 0.385, 0.885, 0.004
+PAIRS_BOTTOM, PAIRS_TOP, TILE_GAP = 0.385, 0.885, 0.004
 ROW_NAME = 0.016
-LEGEND_Y = 0.368
-LOWER_BOTTOM, LOWER_TOP = 0.095, 0.35
-CORONALS = (LEFT, LOWER_BOTTOM, 0.36, LOWER_TOP - LOWER_BOTTOM)
-TABLE = (0.4, LOWER_BOTTOM + 0.006, RIGHT - 0.4, LOWER_TOP - LOWER_BOTTOM - 0.006)
+CHANGE_LEGEND_Y = 0.368
+CHANGES_BOTTOM, CHANGES_TOP = 0.095, 0.35
+CORONALS = (LEFT, CHANGES_BOTTOM, 0.36, CHANGES_TOP - CHANGES_BOTTOM)
+TABLE = (0.4, CHANGES_BOTTOM + 0.006, RIGHT - 0.4, CHANGES_TOP - CHANGES_BOTTOM - 0.006)
 FILL_OPACITY = 0.42
 
-COLUMNS = (
+TABLE_COLUMNS = (
     (0.0, "left"),
     (0.27, "right"),
     (0.37, "right"),
@@ -63,7 +63,9 @@ def _draw_page(figure: Figure, comparison: Compared) -> None:
 
 
 def _draw_header(figure: Figure, comparison: Compared) -> None:
-    before, after = (elided(clean(e.name) or "unnamed CT", NAME_LENGTH) for e in (comparison.before, comparison.after))
+    before, after = (
+        elided(clean(e.name) or "unnamed CT", SHORT_NAME_LENGTH) for e in (comparison.before, comparison.after)
+    )
     left: dict[str, Any] = {"va": "center", "parse_math": False}
     figure.text(LEFT, 0.972, f"{before}  →  {after}", fontsize=15, fontweight="bold", color=panels.INK, **left)
     days = "" if comparison.days is None else f"{comparison.days} days between   ·   "
@@ -97,9 +99,9 @@ def _draw_axials(figure: Figure, comparison: Compared) -> None:
     """The earlier examination in the upper row, the later one with the changes in the lower row."""
     pairs = axial_pairs(comparison)
     width = (RIGHT - LEFT - ROW_NAME - (len(pairs) - 1) * TILE_GAP) / max(len(pairs), 1)
-    height = (TILES_TOP - TILES_BOTTOM - TILE_GAP) / 2
+    height = (PAIRS_TOP - PAIRS_BOTTOM - TILE_GAP) / 2
     for row, name in enumerate(("before", "after")):
-        bottom = TILES_TOP - height - row * (height + TILE_GAP)
+        bottom = PAIRS_TOP - height - row * (height + TILE_GAP)
         figure.text(
             LEFT + 0.004, bottom + height / 2, name, rotation=90, ha="center", va="center", fontsize=panels.HEADING,
             fontweight="bold", color=panels.INK,
@@ -137,7 +139,7 @@ def _draw_lines(axes: Axes, view: ComparedView, mask: NDArray[np.bool_], colour:
 
 
 def _draw_legend(figure: Figure) -> None:
-    axes = figure.add_axes((LEFT, LEGEND_Y - 0.012, RIGHT - LEFT, 0.024))
+    axes = figure.add_axes((LEFT, CHANGE_LEGEND_Y - 0.012, RIGHT - LEFT, 0.024))
     entries = [(CHANGE_NAMES[kind], CHANGE_COLOURS[kind], 4.0) for kind in OpacityChange]
     panels.draw_swatches(axes, [*entries, ("lung", panels.LUNG_COLOUR, 2.0)])
     text = "Before is shown as it was registered to after. The patient's right (R) is on the left. Lung window."
@@ -164,7 +166,7 @@ def _draw_table(axes: Axes, comparison: Compared) -> None:
     axes.axis("off")
     for n, (row, marked) in enumerate(zip(rows, more, strict=True)):
         strong = n == 0 or n == len(rows) - 1
-        for (x, side), text, column in zip(COLUMNS, row, range(len(row)), strict=True):
+        for (x, side), text, column in zip(TABLE_COLUMNS, row, range(len(row)), strict=True):
             bold = strong or (marked and column == 3)
             axes.text(
                 x, n + 0.5, text, ha=side, va="center", fontsize=panels.NORMAL, parse_math=False,

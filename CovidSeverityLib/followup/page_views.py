@@ -10,18 +10,15 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from CovidSeverityLib.morphology.grid import bounding_box
-from CovidSeverityLib.reporting.overview_views import MARGIN_MM, MAX_PIXELS, View
+from CovidSeverityLib.reporting.overview_views import EDGE_FRACTION, MARGIN_MM, MAX_PIXELS, View
 from CovidSeverityLib.types import AIR_HU, Box, Geometry, triple
 
 from .change import OpacityChange
 from .compared import Compared
 from .examination import Examination
 
-COLUMNS = 5
+PAIRS = 5
 """Axial slices."""
-
-EDGE_FRACTION = 0.08
-"""Share of the lungs' height at each end in which no slices are shown."""
 
 LUNG_HU, BODY_HU = -850, 40
 """What is drawn for a lung and its surroundings where no CT is at hand."""
@@ -59,7 +56,7 @@ def _slices(comparison: Compared) -> tuple[int, ...]:
     hits = np.flatnonzero(comparison.after.lungs.any(axis=(1, 2)))
     edge = int(EDGE_FRACTION * hits.size)
     inner = hits[edge : hits.size - edge]
-    chosen = inner[np.linspace(0, inner.size - 1, min(COLUMNS, inner.size)).round().astype(int)].tolist()
+    chosen = inner[np.linspace(0, inner.size - 1, min(PAIRS, inner.size)).round().astype(int)].tolist()
     worst = (box[0].start or 0) + _largest(comparison, box, (1, 2))
     if worst not in chosen:
         nearest = min(range(len(chosen)), key=lambda n: abs(chosen[n] - worst))

@@ -12,7 +12,7 @@ from scipy import ndimage
 from CovidSeverityLib.checked import known
 from CovidSeverityLib.immutable import Value
 from CovidSeverityLib.morphology.grid import bounding_box
-from CovidSeverityLib.types import Box, Geometry, Progress
+from CovidSeverityLib.types import AIR_HU, Box, Geometry, Progress
 
 from .config import RegistrationConfig
 from .examination import Examination
@@ -98,6 +98,19 @@ class Registration(Value):
         )
         values = sitk.GetArrayViewFromImage(resampled).reshape(*size[::-1], len(masks))
         return tuple(values[..., n] >= HALF * WHOLE for n in range(len(masks)))
+
+    def carried_hu(
+        self, hu: NDArray[np.int16], lung: NDArray[np.bool_], earlier: Geometry, later: Geometry, box: Box
+    ) -> NDArray[np.int16]:
+        """The earlier CT around ``lung`` on the later grid in ``box``; air where it shows nothing."""
+        near = bounding_box(lung, (1, 1, 1))
+        image = sitk.GetImageFromArray(hu[near])
+        image.SetSpacing(earlier.spacing_mm)
+        image.SetOrigin(_corner_mm(earlier, near))
+        image.SetDirection(earlier.direction)
+        size = [part.stop - part.start for part in box[::-1]]
+        place = (_corner_mm(later, box), later.spacing_mm, later.direction, float(AIR_HU))
+        return sitk.GetArrayFromImage(sitk.Resample(image, size, self.transform(), sitk.sitkLinear, *place))
 
     def jacobian(self) -> NDArray[np.float64]:
         """(K, J, I) earlier volume of a later voxel, in later volumes; 0 or less where the field folds."""

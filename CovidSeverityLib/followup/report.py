@@ -40,7 +40,8 @@ CHANGE_DEFINITION = (
 SEGMENT_DEFINITION = (
     "The earlier opacity is carried to the later CT. New: later opacity without earlier one; resolved: earlier opacity "
     "without later one; persistent: the rest of the later opacity. A difference that is nowhere thicker than "
-    "border_mm, or smaller than smallest_ml, is no change"
+    "border_mm, or smaller than smallest_ml, is no change; with both CTs, neither is one whose density changed by less "
+    "than density_hu, the breath taken off"
 )
 
 
@@ -189,6 +190,7 @@ def _registration(comparison: Compared) -> dict[str, Any]:
         "error_mm": margins.error_mm,
         "border_mm": rounded(margins.border_mm, QUALITY_DECIMALS),
         "smallest_ml": margins.smallest_ml,
+        "density_hu": margins.density_hu if registration.by_structure else None,
     }
 
 
