@@ -33,6 +33,9 @@ CHANGES_STAGE = "changes"
 CUT_NOTES = ("lungs_cut_lower", "lungs_cut_upper")
 """Codes of the notes that the volume ends within the lungs."""
 
+COARSE_NOTES = ("pixels_coarse", "slices_thick")
+"""Codes of the notes that pixels are wide or slices thick."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Compared):
@@ -232,6 +235,11 @@ def _notes(before: Examination, after: Examination, registration: Registration) 
             yield _warning(
                 "lungs_cut", f"{which} does not show the whole lungs; volumes and scores differ by that too."
             )
+    if any(note.code in COARSE_NOTES for e in (before, after) for note in e.quality):
+        message = (
+            "Pixels or slices are coarser than those in which repeatability was measured: unchanged lungs differ more."
+        )
+        yield _warning("repeatability_unknown", message)
     if not registration.by_structure:
         message = (
             "Not both CTs were at hand, so that the lungs were registered by their surface alone: a point inside is "

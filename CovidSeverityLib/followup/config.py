@@ -117,27 +117,32 @@ class ChangeConfig(Checked):
 
 @dataclass(frozen=True)
 class RepeatabilityConfig(Checked):
-    """By how much values differ between two scans of unchanged lungs: what 95 per cent of the differences stay under.
+    """By how much values differ between two scans of unchanged lungs.
+
+    Measured on three scans and two synthetic chests against themselves in a breath of 10 % less volume, with noise of
+    10 HU (docs/followup.md).
 
     Parameters
     ----------
     lung_percent, lobe_percent : float, % of the lung or lobe
-        Opacities in both lungs, and in a lobe.
+        Opacities in both lungs, and in a lobe. Differences were up to 0.06 % and 0.22 %, except in the scan with the
+        widest ranges, whose ranges hold its own differences.
     relative_percent : float, % of the opacities
-        What is added to it for opacities that are there.
+        What is added to it for opacities that are there: 3 % of them differed, in the scan with the widest ranges 10 %.
     lung_volume_percent, lobe_volume_percent : float, % of the volume
-        Volumes of both lungs, and of a lobe, in the same breath.
+        Volumes of both lungs, and of a lobe, in the same breath. Lungs differed by up to 0.6 % from the breath that was
+        made, lobes by up to 7.4 %, because fissures are found elsewhere.
     lobe_score : int, points
-        CTSS of a lobe.
+        CTSS of a lobe. The ranges of the scores hold what is near an edge.
     score : int, points
-        CTSS, the sum over the lobes.
+        CTSS, the sum over the lobes: one lobe was at an edge.
     """
 
     lung_percent: Percent = 0.3
     lobe_percent: Percent = 0.5
     relative_percent: Percent = 10.0
     lung_volume_percent: Percent = 1.0
-    lobe_volume_percent: Percent = 5.0
+    lobe_volume_percent: Percent = 8.0
     lobe_score: Annotated[int, Range(0, 5)] = 0
     score: Annotated[int, Range(0, 25)] = 1
 
