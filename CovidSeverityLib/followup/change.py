@@ -210,4 +210,4 @@ def denser_by(earlier_hu: NDArray[np.int16], later_hu: NDArray[np.int16], volume
     """
     density = np.clip(earlier_hu.astype(np.float32) / np.float32(1000.0) + 1, 0.0, 1.0)
     expected = density + np.float32(volume_ratio - 1.0) * density * (1 - density)
-    return later_hu - (expected - 1) * np.float32(1000.0)
+    return np.subtract(later_hu, (expected - 1) * np.float32(1000.0), dtype=np.float32)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SHORT_NAME_LENGTH = 44
+SHORT_NAME_LENGTH = 26
 NOTE_COLUMNS, NOTE_LINES = 205, 4
 
 # Rectangles are left, bottom, width and height as fractions of the page.
@@ -33,18 +33,15 @@ ROW_NAME = 0.016
 CHANGE_LEGEND_Y = 0.368
 CHANGES_BOTTOM, CHANGES_TOP = 0.095, 0.35
 CORONALS = (LEFT, CHANGES_BOTTOM, 0.36, CHANGES_TOP - CHANGES_BOTTOM)
-TABLE = (0.4, CHANGES_BOTTOM + 0.006, RIGHT - 0.4, CHANGES_TOP - CHANGES_BOTTOM - 0.006)
+TABLE = (0.39, CHANGES_BOTTOM + 0.006, RIGHT - 0.39, CHANGES_TOP - CHANGES_BOTTOM - 0.006)
 FILL_OPACITY = 0.42
 
 TABLE_COLUMNS = (
     (0.0, "left"),
-    (0.27, "right"),
-    (0.37, "right"),
-    (0.56, "right"),
-    (0.73, "right"),
-    (0.83, "right"),
-    (1.0, "right"),
+    *((x, "right") for x in (0.26, 0.345, 0.585, 0.72, 0.85, 1.0)),
 )
+"""Place of each column, as a fraction of the table's width, and its alignment."""
+
 HEADINGS = ("Opacity, % of the volume", "before", "after", "change (may be)", "CTSS", "new ml", "resolved ml")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from CovidSeverityLib.morphology.grid import bounding_box
 from CovidSeverityLib.reporting.overview_views import EDGE_FRACTION, MARGIN_MM, MAX_PIXELS, View
@@ -28,7 +29,7 @@ LUNG_HU, BODY_HU = -850, 40
 class ComparedView:
     """One slice with the changes to be drawn on it.
 
-    ``labels`` are those of :class:`OpacityChange` (rows, columns); the earlier slice has persistent and resolved ones.
+    ``labels`` are those of :class:`OpacityChange` (rows, columns); the earlier slice has what became of its opacity.
     """
 
     view: View
@@ -88,12 +89,19 @@ def _pair(comparison: Compared, cut: Box, axis: int, z_mm: float) -> tuple[Compa
     earlier = _carried(comparison, _drawn(before), grid, sitk.sitkLinear, AIR_HU)
     lungs = _carried(comparison, before.lungs, grid, sitk.sitkNearestNeighbor, 0)
     opacity = _carried(comparison, (before.opacity).view(np.uint8), grid, sitk.sitkNearestNeighbor, 0)
-    resolved = np.where(labels == OpacityChange.RESOLVED, labels, np.uint8(0))
-    kept = np.where((opacity > 0) & (resolved == 0), np.uint8(OpacityChange.PERSISTENT), resolved)
     return (
-        _view(earlier, lungs, kept, grid, axis, z_mm),
+        _view(earlier, lungs, _earlier_labels(opacity > 0, labels), grid, axis, z_mm),
         _view(hu, after.lungs[cut], labels, grid, axis, z_mm),
     )
+
+
+def _earlier_labels(opacity: NDArray[np.bool_], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The earlier opacity where it was, each pixel with the nearest label of what became of it."""
+    known = np.isin(labels, (OpacityChange.RESOLVED, OpacityChange.PERSISTENT))
+    if not known.any():
+        return np.where(opacity, np.uint8(OpacityChange.PERSISTENT), np.uint8(0))
+    nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
+    return np.where(opacity, labels[tuple(nearest)], np.uint8(0))
 
 
 def _view(

@@ -8,6 +8,7 @@ doi 10.1067/mai.2000.105246): with the Jacobian determinant J of the way back, a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -191,6 +192,6 @@ def _random_field(
     return np.stack([np.float32(sd_mm) * part / max(float(part.std()), 1e-6) for part in parts])
 
 
-def _finer(coarse: NDArray[np.float32], shape: tuple[int, int, int], order: int = 1) -> NDArray[np.float32]:
+def _finer(coarse: NDArray[np.float32], shape: tuple[int, int, int], order: Literal[1, 3] = 1) -> NDArray[np.float32]:
     factors = [n / m for n, m in zip(shape, coarse.shape, strict=True)]
     return ndimage.zoom(coarse, factors, output=np.float32, order=order, mode="nearest", grid_mode=True)
