@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy import ndimage
 
 from CovidSeverityLib import InputError
 from CovidSeverityLib.evaluation.synthetic.breath import BreathSpec, breathe
@@ -30,13 +31,12 @@ def test_lungs_hold_a_tenth_less(breathed, tiny_chest, lungs):
 
 
 def test_mass_of_the_lungs_stays(breathed, tiny_chest, lungs):
-    def grams(hu, mask):
-        return float((np.clip(hu / 1000.0 + 1, 0, None) * mask).sum())
-
-    carried = breathed[1].carried((lungs > 0).astype(np.float32), tiny_chest.volume.geometry, sitk.sitkLinear)
-    before, after = grams(tiny_chest.volume.hu, lungs > 0), grams(breathed[0].hu, carried)
-    assert after == pytest.approx(before, rel=0.06)
-    assert after > 0.95 * before > grams(tiny_chest.volume.hu, lungs > 0) * 0.9
+    deep = ndimage.binary_erosion(lungs > 0).astype(np.float32)  # away from walls, which large voxels mix in
+    carried = breathed[1].carried(deep, tiny_chest.volume.geometry, sitk.sitkLinear)
+    before = (deep * (tiny_chest.volume.hu / 1000.0 + 1)).sum()
+    after = (carried * (breathed[0].hu / 1000.0 + 1)).sum()
+    assert carried.sum() < 0.92 * deep.sum()
+    assert after == pytest.approx(before, rel=0.04)
 
 
 def test_slices_under_the_old_scan_are_left_out(breathed, tiny_chest):
@@ -55,5 +55,5 @@ def test_same_specification_gives_the_same_bits(breathed, tiny_chest, lungs):
 
 @pytest.mark.parametrize("wrong", [{"less_percent": 50.0}, {"less_percent": -1.0}, {"noise_hu": -1.0}, {"seed": -1}])
 def test_impossible_breath_is_refused(wrong):
-    with pytest.raises(InputError, match="is not between 0 and 40|cannot be negative"):
+    with pytest.raises(InputError, match=r"is not between 0 and 40|cannot be negative"):
         replace(SPEC, **wrong)
