@@ -26,7 +26,7 @@ def test_breath_and_noise_are_no_change(analysed, patient):
     assert not any(part.opacity_percent.more_than_repeatability for part in found.changes)
 
 
-@pytest.mark.parametrize("pair", permutations(("P001", "cap001", "normal001"), 2))
+@pytest.mark.parametrize("pair", [*permutations(("P001", "cap001", "normal001"), 2)])
 def test_other_persons_are_refused(analysed, pair):
     with pytest.raises(NotComparableError, match="the vessels of both lungs correlate with"):
         compare(*map(analysed, pair))
