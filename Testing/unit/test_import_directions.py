@@ -20,7 +20,7 @@ ORDER = (
     ("commands",),
     ("evaluation", "api"),
     ("pipeline",),
-    ("analysis",),
+    ("analysis", "followup"),
     ("reporting",),
     ("findings",),
     ("classification", "correction", "config"),
