@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicerio
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from CovidSeverityLib import FollowUpConfig, InputError, NotComparableError, compare
 from CovidSeverityLib.followup.change import CHANGE_NAMES, OpacityChange
@@ -156,6 +159,22 @@ def test_finished_results_are_registered_by_their_surface(results, later):
     assert not found.registration.by_structure
     assert found.registration_quality.correlation is None
     assert "surface_only" in [note.code for note in found.quality]
+
+
+def test_result_with_dicom_objects_says_whose_it_is(results, tmp_path):
+    for name, patient in (("first", "MRN-1"), ("second", "MRN-2")):
+        shutil.copytree(results, tmp_path / name)
+        (tmp_path / name / "dicom").mkdir()
+        header = Dataset()
+        header.PatientID, header.StudyDate = patient, "20260105"
+        header.file_meta = FileMetaDataset()
+        header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        header.file_meta.MediaStorageSOPClassUID = header.file_meta.MediaStorageSOPInstanceUID = "2.25.1"
+        header.save_as(tmp_path / name / "dicom" / "segmentation.dcm", enforce_file_format=True)
+    assert read_finished_result(tmp_path / "first").person == PersonMark("MRN-1", "20260105")
+    with pytest.raises(NotComparableError, match="patient IDs") as refused:
+        compare(tmp_path / "first", tmp_path / "second")
+    assert "MRN" not in str(refused.value)
 
 
 def test_files_of_two_results_are_refused(results, tmp_path):
