@@ -16,7 +16,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from CovidSeverityLib import FollowUpConfig, InputError, NotComparableError, compare
+from CovidSeverityLib import FollowUpConfig, InputError, NotComparableError, NoteSeverity, QualityNote, compare
 from CovidSeverityLib.followup.change import CHANGE_NAMES, OpacityChange
 from CovidSeverityLib.followup.comparison import compare_examinations
 from CovidSeverityLib.followup.config import RegistrationConfig
@@ -137,6 +137,14 @@ def test_lungs_that_do_not_fit_are_refused(chest):
         compare_examinations(*pair, strict)
     forced = compare_examinations(*pair, strict, force=True)
     assert "registration_failed" in [note.code for note in forced.quality]
+
+
+def test_lungs_that_are_cut_off_need_vessels_that_fit(chest):
+    note = QualityNote("lungs_cut_lower", NoteSeverity.WARNING, "cut")
+    cut, whole = marked(chest, quality=(note,)), marked(chest)
+    assert "lungs_cut" in [found.code for found in compare_examinations(cut, whole).quality]
+    with pytest.raises(NotComparableError, match="does not show the whole lungs, and without both CTs"):
+        compare_examinations(replace(cut, hu=None), whole)
 
 
 def test_profiles_must_be_the_same(chest):
