@@ -208,11 +208,8 @@ def _judged(
     before: Examination, after: Examination, quality: RegistrationQuality, config: FollowUpConfig, force: bool
 ) -> tuple[QualityNote, ...]:
     failures = quality.failures(config.quality)
-    if quality.correlation is None and (_is_cut(before) or _is_cut(after)):
-        failures = (
-            *failures,
-            "one does not show the whole lungs, and without both CTs their surface cannot be matched",
-        )
+    if _is_cut(before) or _is_cut(after):
+        failures = (*failures, *_cut_failures(quality, config))
     if not failures:
         return quality.notes(config.quality)
     reasons = "; ".join(failures)
@@ -222,6 +219,15 @@ def _judged(
             "whole lungs; --force compares them all the same"
         )
     return (_warning("registration_failed", f"The registration failed: {reasons}. New and resolved mean nothing."),)
+
+
+def _cut_failures(quality: RegistrationQuality, config: FollowUpConfig) -> Iterator[str]:
+    """Lungs that are cut off are warped onto whole ones; only their vessels tell."""
+    if quality.correlation is None:
+        yield "one does not show the whole lungs, and without both CTs their surface cannot be matched"
+    elif quality.correlation < config.quality.doubtful_correlation:
+        found = f"{quality.correlation:.2f} ({config.quality.doubtful_correlation:g} needed)"
+        yield f"one does not show the whole lungs, and their vessels correlate with {found}"
 
 
 def _notes(before: Examination, after: Examination, registration: Registration) -> Iterator[QualityNote]:

@@ -164,7 +164,7 @@ def _draw_table(axes: Axes, comparison: Compared) -> None:
     for n, (row, marked) in enumerate(zip(rows, more, strict=True)):
         strong = n == 0 or n == len(rows) - 1
         for (x, side), text, column in zip(TABLE_COLUMNS, row, range(len(row)), strict=True):
-            bold = strong or (marked and column == 3)
+            bold = marked if column == 3 and n else strong
             axes.text(
                 x, n + 0.5, text, ha=side, va="center", fontsize=panels.NORMAL, parse_math=False,
                 color=panels.INK, fontweight="bold" if bold else "normal",

@@ -29,7 +29,7 @@ CHANGE_TYPES: dict[OpacityChange, Code] = {
     OpacityChange.RESOLVED: ("99COVSEV", "OPACITY-RESOLVED", "Resolved opacity"),
     OpacityChange.PERSISTENT: ("99COVSEV", "OPACITY-PERSISTENT", "Persistent opacity"),
 }
-"""SNOMED CT has no concept for these; the scheme is the private one of the DICOM objects (``docs/dicom.md``)."""
+"""SNOMED CT has no concept for these; the scheme is the private one of the DICOM objects (``docs/followup.md``)."""
 
 CHANGE_COLOURS: dict[OpacityChange, Rgb] = {
     OpacityChange.NEW: (0.835294, 0.368627, 0.0),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import permutations
-
 import pytest
 
 from CovidSeverityLib import NotComparableError, analyze, compare
@@ -13,9 +11,8 @@ MOST_PERCENT = 0.3
 """Of the lung, by which unchanged opacities may change under noise and a breath of 10 % less volume."""
 
 
-@pytest.mark.parametrize("patient", ["P001", "normal001"])
-def test_breath_and_noise_are_no_change(analysed, patient):
-    before = analysed(patient)
+def test_breath_and_noise_are_no_change(analysed):
+    before = analysed("P001")
     after = analyze(breathe(before.volume, before.lungs, BreathSpec(less_percent=10.0, seed=0))[0])
     found = compare(before, after)
     assert found.registration_quality.dice > 0.98
@@ -26,7 +23,7 @@ def test_breath_and_noise_are_no_change(analysed, patient):
     assert not any(part.opacity_percent.more_than_repeatability for part in found.changes)
 
 
-@pytest.mark.parametrize("pair", [*permutations(("P001", "cap001", "normal001"), 2)])
-def test_other_persons_are_refused(analysed, pair):
+def test_another_person_is_refused(analysed):
+    """The pair that is most alike of six."""
     with pytest.raises(NotComparableError, match="the vessels of both lungs correlate with"):
-        compare(*map(analysed, pair))
+        compare(analysed("P001"), analysed("normal001"))

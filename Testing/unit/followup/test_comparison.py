@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicerio
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
-from CovidSeverityLib import FollowUpConfig, InputError, NotComparableError, compare
+from CovidSeverityLib import FollowUpConfig, InputError, NotComparableError, NoteSeverity, QualityNote, compare
 from CovidSeverityLib.followup.change import CHANGE_NAMES, OpacityChange
 from CovidSeverityLib.followup.comparison import compare_examinations
 from CovidSeverityLib.followup.config import RegistrationConfig
@@ -136,6 +139,14 @@ def test_lungs_that_do_not_fit_are_refused(chest):
     assert "registration_failed" in [note.code for note in forced.quality]
 
 
+def test_lungs_that_are_cut_off_need_vessels_that_fit(chest):
+    note = QualityNote("lungs_cut_lower", NoteSeverity.WARNING, "cut")
+    cut, whole = marked(chest, quality=(note,)), marked(chest)
+    assert "lungs_cut" in [found.code for found in compare_examinations(cut, whole).quality]
+    with pytest.raises(NotComparableError, match="does not show the whole lungs, and without both CTs"):
+        compare_examinations(replace(cut, hu=None), whole)
+
+
 def test_profiles_must_be_the_same(chest):
     with pytest.raises(InputError, match="profile default, AFTER with reference; both need the same"):
         compare_examinations(marked(chest), marked(chest, profile="reference"))
@@ -156,6 +167,22 @@ def test_finished_results_are_registered_by_their_surface(results, later):
     assert not found.registration.by_structure
     assert found.registration_quality.correlation is None
     assert "surface_only" in [note.code for note in found.quality]
+
+
+def test_result_with_dicom_objects_says_whose_it_is(results, tmp_path):
+    for name, patient in (("first", "MRN-1"), ("second", "MRN-2")):
+        shutil.copytree(results, tmp_path / name)
+        (tmp_path / name / "dicom").mkdir()
+        header = Dataset()
+        header.PatientID, header.StudyDate = patient, "20260105"
+        header.file_meta = FileMetaDataset()
+        header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        header.file_meta.MediaStorageSOPClassUID = header.file_meta.MediaStorageSOPInstanceUID = "2.25.1"
+        header.save_as(tmp_path / name / "dicom" / "segmentation.dcm", enforce_file_format=True)
+    assert read_finished_result(tmp_path / "first").person == PersonMark("MRN-1", "20260105")
+    with pytest.raises(NotComparableError, match="patient IDs") as refused:
+        compare(tmp_path / "first", tmp_path / "second")
+    assert "MRN" not in str(refused.value)
 
 
 def test_files_of_two_results_are_refused(results, tmp_path):
