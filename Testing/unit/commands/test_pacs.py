@@ -199,6 +199,7 @@ def test_user_who_stops_the_sending_is_told_where_the_objects_are(write_series, 
     pacs = SmallPacs([])
     pacs.faults["stow"] = [stop]
     arguments = Namespace(json=False, quiet=True, progress="none")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background takes it away
     try:
         with pytest.raises(CancelledError, match=r"^stopped while .* may have some of them; all are in out$"):
             store_objects(arguments, PacsAddress(pacs.url), files, Path("out"), "")
