@@ -72,6 +72,35 @@ def test_corrected_masks_have_their_own_numbers(analysis, report, painted):
     assert [note.code for note in found.quality if note.code.startswith("corrected")] == ["corrected_outside_lungs"]
 
 
+def test_opacity_outside_the_lungs_is_not_in_the_mask(analysis, report):
+    infection = analysis.infection.copy()
+    infection[0, 0, :2] = Opacity.GROUND_GLASS
+    assert not analysis.lungs[0, 0, :2].any()
+    found = corrected_findings(analysis.volume, corrections_of(analysis, infection), report)
+    np.testing.assert_array_equal(found.infection, analysis.infection)
+
+
+def test_interpolated_slices_have_no_row(analysis, report):
+    acquired = tuple(k != 1 for k in range(len(analysis.volume.hu)))
+    found = corrected_findings(replace(analysis.volume, acquired=acquired), corrections_of(analysis), report)
+    assert [row.index for row in found.slices] == [k for k in range(len(acquired)) if k != 1]
+
+
+def test_less_than_what_is_printed_is_not_told(analysis, report):
+    voxel_ml = analysis.volume.geometry.voxel_ml
+    few, more = int(0.049 / voxel_ml), int(0.051 / voxel_ml) + 1
+    for outside, told in ((few, []), (more, ["corrected_outside_lungs"])):
+        found = corrected_findings(analysis.volume, corrections_of(analysis, outside=outside), report)
+        assert [note.code for note in found.quality if note.code.startswith("corrected")] == told
+
+
+def test_page_says_where_the_diagnosis_is_or_why_there_is_none(analysis, report):
+    for classification, reason in ((None, "no weights"), ({"label": "CAP"}, "The diagnosis is in the report of the a")):
+        told = report | {"classification": classification, "classification_reason": "no weights"}
+        found = corrected_findings(analysis.volume, corrections_of(analysis), told)
+        assert (found.classification, found.classification_reason[: len(reason)]) == (None, reason)
+
+
 def test_the_page_says_that_a_person_corrected_it(analysis, report, painted):
     found = corrected_findings(analysis.volume, painted, report)
     text = " ".join(html_text(found).split())
