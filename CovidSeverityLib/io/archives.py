@@ -178,8 +178,8 @@ def _checked(archive: zipfile.ZipFile, path: Path, limits: ArchiveConfig) -> lis
         raise InputError(f"{path.name} unpacks to {_told(total)}; {_told(limits.most_bytes)} are allowed")
     if total > max(limits.always_allowed_bytes, limits.highest_ratio * packed):
         raise InputError(
-            f"{path.name} unpacks to {_told(total)}, {total / packed:,.0f} times its size; no CT packs so well (at most "
-            f"{limits.highest_ratio:g} times is allowed)"
+            f"{path.name} unpacks to {_told(total)}, {total / packed:,.0f} times its size; no CT packs so well (at "
+            f"most {limits.highest_ratio:g} times is allowed)"
         )
     return members
 

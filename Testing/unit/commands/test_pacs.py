@@ -204,4 +204,5 @@ def test_user_who_stops_the_sending_is_told_where_the_objects_are(write_series, 
         with pytest.raises(CancelledError, match=r"^stopped while .* may have some of them; all are in out$"):
             store_objects(arguments, PacsAddress(pacs.url), files, Path("out"), "")
     finally:
+        signal.signal(signal.SIGINT, before)
         pacs.close()
