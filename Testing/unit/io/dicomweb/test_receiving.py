@@ -367,6 +367,20 @@ def test_what_is_there_is_listed_for_another_choice(several, refused, study, pac
     assert refused(InputError, replace(study, study_uid="1.2")) == f"{pacs.url} shows no study 1.2 with a series"
 
 
+def test_instance_that_is_sent_twice_counts_once(read, pacs, in_folder):
+    listed, whole = list(pacs.datasets), pacs.multipart
+
+    def with_the_first_again(path):
+        pacs.datasets = [*listed, listed[0]]
+        try:
+            return whole(path)
+        finally:
+            pacs.datasets = listed
+
+    pacs.multipart = with_the_first_again
+    np.testing.assert_array_equal(read()[0].hu, read_ct(in_folder).hu)
+
+
 def test_series_whose_modality_is_not_told_is_read(read, pacs, in_folder):
     for dataset, _ in pacs.datasets:
         dataset.Modality = ""
