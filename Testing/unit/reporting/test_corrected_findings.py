@@ -72,6 +72,16 @@ def test_corrected_masks_have_their_own_numbers(analysis, report, painted):
     assert [note.code for note in found.quality if note.code.startswith("corrected")] == ["corrected_outside_lungs"]
 
 
+def test_numbers_follow_the_configuration_of_the_analysis(analysis, report):
+    told = json.loads(json.dumps(report))
+    configuration = told["provenance"]["configuration"]
+    configuration["measures"]["well_aerated_hu"] = [-940, -710]
+    configuration["low_attenuation"] |= {"percentile": 10.0, "thin_threshold_hu": -930, "thick_threshold_hu": -930}
+    found = corrected_findings(analysis.volume, corrections_of(analysis), told)
+    assert found.densitometry.well_aerated_hu == (-940, -710)
+    assert (found.low_attenuation.percentile, found.low_attenuation.threshold_hu) == (10.0, -930)
+
+
 def test_opacity_outside_the_lungs_is_not_in_the_mask(analysis, report):
     infection = analysis.infection.copy()
     infection[0, 0, :2] = Opacity.GROUND_GLASS
@@ -171,6 +181,17 @@ def test_the_command_writes_the_page(program, files, analysis):
     text = (files / "out" / "corrected_report.html").read_text(encoding="utf-8")
     assert "Case 7" in text
     assert "Corrected by a person." in text
+
+
+def test_the_command_writes_the_page_on_paper_too_and_tells_both_scores(program, files, analysis, report, painted):
+    pytest.importorskip("reportlab", reason="ReportLab is not installed")
+    run = command(program, files, "--pdf", "--json")
+    assert run.status == 0, run.err
+    found = corrected_findings(analysis.volume, painted, report)
+    assert json.loads(run.out) == {"ctss": found.ctss, "automatic_ctss": analysis.ctss}
+    assert found.ctss != analysis.ctss
+    assert sorted(path.name for path in (files / "out").iterdir()) == ["corrected_report.html", "corrected_report.pdf"]
+    assert (files / "out" / "corrected_report.pdf").read_bytes().startswith(b"%PDF-")
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "no JSON"])
