@@ -62,6 +62,8 @@ def chosen_input(arguments: argparse.Namespace) -> Path | PacsStudy:
         is not installed, or credentials would be shown or sent without encryption.
     """
     text: str = arguments.input
+    if text.lower().startswith(PREFIX):
+        text = PREFIX + text[len(PREFIX) :]
     if text.lower().startswith(WEB):
         raise InputError(f"an address of a PACS begins with {PREFIX}, as in {PREFIX}https://pacs.example.org/dicom-web")
     if not text.startswith(PREFIX):

@@ -67,4 +67,6 @@ def existing_path(text: str, what: str) -> Path:
         raise InputError(f"the {what} is a broken link: {text}" if broken else f"no such {what}: {text}") from error
     except OSError as error:
         raise InputError(f"the {what} {path.name} cannot be read: {error.strerror or error}") from error
+    if path.is_fifo():  # reading it twice would wait for ever
+        raise InputError(f"the {what} {path.name} is a pipe; a file that can be read twice is needed")
     return path

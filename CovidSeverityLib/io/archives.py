@@ -38,6 +38,8 @@ ENCRYPTED = 0x41
 UNIX = 3
 """The system that stores the kind of a file with its attributes (4.4.2)."""
 
+UNITS = ((GB, "GB"), (GB >> 10, "MB"), (GB >> 20, "KB"))
+
 LONGEST_LINK = 4096
 """Bytes of the target of a link (PATH_MAX of Linux)."""
 
@@ -173,11 +175,11 @@ def _checked(archive: zipfile.ZipFile, path: Path, limits: ArchiveConfig) -> lis
     members = [member for member in everything if _is_wanted(archive, member, path.name)]
     total, packed = sum(member.file_size for member in members), path.stat().st_size
     if total > limits.most_bytes:
-        raise InputError(f"{path.name} unpacks to {_gb(total)}; {_gb(limits.most_bytes)} are allowed")
+        raise InputError(f"{path.name} unpacks to {_told(total)}; {_told(limits.most_bytes)} are allowed")
     if total > max(limits.always_allowed_bytes, limits.highest_ratio * packed):
         raise InputError(
-            f"{path.name} unpacks to {_gb(total)}, {total / packed:,.0f} times its size; no CT packs so well (at most "
-            f"{limits.highest_ratio:g} times is allowed)"
+            f"{path.name} unpacks to {_told(total)}, {total / packed:,.0f} times its size; no CT packs so well (at "
+            f"most {limits.highest_ratio:g} times is allowed)"
         )
     return members
 
@@ -221,7 +223,7 @@ def _check_room(needed: int, folder: Path, name: str) -> None:
         free, place = min(free, memory.total if memory.free is None else memory.free), "in memory"
     if needed > free:
         raise InputError(
-            f"{name} unpacks to {_gb(needed)}; {_gb(free)} {place} are free for it (TMPDIR names another place)"
+            f"{name} unpacks to {_told(needed)}; {_told(free)} {place} are free for it (TMPDIR names another place)"
         )
 
 
@@ -240,5 +242,7 @@ def _unpack(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], folder
         archive.extract(member, folder)
 
 
-def _gb(count: int) -> str:
-    return f"{count / GB:,.1f} GB"
+def _told(count: int) -> str:
+    """A number of bytes for a message."""
+    size, unit = next(((s, u) for s, u in UNITS if count >= s), UNITS[-1])
+    return f"{count / size:,.1f} {unit}"

@@ -478,6 +478,33 @@ def test_a_corrected_page_that_cannot_be_drawn_is_told_and_the_rest_is_saved(
     assert "not enough memory for this volume" in text
 
 
+def test_a_corrected_page_is_not_drawn_without_its_files_or_its_ct(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, python_job, tmp_path
+):
+    from CovidSeveritySlicer.analysis.CorrectedPage import CorrectedPage
+
+    analyse(a_quick_panel, wait_until)
+    result, told = a_quick_panel.panel.result, []
+
+    def draw(write, code=f"open({str(tmp_path / 'started')!r}, 'w')"):
+        told.clear()
+        drawer = CorrectedPage(makeJob=python_job(code))
+        drawer.draw(result, write, lambda page, problem: told.append((page, problem)))
+        wait_until(lambda: told, seconds=20.0)
+        return told[0]
+
+    def fail(path):
+        raise OSError("the disk is full")
+
+    assert draw(fail) == (None, "the disk is full")
+    assert not (tmp_path / "started").exists()
+    page, _problem = draw(lambda path: path.write_bytes(b""))  # the child ends well, and has drawn nothing
+    assert (page, (tmp_path / "started").exists()) == (None, True)
+    slicer_with_qt.mrmlScene.RemoveNode(a_volume_node)
+    assert draw(fail) == (None, "The CT is no longer in the scene.")
+    assert list(Path(slicer_with_qt.app.temporaryPath).glob("CovidSeverity-*/masks.npz")) == []
+
+
 def test_last_edit_counts_in_a_report_that_is_saved_at_once_and_in_what_an_analysis_would_replace(
     slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path
 ):

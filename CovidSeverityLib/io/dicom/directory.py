@@ -70,7 +70,8 @@ def directory_files(path: Path) -> tuple[tuple[Path, ...], tuple[QualityNote, ..
     named = _named_files(path)
     if not named:
         message = f"{DIRECTORY_NAME} is damaged or names no file; all files of its folder were read instead."
-        return tuple(files_under(path.parent)), (_warning("directory_unreadable", message),)
+        files = tuple(file for file in files_under(path.parent) if file != path)
+        return files, (_warning("directory_unreadable", message),)
     there = {_key(file.relative_to(path.parent)): file for file in files_under(path.parent)}
     found = tuple(sorted({there[key] for key in map(_key, named) if key in there}))
     missing = sum(_key(name) not in there for name in named)
@@ -95,10 +96,10 @@ def _key(path: Path) -> tuple[str, ...]:
 
 def _named_files(path: Path) -> list[Path]:
     """The files by their paths in the folder; none if the DICOMDIR is damaged."""
-    from .values import UNREADABLE
+    from .values import UNREADABLE, damage_as_such
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), damage_as_such():
             warnings.simplefilter("ignore")  # about harmless deviations from the standard
             names = list(_names(path))
     except UNREADABLE:

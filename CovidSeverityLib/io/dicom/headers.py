@@ -27,7 +27,7 @@ from .completeness import check_dicom_pixels
 from .directory import DIRECTORY_CLASS
 from .files import is_dicom
 from .stored_pixels import StoredPixels
-from .values import UNREADABLE, number_of, numbers_of, ordinal_of, text_of, values_of
+from .values import UNREADABLE, damage_as_such, number_of, numbers_of, ordinal_of, text_of, values_of
 
 CT = "CT"
 PROJECTION = "projection"
@@ -170,7 +170,7 @@ def _file_headers(path: Path) -> list[SliceHeader]:
     if not is_dicom(path):
         return []
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, damage_as_such():
             dataset = dcmread(file, stop_before_pixels=True, specific_tags=TAGS, force=True)
             if _sop_class(dataset) == DIRECTORY_CLASS:
                 return []

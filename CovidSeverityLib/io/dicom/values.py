@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
@@ -16,6 +17,21 @@ UNREADABLE = (
     *(ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError),
 )
 """Errors of pydicom for invalid bytes, when it reads a file or when a value is first used."""
+
+
+@contextmanager
+def damage_as_such() -> Iterator[None]:
+    """Turn the OSError that pydicom raises for a sequence without its end into one of :data:`UNREADABLE`.
+
+    Errors of the disk have a number.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise EOFError(str(error)) from error
+
 
 NUMBER = re.compile(r"[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?")
 DIGITS = re.compile(r"\d+")

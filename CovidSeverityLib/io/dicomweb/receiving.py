@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -177,7 +178,9 @@ class _Files:
 
     def add(self, dataset: Dataset, number: int) -> None:
         try:
-            dataset.save_as(self.folder / f"{self.prefix}{number:04d}.dcm")
+            content = BytesIO()  # pydicom hides why a file cannot be written
+            dataset.save_as(content)
+            (self.folder / f"{self.prefix}{number:04d}.dcm").write_bytes(content.getvalue())
         except OSError as error:
             where, reason = tempfile.gettempdir(), error.strerror or type(error).__name__
             raise OutputError(f"what the PACS sends cannot be kept in {where}: {reason}") from error

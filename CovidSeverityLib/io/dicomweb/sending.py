@@ -137,10 +137,10 @@ def _send_all(
 def _read(path: Path) -> Dataset:
     from pydicom import dcmread
 
-    from CovidSeverityLib.io.dicom.values import UNREADABLE
+    from CovidSeverityLib.io.dicom.values import UNREADABLE, damage_as_such
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), damage_as_such():
             warnings.simplefilter("ignore")
             dataset = dcmread(path)
     except OSError as error:

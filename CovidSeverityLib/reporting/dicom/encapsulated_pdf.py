@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 
+import highdicom as hd
 from pydicom import Dataset
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian
+from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
 from .codes import CHEST_CT
 from .document import PdfDocument
-from .identity import EMPTY_IF_MISSING, PDF, Identity
-
-STUDY_IDENTIFIERS = ("StudyInstanceUID", "StudyDescription", "SpecificCharacterSet")
+from .identity import PDF, Identity
 
 UNTITLED = "Chest CT - CT severity report"
 """Title of a document that does not tell whose CT it is."""
@@ -37,19 +35,17 @@ def build_encapsulated_pdf(document: PdfDocument, identity: Identity) -> Dataset
         Identifiers and source images.
     """
     content = document.content
-    found = _of_study(identity)
-    series = identity.series(PDF, hashlib.sha256(content).hexdigest())
-    found.SOPClassUID, found.SOPInstanceUID = EncapsulatedPDFStorage, series["sop_instance_uid"]
-    found.file_meta = _file_meta(found)
-    found.Modality = "DOC"
-    found.SeriesInstanceUID, found.SeriesNumber = series["series_instance_uid"], series["series_number"]
-    found.SeriesDescription = series["series_description"]
-    found.Manufacturer, found.ManufacturerModelName = series["manufacturer"], series["manufacturer_model_name"]
-    found.DeviceSerialNumber = found.SoftwareVersions = identity.version
+    found = hd.SOPClass(
+        study_instance_uid=identity.first.StudyInstanceUID,
+        sop_class_uid=EncapsulatedPDFStorage,
+        modality="DOC",
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        **identity.series(PDF, hashlib.sha256(content).hexdigest()),
+    )
+    found.copy_patient_and_study_information(identity.first)
+    if "SpecificCharacterSet" in identity.first:
+        found.SpecificCharacterSet = identity.first.SpecificCharacterSet
     found.ConversionType = "SYN"
-    found.InstanceNumber = series["instance_number"]
-    found.ContentDate = identity.made.strftime("%Y%m%d")
-    found.ContentTime = identity.made.strftime("%H%M%S")
     found.AcquisitionDateTime = ""
     found.BurnedInAnnotation = "YES" if document.title else "NO"
     if not document.title.isascii():
@@ -61,23 +57,6 @@ def build_encapsulated_pdf(document: PdfDocument, identity: Identity) -> Dataset
     found.EncapsulatedDocument = content + b"\0" * (len(content) % 2)
     found.EncapsulatedDocumentLength = len(content)
     return found
-
-
-def _of_study(identity: Identity) -> Dataset:
-    """A data set with the patient and the study."""
-    found = Dataset()
-    for keyword in (*STUDY_IDENTIFIERS, *EMPTY_IF_MISSING):
-        if keyword in identity.first:
-            found[keyword] = identity.first[keyword]
-    return found
-
-
-def _file_meta(found: Dataset) -> FileMetaDataset:
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = found.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = UID(found.SOPInstanceUID)
-    return meta
 
 
 def _code_item() -> Dataset:

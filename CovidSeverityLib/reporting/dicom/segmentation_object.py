@@ -106,11 +106,12 @@ def build_segmentation(analysis: Findings, identity: Identity, masks: PackedMask
         pixel_array=miniature,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=list(_descriptions(analysis, identity, masks.segments)),
-        pixel_measures=_measures(analysis, identity),
         content_label="COVIDSEVERITY",
         content_description="Lungs, lobes and opacities (research use only)",
         **identity.series(SEGMENTATION),
     )
+    (shared,) = found.SharedFunctionalGroupsSequence
+    shared.PixelMeasuresSequence = _measures(analysis, identity)  # highdicom would take those of the headers
     found.Rows, found.Columns = identity.first.Rows, identity.first.Columns
     found.ContentCreatorName = ""  # of type 2 in DICOM PS3.3, Table 10-12; highdicom leaves it out
     found.SegmentsOverlap = hd.seg.SegmentsOverlapValues.YES.value
@@ -157,7 +158,7 @@ def _miniatures(identity: Identity) -> Iterator[Dataset]:
     """The source images with the matrix of the miniature; only the first one has patient and study."""
     first = copy.deepcopy(identity.first)  # a shallow copy shares its elements
     first.Rows, first.Columns = MINIATURE
-    first.SliceThickness = first.get("SliceThickness") or None  # highdicom asks for it, and takes ours
+    first.SliceThickness = first.get("SliceThickness") or None  # highdicom asks for it
     yield first
     shared = [first[keyword] for keyword in SHARED if keyword in first]
     for image in identity.images[1:]:

@@ -137,7 +137,7 @@ class _Layout:
             + [""] * (columns - len(row))
             for row in rows
         ]
-        return [Table(cells, [width / columns] * columns, style=GRID, repeatRows=1), Spacer(1, 1 * mm)]
+        return [Table(cells, _column_widths(cells, width), style=GRID, repeatRows=1), Spacer(1, 1 * mm)]
 
     def _list(self, element: Element, _width: float) -> list[Flowable]:
         """Entries of a list, numbered in ``ol``."""
@@ -145,6 +145,16 @@ class _Layout:
             Paragraph(markup(entry), STYLES[_style_of(entry)], bulletText=f"{n}." if element.tag == "ol" else "•")
             for n, entry in enumerate(element.elements(), start=1)
         ]
+
+
+def _column_widths(cells: list[list[Any]], width: float) -> list[float]:
+    """Widths of the columns: what the longest word of each needs, and an equal part of the rest."""
+    needed = [
+        max(cell.minWidth() if isinstance(cell, Paragraph) else 0 for cell in column)
+        for column in zip(*cells, strict=True)
+    ]
+    rest = (width - sum(needed)) / len(needed)
+    return [each + rest for each in needed]
 
 
 def markup(element: Element) -> str:

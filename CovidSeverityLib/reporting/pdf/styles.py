@@ -16,8 +16,17 @@ INK, MUTED, RULE, WARNING = (HexColor(colour) for colour in ("#1b2733", "#4d5a67
 BADGES = {"mild": "#00669f", "moderate": "#8f5600", "severe": "#b3261e"}
 OTHER_BADGE = "#4d5a67"
 
-_BODY = ParagraphStyle("p", fontName=REGULAR, fontSize=8.5, leading=12, textColor=INK, spaceAfter=3)
-_CAPTION = {"fontSize": 7.5, "leading": 10}
+_BODY = ParagraphStyle(
+    "p",
+    fontName=REGULAR,
+    fontSize=8.5,
+    leading=12,
+    textColor=INK,
+    spaceAfter=3,
+    allowWidows=0,  # no single line of a paragraph on a page
+    allowOrphans=0,
+)
+_CAPTION = {"fontSize": 7.5, "leading": 10, "bulletFontSize": 7.5}
 _CELL = {"alignment": TA_RIGHT, "spaceAfter": 0, "fontSize": 8, "leading": 10}
 
 

@@ -117,6 +117,14 @@ def test_missing_input_is_named_as_it_was_given(refused, tmp_path):
     assert refused(tmp_path / "nope.nii.gz") == f"no such file or folder: {tmp_path / 'nope.nii.gz'}"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes among files")
+def test_pipe_is_refused_instead_of_waited_for(refused, tmp_path):
+    os.mkfifo(tmp_path / "ct.nii")
+    assert refused(tmp_path / "ct.nii") == (
+        "the file or folder ct.nii is a pipe; a file that can be read twice is needed"
+    )
+
+
 def test_empty_path_is_not_the_current_folder(refused, program):
     assert refused("") == "the path of the file or folder is empty"
     status, out, err = program("analyze", "ct.nii.gz", "-o", "")

@@ -191,6 +191,19 @@ def test_result_without_dicom_objects_is_not_sent_and_fails(lacking):
     assert str(caught.value) == f"nothing was sent to {PACS}: {reason}; the results are in out"
 
 
+@pytest.mark.parametrize(("options", "stream"), [({}, "out"), ({"json": True}, "err"), ({"quiet": True}, "")])
+def test_what_was_sent_is_told_where_it_disturbs_nothing(write_series, chest_hu, capsys, options, stream):
+    files = write_series(Path("out/dicom"), chest_hu[:1], lambda k: IN_STUDY)
+    pacs = SmallPacs([])
+    try:
+        arguments = Namespace(**({"json": False, "quiet": False, "progress": "none"} | options))
+        store_objects(arguments, PacsAddress(pacs.url), files, Path("out"), "")
+    finally:
+        pacs.close()
+    told = capsys.readouterr()._asdict()
+    assert told == {"out": "", "err": ""} | ({stream: f"Sent to {pacs.url}: 000.dcm\n"} if stream else {})
+
+
 def test_user_who_stops_the_sending_is_told_where_the_objects_are(write_series, chest_hu):
     def stop(pacs, handler, path, body):
         os.kill(os.getpid(), signal.SIGINT)
@@ -199,8 +212,10 @@ def test_user_who_stops_the_sending_is_told_where_the_objects_are(write_series, 
     pacs = SmallPacs([])
     pacs.faults["stow"] = [stop]
     arguments = Namespace(json=False, quiet=True, progress="none")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background takes it away
     try:
         with pytest.raises(CancelledError, match=r"^stopped while .* may have some of them; all are in out$"):
             store_objects(arguments, PacsAddress(pacs.url), files, Path("out"), "")
     finally:
+        signal.signal(signal.SIGINT, before)
         pacs.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import stat
 import struct
@@ -118,7 +119,8 @@ def test_damaged_archive_is_refused_by_its_name(tmp_path, series):
 
 
 @pytest.mark.parametrize(
-    ("at", "value", "said"), [(6, 1, "is encrypted; unpack it first"), (8, 99, "pack it with defl")]
+    ("at", "value", "said"),
+    [(6, 1, "is encrypted; unpack it first"), (6, 64, "is encrypted; unpack it first"), (8, 99, "pack it with defl")],
 )
 def test_archive_that_python_does_not_unpack_is_refused_with_what_to_do(tmp_path, series, at, value, said):
     archive = tmp_path / "study.zip"
@@ -144,8 +146,8 @@ def test_disk_that_fills_up_is_not_called_a_damaged_archive(tmp_path, series, mo
 def test_archive_larger_than_the_disk_is_refused_before_it_is_unpacked(tmp_path, series, monkeypatch):
     archive = shutil.make_archive(str(tmp_path / "study"), "zip", series)
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    assert "study.zip unpacks to 0.0 GB; 0.0 GB on the disk are free for it" in refused(archive)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1024))
+    assert re.match(r"study\.zip unpacks to \d+\.\d [KM]B; 1\.0 KB on the disk are free for it", refused(archive))
 
 
 def test_archive_without_a_ct_is_refused_by_its_name(tmp_path):
@@ -159,7 +161,9 @@ def test_archive_of_any_system_is_read(packed, chest_hu, folder):
     np.testing.assert_array_equal(read_ct(packed(lambda name: folder + name)).hu, chest_hu)
 
 
-@pytest.mark.parametrize("folder", ["../", "a/../../", "/etc/", "C:\\scans\\", "C:", "..\\..\\", "\\\\server\\share\\"])
+@pytest.mark.parametrize(
+    "folder", ["../", "a/../../", "/etc/", "C:\\scans\\", "C:", "a/D:", "..\\..\\", "\\\\server\\share\\"]
+)
 def test_archive_with_a_path_that_leaves_it_is_refused(packed, temporary, folder):
     assert refused(packed(lambda name: folder + name)) == (
         f"study.zip holds a path that leads out of it ({folder}000.dcm); pack the CT's folder anew"
@@ -284,11 +288,18 @@ def test_archive_whose_directory_lies_gets_no_more_room_than_it_states(packed, t
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.parametrize("limits", [{"always_allowed_bytes": 1000}, {"highest_ratio": 1.0}])
+def test_archive_that_packs_well_is_no_bomb_within_either_limit(packed, limits):
+    archive = packed(more=[("zeros.txt", bytes(100_000))])
+    with unpacked(archive, ArchiveConfig(**limits)) as folder:
+        assert (folder / "zeros.txt").stat().st_size == 100_000
+
+
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
         ({"most_files": 11}, "study.zip holds 13 files; 11 are allowed"),
-        ({"most_bytes": 1000}, "study.zip unpacks to 0.0 GB; 0.0 GB are allowed"),
+        ({"most_bytes": 1024}, "B; 1.0 KB are allowed"),
         ({"always_allowed_bytes": 1000, "highest_ratio": 1.0}, "no CT packs so well (at most 1 times is allowed)"),
     ],
 )
@@ -309,8 +320,8 @@ def test_archive_larger_than_the_memory_that_holds_temporary_files_is_refused(pa
     if not archives._is_in_memory(shared):
         pytest.skip("no file system in memory is mounted at /dev/shm")
     monkeypatch.setattr("tempfile.tempdir", str(shared))
-    monkeypatch.setattr(archives, "usable_memory", lambda: Memory(total=2000, free=1000))
-    assert "0.0 GB in memory are free for it (TMPDIR names another place)" in refused(packed())
+    monkeypatch.setattr(archives, "usable_memory", lambda: Memory(total=2048, free=1024))
+    assert "1.0 KB in memory are free for it (TMPDIR names another place)" in refused(packed())
 
 
 def test_archive_of_a_case_is_told_from_other_archives(packed, tmp_path):
@@ -324,3 +335,13 @@ def test_archive_of_a_case_is_told_from_other_archives(packed, tmp_path):
     assert may_hold_ct(tmp_path / "one.zip")
     (tmp_path / "one.zip").write_bytes(b"PK")
     assert may_hold_ct(tmp_path / "one.zip")
+
+
+def test_notes_and_hidden_files_may_precede_the_ct(tmp_path, series):
+    with zipfile.ZipFile(tmp_path / "disc.zip", "w") as target:
+        target.writestr("README.txt", "hello")
+        target.writestr("study/.DS_Store", "x")
+        target.write(series / "000.dcm", "study/000.dcm")
+    assert may_hold_ct(tmp_path / "disc.zip")
+    with unpacked(tmp_path / "disc.zip") as folder:
+        assert sorted(path.name for path in folder.rglob("*.*")) == ["000.dcm", "README.txt"]

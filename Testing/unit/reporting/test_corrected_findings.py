@@ -72,6 +72,45 @@ def test_corrected_masks_have_their_own_numbers(analysis, report, painted):
     assert [note.code for note in found.quality if note.code.startswith("corrected")] == ["corrected_outside_lungs"]
 
 
+def test_numbers_follow_the_configuration_of_the_analysis(analysis, report):
+    told = json.loads(json.dumps(report))
+    configuration = told["provenance"]["configuration"]
+    configuration["measures"]["well_aerated_hu"] = [-940, -710]
+    configuration["low_attenuation"] |= {"percentile": 10.0, "thin_threshold_hu": -930, "thick_threshold_hu": -930}
+    found = corrected_findings(analysis.volume, corrections_of(analysis), told)
+    assert found.densitometry.well_aerated_hu == (-940, -710)
+    assert (found.low_attenuation.percentile, found.low_attenuation.threshold_hu) == (10.0, -930)
+
+
+def test_opacity_outside_the_lungs_is_not_in_the_mask(analysis, report):
+    infection = analysis.infection.copy()
+    infection[0, 0, :2] = Opacity.GROUND_GLASS
+    assert not analysis.lungs[0, 0, :2].any()
+    found = corrected_findings(analysis.volume, corrections_of(analysis, infection), report)
+    np.testing.assert_array_equal(found.infection, analysis.infection)
+
+
+def test_interpolated_slices_have_no_row(analysis, report):
+    acquired = tuple(k != 1 for k in range(len(analysis.volume.hu)))
+    found = corrected_findings(replace(analysis.volume, acquired=acquired), corrections_of(analysis), report)
+    assert [row.index for row in found.slices] == [k for k in range(len(acquired)) if k != 1]
+
+
+def test_less_than_what_is_printed_is_not_told(analysis, report):
+    voxel_ml = analysis.volume.geometry.voxel_ml
+    few, more = int(0.049 / voxel_ml), int(0.051 / voxel_ml) + 1
+    for outside, told in ((few, []), (more, ["corrected_outside_lungs"])):
+        found = corrected_findings(analysis.volume, corrections_of(analysis, outside=outside), report)
+        assert [note.code for note in found.quality if note.code.startswith("corrected")] == told
+
+
+def test_page_says_where_the_diagnosis_is_or_why_there_is_none(analysis, report):
+    for classification, reason in ((None, "no weights"), ({"label": "CAP"}, "The diagnosis is in the report of the a")):
+        told = report | {"classification": classification, "classification_reason": "no weights"}
+        found = corrected_findings(analysis.volume, corrections_of(analysis), told)
+        assert (found.classification, found.classification_reason[: len(reason)]) == (None, reason)
+
+
 def test_the_page_says_that_a_person_corrected_it(analysis, report, painted):
     found = corrected_findings(analysis.volume, painted, report)
     text = " ".join(html_text(found).split())
@@ -142,6 +181,17 @@ def test_the_command_writes_the_page(program, files, analysis):
     text = (files / "out" / "corrected_report.html").read_text(encoding="utf-8")
     assert "Case 7" in text
     assert "Corrected by a person." in text
+
+
+def test_the_command_writes_the_page_on_paper_too_and_tells_both_scores(program, files, analysis, report, painted):
+    pytest.importorskip("reportlab", reason="ReportLab is not installed")
+    run = command(program, files, "--pdf", "--json")
+    assert run.status == 0, run.err
+    found = corrected_findings(analysis.volume, painted, report)
+    assert json.loads(run.out) == {"ctss": found.ctss, "automatic_ctss": analysis.ctss}
+    assert found.ctss != analysis.ctss
+    assert sorted(path.name for path in (files / "out").iterdir()) == ["corrected_report.html", "corrected_report.pdf"]
+    assert (files / "out" / "corrected_report.pdf").read_bytes().startswith(b"%PDF-")
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "no JSON"])

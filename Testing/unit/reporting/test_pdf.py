@@ -66,6 +66,10 @@ def test_every_text_of_the_page_is_on_paper(analysis, content):
     assert "Copy the paragraph" not in words_of(content)
 
 
+def test_no_word_of_a_table_is_broken(content):
+    assert words_of(content).count("Confidence") == 2  # over a column, and in what the numbers mean
+
+
 def test_every_page_says_that_it_is_no_medical_device(content):
     pages = read(content).pages
     assert len(pages) >= 2

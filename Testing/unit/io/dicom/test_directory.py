@@ -124,9 +124,13 @@ def test_directory_without_any_of_its_files_is_refused_with_their_number(tmp_pat
     )
 
 
+@pytest.mark.parametrize("undefined", [True, False])
 @pytest.mark.parametrize("part", [0.4, 0.9, 0.999])
-def test_directory_that_is_cut_short_stands_for_its_folder_with_a_warning(tmp_path, series, chest_hu, part):
+def test_directory_that_is_cut_short_stands_for_its_folder_with_a_warning(tmp_path, series, chest_hu, part, undefined):
     a_medium(tmp_path / "disc", series)
+    directory = dcmread(tmp_path / "disc" / "DICOMDIR")
+    directory["DirectoryRecordSequence"].is_undefined_length = undefined
+    directory.save_as(tmp_path / "disc" / "DICOMDIR")
     content = (tmp_path / "disc" / "DICOMDIR").read_bytes()
     (tmp_path / "disc" / "DICOMDIR").write_bytes(content[: int(part * len(content))])
     volume = read_ct(tmp_path / "disc" / "DICOMDIR")

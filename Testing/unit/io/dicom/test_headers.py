@@ -247,6 +247,17 @@ def test_bad_file_of_the_series_itself_is_an_error(tmp_path, write_series, chest
         read_ct(tmp_path)
 
 
+def test_file_that_ends_within_a_sequence_beside_a_good_series_is_left_out(tmp_path, write_series, chest_hu):
+    write_series(tmp_path, chest_hu)
+    content = (tmp_path / "000.dcm").read_bytes()
+    end = content.index(bytes.fromhex("080018005549"))  # SOPInstanceUID
+    sequence = bytes.fromhex("08001511") + b"SQ\0\0" + b"\xff" * 4  # ReferencedSeriesSequence, without an item
+    (tmp_path / "cut.dcm").write_bytes(content[:end] + sequence)
+    volume = read_ct(tmp_path)
+    np.testing.assert_array_equal(volume.hu, chest_hu)
+    assert [note.code for note in volume.notes] == ["files_left_out"]
+
+
 def test_missing_slice_names_the_file_that_may_have_been_it(tmp_path, write_series, chest_hu):
     files = write_series(tmp_path, chest_hu)
     files[5].write_bytes(b"")

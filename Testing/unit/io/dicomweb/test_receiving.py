@@ -108,6 +108,14 @@ def test_pause_that_the_server_asks_for_is_made(study, pacs, quick, monkeypatch)
     assert pauses == [7.0, 1.0, 30.0]
 
 
+def test_pauses_double(study, pacs, quick, monkeypatch):
+    pauses = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    pacs.faults["wado"] = [status(503)] * 4
+    read_study_and_source(study, config=replace(quick, tries=5, pause_s=0.5))
+    assert pauses == [0.5, 1.0, 2.0, 4.0]
+
+
 def test_server_that_stays_busy_is_given_up(refused, pacs):
     pacs.faults["wado"] = [status(503)] * 9
     said = f"{pacs.url} answers 503 Service Unavailable, again and again; it sent 0 of the 12 instances that it lists"
@@ -359,17 +367,40 @@ def test_what_is_there_is_listed_for_another_choice(several, refused, study, pac
     assert refused(InputError, replace(study, study_uid="1.2")) == f"{pacs.url} shows no study 1.2 with a series"
 
 
+def test_instance_that_is_sent_twice_counts_once(read, pacs, in_folder):
+    listed, whole = list(pacs.datasets), pacs.multipart
+
+    def with_the_first_again(path):
+        pacs.datasets = [*listed, listed[0]]
+        try:
+            return whole(path)
+        finally:
+            pacs.datasets = listed
+
+    pacs.multipart = with_the_first_again
+    np.testing.assert_array_equal(read()[0].hu, read_ct(in_folder).hu)
+
+
+def test_series_whose_modality_is_not_told_is_read(read, pacs, in_folder):
+    for dataset, _ in pacs.datasets:
+        dataset.Modality = ""
+    np.testing.assert_array_equal(read()[0].hu, read_ct(in_folder).hu)
+
+
 def test_faulty_ct_is_refused_as_from_a_folder(refused, pacs):
     del pacs.datasets[5]
     assert re.match(r"dicomweb-\w+: .*missing", refused(InputError))
 
 
-def test_full_disk_is_told(refused, temporary, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("pydicom.dataset.Dataset.save_as", full)
-    assert refused(OutputError) == f"what the PACS sends cannot be kept in {temporary}: No space left on device"
+def test_disk_that_takes_no_more_is_told(refused, temporary):
+    resource = pytest.importorskip("resource", reason="this system has no limits for files")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        said = refused(OutputError)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert said == f"what the PACS sends cannot be kept in {temporary}: File too large"
 
 
 def test_without_the_package_the_command_that_installs_it_is_told(refused, monkeypatch):

@@ -96,7 +96,16 @@ def test_refused_object_does_not_keep_the_others_away(pacs, told, objects, fault
 
 
 def test_object_that_the_server_has_already_is_there(pacs, send_all):
-    pacs.faults["stow"] = [refuse(0x0111)] * 2
+    pacs.faults["stow"] = [refuse(0x0111), refuse(0x0111, code=202), refuse(0x0111, code=200)]
+    assert list(send_all()) == NAMES
+    assert pacs.count("instances") == 0
+
+
+def test_failure_of_another_object_is_not_that_of_this_one(pacs, send_all):
+    def of_another(server, handler, path, body):
+        server.reply_stored(handler, server.take(body), {"2.25.999": 0x0110}, 202)
+
+    pacs.faults["stow"] = [of_another]
     assert list(send_all()) == NAMES
 
 

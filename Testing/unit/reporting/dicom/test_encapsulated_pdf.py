@@ -56,6 +56,19 @@ def test_the_report_comes_back_byte_by_byte_in_the_study_of_the_ct(axial, conten
     assert "InstanceCreationDate" not in file
 
 
+def test_all_objects_have_the_same_patient_and_study(from_dicom, content):
+    told = {
+        **{"PatientName": "Müller^Änne", "PatientAge": "050Y", "PatientWeight": "71", "PatientSex": "F"},
+        **{"IssuerOfPatientID": "North Clinic", "StudyDescription": "Thorax"},
+    }
+    made = from_dicom(change=lambda k: told)
+    found = dicom_objects(*made, document=PdfDocument(content)).values()
+    read = [read_back(one) for one in found]
+    assert len(read) == 3
+    for keyword in (*told, "PatientID", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"):
+        assert [file.get(keyword) for file in read] == [made.source.images[0].get(keyword)] * 3, keyword
+
+
 def test_the_other_objects_do_not_change_with_it(objects, with_document):
     for name, found in objects.items():
         assert with_document[name].SOPInstanceUID == found.SOPInstanceUID

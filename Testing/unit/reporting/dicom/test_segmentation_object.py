@@ -107,6 +107,17 @@ def test_frames_refer_to_the_images_in_their_place(axial, objects):
     assert {item.ReferencedSOPInstanceUID for item in series.ReferencedInstanceSequence} == by_uid.keys()
 
 
+@pytest.mark.parametrize(("stated", "spacing"), [(1.25, None), ("", None), (5.0, 5.0), (1.25, 0.5)])
+def test_thickness_is_that_of_the_images_and_the_distance_that_of_the_slices(from_dicom, stated, spacing):
+    told = {"SliceThickness": stated} | ({} if spacing is None else {"SpacingBetweenSlices": spacing})
+    made = from_dicom(change=lambda k: told)
+    step = made.analysis.volume.geometry.spacing_mm[2]
+    (groups,) = dicom_objects(*made)["dicom/segmentation.dcm"].SharedFunctionalGroupsSequence
+    (measures,) = groups.PixelMeasuresSequence
+    assert measures.SliceThickness == pytest.approx(stated or step)
+    assert measures.SpacingBetweenSlices == pytest.approx(step)
+
+
 def test_segments_are_coded_and_tracked(objects):
     segments = objects["dicom/segmentation.dcm"].SegmentSequence
     assert [segment.SegmentLabel for segment in segments] == list(NAMES)
