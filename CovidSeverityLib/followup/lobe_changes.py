@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.features.quantification import LobeScore
+from CovidSeverityLib.formats.followup_tables import BOTH_LUNGS, BOTH_LUNGS_NAME
 from CovidSeverityLib.types import LOBE_NAMES, Lobe
 
 from .change import OpacityChange
 from .config import RepeatabilityConfig
 from .examination import Examination
-
-BOTH_LUNGS = "lungs"
-"""What stands for both lungs in the column of the lobes."""
 
 Ends = tuple[float, float]
 """Lowest and highest."""
@@ -104,7 +102,7 @@ class LobeChange:
     @property
     def name(self) -> str:
         """For people."""
-        return "both lungs" if self.lobe is None else LOBE_NAMES[self.lobe]
+        return BOTH_LUNGS_NAME if self.lobe is None else LOBE_NAMES[self.lobe]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 from CovidSeverityLib.checked import known
 from CovidSeverityLib.ctss import CTSS_MAX
+from CovidSeverityLib.formats.followup_tables import LOBE_CHANGES
 from CovidSeverityLib.plain import plain
 from CovidSeverityLib.reporting.report_parts import RESEARCH_USE, SECONDS_DECIMALS, SPACING_DECIMALS, note_fields
 from CovidSeverityLib.reporting.tables import ML_DECIMALS, PERCENT_DECIMALS, Row, rounded, write_rows
@@ -85,42 +86,20 @@ def write_lobe_changes(comparison: Compared, file: TextIO) -> None:
     write_rows(file, LOBE_CHANGE_COLUMNS, map(lobe_change_row, comparison.changes))
 
 
-def _columns_of(quantity: str) -> tuple[str, ...]:
-    name, unit = quantity.rpartition("_")[::2] if quantity != "ctss" else ("ctss", "")
-    end = f"_{unit}" if unit else ""
-    ends = ("before", "after", "change", "change_low", "change_high")
-    ranges = ("before_low", "before_high", "after_low", "after_high") if quantity == "ctss" else ()
-    whole = (*ends[:2], *ranges, *ends[2:])
-    return (*(f"{name}_{part}{end}" for part in whole), f"{quantity}_more_than_repeatability")
-
-
-LOBE_CHANGE_COLUMNS = (
-    "lobe",
-    "name",
-    *(column for quantity in QUANTITIES for column in _columns_of(quantity)),
-    "new_ml",
-    "resolved_ml",
-    "persistent_ml",
-)
+LOBE_CHANGE_COLUMNS = LOBE_CHANGES.header()
 """Columns of ``lobe_changes.csv``."""
 
 
 def lobe_change_row(part: LobeChange) -> Row:
     """The change of one lobe, or of both lungs, by column of ``lobe_changes.csv``."""
-    row: Row = {"lobe": part.code, "name": part.name}
+    cells: list[Any] = [part.code, part.name]
     for quantity in QUANTITIES:
         values = _change(getattr(part, quantity), quantity)
-        if quantity == "ctss":
-            (before_low, before_high), (after_low, after_high) = (ends or (None, None) for ends in part.ctss_ranges)
-            values |= {"before_low": before_low, "before_high": before_high}
-            values |= {"after_low": after_low, "after_high": after_high}
         more = values.pop("more_than_repeatability")
-        *columns, last = _columns_of(quantity)
-        names = ("before", "after", *(("before_low", "before_high", "after_low", "after_high") * (quantity == "ctss")))
-        keys = (*names, "change", "change_low", "change_high")
-        row |= dict(zip(columns, (values[key] for key in keys), strict=True))
-        row[last] = None if more is None else ("yes" if more else "no")
-    return row | _segment_ml(part)
+        before, after, *changes = values.values()
+        ranges = [end for ends in part.ctss_ranges for end in ends or (None, None)] if quantity == "ctss" else []
+        cells += [before, after, *ranges, *changes, None if more is None else ("yes" if more else "no")]
+    return dict(zip(LOBE_CHANGE_COLUMNS, [*cells, *_segment_ml(part).values()], strict=True))
 
 
 def _part(part: LobeChange) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from . import accuracy_tables, analysis_tables, evaluation_tables, training_tables
+from . import accuracy_tables, analysis_tables, evaluation_tables, followup_tables, training_tables
 from .columns import TableFormat
 
 TABLES: tuple[TableFormat, ...] = (
@@ -17,6 +17,7 @@ TABLES: tuple[TableFormat, ...] = (
     analysis_tables.CLASSIFIED_SLICES,
     analysis_tables.CORRECTED_LOBES,
     analysis_tables.CORRECTED_SLICES,
+    followup_tables.LOBE_CHANGES,
     evaluation_tables.SEGMENTATION_RESULTS,
     evaluation_tables.SEGMENTATION_SLICES,
     evaluation_tables.ABLATION_RESULTS,
@@ -47,6 +48,7 @@ SCHEMAS: tuple[JsonFormat, ...] = (
         "3D Slicer, after corrections (*Save report*)",
         "formats/schemas/corrected_report.schema.json",
     ),
+    JsonFormat("comparison.json", "`compare`, also with `--json`", "followup/comparison.schema.json"),
     JsonFormat("classification.json", "`classify`, also with `--json`", "formats/schemas/classification.schema.json"),
     *(
         JsonFormat(

@@ -38,7 +38,7 @@ ENCRYPTED = 0x41
 UNIX = 3
 """The system that stores the kind of a file with its attributes (4.4.2)."""
 
-UNITS = ((GB, "GB"), (GB >> 10, "MB"), (GB >> 20, "KB"))
+SIZE_UNITS = ((GB, "GB"), (GB >> 10, "MB"), (GB >> 20, "KB"))
 
 LONGEST_LINK = 4096
 """Bytes of the target of a link (PATH_MAX of Linux)."""
@@ -244,5 +244,5 @@ def _unpack(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], folder
 
 def _told(count: int) -> str:
     """A number of bytes for a message."""
-    size, unit = next(((s, u) for s, u in UNITS if count >= s), UNITS[-1])
+    size, unit = next(((s, u) for s, u in SIZE_UNITS if count >= s), SIZE_UNITS[-1])
     return f"{count / size:,.1f} {unit}"

@@ -10,8 +10,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from CovidSeverityLib.__main__ import COMMANDS
-
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
 from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError
@@ -22,7 +20,6 @@ from CovidSeveritySlicer.scene.SceneBridge import UnusableResult, importResult
 
 pytestmark = pytest.mark.usefixtures("no_vtk_errors")
 
-needs_compare = pytest.mark.skipif("compare" not in COMMANDS, reason="the library has no command compare")
 
 ROW = "RUL,right upper lobe,10.00,12.50,2.50,yes\nlungs,both lungs,,,,\n"
 HEAD = "lobe,name,opacity_before_ml,opacity_after_ml,opacity_change_ml,opacity_ml_more_than_repeatability\n"
@@ -131,7 +128,6 @@ def test_a_folder_without_a_result_is_refused_before_anything_starts(result, tmp
 
 
 @pytest.mark.slow
-@needs_compare
 def test_a_result_against_itself_has_not_changed(slicer, result, a_written_result):
     logic, stages = ComparisonLogic(idle_timer), set()
     logic.progressed.connect(lambda stage, _done, _total: stages.add(stage))
@@ -147,7 +143,6 @@ def test_a_result_against_itself_has_not_changed(slicer, result, a_written_resul
 
 
 @pytest.mark.slow
-@needs_compare
 def test_a_cancelled_comparison_says_so_and_leaves_nothing(slicer, result, a_written_result):
     logic, seen = ComparisonLogic(idle_timer), []
     logic.cancelled.connect(lambda: seen.append("cancelled"))

@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from CovidSeverityLib.__main__ import COMMANDS
-
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
 
@@ -557,7 +555,6 @@ def test_console_finds_the_logic_of_the_panel(slicer_with_qt, a_quick_panel, a_v
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("compare" not in COMMANDS, reason="the library has no command compare")
 def test_an_earlier_result_is_compared_with_the_corrected_one(
     slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, a_written_result
 ):
@@ -581,7 +578,6 @@ def test_an_earlier_result_is_compared_with_the_corrected_one(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("compare" not in COMMANDS, reason="the library has no command compare")
 def test_what_a_brush_took_away_is_compared_as_it_is_counted(
     slicer_with_qt, a_quick_panel, a_volume_node, wait_until, a_written_result
 ):

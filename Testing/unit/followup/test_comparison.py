@@ -25,6 +25,7 @@ from CovidSeverityLib.followup.finished import read_finished_result
 from CovidSeverityLib.followup.registration import register
 from CovidSeverityLib.followup.report import LOBE_CHANGE_COLUMNS, build_comparison, comparison_schema
 from CovidSeverityLib.followup.summary import comparison_text
+from Testing.data_files import assert_described
 
 
 @pytest.fixture(scope="session")
@@ -208,6 +209,7 @@ def test_report_is_as_the_schema_says(written, comparison):
     assert report == json.loads(json.dumps(build_comparison(comparison)))
     assert report["registration"]["by_structure"] is True
     assert [*report["segments"]] == [*CHANGE_NAMES.values()]
+    assert_described(written, "compare")
 
 
 def test_table_has_a_row_for_each_lobe_and_one_for_both_lungs(written, comparison):
@@ -241,6 +243,7 @@ def test_command_compares_results(program, results, chest, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         *("changes.seg.nrrd", "comparison.json", "comparison.png", "lobe_changes.csv")
     ]
+    assert_described(tmp_path / "out", "compare")
     report = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert report["lungs"]["new_ml"] == report["lungs"]["resolved_ml"] == 0.0
     assert str(tmp_path) not in (tmp_path / "out" / "comparison.json").read_text()
