@@ -27,6 +27,7 @@ EXIT_BAD_INPUT = 2
 COMMANDS = {
     "analyze": "analyse a chest CT and write the results to a folder",
     "classify": "diagnose COVID-19, community-acquired pneumonia or normal",
+    "compare": "show what changed between two CTs of one person",
     "corrected": "write the report of masks that a person corrected",
     "evaluate": "compare the results with radiologists' masks, scores or diagnoses",
     "models": "list, add, download and remove weights of classifiers",

@@ -10,7 +10,9 @@ writes. ``python docs/list_api.py FOLDER`` makes such a folder.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import SimpleITK as sitk
 
@@ -27,15 +29,16 @@ from .errors import (
     CovidSeverityError,
     InputError,
     NoLungsError,
+    NotComparableError,
     OutputError,
     PacsError,
 )
 from .features.quantification import LobeScore, SliceRow
-from .findings import Provenance
+from .findings import Findings, Provenance
 from .io.dicomweb.receiving import read_ct_from_pacs
 from .io.dicomweb.sending import send_to_pacs
 from .io.masks import read_mask
-from .io.reading import read_ct
+from .io.reading import read_ct, read_ct_and_source
 from .io.volume import CtVolume
 from .segmentation.lobes.external_lobes import lobes_from_labels
 from .segmentation.lobes.values import LobeSegmentation
@@ -45,28 +48,39 @@ from .types import Diagnosis, Geometry, Lobe, NoteSeverity, Opacity, Progress, Q
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .followup.change import OpacityChange
+    from .followup.comparison import Comparison
+    from .followup.config import FollowUpConfig
+    from .followup.examination import Examination
+    from .followup.lobe_changes import Change, LobeChange
     from .segmentation.lungs.lung_segmentation import LungSegmenter
 
 __all__ = [
     "Analysis",
     "AnalysisConfig",
     "CancelledError",
+    "Change",
     "ClassifiedCt",
+    "Comparison",
     "ConfigurationError",
     "CovidSeverityError",
     "CtVolume",
     "Diagnosis",
     "ExplainingClassifier",
+    "FollowUpConfig",
     "Geometry",
     "InputError",
     "Lobe",
+    "LobeChange",
     "LobeScore",
     "LobeSegmentation",
     "LungSegmentation",
     "NetworkDescription",
     "NoLungsError",
+    "NotComparableError",
     "NoteSeverity",
     "Opacity",
+    "OpacityChange",
     "OutputError",
     "PacsError",
     "PatientDiagnosis",
@@ -78,6 +92,7 @@ __all__ = [
     "__version__",
     "analyze",
     "classify",
+    "compare",
     "lobes_from_labels",
     "lungs_from_labels",
     "open_classifier",
@@ -86,6 +101,22 @@ __all__ = [
     "read_mask",
     "send_to_pacs",
 ]
+
+
+FOLLOW_UP = {
+    "Change": "lobe_changes",
+    "Comparison": "comparison",
+    "FollowUpConfig": "config",
+    "LobeChange": "lobe_changes",
+    "OpacityChange": "change",
+}
+"""Public names of a comparison and their modules, which an analysis does not load."""
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (any public name)
+    if name not in FOLLOW_UP:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".followup.{FOLLOW_UP[name]}", __package__), name)
 
 
 def analyze(
@@ -221,6 +252,83 @@ def classify(
     """
     opened = _opened(classifier)
     return pipeline.classify(_volume(ct, force, progress), opened, progress, lungs=lungs, force=force)
+
+
+def compare(
+    before: Analysis | CtVolume | sitk.Image | str | os.PathLike[str],
+    after: Analysis | CtVolume | sitk.Image | str | os.PathLike[str],
+    config: FollowUpConfig | None = None,
+    progress: Progress | None = None,
+    *,
+    analysis: AnalysisConfig | str | None = None,
+    force: bool = False,
+) -> Comparison:
+    """Compare two chest CTs of one person: what is new, resolved and persistent, and how volumes and scores changed.
+
+    The lungs are registered, by their surface and, where both CTs are at hand, by their structure. The same inputs and
+    configurations give the same bits, whatever the number of threads.
+
+    Parameters
+    ----------
+    before, after : Analysis, CtVolume, SimpleITK.Image, str or path-like
+        The earlier and the later examination: a result, a folder with the results of ``analyze`` (its CT is at hand
+        only if :meth:`Analysis.save` wrote it), or a CT, which is analysed.
+    config : FollowUpConfig or None
+        How they are compared. None is the default.
+    progress : callable or None
+        Called as ``progress(stage, done, total)``. It may raise to stop.
+    analysis : AnalysisConfig, str or None
+        How CTs are analysed, as for :func:`analyze`.
+    force : bool
+        Compare with a warning what is refused otherwise; for CTs as for :func:`analyze`.
+
+    Returns
+    -------
+    Comparison
+        Its :meth:`~Comparison.save` writes the files of ``covid-severity compare``.
+
+    Raises
+    ------
+    TypeError
+        An argument is of another type.
+    NotComparableError
+        The lungs cannot be registered, or DICOM says that they are of two persons.
+    InputError
+        As for :func:`analyze`; a folder of results is damaged; or the profiles differ.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import Analysis, compare
+    >>> comparison = compare("results", Analysis.load("results"))
+    >>> comparison.lungs.persistent_ml > 400, comparison.lungs.new_ml, comparison.lungs.resolved_ml
+    (True, 0.0, 0.0)
+    >>> [change.code for change in comparison.changes if change.opacity_percent.more_than_repeatability]
+    []
+    """
+    from .followup.comparison import compare_examinations
+    from .followup.config import FollowUpConfig
+
+    how = config or FollowUpConfig()
+    earlier, later = (_examination(ct, analysis, progress, force) for ct in (before, after))
+    return compare_examinations(earlier, later, how, progress, force=force)
+
+
+def _examination(
+    given: object, config: AnalysisConfig | str | None, progress: Progress | None, force: bool
+) -> Examination:
+    from .followup.examination import Examination, PersonMark
+    from .followup.finished import is_finished_result, read_finished_result
+
+    if isinstance(given, Findings):
+        return Examination.of(given)
+    if not isinstance(given, str | os.PathLike):
+        return Examination.of(analyze(_volume(given, force, progress), config, progress, force=force))
+    path = Path(given)
+    if path.is_dir() and is_finished_result(path):
+        return read_finished_result(path)
+    volume, images = read_ct_and_source(path, force=force, progress=progress)
+    person = PersonMark() if images is None else PersonMark(images.patient_id, images.day)
+    return Examination.of(analyze(volume, config, progress, force=force), person)
 
 
 def _volume(ct: object, force: bool, progress: Progress | None) -> CtVolume:

@@ -62,6 +62,21 @@ class NoLungsError(InputError):
     """
 
 
+class NotComparableError(InputError):
+    """Two examinations cannot be compared: the lungs do not fit onto each other, or they are of two persons.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib import Analysis, NotComparableError, analyze, compare
+    >>> slices = analyze("ct.nii.gz", independent_slices=True)
+    >>> try:
+    ...     compare(slices, Analysis.load("results"))
+    ... except NotComparableError as error:
+    ...     print(error)
+    BEFORE (ct.nii.gz) has no lobes, because its slices were analysed one by one; a comparison needs a whole chest
+    """
+
+
 class OutputError(InputError):
     """The results cannot be written where they were asked for.
 

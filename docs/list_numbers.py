@@ -24,6 +24,7 @@ from CovidSeverityLib.classification.voting import VOTE_DEFINITION
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.ctss import CTSS_DEFINITION, TSS_DEFINITION, TSS_SOURCE, severity_for
 from CovidSeverityLib.features.classification_image import SLICES_DEFINITION
+from CovidSeverityLib.followup.config import FollowUpConfig
 from CovidSeverityLib.io.archives import ArchiveConfig
 from CovidSeverityLib.io.hounsfield.config import HounsfieldConfig
 
@@ -34,7 +35,8 @@ HEAD = """# Numbers that decide
 This page lists every number that decides a result, with its unit and its source or the measurement behind it. Each
 number is a field of a configuration. The name says where it stands: `lobes.fissures.cell_mm` is
 `AnalysisConfig().lobes.fissures.cell_mm`. Every `report.json` has the values of its own analysis, under `provenance`,
-`configuration`, by the same names. Only the numbers of `archive` and `hounsfield` act earlier, when the CT is read.
+`configuration`, by the same names. Only the numbers of `archive` and `hounsfield` act earlier, when the CT is read, and
+those of `followup` are fields of `FollowUpConfig`, which `comparison.json` has.
 
 The page does not list the weights of the opacity classifier, which are fitted (`opacity_classifier.json`, with its data
 sheet). It does not list steps of the computation on which no result depends either. The numbers that define a
@@ -59,6 +61,7 @@ CHAPTERS = {
     "slice_scores": "Scores, published method",
     "classification": "Diagnosis",
     "notes": "Notes to the reader",
+    "followup": "Comparison of two CTs",
 }
 """Titles by the field of the configuration."""
 
@@ -80,6 +83,7 @@ def configurations() -> dict[str, Any]:
     for field in fields(AnalysisConfig):
         value = getattr(default, field.name)
         found[field.name] = getattr(published, field.name) if value is None else value
+    found["followup"] = FollowUpConfig()
     return {name: value for name, value in found.items() if is_dataclass(value)}
 
 

@@ -9,6 +9,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from .analysis.AnalysisLogic import AnalysisLogic
 from .analysis.ComparisonLogic import ComparisonLogic
+from .corrections.CorrectedSegmentation import correctedSegmentationWriter
 from .corrections.LiveScores import LiveScores
 from .events.Timers import qtTimer
 from .Parameters import CovidSeverityParameters
@@ -83,7 +84,8 @@ class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):
         self.comparisons.start(earlier, self._reportOf(after), after.volumeNode)
 
     def _reportOf(self, result: AnalysisResult) -> Report:
-        return Report(result, self.liveScores.corrected(result.segmentationNode))
+        corrected = self.liveScores.corrected(result.segmentationNode)
+        return Report(result, corrected, None if corrected is None else correctedSegmentationWriter(result))
 
     def cleanup(self) -> None:
         """Cancel what is running, follow no result any more, delete the files of this session."""

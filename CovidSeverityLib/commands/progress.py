@@ -26,6 +26,8 @@ STAGE_TITLES = {
     "classification": "Classifying",
     "explanation": "Explaining",
     "scores": "Scoring",
+    "registration": "Registering",
+    "changes": "Comparing",
     "write": "Writing",
     "cases": "Cases",
     "embeddings": "Computing features",

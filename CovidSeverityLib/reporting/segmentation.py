@@ -10,7 +10,7 @@ import io
 import re
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -76,27 +76,39 @@ def write_segmentation(analysis: Findings, file: BinaryIO, header: bytes | None 
     file.write(stream.flush())
 
 
-def segmentation_header(geometry: Geometry) -> bytes:
+def segmentation_header(
+    geometry: Geometry, segments: Iterable[dict[str, Any]] | None = None, layers: int = LAYERS
+) -> bytes:
     """The header as slicerio writes it, for no slices, with their number put in and without the time of day.
 
     It changes the process's filters of warnings for a moment: not while another thread does so.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Of the stored voxels.
+    segments : iterable of dict, optional
+        As :func:`describe_segments` yields them; None for those of an analysis.
+    layers : int
+        Number of layers; the voxels of one layer are 3-D.
     """
     import slicerio
 
     i, j, k = geometry.size
+    several = (layers,) if layers > 1 else ()
     buffer = io.BytesIO()
     content = {
         "ijkToLPS": geometry.ijk_to_lps,
         "containedRepresentationNames": ["Binary labelmap"],
         "conversionParameters": [_reference_geometry(geometry)],
-        "segments": list(describe_segments(geometry.size)),
-        "voxels": np.empty((0, j, i, LAYERS), dtype=np.uint8),
+        "segments": list(describe_segments(geometry.size) if segments is None else segments),
+        "voxels": np.empty((0, j, i, *several), dtype=np.uint8),
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # pynrrd calls datetime.utcnow
         slicerio.write_segmentation(buffer, content, index_order="C")
     header, end, _ = buffer.getvalue().partition(b"\n\n")
-    sizes = f"sizes: {LAYERS} {i} {j}"
+    sizes = " ".join(["sizes:", *map(str, several), str(i), str(j)])
     header = header.replace(f"\n{sizes} 0\n".encode(), f"\n{sizes} {k}\n".encode())
     return re.sub(rb"^# on [^\n]*\n", b"", header, count=1, flags=re.MULTILINE) + end
 
@@ -112,21 +124,22 @@ def describe_segments(size: tuple[int, int, int]) -> Iterator[dict[str, Any]]:
     """
     extent = [0, size[0] - 1, 0, size[1] - 1, 0, size[2] - 1]
     for side, name in SIDE_NAMES.items():
-        terminology = _terminology(ANATOMY_CONTEXT, ANATOMICAL_STRUCTURE, LUNG, typeModifier=LATERALITY[side])
-        yield _segment(name.replace(" ", "_"), name, LUNG_COLOUR, terminology, _LUNG_LAYER, side, extent)
+        terminology = terminology_of(ANATOMY_CONTEXT, ANATOMICAL_STRUCTURE, LUNG, typeModifier=LATERALITY[side])
+        yield segment_fields(name.replace(" ", "_"), name, LUNG_COLOUR, terminology, _LUNG_LAYER, side, extent)
     for lobe, name in LOBE_NAMES.items():
         modifier = {} if lobe == Lobe.RML else {"typeModifier": LATERALITY[lobe.side]}
-        terminology = _terminology(ANATOMY_CONTEXT, ANATOMICAL_STRUCTURE, LOBE_TYPES[lobe], **modifier)
-        yield _segment(lobe.name, name, LOBE_COLOURS[lobe], terminology, _LOBE_LAYER, lobe, extent)
+        terminology = terminology_of(ANATOMY_CONTEXT, ANATOMICAL_STRUCTURE, LOBE_TYPES[lobe], **modifier)
+        yield segment_fields(lobe.name, name, LOBE_COLOURS[lobe], terminology, _LOBE_LAYER, lobe, extent)
     for opacity, name in OPACITY_NAMES.items():
-        terminology = _terminology(OPACITY_CONTEXT, ALTERED_STRUCTURE, OPACITY_TYPES[opacity], anatomicRegion=LUNG)
+        terminology = terminology_of(OPACITY_CONTEXT, ALTERED_STRUCTURE, OPACITY_TYPES[opacity], anatomicRegion=LUNG)
         identifier = re.sub(r"[ -]", "_", name)
-        yield _segment(identifier, name, OPACITY_COLOURS[opacity], terminology, _OPACITY_LAYER, opacity, extent)
+        yield segment_fields(identifier, name, OPACITY_COLOURS[opacity], terminology, _OPACITY_LAYER, opacity, extent)
 
 
-def _segment(
+def segment_fields(
     identifier: str, name: str, colour: Rgb, terminology: dict[str, Any], layer: int, label: int, extent: list[int]
 ) -> dict[str, Any]:
+    """One segment, by slicerio's keys."""
     return {
         "id": identifier,
         "name": name,
@@ -140,7 +153,8 @@ def _segment(
     }
 
 
-def _terminology(context: str, category: Code, kind: Code, **details: Code) -> dict[str, Any]:
+def terminology_of(context: str, category: Code, kind: Code, **details: Code) -> dict[str, Any]:
+    """What a segment is, by slicerio's keys."""
     entry = {"contextName": context, "category": list(category), "type": list(kind)}
     entry["anatomicContextName"] = REGION_CONTEXT
     return entry | {key: list(code) for key, code in details.items()}

@@ -130,6 +130,7 @@ def test_a_folder_without_a_result_is_refused_before_anything_starts(result, tmp
     assert not logic.running
 
 
+@pytest.mark.slow
 @needs_compare
 def test_a_result_against_itself_has_not_changed(slicer, result, a_written_result):
     logic, stages = ComparisonLogic(idle_timer), set()
@@ -145,6 +146,7 @@ def test_a_result_against_itself_has_not_changed(slicer, result, a_written_resul
     assert list(Path(slicer.app.temporaryPath).glob("CovidSeverity-*/after")) == []
 
 
+@pytest.mark.slow
 @needs_compare
 def test_a_cancelled_comparison_says_so_and_leaves_nothing(slicer, result, a_written_result):
     logic, seen = ComparisonLogic(idle_timer), []

@@ -436,6 +436,7 @@ def test_report_in_the_folder_is_replaced_only_with_consent(
     assert '"ctss"' in (tmp_path / "report.json").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_saved_report_tells_corrected_numbers_beside_the_automatic_ones(
     slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, tmp_path
 ):
@@ -555,6 +556,7 @@ def test_console_finds_the_logic_of_the_panel(slicer_with_qt, a_quick_panel, a_v
     assert result.ctss == a_quick_panel.panel.result.ctss
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("compare" not in COMMANDS, reason="the library has no command compare")
 def test_an_earlier_result_is_compared_with_the_corrected_one(
     slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, a_written_result
@@ -576,6 +578,29 @@ def test_an_earlier_result_is_compared_with_the_corrected_one(
     lobe = slicer.util.arrayFromSegmentBinaryLabelmap(result.segmentationNode, "RML", a_volume_node)
     assert new[lobe > 0].mean() > 0.5
     assert not new[lobe == 0].any()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("compare" not in COMMANDS, reason="the library has no command compare")
+def test_what_a_brush_took_away_is_compared_as_it_is_counted(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, a_written_result
+):
+    """By default the Segment Editor removes lung and lobe where it paints an opacity; the numbers keep both."""
+    slicer, logic = slicer_with_qt, a_quick_panel.logic
+    analyse(a_quick_panel, wait_until)
+    result = a_quick_panel.panel.result
+    paint_lobe(slicer, result.segmentationNode, a_volume_node, "RML")
+    rml = slicer.util.arrayFromSegmentBinaryLabelmap(result.segmentationNode, "RML", a_volume_node) > 0
+    lung = slicer.util.arrayFromSegmentBinaryLabelmap(result.segmentationNode, "right_lung", a_volume_node)
+    half = rml & (np.arange(rml.shape[2]) < np.argwhere(rml)[:, 2].mean())
+    for name, mask in (("RML", rml & ~half), ("right_lung", (lung > 0) & ~half)):
+        slicer.util.updateSegmentBinaryLabelmapFromArray(
+            mask.astype(np.uint8), result.segmentationNode, name, a_volume_node
+        )
+    found = logic.compare(a_written_result, result)
+    assert found.report["lobes"]["RML"]["opacity_percent"]["after"] == 100.0
+    with pytest.raises(Exception, match="has no result of CovidSeverity"):
+        logic.compare(a_written_result.parent, result)
 
 
 def test_what_cannot_be_compared_is_told(

@@ -184,3 +184,22 @@ def test_a_file_that_slicer_cannot_write_is_an_error(slicer, make_segments, monk
     monkeypatch.setattr(slicer.app, "temporaryPath", slicer.app.temporaryPath + "/gone")
     with pytest.raises(OSError, match="No such file"):
         SegmentationCopy(make_segments([WHOLE]))
+
+
+def test_a_segment_that_is_left_alone_in_its_layer_keeps_its_voxels(slicer, make_segments, tmp_path, monkeypatch):
+    """Painting over a neighbour moves the painted segment to another layer. Slicer writes the other one as label 1."""
+    node = make_segments([np.s_[0:4], np.s_[5:9]])
+    segmentation, volume = node.GetSegmentation(), slicer.util.getNode("Volume*")
+    segmentation.CollapseBinaryLabelmaps(False)
+    grown = voxels_of(slicer, node, "s0")
+    grown[3:7] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(grown, node, "s0", volume)
+    assert segmentation.GetLayerIndex("s0", BINARY_LABELMAP) != segmentation.GetLayerIndex("s1", BINARY_LABELMAP)
+    assert segmentation.GetSegment("s1").GetLabelValue() > 1
+    _header, voxels = written(node, tmp_path / "ours.seg.nrrd")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_header", lambda *_arguments: None)
+        assert voxels == written(node, tmp_path / "slicer.seg.nrrd")[1]
+    expected = voxels_of(slicer, node, "s1")
+    loaded = slicer.util.loadSegmentation(str(tmp_path / "ours.seg.nrrd"))
+    np.testing.assert_array_equal(voxels_of(slicer, loaded, "s1"), expected)

@@ -20,7 +20,7 @@ ORDER = (
     ("commands",),
     ("evaluation", "api"),
     ("pipeline",),
-    ("analysis",),
+    ("analysis", "followup"),
     ("reporting",),
     ("findings",),
     ("classification", "correction", "config"),
@@ -39,6 +39,7 @@ ROOMS_THAT_MAY_EVALUATE = ("evaluation", "commands")
 NOT_LOADED_BY_ANALYZE = (
     f"{LIBRARY}.evaluation.",
     f"{LIBRARY}.classification.training.",
+    f"{LIBRARY}.followup.",
     f"{LIBRARY}.commands.",
     "matplotlib.",
     "jinja2.",
@@ -78,8 +79,8 @@ assert read_ct(sys.argv[1]).hu.any()
 print(*sorted(sys.modules), sep="\\n")
 """
 
-NOT_LOADED_FOR_IMAGES = ("pydicom.", "requests.", *NOT_LOADED_BY_ANALYZE[3:])
-"""The command line is loaded, of which the first three are part. (nibabel, for NIfTI, loads pydicom.)"""
+NOT_LOADED_FOR_IMAGES = ("pydicom.", "requests.", *NOT_LOADED_BY_ANALYZE[4:])
+"""The command line is loaded, of which the first four are part. (nibabel, for NIfTI, loads pydicom.)"""
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,8 @@ class Report:
         Result to save.
     corrected : Corrected or None
         Corrected numbers; None without corrections.
+    writeSegmentation : callable or None
+        Writes another segmentation than that of the scene.
 
     Raises
     ------
@@ -57,11 +59,13 @@ class Report:
         Slicer cannot write the segmentation.
     """
 
-    def __init__(self, result: AnalysisResult, corrected: Any = None) -> None:
+    def __init__(
+        self, result: AnalysisResult, corrected: Any = None, writeSegmentation: FileWriter | None = None
+    ) -> None:
         self._writers = {**_pages(result), **_automatic(result)}
         if corrected is not None:
             self._writers |= _corrected(result, corrected)
-        self._writers[SEGMENTATION_FILE] = SegmentationCopy(result.segmentationNode).write
+        self._writers[SEGMENTATION_FILE] = writeSegmentation or SegmentationCopy(result.segmentationNode).write
         self._writers[REPORT_FILE] = self._writers.pop(REPORT_FILE)
 
     def addPage(self, page: Path) -> None:

@@ -48,6 +48,7 @@ class SegmentationCopy:
         header = _header(segmentation, images, self._extent, self._kind) if self._extent else None
         self._content = _bySlicer(segmentationNode) if header is None else header
         self._boxes = [] if header is None else [labelsIn(image, self._extent) for image in images]
+        self._written = {} if header is None else _otherLabels(segmentation, header, self._kind)
 
     def write(self, path: Path) -> None:
         """Write the ``.seg.nrrd`` file. Any thread may call this.
@@ -73,7 +74,10 @@ class SegmentationCopy:
             for layer, box in enumerate(self._boxes):
                 if box is not None and box.extent[4] <= k <= box.extent[5]:
                     i0, i1, j0, j1, k0, _k1 = box.extent
-                    plane[j0 - top : j1 - top + 1, i0 - left : i1 - left + 1, layer] = box.labels[k - k0]
+                    labels = box.labels[k - k0]
+                    if layer in self._written:
+                        labels = self._written[layer][labels]
+                    plane[j0 - top : j1 - top + 1, i0 - left : i1 - left + 1, layer] = labels
             yield plane
 
 
@@ -125,6 +129,21 @@ def _header(segmentation: Any, images: Sequence[Any], extent: Extent, kind: np.d
         if not count:
             return None
     return header + end
+
+
+def _otherLabels(segmentation: Any, header: bytes, kind: np.dtype) -> dict[int, NDArray[np.integer]]:
+    """Tables from labels to those of the header, by layer: Slicer writes a segment that is alone in its layer as 1."""
+    written = [int(label) for label in re.findall(rb"(?m)^Segment\d+_LabelValue:=(\d+)$", header)]
+    labels: dict[int, dict[int, int]] = {}
+    for name, label in zip(segmentation.GetSegmentIDs(), written, strict=True):
+        layer = labels.setdefault(segmentation.GetLayerIndex(name, BINARY_LABELMAP), {})
+        layer[segmentation.GetSegment(name).GetLabelValue()] = label
+    tables = {}
+    for layer, pairs in labels.items():
+        if any(label != other for label, other in pairs.items()):
+            tables[layer] = np.zeros(np.iinfo(kind).max + 1 if kind.itemsize < 4 else max(pairs) + 1, dtype=kind)
+            tables[layer][list(pairs)] = list(pairs.values())
+    return tables
 
 
 def _withValue(value: bytes, match: re.Match[bytes]) -> bytes:

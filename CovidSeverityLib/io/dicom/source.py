@@ -13,9 +13,13 @@ from pydicom import Dataset, dcmread
 from .grid import GridPlan, Stack
 from .headers import SliceHeader
 from .series import REPAIRS
+from .values import text_of
 
 CT_IMAGE_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 """SOP class of a CT image that is one slice (DICOM PS3.4, B.5)."""
+
+DATES = ("AcquisitionDate", "SeriesDate", "StudyDate")
+"""When the CT was acquired; the first that is known counts."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,10 +33,15 @@ class DicomSource:
     problem : str
         Why no DICOM object can refer to the images voxel by voxel: what was found, to follow "because". Empty if one
         can.
+    patient_id, day : str
+        PatientID, and the date of the acquisition (YYYYMMDD), of the first image, whether or not there is a problem;
+        empty where they are missing. They never enter a report.
     """
 
     images: tuple[Dataset, ...] = ()
     problem: str = ""
+    patient_id: str = ""
+    day: str = ""
 
     def __repr__(self) -> str:
         return f"DicomSource({self.problem or f'{len(self.images)} images'!r})"
@@ -60,12 +69,13 @@ def dicom_source(stack: Stack, plan: GridPlan, shifts: NDArray[np.intp]) -> Dico
         A file can no longer be read.
     """
     problem = _problem_of_grid(plan, shifts) or _problem_of_headers(stack.slices)
-    if problem:
-        return DicomSource(problem=problem)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about harmless deviations from the standard
-        images = tuple(dcmread(header.path, stop_before_pixels=True, force=True) for header in stack.slices)
-    return DicomSource(images)
+        read = stack.slices[:1] if problem else stack.slices
+        images = tuple(dcmread(header.path, stop_before_pixels=True, force=True) for header in read)
+    patient_id = text_of(images[0], "PatientID")
+    day = next((day for day in (text_of(images[0], keyword)[:8] for keyword in DATES) if day), "")
+    return DicomSource(() if problem else images, problem, patient_id, day)
 
 
 def _problem_of_grid(plan: GridPlan, shifts: NDArray[np.intp]) -> str:

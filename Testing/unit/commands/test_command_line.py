@@ -83,7 +83,7 @@ def test_version_is_told(program):
 EVALUATIONS = tuple(("evaluate", what) for what in ("segmentation", "classification", "ctss", "ablation"))
 
 
-@pytest.mark.parametrize("command", [(), ("analyze",), ("classify",), ("phantom",), ("evaluate",), *EVALUATIONS])
+@pytest.mark.parametrize("command", [(), *((name,) for name in command_line.COMMANDS), *EVALUATIONS])
 def test_help_fits_a_terminal_of_80_columns(program, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "80")
     status, out, err = program(*command, "--help")
@@ -101,6 +101,7 @@ def test_help_fits_a_terminal_of_80_columns(program, monkeypatch, command):
         ("analyze", "x", "--fast"),
         ("classify",),
         ("phantom",),
+        ("corrected", "x"),
         ("evaluate",),
         *EVALUATIONS,
     ],

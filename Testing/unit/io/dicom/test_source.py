@@ -133,3 +133,12 @@ def test_frames_of_an_enhanced_file_are_a_reason(write, chest_hu):
         file.unlink()
     whole.save_as(folder / "enhanced.dcm")
     assert "frames of an enhanced multi-frame CT" in source_of(folder).problem
+
+
+def test_person_and_day_are_kept_even_where_no_object_can_refer(write, chest_hu):
+    tags = {"PatientID": "MRN-7", "StudyDate": "20260105"}
+    source = source_of(write(chest_hu, lambda k: {**tags, "SOPInstanceUID": "2.25.9"}))
+    assert "share 1 SOPInstanceUID" in source.problem
+    assert source.images == ()
+    assert (source.patient_id, source.day) == ("MRN-7", "20260105")
+    assert "MRN" not in repr(source)
