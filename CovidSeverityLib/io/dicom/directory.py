@@ -30,10 +30,7 @@ VERSION = re.compile(r"\.?(;\d+)?$")
 INACTIVE = 0
 """RecordInUseFlag of a record that was deleted."""
 
-SEQUENCE_END = bytes.fromhex("feffdde000000000")
 UNDEFINED_LENGTH = 0xFFFFFFFF
-LONGEST_PADDING = 64
-"""Bytes that may follow the records."""
 
 
 def is_directory(path: Path) -> bool:
@@ -113,22 +110,21 @@ def _names(path: Path) -> Iterator[Sequence[object]]:
     from .values import values_of
 
     directory = dcmread(path)
-    if not _is_whole(path, directory):
+    if not _is_whole(directory):
         return
     for record in directory.get("DirectoryRecordSequence") or ():
         if "ReferencedFileID" in record and record.get("RecordInUseFlag") != INACTIVE:
             yield values_of(record, "ReferencedFileID")
 
 
-def _is_whole(path: Path, directory: Dataset) -> bool:
-    """Whether the records are complete; pydicom reads the complete ones of a file that is cut short."""
+def _is_whole(directory: Dataset) -> bool:
+    """Whether the records are complete; pydicom reads the complete ones of a file that is cut short.
+
+    It refuses records of undefined length without their end.
+    """
     records = directory.get_item("DirectoryRecordSequence")
     length = getattr(records, "length", UNDEFINED_LENGTH)
-    if length != UNDEFINED_LENGTH:
-        return len(records.value or b"") == length
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - LONGEST_PADDING))
-        return SEQUENCE_END in file.read()
+    return length == UNDEFINED_LENGTH or len(records.value or b"") == length
 
 
 def _inside(path: Path, values: Sequence[object]) -> Path:
