@@ -569,12 +569,32 @@ def test_an_earlier_result_is_compared_with_the_corrected_one(
     ui.compareButton.click()
     assert ui.compareButton.text == "Cancel"
     wait_until(lambda: not a_quick_panel.logic.comparisons.running)
-    assert (ui.compareButton.text, ui.comparisonLabel.text) == ("Compare...", "CTSS since then: +3")
+    assert ui.compareButton.text == "Compare..."
+    score, opacity, *warnings = ui.comparisonLabel.text.splitlines()
+    assert score == "CTSS since then: +3 (more than repeatability)."
+    assert opacity == "Opacity since then: +11.3 % of the lungs (more than repeatability)."
+    assert all(line.startswith("Warning: ") for line in warnings)
     changes = slicer.util.getNode("CovidSeverity changes")
     new = slicer.util.arrayFromSegmentBinaryLabelmap(changes, "New_opacity", a_volume_node)
     lobe = slicer.util.arrayFromSegmentBinaryLabelmap(result.segmentationNode, "RML", a_volume_node)
     assert new[lobe > 0].mean() > 0.5
     assert not new[lobe == 0].any()
+
+
+def test_a_change_within_repeatability_is_called_so_and_warnings_are_told(slicer_with_qt, a_quick_panel):
+    from CovidSeveritySlicer.panel.ComparisonButton import changeSentences
+
+    report = {
+        "lungs": {
+            "ctss": {"change": None, "more_than_repeatability": None},
+            "opacity_percent": {"change": -0.21, "more_than_repeatability": False},
+        },
+        "quality": [{"severity": "info", "message": "A."}, {"severity": "warning", "message": "B."}],
+    }
+    assert [*changeSentences(report)] == [
+        "Opacity since then: -0.2 % of the lungs (within repeatability).",
+        "Warning: B.",
+    ]
 
 
 @pytest.mark.slow

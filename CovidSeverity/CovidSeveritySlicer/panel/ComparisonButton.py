@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,9 @@ class ComparisonButton:
         self._say(stageTitle(stage) + "...")
 
     def onFinished(self, result: ComparisonResult) -> None:
-        """Show the table."""
+        """Show the table, and under the button what changed and what the reader should know."""
         self._update()
-        change = result.report["lungs"]["ctss"]["change"]
-        self._say("" if change is None else _("CTSS since then: {change}").format(change=f"{change:+g}"))
+        self._say("\n".join(changeSentences(result.report)))
         showTable(result.table)
 
     def onFailed(self, message: str, log: str) -> None:
@@ -116,3 +116,21 @@ class ComparisonButton:
     def _say(self, text: str) -> None:
         self._ui.comparisonLabel.text = text
         self._ui.comparisonLabel.visible = bool(text)
+
+
+def changeSentences(report: Mapping[str, Any]) -> Iterator[str]:
+    """The changes of both lungs, each with whether it is more than the method's own repeatability, then warnings."""
+    lungs = report["lungs"]
+    for text, quantity in (
+        (_("CTSS since then: {change} ({words})."), "ctss"),
+        (_("Opacity since then: {change} % of the lungs ({words})."), "opacity_percent"),
+    ):
+        change = lungs[quantity]["change"]
+        if change is not None:
+            more = lungs[quantity]["more_than_repeatability"]
+            words = _("more than repeatability") if more else _("within repeatability")
+            shown = f"{change:+g}" if quantity == "ctss" else f"{change:+.1f}"
+            yield text.format(change=shown, words=words)
+    for note in report["quality"]:
+        if note["severity"] == "warning":
+            yield _("Warning: {message}").format(message=note["message"])
