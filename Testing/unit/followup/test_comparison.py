@@ -27,6 +27,8 @@ from CovidSeverityLib.followup.report import LOBE_CHANGE_COLUMNS, build_comparis
 from CovidSeverityLib.followup.summary import comparison_text
 from Testing.data_files import assert_described
 
+pytestmark = pytest.mark.slow  # each registers lungs
+
 
 @pytest.fixture(scope="session")
 def results(chest, tmp_path_factory):

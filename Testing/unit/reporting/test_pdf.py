@@ -111,6 +111,7 @@ def test_cases_of_all_kinds_fit_on_paper(factory):
     assert "Slice 39 <is> odd" in words_of(long)
 
 
+@pytest.mark.slow
 def test_file_is_written_on_request_and_goes_without(analysis, tmp_path):
     paths = write_results(analysis, tmp_path, pages=ReportPages(html=False, pdf=True))
     names = [path.name for path in paths]
