@@ -124,6 +124,7 @@ def test_directory_without_any_of_its_files_is_refused_with_their_number(tmp_pat
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("undefined", [True, False])
 @pytest.mark.parametrize("part", [0.4, 0.6, 0.9, 0.98, 0.999])
 def test_directory_that_is_cut_short_stands_for_its_folder_with_a_warning(tmp_path, series, chest_hu, part, undefined):
