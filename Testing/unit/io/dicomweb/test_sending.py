@@ -87,8 +87,8 @@ def test_object_is_sent_again_when_the_server_is_busy_or_the_connection_breaks(p
 )
 def test_refused_object_does_not_keep_the_others_away(pacs, told, objects, fault, reason):
     def second(server, handler, path, body):
+        server.faults["stow"].append(fault)  # before the answer, after which the next object may come at once
         server.reply_stored(handler, server.take(body))
-        server.faults["stow"].append(fault)
 
     pacs.faults["stow"] = [second]
     assert told() == f"did not take measurements.dcm ({reason}); it has segmentation.dcm, report.dcm"
