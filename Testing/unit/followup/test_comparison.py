@@ -22,9 +22,10 @@ from CovidSeverityLib.followup.comparison import compare_examinations
 from CovidSeverityLib.followup.config import RegistrationConfig
 from CovidSeverityLib.followup.examination import Examination, PersonMark
 from CovidSeverityLib.followup.finished import read_finished_result
-from CovidSeverityLib.followup.registration import register
+from CovidSeverityLib.followup.registration import Registration, register
 from CovidSeverityLib.followup.report import LOBE_CHANGE_COLUMNS, build_comparison, comparison_schema
 from CovidSeverityLib.followup.summary import comparison_text
+from CovidSeverityLib.types import Geometry, Lobe
 from Testing.data_files import assert_described
 
 pytestmark = pytest.mark.slow  # each registers lungs
@@ -203,6 +204,26 @@ def test_damaged_result_is_refused(results, tmp_path, text):
     (tmp_path / "damaged" / "report.json").write_text(text)
     with pytest.raises(InputError, match="the result in damaged is damaged or incomplete"):
         compare(tmp_path / "damaged", results)
+
+
+def test_numbers_of_a_person_count_where_masks_were_corrected(results, tmp_path):
+    shutil.copytree(results, tmp_path / "corrected")
+    report = json.loads((results / "report.json").read_text())
+    report["ctss"]["lobes"]["RUL"]["score"], report["severity"]["label"] = 5, "severe"
+    (tmp_path / "corrected" / "corrected_report.json").write_text(json.dumps(report))
+    automatic, corrected = (read_finished_result(folder) for folder in (results, tmp_path / "corrected"))
+    assert (corrected.lobe(Lobe.RUL).score, corrected.severity) == (5, "severe")
+    assert corrected.ctss == automatic.ctss - automatic.lobe(Lobe.RUL).score + 5
+
+
+def test_jacobian_is_that_of_the_affine_part_and_of_the_field():
+    geometry = Geometry((6, 5, 4), (1.0, 2.0, 3.0), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    field = np.zeros((3, *geometry.shape))
+    larger = Registration(np.diag([1.1, 1.2, 0.9]), np.zeros(3), field, geometry, True)
+    assert larger.jacobian() == pytest.approx(1.1 * 1.2 * 0.9)
+    field[0] = -1.5 * 3.0 * np.arange(4)[:, None, None]  # moved back farther than the slices are apart
+    folded = Registration(np.diag([2.0, 1.0, 1.0]), np.zeros(3), field, geometry, True)
+    assert folded.jacobian() == pytest.approx(-0.5 * 2.0)
 
 
 def test_report_is_as_the_schema_says(written, comparison):
