@@ -153,3 +153,17 @@ def test_a_cancelled_comparison_says_so_and_leaves_nothing(slicer, result, a_wri
     with pytest.raises(AnalysisError, match="cancelled"):
         logic.wait()
     assert (seen, slicer.mrmlScene.GetNumberOfNodes(), logic.running) == (["cancelled"], before, False)
+
+
+def test_an_interrupt_ends_the_comparison_at_once(slicer, result, a_written_result, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    logic, seen = ComparisonLogic(idle_timer), []
+    logic.cancelled.connect(lambda: seen.append("cancelled"))
+    logic.start(a_written_result, Report(result), result.volumeNode)
+    monkeypatch.setattr(slicer.app, "processEvents", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        logic.wait()
+    assert (seen, logic.running) == (["cancelled"], False)
+    assert list(Path(slicer.app.temporaryPath).glob("CovidSeverity-*/after")) == []

@@ -120,10 +120,14 @@ class ComparisonLogic:
         run = self._run
         if run is None:
             raise AnalysisError(_("No comparison is running."))
-        self._background.finish(slicer.app.processEvents)
-        if self.running:
-            run.job.wait(slicer.app.processEvents)
-        self._background.finish(slicer.app.processEvents)
+        try:
+            self._background.finish(slicer.app.processEvents)
+            if self.running:
+                run.job.wait(slicer.app.processEvents)
+            self._background.finish(slicer.app.processEvents)
+        except BaseException:
+            self.cleanup()
+            raise
         if run.result is None:
             raise run.error or AnalysisError(_("The comparison was cancelled."))
         return run.result
