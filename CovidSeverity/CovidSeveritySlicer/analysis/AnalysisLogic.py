@@ -124,7 +124,7 @@ class AnalysisLogic(ChildLogic):
             raise AnalysisError(_("An analysis is running already. Wait until it ends, or cancel it."))
         if volumeNode is None:
             raise AnalysisError(_("No CT is chosen. Load a chest CT and choose it as input."))
-        self._ensurePackages(settings)
+        ensureFor(settings, self._ensure)
         folder = self._newFolder()
         try:
             inputs = Inputs(volumeNode, folder, segmentationNode)
@@ -190,22 +190,36 @@ class AnalysisLogic(ChildLogic):
         run.scene.RemoveObserver(run.observation)
         ChildLogic._tidy(self, run)
 
-    def _ensurePackages(self, settings: AnalysisSettings) -> None:
-        """Ask for missing packages; for TensorFlow only if there is a classifier."""
-        try:
-            self._ensure()
-            if settings.classifier == NO_CLASSIFIER:
-                return
-            if settings.classifier is not None:
-                self._ensure(classifier=True)
-            elif installedClassifiers():
-                with contextlib.suppress(InstallDeclined, InstallFailed):  # the report says why there is no diagnosis
-                    self._ensure(classifier=True)
-        except (InstallDeclined, InstallFailed) as error:
-            raise AnalysisError(str(error)) from error
-
     def _newFolder(self) -> Path:
         if self._session is None:
             parent = slicer.app.temporaryPath
             self._session = tempfile.TemporaryDirectory(prefix="CovidSeverity-", dir=parent, ignore_cleanup_errors=True)
         return Path(tempfile.mkdtemp(dir=self._session.name))
+
+
+def ensureFor(settings: AnalysisSettings, ensure: Callable[..., None]) -> None:
+    """Ask for missing packages; for TensorFlow only if there is a classifier.
+
+    Parameters
+    ----------
+    settings : AnalysisSettings
+        Their classifier counts.
+    ensure : callable
+        As :func:`~.Install.ensurePackages`.
+
+    Raises
+    ------
+    AnalysisError
+        Packages are missing. It was raised from the reason.
+    """
+    try:
+        ensure()
+        if settings.classifier == NO_CLASSIFIER:
+            return
+        if settings.classifier is not None:
+            ensure(classifier=True)
+        elif installedClassifiers():
+            with contextlib.suppress(InstallDeclined, InstallFailed):  # the report says why there is no diagnosis
+                ensure(classifier=True)
+    except (InstallDeclined, InstallFailed) as error:
+        raise AnalysisError(str(error)) from error

@@ -120,7 +120,7 @@ class Job:
             self._startTree()
         self._timer.start()
 
-    def cancel(self, graceS: float = GRACE_S) -> None:
+    def cancel(self, graceS: float | None = None) -> None:
         """Ask the child and its processes to end, and return. ``finished`` is emitted when they have ended.
 
         Before the start, the child is never started. After the end nothing happens. A second time can only shorten the
@@ -128,14 +128,14 @@ class Job:
 
         Parameters
         ----------
-        graceS : float
-            They are killed after this time, s.
+        graceS : float or None
+            They are killed after this time, s. None: after :data:`GRACE_S`.
         """
         if self._outcome is not None:
             return
         first, self._cancelled = not self._cancelled, True
         if self._tree is not None:
-            self._killAt = min(self._killAt, time.monotonic() + graceS)
+            self._killAt = min(self._killAt, time.monotonic() + (GRACE_S if graceS is None else graceS))
             if first:
                 self._tree.terminate()
 

@@ -18,6 +18,7 @@ from CovidSeveritySlicer.nodes.Masks import findMasks
 from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.SceneBridge import Outputs, resultOf
 
+from .BatchSection import BatchSection
 from .ClassifierSelector import ClassifierSelector
 from .ComparisonButton import ComparisonButton
 from .ResultButtons import ResultButtons
@@ -51,6 +52,7 @@ class Panel(VTKObservationMixin):
         self.result: AnalysisResult | None = None
         self._buttons = ResultButtons(ui, logic)
         self._comparison = ComparisonButton(ui, logic)
+        self._batch = BatchSection(ui, logic, self._settings)
         self._parameters: Any = None
         self._parameterNode: Any = None  # keeps the observers of the node from being collected as garbage
         self._guiTag: Any = None
@@ -74,6 +76,7 @@ class Panel(VTKObservationMixin):
         self.logic.failed.connect(self.onFailed)
         self.logic.cancelled.connect(self.onCancelled)
         self.logic.liveScores.changed.connect(self.onCorrected)
+        self.logic.cases.loaded.connect(self.onCaseLoaded)
 
     def enter(self) -> None:
         """The panel is shown. It stays connected when the user leaves it for the Segment Editor."""
@@ -84,6 +87,7 @@ class Panel(VTKObservationMixin):
         """The panel is destroyed."""
         self._buttons.finish()
         self._comparison.disconnect()
+        self._batch.disconnect()
         self.setParameters(None)
         self.removeObservers()
         for signal, slot in (
@@ -93,6 +97,7 @@ class Panel(VTKObservationMixin):
             (self.logic.failed, self.onFailed),
             (self.logic.cancelled, self.onCancelled),
             (self.logic.liveScores.changed, self.onCorrected),
+            (self.logic.cases.loaded, self.onCaseLoaded),
         ):
             signal.disconnect(slot)
 
@@ -108,6 +113,7 @@ class Panel(VTKObservationMixin):
             self._shownVolumeID = _idOf(parameters.inputVolume)
             self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
             self._chooseFirstVolume()
+        self._batch.setParameters(parameters)
         self.onParametersChanged()
 
     def onSceneStartClose(self, _caller: Any = None, _event: Any = None) -> None:
@@ -131,6 +137,7 @@ class Panel(VTKObservationMixin):
         self._showResult(None if parameters.outputSegmentation is None else resultOf(parameters.outputSegmentation))
         self._showMasks(parameters.maskSegmentation)
         self._classifier.show(parameters.classifier)
+        self._batch.update()
         self._updateAnalyzeButton()
 
     def onAnalyze(self, _checked: bool = False) -> None:
@@ -143,12 +150,6 @@ class Panel(VTKObservationMixin):
         parameters = self._parameters
         if parameters is None or not self._mayReplaceCorrections():
             return
-        settings = AnalysisSettings(
-            profile=parameters.profile.value,
-            classifier=parameters.classifier or None,
-            independent_slices=parameters.independentSlices,
-            force=parameters.force,
-        )
         outputs = Outputs(
             segmentation=parameters.outputSegmentation,
             lobeTable=parameters.lobeTable,
@@ -156,7 +157,7 @@ class Panel(VTKObservationMixin):
             measurementTable=parameters.measurementTable,
         )
         try:
-            self.logic.start(parameters.inputVolume, settings, outputs, parameters.maskSegmentation)
+            self.logic.start(parameters.inputVolume, self._settings(), outputs, parameters.maskSegmentation)
         except AnalysisError as error:
             if isinstance(error.__cause__, InstallDeclined):
                 self._endOfRun(error.message)
@@ -198,6 +199,12 @@ class Panel(VTKObservationMixin):
         """Show that the analysis was cancelled."""
         self._endOfRun(_("Cancelled. The scene is unchanged."))
 
+    def onCaseLoaded(self, result: AnalysisResult) -> None:
+        """Show a case of a batch that has come into the scene."""
+        self._buttons.showFirst(result)
+        if self._parameters is not None:
+            self._parameters.inputVolume = result.volumeNode
+
     def onCorrected(self, segmentationNode: Any) -> None:
         """Show the corrected numbers if they belong to the result in the panel."""
         if self.result is not None and self.result.segmentationNode is segmentationNode:
@@ -207,6 +214,18 @@ class Panel(VTKObservationMixin):
         """Remember the classifier."""
         if self._parameters is not None:
             self._parameters.classifier = classifier
+
+    def _settings(self) -> AnalysisSettings | None:
+        """The options that the panel shows; None without parameters."""
+        parameters = self._parameters
+        if parameters is None:
+            return None
+        return AnalysisSettings(
+            profile=parameters.profile.value,
+            classifier=parameters.classifier or None,
+            independent_slices=parameters.independentSlices,
+            force=parameters.force,
+        )
 
     def _chooseFirstVolume(self) -> None:
         if self._parameters.inputVolume is None:

@@ -31,9 +31,28 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     def _headline(self):
         return self.fontMetrics().height() + 10
 
+    def childEvent(self, event):
+        if event.added() and event.child().isWidgetType():
+            event.child().installEventFilter(self)
+
+    def eventFilter(self, child, event):
+        """A child that is hidden stays so when the button unfolds; one that is shown stays hidden until then."""
+        if not self.__dict__.get("_forcing") and event.type() in (
+            QtCore.QEvent.ShowToParent,
+            QtCore.QEvent.HideToParent,
+        ):
+            child.setProperty("visibilityToParent", event.type() == QtCore.QEvent.ShowToParent)
+            self._fit(child)
+        return False
+
+    def _fit(self, child):
+        self.__dict__["_forcing"] = True
+        child.setVisible(not self.collapsed and child.property("visibilityToParent") is not False)
+        self.__dict__["_forcing"] = False
+
     def _fold(self):
         for child in self.findChildren(QtWidgets.QWidget, "", QtCore.Qt.FindDirectChildrenOnly):
-            child.setVisible(not self.collapsed)
+            self._fit(child)
         self.setMaximumHeight(self._headline() if self.collapsed else QtWidgets.QWIDGETSIZE_MAX)
         self.setChecked(not self.collapsed)
         self.contentsCollapsed.emit(self.collapsed)
@@ -41,7 +60,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     def showEvent(self, event):
         for child in self.findChildren(QtWidgets.QWidget, "", QtCore.Qt.FindDirectChildrenOnly):
             if self.collapsed:
-                child.setVisible(False)
+                self._fit(child)
 
     def sizeHint(self):
         headline = QtCore.QSize(self.fontMetrics().horizontalAdvance(self.text) + 40, self._headline())
@@ -101,9 +120,15 @@ class ctkPathLineEdit(QtWidgets.QLineEdit):
     filters = stored(int, 0)
     settingKey = stored(str, "")
     currentPath = stored(str, "", "_told")
+    Dirs, Files, Readable, Writable = 0x001, 0x002, 0x010, 0x020  # of QDir::Filter, as in CTK
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self.textEdited.connect(self.setCurrentPath)  # what a person types
 
     def _told(self):
-        self.setText(self.currentPath)
+        if self.text != self.currentPath:
+            self.setText(self.currentPath)
         self.currentPathChanged.emit(self.currentPath)
 
 
