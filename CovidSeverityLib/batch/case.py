@@ -27,7 +27,7 @@ from .page.thumbnail import write_thumbnail
 from .plan import BatchPlan, digest_of
 from .rows import row_of
 from .seal import Origin, damage, read_seal, write_seal
-from .values import BatchCase, CaseFailure, CaseOutcome, CaseResult, FailureKind, Row
+from .values import ERROR, INPUT, LIMIT, OUTPUT, WORKER, BatchCase, CaseFailure, CaseOutcome, CaseResult, Row
 from .watch import CaseLimitError, within_limits
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -91,26 +91,26 @@ def process_case(case: BatchCase, folder: str, plan: BatchPlan, memory_bytes: in
         with memory_bounded(memory_bytes):
             return _result(case, folder, plan, progress)
 
-    def failed(kind: FailureKind, error: object, spent_worker: str = "", full: bool = False) -> Reply:
-        return Reply(CaseFailure(case.case, kind.value, " ".join(str(error).split())), spent_worker, full)
+    def failed(kind: str, error: object, spent_worker: str = "", full: bool = False) -> Reply:
+        return Reply(CaseFailure(case.case, kind, " ".join(str(error).split())), spent_worker, full)
 
     try:
         _check_worker(plan)
         return Reply(within_limits(work, memory_bytes, plan.limits))
     except CaseLimitError as error:
-        return failed(FailureKind.LIMIT, error, spent_worker=_this_worker())
+        return failed(LIMIT, error, spent_worker=_this_worker())
     except TooLargeError as error:
-        return failed(FailureKind.LIMIT, f"{error}; --memory-per-worker gives a worker more memory")
+        return failed(LIMIT, f"{error}; --memory-per-worker gives a worker more memory")
     except MemoryError:
-        return failed(FailureKind.LIMIT, "not enough memory for this volume", spent_worker=_this_worker())
+        return failed(LIMIT, "not enough memory for this volume", spent_worker=_this_worker())
     except OutputError as error:
-        return failed(FailureKind.OUTPUT, error, full=_code(error) in FULL)
+        return failed(OUTPUT, error, full=_code(error) in FULL)
     except InputError as error:
-        return failed(FailureKind.INPUT, error)
+        return failed(INPUT, error)
     except WorkerError as error:
-        return failed(FailureKind.WORKER, error)
+        return failed(WORKER, error)
     except Exception as error:  # one of a thousand cases must not end the others; its error is reported with its name
-        return failed(FailureKind.ERROR, f"unexpected {type(error).__name__}: {error}")
+        return failed(ERROR, f"unexpected {type(error).__name__}: {error}")
 
 
 def _check_worker(plan: BatchPlan) -> None:

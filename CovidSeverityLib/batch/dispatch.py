@@ -13,7 +13,7 @@ from CovidSeverityLib.errors import CovidSeverityError, OutputError
 from .case import Reply, process_case
 from .cluster import SchedulerGoneError, memory_of_workers
 from .plan import BatchPlan
-from .values import BatchCase, CaseFailure, CaseOutcome, FailureKind
+from .values import LIMIT, OUTPUT, WORKER, BatchCase, CaseFailure, CaseOutcome
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -120,7 +120,7 @@ class Dispatch:
             return False
         del self._sent[future]
         outcome = reply.outcome
-        if isinstance(outcome, CaseFailure) and outcome.kind == FailureKind.OUTPUT.value:
+        if isinstance(outcome, CaseFailure) and outcome.kind == OUTPUT:
             self._check_room(reply, outcome)
         self._add(outcome)
         if reply.spent_worker:
@@ -138,7 +138,7 @@ class Dispatch:
             return None
         except KilledWorker:
             tries = self._plan.limits.allowed_deaths + 1
-            return Reply(CaseFailure(self._sent[future].case, FailureKind.WORKER.value, _died(tries)))
+            return Reply(CaseFailure(self._sent[future].case, WORKER, _died(tries)))
 
     def _check_room(self, reply: Reply, outcome: CaseFailure) -> None:
         if reply.full:
@@ -159,7 +159,7 @@ class Dispatch:
             if now - self._seen_s.get(key, now) > after_s:
                 del self._sent[future]
                 future.cancel(force=True)
-                self._add(CaseFailure(case.case, FailureKind.LIMIT.value, _hung(limits.timeout_s)))
+                self._add(CaseFailure(case.case, LIMIT, _hung(limits.timeout_s)))
                 self._replace(running[key])
 
     def _replace(self, worker: str) -> None:

@@ -1,41 +1,42 @@
-"""The cases of a batch, and what became of one."""
+"""Values that the parts of a batch hand to each other."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, fields
+
+from .addresses import shown_address
+
+INPUT, LIMIT, WORKER, OUTPUT, ERROR = "input", "limit", "worker", "output", "error"
+"""Kinds of a failure: the CT or a mask cannot be used; time or memory; the worker process died or has another version;
+results cannot be written; an error of the program."""
+
+KINDS = (INPUT, LIMIT, WORKER, OUTPUT, ERROR)
 
 
-class FailureKind(str, Enum):
-    """What stood in the way of a case."""
-
-    INPUT = "input"
-    """The CT or a mask cannot be used."""
-    LIMIT = "limit"
-    """It took too long, or too much memory."""
-    WORKER = "worker"
-    """The process that analysed it died, or is of another version."""
-    OUTPUT = "output"
-    """Its results cannot be written."""
-    ERROR = "error"
-    """An error of the program."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BatchCase:
-    """One CT of a batch.
+    """One CT of a batch, with what belongs to it.
 
     Parameters
     ----------
     case : str
-        Its name in the tables; no other case has it.
+        Its id, unique in the batch, as in the tables.
     source : str
-        What ``analyze`` reads: a local path, or an address of fsspec.
+        The CT: a path, or an fsspec address.
     lungs, lobes : str or None
-        Masks, in the same way.
+        Masks: paths or addresses.
     series : str or None
-        SeriesInstanceUID of the series to read.
+        SeriesInstanceUID of the series to analyse.
+
+    Notes
+    -----
+    Its ``repr``, which Dask writes to its logs, shows addresses without passwords.
+
+    Examples
+    --------
+    >>> BatchCase("P001", "ftp://reader:secret@pacs.example/P001")
+    BatchCase(case='P001', source='ftp://pacs.example/P001')
     """
 
     case: str
@@ -44,10 +45,26 @@ class BatchCase:
     lobes: str | None = None
     series: str | None = None
 
+    def __repr__(self) -> str:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        shown = {name: shown_address(value) for name, value in values.items() if value is not None}
+        shown["case"] = self.case
+        return f"BatchCase({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
 
 @dataclass(frozen=True)
 class CaseFailure:
-    """A case without a result, and the reason in one sentence; ``kind`` is a value of :class:`FailureKind`."""
+    """A case that has no result.
+
+    Parameters
+    ----------
+    case : str
+        Its id, or the place in the source that could not be searched for cases.
+    kind : str
+        One of :data:`KINDS`.
+    reason : str
+        Why, in one sentence.
+    """
 
     case: str
     kind: str

@@ -18,7 +18,7 @@ from CovidSeverityLib.batch.names import folder_names
 from CovidSeverityLib.batch.plan import BatchPlan
 from CovidSeverityLib.batch.run import BatchRun, Connect
 from CovidSeverityLib.batch.sources import BatchSource, list_cases
-from CovidSeverityLib.batch.tables import BATCH_NAME, CASES_NAME, FAILURES_NAME, INDEX_NAME, write_tables
+from CovidSeverityLib.batch.files import BATCH_NAME, CASES_NAME, FAILURES_NAME, INDEX_NAME, write_tables
 from CovidSeverityLib.batch.values import CaseFailure, CaseOutcome, CaseResult
 from CovidSeverityLib.config import PROFILES
 from CovidSeverityLib.errors import CancelledError, CovidSeverityError, InputError, OutputError
