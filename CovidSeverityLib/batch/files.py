@@ -10,13 +10,13 @@ from typing import Any
 
 from CovidSeverityLib.formats.batch_tables import BATCH_FAILURES, CASES
 from CovidSeverityLib.formats.columns import Kind
-from CovidSeverityLib.reporting.files import REPORT_NAME, THUMBNAIL_NAME
+from CovidSeverityLib.reporting.files import HTML_NAME, REPORT_NAME, THUMBNAIL_NAME
 from CovidSeverityLib.reporting.output_folder import FileWriter
 from CovidSeverityLib.reporting.report_parts import RESEARCH_USE, SCHEMA_VERSION
 from CovidSeverityLib.reporting.tables import write_rows
 
 from .destination import Destination
-from .page.contact_sheet import contact_sheets
+from .page.contact_sheet import contact_sheet_names, write_contact_sheets
 from .page.index import write_index
 from .plan import BatchPlan, digest_of
 from .rows import row_of
@@ -61,14 +61,13 @@ def write_tables(
     failures = [found for case in cases if isinstance(found := outcomes.get(case.case), CaseFailure)]
     failures = [*source.failures, *failures]
     summary = _summary(len(cases) + len(source.failures), rows, failures, plan)
+    sheets = contact_sheet_names(len(rows))
     writers: dict[str, FileWriter] = {
         CASES_NAME: partial(_write_cases, rows),
         PARQUET_NAME: partial(_write_parquet, rows),
         FAILURES_NAME: partial(_write_failures, failures),
-        **contact_sheets(rows, partial(_thumbnail, destination)),
-        INDEX_NAME: partial(
-            _write_index, rows, failures, name=source.name, version=plan.version, profile=plan.config.profile
-        ),
+        **_sheets(rows, sheets, destination),
+        INDEX_NAME: partial(_write_index, rows, failures, sheets, source.name, plan),
         BATCH_NAME: partial(_write_json, summary),
     }
     destination.publish(writers)
@@ -110,8 +109,33 @@ def _write_parquet(rows: Sequence[Row], path: Path) -> None:
     parquet.write_table(pyarrow.Table.from_pylist([dict(row) for row in rows], schema), path)
 
 
-def _write_index(rows: Sequence[Row], failures: Sequence[CaseFailure], path: Path, **heading: str) -> None:
-    write_index(rows, failures, path, **heading)
+def _write_index(
+    rows: Sequence[Row],
+    failures: Sequence[CaseFailure],
+    sheets: Sequence[str],
+    name: str,
+    plan: BatchPlan,
+    path: Path,
+) -> None:
+    write_index(
+        rows,
+        failures,
+        path,
+        name=name,
+        version=plan.version,
+        profile=plan.config.profile,
+        report_name=HTML_NAME if plan.pages.html else REPORT_NAME,
+        contact_sheets=sheets,
+    )
+
+
+def _sheets(rows: Sequence[Row], names: Sequence[str], destination: Destination) -> dict[str, FileWriter]:
+    folders = {row["case"]: row["folder"] for row in rows}
+
+    def all_of_them(path: Path) -> None:
+        write_contact_sheets(rows, lambda case: _thumbnail(destination, str(folders[case])), path.parent)
+
+    return {name: (all_of_them if number == 0 else lambda path: None) for number, name in enumerate(names)}
 
 
 def _write_json(content: Mapping[str, Any], path: Path) -> None:

@@ -14,11 +14,11 @@ from CovidSeverityLib.batch.cluster import LocalWorkers, check_extra, local_clie
 from CovidSeverityLib.batch.config import BatchConfig
 from CovidSeverityLib.batch.destination import destination_for
 from CovidSeverityLib.batch.dispatch import NoRoomError
+from CovidSeverityLib.batch.files import BATCH_NAME, CASES_NAME, FAILURES_NAME, INDEX_NAME, write_tables
 from CovidSeverityLib.batch.names import folder_names
 from CovidSeverityLib.batch.plan import BatchPlan
 from CovidSeverityLib.batch.run import BatchRun, Connect
 from CovidSeverityLib.batch.sources import BatchSource, list_cases
-from CovidSeverityLib.batch.files import BATCH_NAME, CASES_NAME, FAILURES_NAME, INDEX_NAME, write_tables
 from CovidSeverityLib.batch.values import CaseFailure, CaseOutcome, CaseResult
 from CovidSeverityLib.config import PROFILES
 from CovidSeverityLib.errors import CancelledError, CovidSeverityError, InputError, OutputError
@@ -245,6 +245,8 @@ def _say(
             f"none of {counted(len(failed), 'case')} of {source.name} could be analysed ({FAILURES_NAME} has the "
             f"reasons); the first, {failed[0].case}: {failed[0].reason}"
         )
+    for remark in source.remarks:
+        sys.stderr.write(f"note: {remark}\n")
     for redone in (result for result in results if result.redone and not arguments.quiet):
         sys.stderr.write(f"note: {redone.case} was analysed again: {redone.redone}\n")
     if failed:
