@@ -1,0 +1,5 @@
+from pathlib import Path
+
+
+def fetched(source, folder):
+    return Path(source)
