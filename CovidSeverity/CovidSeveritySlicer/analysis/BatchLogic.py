@@ -55,7 +55,7 @@ class BatchSource(Enum):
         """Its name in the panel."""
         if self is BatchSource.FOLDER:
             return _("A folder")
-        return _("Patients of the DICOM database")
+        return _("The DICOM database")
 
 
 @dataclass(kw_only=True)
@@ -148,6 +148,7 @@ class BatchLogic(ChildLogic):
         arguments = ["batch", cases, "-o", str(place), *settings.arguments(), "--progress", "json"]
         arguments += ["--workers", str(workers)] if workers else []
         arguments += ["--resume"] if resume and holdsBatch(place) else []
+        arguments += ["--no-dicom"] if isinstance(given, DatabaseSource) and not given.named else []
         try:
             job = self._makeJob(arguments, timerFactory=self._timerFactory)
         except OSError as error:

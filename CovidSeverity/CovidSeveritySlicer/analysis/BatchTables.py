@@ -12,9 +12,19 @@ from slicer.i18n import tr as _
 from CovidSeveritySlicer.scene.ResultFiles import UnusableResult
 
 CASES_FILE, FAILURES_FILE, PAGE_FILE, BATCH_FILE = "cases.csv", "failures.csv", "index.html", "batch.json"
-CASE_PAGE = "report.html"
+CASES_FOLDER, CASE_PAGE = "cases", "report.html"
 
-CASE_COLUMNS = ("case", "folder", "ctss", "ctss_low", "ctss_high", "severity", "warnings", "warning_codes")
+CASE_COLUMNS = (
+    "case",
+    "folder",
+    "ctss",
+    "ctss_low",
+    "ctss_high",
+    "severity",
+    "warnings",
+    "warning_codes",
+    "input_sha256",
+)
 FAILURE_COLUMNS = ("case", "kind", "reason")
 """The columns that are read. The tables have more."""
 
@@ -39,6 +49,8 @@ class BatchRow:
         Number of warnings.
     codes : tuple of str
         What the warnings are about.
+    inputSha256 : str
+        Checksum of the CT that was analysed.
     failure : str
         Why it failed, in a sentence; empty if it did not.
     """
@@ -50,6 +62,7 @@ class BatchRow:
     severity: str = ""
     warnings: int = 0
     codes: tuple[str, ...] = ()
+    inputSha256: str = ""
     failure: str = ""
 
 
@@ -108,8 +121,8 @@ class BatchArrival:
 
 
 def holdsBatch(folder: Path) -> bool:
-    """Whether a batch was begun in a folder."""
-    return (folder / BATCH_FILE).is_file()
+    """Whether a batch was begun in a folder. One that was killed has left cases and no more."""
+    return (folder / BATCH_FILE).is_file() or (folder / CASES_FOLDER).is_dir()
 
 
 def readBatch(folder: Path) -> Batch:
@@ -156,6 +169,7 @@ def _case(folder: Path, cells: dict[str, str]) -> BatchRow:
             severity=cells["severity"],
             warnings=_whole(cells["warnings"]) or 0,
             codes=tuple(code for code in cells["warning_codes"].split(";") if code),
+            inputSha256=cells["input_sha256"],
         )
     except ValueError as error:
         raise _damaged(path) from error

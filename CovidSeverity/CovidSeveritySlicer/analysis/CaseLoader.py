@@ -88,7 +88,7 @@ class CaseLoader:
             found: list[CtSeries] = []
             self._steps.run(findByCase(source, row.case, found), lambda error: self._onSeries(loading, found, error))
         else:
-            self._read(loading, lambda: self._readFromSource(row.case, source))
+            self._read(loading, lambda: self._readFromSource(row, source))
 
     def finish(self) -> None:
         """Wait for the case that is being loaded."""
@@ -108,22 +108,24 @@ class CaseLoader:
         if error is not None:
             self._end(loading, _("The DICOM database cannot be read: {reason}").format(reason=error))
         elif not found:
-            self._end(loading, _("The CT of this case is not in the DICOM database any more."))
+            self._end(loading, _("The CT of this case is not in the DICOM database."))
         else:
-            self._read(loading, lambda: _readSeries(found[0]))
+            self._read(loading, lambda: _readSeries(loading.row, found[0]))
 
     def _read(self, loading: _Loading, read: Callable[[], StoredCt]) -> None:
         self._background.run(read, lambda ended: self._onCt(loading, ended))
 
-    def _readFromSource(self, case: str, source: str) -> StoredCt:
+    def _readFromSource(self, row: BatchRow, source: str) -> StoredCt:
+        from CovidSeverityLib.batch.fetching import fetched
         from CovidSeverityLib.batch.sources import list_cases
 
         if self._listed is None or self._listed[0] != source:
             self._listed = source, {found.case: found for found in list_cases(source).cases}
-        found = self._listed[1].get(case)
+        found = self._listed[1].get(row.case)
         if found is None:
-            raise UnusableResult(_("The CT of this case is not in {source} any more.").format(source=source))
-        return StoredCt.read(Path(found.source), found.series)
+            raise UnusableResult(_("The CT of this case is not in {source}.").format(source=source))
+        with tempfile.TemporaryDirectory(prefix="CovidSeverity-", ignore_cleanup_errors=True) as folder:
+            return _readUnchanged(row, fetched(found.source, Path(folder)), found.series)
 
     def _onCt(self, loading: _Loading, read: Future[StoredCt]) -> None:
         """The CT comes into the scene, then a thread reads the result."""
@@ -164,12 +166,20 @@ def _sentence(error: Exception) -> str:
     return str(error)
 
 
-def _readSeries(series: CtSeries) -> StoredCt:
+def _readSeries(row: BatchRow, series: CtSeries) -> StoredCt:
     folder = Path(tempfile.mkdtemp(prefix="CovidSeverity-", dir=slicer.app.temporaryPath))
     try:
-        return StoredCt.read(placeImages(series, folder), series.uid)
+        return _readUnchanged(row, placeImages(series, folder), series.uid)
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # links, not the images
+
+
+def _readUnchanged(row: BatchRow, path: Path, seriesUid: str | None) -> StoredCt:
+    from CovidSeverityLib.batch.input_digest import input_digest
+
+    if input_digest(path) != row.inputSha256:
+        raise UnusableResult(_("The CT of this case is not the one that was analysed. Run the batch again."))
+    return StoredCt.read(path, seriesUid)
 
 
 def _inScene(row: BatchRow) -> AnalysisResult | None:

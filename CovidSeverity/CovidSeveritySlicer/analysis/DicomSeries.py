@@ -87,7 +87,7 @@ class DatabaseSource:
     patients : tuple of str
         Keys of the patients. Empty: all of them.
     named : bool
-        Whether cases are called by name and ID of the patient, too.
+        Whether results may name the patients: cases are called by name and ID, too, and DICOM objects are written.
     """
 
     database: SeriesDatabase
@@ -233,8 +233,8 @@ def placeImages(series: CtSeries, folder: Path) -> Path:
             place.symlink_to(home, target_is_directory=True)
             return place
     place.mkdir()
-    there = (file for file in map(Path, series.files) if file.is_file())  # the analysis says what is missing
-    for n, file in enumerate(there):
+    there = [file for file in map(Path, series.files) if file.is_file()]  # the analysis says what is missing
+    for n, file in enumerate(sorted(there)):  # in the same order each time: the bytes of a case are the same then
         _link(file, place / f"{n + 1:05}.dcm")
     return place
 

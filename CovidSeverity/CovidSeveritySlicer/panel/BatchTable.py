@@ -11,8 +11,8 @@ from slicer.i18n import tr as _
 from CovidSeveritySlicer.analysis.BatchTables import Batch, BatchRow
 from CovidSeveritySlicer.events.Steps import Steps
 
-CASE, CTSS, RANGE, SEVERITY, WARNINGS, REASON = range(6)
-"""Columns of the table in ``CovidSeverity.ui``."""
+CASE = 0
+"""Column of the case in the table in ``CovidSeverity.ui``."""
 
 ROWS_MEASURED = 50
 """Rows that decide the width of a column."""
@@ -51,9 +51,9 @@ class BatchTable:
         table.rowCount = len(self._rows)
         self._steps.run(self._fill(list(self._rows.values())), self._onFilled)
 
-    def finish(self) -> None:
-        """Wait until all rows are there."""
-        self._steps.finish()
+    def clear(self) -> None:
+        """Give up what is not shown yet."""
+        self._steps.forget()
 
     def chosen(self) -> BatchRow | None:
         """The case of the chosen row."""
@@ -71,9 +71,8 @@ class BatchTable:
 
     def _fill(self, rows: list[BatchRow]) -> Iterator[None]:
         for n, row in enumerate(rows):
-            for column, value in enumerate(cellsOf(row)):
-                if value is not None:
-                    self._table.setItem(n, column, _item(value))
+            for column, text in enumerate(cellsOf(row)):
+                self._table.setItem(n, column, _item(text))
             yield
             if n == ROWS_MEASURED:
                 self._table.resizeColumnsToContents()
@@ -86,20 +85,20 @@ class BatchTable:
         self._table.horizontalHeader().setSortIndicator(-1, qt.Qt.AscendingOrder)  # in the order of the source
 
 
-def cellsOf(row: BatchRow) -> tuple[str | int | None, ...]:
-    """Cells of a row. Numbers are sorted as numbers; None is an empty cell."""
+def cellsOf(row: BatchRow) -> tuple[str, str, str, str]:
+    """Cells of a row: case, CTSS with its range, severity, warnings or why it failed.
+
+    The table sorts texts. Numbers have two places, so that they are sorted as numbers.
+    """
     if row.failure:
-        return row.case, None, None, _("failed"), None, row.failure
-    ends = None if row.ctssRange is None else "{}\N{EN DASH}{}".format(*row.ctssRange)
+        return row.case, "", _("failed"), row.failure
+    score = "" if row.ctss is None else f"{row.ctss:2}"
+    ends = "" if row.ctssRange is None else " ({}\N{EN DASH}{})".format(*row.ctssRange)
     about = ", ".join(code.replace("_", " ") for code in row.codes)
-    return row.case, row.ctss, ends, row.severity or None, row.warnings, about or None
+    return row.case, score + ends, row.severity, f"{row.warnings:2}: {about}" if row.warnings else ""
 
 
-def _item(value: str | int) -> Any:
-    item = qt.QTableWidgetItem()
-    item.setData(qt.Qt.DisplayRole, value)
-    if isinstance(value, int):
-        item.setTextAlignment(int(qt.Qt.AlignRight | qt.Qt.AlignVCenter))
-    else:
-        item.setToolTip(value)
+def _item(text: str) -> Any:
+    item = qt.QTableWidgetItem(text)
+    item.setToolTip(text.strip())
     return item

@@ -19,16 +19,27 @@ class PatientList:
     ----------
     widget : any
         QListWidget.
-    onListed : callable
-        Called when the patients are listed.
+    onChanged : callable
+        Called when the patients are listed, and when others are chosen.
     """
 
-    def __init__(self, widget: Any, onListed: Callable[[], None]) -> None:
+    def __init__(self, widget: Any, onChanged: Callable[[], None]) -> None:
         self._widget = widget
-        self._tell = onListed
+        self._tell = onChanged
         self._steps = Steps()
         self._labels: list[tuple[str, str]] = []
         self._keys: list[str] = []
+        widget.connect("itemSelectionChanged()", onChanged)
+
+    @property
+    def count(self) -> str:
+        """How many patients are chosen, in words."""
+        chosen, total = len(self.chosen()), len(self._keys)
+        if self._steps.running:
+            return _("Reading the database...")
+        if not chosen:
+            return _("All {total} patients").format(total=total)
+        return _("{chosen} of {total} patients").format(chosen=chosen, total=total)
 
     @property
     def problem(self) -> str:
@@ -51,14 +62,13 @@ class PatientList:
             return
         self._steps.run(patientLabels(database, self._labels), self._onListed)
 
-    def finish(self) -> None:
-        """Wait until the patients are listed."""
-        self._steps.finish()
+    def stop(self) -> None:
+        """Give up listing."""
+        self._steps.forget()
 
     def chosen(self) -> tuple[str, ...]:
         """Keys of the chosen patients. Empty: all of them."""
-        chosen = [key for n, key in enumerate(self._keys) if self._widget.item(n).isSelected()]
-        return tuple(chosen)
+        return tuple(key for n, key in enumerate(self._keys) if self._widget.item(n).isSelected())
 
     def _onListed(self, error: Exception | None) -> None:
         if error is not None:

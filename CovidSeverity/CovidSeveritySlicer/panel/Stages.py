@@ -70,11 +70,10 @@ def casesText(cases: CaseProgress) -> str:
 
 
 def _timeText(seconds: float) -> str:
-    """A duration in the two largest units that a person needs, rounded up."""
-    minutes = -int(-seconds // 60)
-    if seconds <= 60:
-        return _("{count} s").format(count=-int(-seconds // 1))
-    if minutes < 60:
+    """``40 s``, ``12 min`` or ``3 h 20 min``, as the command writes it."""
+    if seconds < 60:
+        return _("{count} s").format(count=round(seconds))
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if not hours:
         return _("{count} min").format(count=minutes)
-    hours, rest = divmod(minutes, 60)
-    return _("{hours} h {minutes} min").format(hours=hours, minutes=rest)
+    return _("{hours} h {minutes} min").format(hours=hours, minutes=minutes)

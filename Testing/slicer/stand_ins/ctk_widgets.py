@@ -9,6 +9,10 @@ from PyQt5 import QtCore, QtWidgets
 from .widget_parts import stands_in, stored
 
 
+def _widgets_in(widget):
+    return [child for child in widget.children() if child.isWidgetType()]
+
+
 @stands_in
 class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     """A headline that hides and shows what is laid out below it."""
@@ -37,11 +41,9 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
 
     def eventFilter(self, child, event):
         """A child that is hidden stays so when the button unfolds; one that is shown stays hidden until then."""
-        if not self.__dict__.get("_forcing") and event.type() in (
-            QtCore.QEvent.ShowToParent,
-            QtCore.QEvent.HideToParent,
-        ):
-            child.setProperty("visibilityToParent", event.type() == QtCore.QEvent.ShowToParent)
+        shown = {QtCore.QEvent.ShowToParent: True, QtCore.QEvent.HideToParent: False}.get(event.type())
+        if shown is not None and not self.__dict__.get("_forcing"):
+            child.setProperty("visibilityToParent", shown)
             self._fit(child)
         return False
 
@@ -51,16 +53,15 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         self.__dict__["_forcing"] = False
 
     def _fold(self):
-        for child in self.findChildren(QtWidgets.QWidget, "", QtCore.Qt.FindDirectChildrenOnly):
+        for child in _widgets_in(self):
             self._fit(child)
         self.setMaximumHeight(self._headline() if self.collapsed else QtWidgets.QWIDGETSIZE_MAX)
         self.setChecked(not self.collapsed)
         self.contentsCollapsed.emit(self.collapsed)
 
     def showEvent(self, event):
-        for child in self.findChildren(QtWidgets.QWidget, "", QtCore.Qt.FindDirectChildrenOnly):
-            if self.collapsed:
-                self._fit(child)
+        for child in _widgets_in(self) if self.collapsed else ():
+            self._fit(child)
 
     def sizeHint(self):
         headline = QtCore.QSize(self.fontMetrics().horizontalAdvance(self.text) + 40, self._headline())
@@ -94,7 +95,7 @@ class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):
         self.toggled.connect(lambda shown: self.setCollapsed(not shown))
 
     def _fold(self):
-        for child in self.findChildren(QtWidgets.QWidget, "", QtCore.Qt.FindDirectChildrenOnly):
+        for child in _widgets_in(self):
             child.setVisible(not self.collapsed)
         self.setChecked(not self.collapsed)
 
