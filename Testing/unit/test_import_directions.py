@@ -18,6 +18,7 @@ LIBRARY = "CovidSeverityLib"
 ORDER = (
     ("__main__",),
     ("commands",),
+    ("batch",),
     ("evaluation", "api"),
     ("pipeline",),
     ("analysis", "followup"),
