@@ -173,15 +173,16 @@ def _run(arguments: argparse.Namespace, source: BatchSource, plan: BatchPlan, co
             BatchRun(source.cases, folders, plan, report, outcomes).run(connect)
     except (KeyboardInterrupt, CovidSeverityError) as error:
         stopped = error
+    summary: Mapping[str, object] = {}
     try:
-        summary = write_tables(source, folders, outcomes, plan)
+        if stopped is None or len(outcomes) > len(source.failures):
+            summary = write_tables(source, folders, outcomes, plan)
     except OutputError as error:
         if stopped is None:
             raise OutputError(f"{error}; the cases are written, --resume writes the tables") from error
-        summary = None
     if stopped is not None:
         raise _stopped(stopped, len(outcomes), len(source.cases) + len(source.failures)) from stopped
-    _say(arguments, summary or {}, source, outcomes, plan)
+    _say(arguments, summary, source, outcomes, plan)
 
 
 def _plan(arguments: argparse.Namespace, memory_bytes: int, threads: int) -> BatchPlan:

@@ -42,6 +42,8 @@ class IndexColumn:
         Of numbers.
     wide : bool
         Whether a phone leaves it out.
+    width_rem : float
+        Its width on a screen, in the font size of the page.
     """
 
     name: str
@@ -50,6 +52,7 @@ class IndexColumn:
     kind: ColumnKind = ColumnKind.NUMBER
     decimals: int = 0
     wide: bool = True
+    width_rem: float = 2.2
 
     @property
     def numeric(self) -> bool:
@@ -67,25 +70,33 @@ class Cell:
     codes: tuple[str, ...] = ()
 
 
-CTSS_COLUMN = IndexColumn("ctss", "CTSS", f"CT severity score, 0-{CTSS_MAX}, with its range", wide=False)
+CTSS_COLUMN = IndexColumn("ctss", "CTSS", f"CT severity score, 0-{CTSS_MAX}, with its range", wide=False, width_rem=5.3)
 
 COLUMNS = (
     CTSS_COLUMN,
-    IndexColumn("severity", "Severity", "", ColumnKind.SEVERITY),
-    IndexColumn("total_severity_score", "TSS", f"total severity score (Chung), 0-{TSS_MAX}"),
-    IndexColumn("opacity_percent", "Opacity, %", "share of the lungs with opacity", decimals=1, wide=False),
-    IndexColumn("ground_glass_ml", "GGO, ml", "ground-glass opacity", decimals=1),
-    IndexColumn("consolidation_ml", "Cons., ml", "consolidation", decimals=1),
-    IndexColumn("lung_ml", "Lungs, ml", "volume of both lungs"),
-    IndexColumn("well_aerated_percent", "Aerated, %", "well-aerated part of the lungs", decimals=1),
-    IndexColumn("low_attenuation_percent", "Low att., %", "low attenuation (emphysema index)", decimals=1),
+    IndexColumn("severity", "Severity", "", ColumnKind.SEVERITY, width_rem=5.3),
+    IndexColumn("total_severity_score", "TSS", f"total severity score (Chung), 0-{TSS_MAX}", width_rem=2.3),
+    IndexColumn(
+        "opacity_percent", "Opacity, %", "part of the lungs with opacity", decimals=1, wide=False, width_rem=4.1
+    ),
+    IndexColumn("ground_glass_ml", "GGO, ml", "ground-glass opacity", decimals=1, width_rem=3.7),
+    IndexColumn("consolidation_ml", "Cons., ml", "consolidation", decimals=1, width_rem=3.7),
+    IndexColumn("lung_ml", "Lungs, ml", "volume of both lungs", width_rem=3.5),
+    IndexColumn("well_aerated_percent", "Aerated, %", "well-aerated part of the lungs", decimals=1, width_rem=4.1),
+    IndexColumn("low_attenuation_percent", "Low att., %", "lung of low attenuation", decimals=1, width_rem=3.2),
     *(IndexColumn(f"{lobe.name.lower()}_score", lobe.name, f"score of the {LOBE_NAMES[lobe]}, 0-5") for lobe in Lobe),
 )
-WARNINGS_COLUMN = IndexColumn("warnings", "Warnings", "", ColumnKind.WARNINGS, wide=False)
+WARNINGS_COLUMN = IndexColumn("warnings", "Warnings", "", ColumnKind.WARNINGS, wide=False, width_rem=7.2)
+
+NUMBER_REM, CASE_REM = 2.8, 9.6
+"""Widths of the number and the name of a case; see :class:`IndexColumn`."""
+
+NARROW_WIDTHS = ("minmax(7rem, 1fr)", "5rem", "3.5rem", "4.3rem")
+"""Case, CTSS, opacity and warnings on a phone, as CSS writes it."""
 
 DIAGNOSIS_COLUMNS = (
-    IndexColumn("diagnosis", "Network", "what the network calls the CT", ColumnKind.TEXT),
-    IndexColumn("covid_probability", "COVID-19", "mean probability of COVID-19 by the network", decimals=2),
+    IndexColumn("diagnosis", "Network", "what the network calls the CT", ColumnKind.TEXT, width_rem=6.5),
+    IndexColumn("covid_probability", "COVID-19", "mean probability of COVID-19", decimals=2, width_rem=3.4),
 )
 """Shown where a case has a diagnosis."""
 
@@ -94,6 +105,12 @@ def index_columns(rows: Sequence[Row]) -> tuple[IndexColumn, ...]:
     """The columns of the table of these cases, without the case itself."""
     diagnosed = any(text(row, "diagnosis") for row in rows)
     return (*COLUMNS, *(DIAGNOSIS_COLUMNS if diagnosed else ()), WARNINGS_COLUMN)
+
+
+def widths(columns: Sequence[IndexColumn]) -> tuple[str, ...]:
+    """Widths of all columns on a screen, as CSS writes it: the case and the warnings share what is left."""
+    given = (f"minmax({c.width_rem}rem, 3fr)" if c == WARNINGS_COLUMN else f"{c.width_rem}rem" for c in columns)
+    return (f"{NUMBER_REM}rem", f"minmax({CASE_REM}rem, 2fr)", *given)
 
 
 def cell(row: Row, column: IndexColumn) -> Cell:

@@ -20,7 +20,18 @@ from CovidSeverityLib.reporting import html as report_page
 from CovidSeverityLib.reporting.html import charts
 from CovidSeverityLib.reporting.report_parts import RESEARCH_USE
 
-from .columns import SEVERITY_ORDER, Cell, ColumnKind, IndexColumn, cell, index_columns
+from .columns import (
+    CASE_REM,
+    NARROW_WIDTHS,
+    NUMBER_REM,
+    SEVERITY_ORDER,
+    Cell,
+    ColumnKind,
+    IndexColumn,
+    cell,
+    index_columns,
+    widths,
+)
 from .row_values import Row, number, printable, text, warning_codes, whole
 from .score_chart import score_chart
 from .thumbnail import THUMBNAIL_NAME, THUMBNAIL_SIZE
@@ -97,13 +108,13 @@ def write_index(
     Examples
     --------
     >>> from pathlib import Path
-    >>> from CovidSeverityLib.batch.page import write_index
+    >>> from CovidSeverityLib.batch.page.index import write_index
     >>> row = {"case": "P001", "folder": "cases/P001", "ctss": 4, "severity": "mild", "warnings": 0}
     >>> write_index([row], [], Path("index.html"), name="March", version="0.1.0", profile="default")
     """
     jinja = _environment()
-    script, style = (Markup(jinja.get_template(file).render()) for file in ("index.js", "index.css"))
     columns = index_columns(rows)
+    script, style = Markup(jinja.get_template("index.js").render()), _style(jinja, columns)
     content = {
         "name": printable(name),
         "version": version,
@@ -146,6 +157,17 @@ def _environment() -> Environment:
         "failure_kinds": FAILURE_KINDS,
     }
     return jinja
+
+
+def _style(jinja: Environment, columns: Sequence[IndexColumn]) -> Markup:
+    return Markup(
+        jinja.get_template("index.css").render(
+            columns=columns,
+            case_rem=NUMBER_REM + CASE_REM,
+            widths=widths(columns),
+            narrow_widths=NARROW_WIDTHS,
+        )
+    )
 
 
 def _counts(rows: Sequence[Row], failures: Sequence[CaseFailure]) -> dict[str, int]:
