@@ -37,6 +37,11 @@ class _Loading:
     row: BatchRow
     volumeNode: Any = None
 
+    def remove(self) -> None:
+        """Take the CT out of the scene again."""
+        if self.volumeNode is not None:
+            removeNodes(node for node in (self.volumeNode.GetDisplayNode(), self.volumeNode) if node is not None)
+
 
 class CaseLoader:
     """Loads one case at a time. Threads find and read the files.
@@ -100,8 +105,8 @@ class CaseLoader:
         """Give up the case that is being loaded."""
         self._steps.forget()
         self._background.forget()
-        if self._loading is not None and self._loading.volumeNode is not None:
-            removeNodes([self._loading.volumeNode])
+        if self._loading is not None:
+            self._loading.remove()
         self._loading = None
 
     def _onSeries(self, loading: _Loading, found: list[CtSeries], error: Exception | None) -> None:
@@ -151,8 +156,7 @@ class CaseLoader:
         self.loaded.emit(result)
 
     def _end(self, loading: _Loading, problem: str) -> None:
-        if loading.volumeNode is not None:
-            removeNodes([loading.volumeNode])
+        loading.remove()
         self._loading = None
         self.failed.emit(loading.row, problem)
 
