@@ -7,7 +7,6 @@ from typing import Any
 import slicer
 import vtk
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import SlicerParameterNamePropertyName
 from slicer.util import VTKObservationMixin
 
 from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError
@@ -21,17 +20,10 @@ from CovidSeveritySlicer.scene.SceneBridge import Outputs, resultOf
 from .BatchSection import BatchSection
 from .ClassifierSelector import ClassifierSelector
 from .ComparisonButton import ComparisonButton
+from .PanelParameters import boundWidgets, latestResult, setOutputs
 from .ResultButtons import ResultButtons
 from .ResultCard import cardHtml
 from .Stages import overallPercent, stageTitle
-
-OUTPUT_PARAMETERS = {
-    "outputSegmentation": "segmentationNode",
-    "lobeTable": "lobeTable",
-    "sliceTable": "sliceTable",
-    "measurementTable": "measurementTable",
-}
-"""Parameters for outputs, and the nodes of a result that belong there."""
 
 
 class Panel(VTKObservationMixin):
@@ -109,7 +101,7 @@ class Panel(VTKObservationMixin):
         self._parameters = parameters
         if parameters is not None:
             self._parameterNode = parameters.parameterNode
-            self._guiTag = parameters.connectParametersToGui(_boundWidgets(self.ui))
+            self._guiTag = parameters.connectParametersToGui(boundWidgets(self.ui))
             self._shownVolumeID = _idOf(parameters.inputVolume)
             self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
             self._chooseFirstVolume()
@@ -133,7 +125,7 @@ class Panel(VTKObservationMixin):
             return
         if _idOf(parameters.inputVolume) != self._shownVolumeID:
             self._shownVolumeID = _idOf(parameters.inputVolume)
-            _setOutputs(parameters, _latestResult(parameters.inputVolume))
+            setOutputs(parameters, latestResult(parameters.inputVolume))
         self._showResult(None if parameters.outputSegmentation is None else resultOf(parameters.outputSegmentation))
         self._showMasks(parameters.maskSegmentation)
         self._classifier.show(parameters.classifier)
@@ -186,7 +178,7 @@ class Panel(VTKObservationMixin):
         self._buttons.showFirst(result)
         parameters = self._parameters or self.logic.getParameterNode()
         if result.volumeNode is parameters.inputVolume:
-            _setOutputs(parameters, result)
+            setOutputs(parameters, result)
         self.onParametersChanged()
 
     def onFailed(self, message: str, log: str) -> None:
@@ -203,7 +195,9 @@ class Panel(VTKObservationMixin):
         """Show a case of a batch that has come into the scene."""
         self._buttons.showFirst(result)
         if self._parameters is not None:
-            self._parameters.inputVolume = result.volumeNode
+            self._parameters.inputVolume = result.volumeNode  # it may have been chosen before its result was there
+            setOutputs(self._parameters, result)
+            self.onParametersChanged()
 
     def onCorrected(self, segmentationNode: Any) -> None:
         """Show the corrected numbers if they belong to the result in the panel."""
@@ -292,29 +286,5 @@ class Panel(VTKObservationMixin):
         self.ui.statusLabel.visible = bool(text)
 
 
-def _boundWidgets(ui: Any) -> dict[str, Any]:
-    """Widgets that are bound to parameters, by parameter name.
-
-    ``connectGui`` finds them too, but up to Slicer 5.10 it returns no tag for disconnecting them.
-    """
-    named = {widget.property(SlicerParameterNamePropertyName): widget for widget in vars(ui).values()}
-    return {name: widget for name, widget in named.items() if name}
-
-
-def _setOutputs(parameters: Any, result: AnalysisResult | None) -> None:
-    with slicer.util.NodeModify(parameters.parameterNode):  # one change, not four
-        for parameter, node in OUTPUT_PARAMETERS.items():
-            setattr(parameters, parameter, None if result is None else getattr(result, node))
-
-
 def _idOf(node: Any) -> str | None:
     return None if node is None else node.GetID()
-
-
-def _latestResult(volumeNode: Any) -> AnalysisResult | None:
-    """The latest result of this CT in the scene."""
-    for node in reversed(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")):
-        result = resultOf(node)
-        if result is not None and volumeNode is not None and result.volumeNode is volumeNode:
-            return result
-    return None
