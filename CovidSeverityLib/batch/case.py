@@ -8,7 +8,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from CovidSeverityLib.analysis_request import AnalysisRequest, write_analysis
 from CovidSeverityLib.classification.diagnosis import ExplainingClassifier
@@ -132,7 +132,7 @@ def _result(case: BatchCase, folder: str, plan: BatchPlan, progress: Progress) -
         result, images = _request(case, inputs, plan).run(classifier, no_classifier, progress)
         if _origin(case, inputs, plan, no_classifier) != origin:
             raise InputError("the input changed while it was read; --resume reads it again")
-        with plan.destination.case_folder(folder) as local:
+        with plan.destination.case_folder(PurePosixPath(folder).name) as local:
             seal = partial(write_seal, origin=origin, begun_s=begun)
             more = {THUMBNAIL_NAME: partial(write_thumbnail, result)}
             write_analysis(result, images, local, plan.pages, progress, seal=seal, more=more)

@@ -26,6 +26,8 @@ from .values import BatchCase, CaseFailure, CaseOutcome, CaseResult, Row
 
 CASES_NAME, PARQUET_NAME, FAILURES_NAME = "cases.csv", "cases.parquet", "failures.csv"
 INDEX_NAME, BATCH_NAME = "index.html", "batch.json"
+OWN_NAMES = (CASES_NAME, PARQUET_NAME, FAILURES_NAME, INDEX_NAME, BATCH_NAME)
+"""The files beside the cases, without the contact sheets, of which there are as many as are needed."""
 
 
 def write_tables(

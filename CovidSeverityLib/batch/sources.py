@@ -75,7 +75,8 @@ def list_cases(source: str) -> BatchSource:
     found = _at_address(source) if is_address(source) else _local(Path(source))
     if not found.cases and not found.failures:
         raise InputError(
-            f"{found.name} holds no CT; folders of DICOM files, {ARCHIVE_ENDING} or {', '.join(FORMATS)} files are needed"
+            f"{found.name} holds no CT; folders of DICOM files, or {', '.join((ARCHIVE_ENDING, *FORMATS))} files are "
+            "needed"
         )
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -21,13 +21,8 @@ from CovidSeverityLib.io.image_search import (
 from CovidSeverityLib.io.images import FORMATS
 
 from .addresses import child_of, last_name
-from .remote import below, entries_of, entries_of_archive, is_archive_system, is_folder, remote, told
+from .remote import MOST_LEVELS, below, entries_of, entries_of_archive, is_archive_system, is_folder, remote, told
 from .values import INPUT, CaseFailure
-
-MOST_LEVELS = 60
-"""Folders in folders of an address, at most: servers follow links, of which a circle has no end. Paths of 60 names are
-longer than most systems allow."""
-
 
 MOST_READ = 64 << 20
 """Bytes of a DICOMDIR that are read: one of 100,000 images has 40 MB."""
@@ -44,6 +39,10 @@ class Tree(Protocol):
 
     def folders(self) -> Iterator[tuple[PurePosixPath, list[str]]]:
         """Every folder, those above first, and the names of its visible files in natural order."""
+        ...
+
+    def names(self, folder: PurePosixPath) -> list[str]:
+        """The names of the visible files of one folder, again."""
         ...
 
     def is_ct_file(self, folder: PurePosixPath, name: str, names: Sequence[str]) -> bool:
@@ -89,6 +88,9 @@ class LocalTree:
     def folders(self) -> Iterator[tuple[PurePosixPath, list[str]]]:  # noqa: D102
         for folder, names in folders_under(self.root, self._note):
             yield PurePosixPath(folder.relative_to(self.root).as_posix()), names
+
+    def names(self, folder: PurePosixPath) -> list[str]:  # noqa: D102
+        return next((names for _, names in folders_under(self.root / folder, self._note)), [])
 
     def _note(self, error: OSError) -> None:
         path, reason = Path(error.filename or self.root), error.strerror or type(error).__name__
@@ -157,7 +159,10 @@ class RemoteTree:
             entries = self._entries(folder)
             subfolders = sorted((name for name, info in entries.items() if is_folder(info)), key=natural_key)
             waiting += [folder / name for name in reversed(subfolders)]
-            yield folder, sorted((name for name, info in entries.items() if not is_folder(info)), key=natural_key)
+            yield folder, _files_of(entries)
+
+    def names(self, folder: PurePosixPath) -> list[str]:  # noqa: D102
+        return _files_of(self._entries(folder))
 
     def _entries(self, folder: PurePosixPath) -> dict:
         if len(folder.parts) > MOST_LEVELS:
@@ -208,6 +213,10 @@ class RemoteTree:
 
     def _path(self, path: PurePosixPath) -> str:
         return below(self._root, path.as_posix()) if path.parts else self._root
+
+
+def _files_of(entries: Mapping[str, dict]) -> list[str]:
+    return sorted((name for name, info in entries.items() if not is_folder(info)), key=natural_key)
 
 
 def _is_ct_name(name: str, names: Sequence[str]) -> bool:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from CovidSeverityLib.batch.cluster import LocalWorkers, check_extra, local_client, remote_client
 from CovidSeverityLib.batch.config import BatchConfig
-from CovidSeverityLib.batch.destination import destination_for
+from CovidSeverityLib.batch.destination import destination_of
 from CovidSeverityLib.batch.dispatch import NoRoomError
-from CovidSeverityLib.batch.files import BATCH_NAME, CASES_NAME, FAILURES_NAME, INDEX_NAME, write_tables
+from CovidSeverityLib.batch.files import BATCH_NAME, CASES_NAME, FAILURES_NAME, INDEX_NAME, OWN_NAMES, write_tables
 from CovidSeverityLib.batch.names import folder_names
+from CovidSeverityLib.batch.places import CASES
 from CovidSeverityLib.batch.plan import BatchPlan
 from CovidSeverityLib.batch.run import BatchRun, Connect
 from CovidSeverityLib.batch.sources import BatchSource, list_cases
@@ -36,9 +37,6 @@ from .progress import progress_kind
 
 if TYPE_CHECKING:
     from distributed import Client
-
-CASES_FOLDER = "cases"
-"""Below the folder of the batch: a folder for each case."""
 
 FIRST_WAIT_S = 10.0
 """How long the first connection to a scheduler is waited for."""
@@ -157,15 +155,15 @@ def run(arguments: argparse.Namespace) -> None:
     source = list_cases(arguments.source)
     if not source.cases and not source.failures:
         raise InputError(f"{source.name} holds no CT")
-    plan.destination.check()
+    plan.destination.check(OWN_NAMES)
     with plan.destination.lock():
         if not arguments.resume and plan.destination.size(BATCH_NAME) is not None:
-            raise InputError(f"{plan.destination.name} holds an earlier batch: --resume goes on with it")
+            raise InputError(f"{plan.destination.shown} holds an earlier batch: --resume goes on with it")
         _run(arguments, source, plan, _connection(arguments, plan, local, say=kind == "bar"))
 
 
 def _run(arguments: argparse.Namespace, source: BatchSource, plan: BatchPlan, connect: Connect) -> None:
-    folders = {case: f"{CASES_FOLDER}/{name}" for case, name in folder_names(c.case for c in source.cases).items()}
+    folders = {case: f"{CASES}/{name}" for case, name in folder_names(c.case for c in source.cases).items()}
     outcomes: dict[str, CaseOutcome] = {failure.case: failure for failure in source.failures}
     stopped: BaseException | None = None
     try:
@@ -187,7 +185,7 @@ def _run(arguments: argparse.Namespace, source: BatchSource, plan: BatchPlan, co
 
 def _plan(arguments: argparse.Namespace, memory_bytes: int, threads: int) -> BatchPlan:
     return BatchPlan(
-        destination_for(arguments.output),
+        destination_of(arguments.output),
         analysis_config(arguments),
         ReportPages(arguments.html, arguments.pdf, language=arguments.language),
         dicom=not arguments.no_dicom and has_dicom_extra(),
@@ -260,5 +258,5 @@ def _say(
         earlier = f", {kept} of them by an earlier run" if kept else ""
         sys.stdout.write(
             f"{counted(len(results), 'case')} analysed{earlier}, {len(failed)} failed\n"
-            f"Results are in {plan.destination.name}; {INDEX_NAME} shows them, {CASES_NAME} has the numbers\n"
+            f"Results are in {plan.destination.shown}; {INDEX_NAME} shows them, {CASES_NAME} has the numbers\n"
         )
