@@ -106,7 +106,7 @@ def check_extra() -> None:
 @contextmanager
 def local_client(workers: LocalWorkers, config: BatchConfig) -> Iterator[Client]:
     """A client of new processes on this computer; they end with the ``with`` block, or with this process."""
-    import dask
+    import dask.config
     from distributed import Client, LocalCluster
 
     threads = dict.fromkeys(THREAD_VARIABLES, str(workers.threads))

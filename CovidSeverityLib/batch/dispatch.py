@@ -6,7 +6,7 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from CovidSeverityLib.errors import CovidSeverityError, OutputError
 
@@ -96,7 +96,8 @@ class Dispatch:
                 future.release()
 
     def _count_workers(self) -> None:
-        threads = sum(self._client.nthreads().values())
+        of_workers: Any = self._client.nthreads()  # Dask's types know the asynchronous client too
+        threads = sum(of_workers.values())
         self._room = AHEAD * threads
         if threads:
             self._workers_s = time.monotonic()
@@ -152,7 +153,8 @@ class Dispatch:
         """End the processes that do not end their case themselves: a library in them never returns."""
         limits, now = self._plan.limits, time.monotonic()
         after_s = 2 * (limits.timeout_s + limits.stop_grace_s) + limits.hard_grace_s  # it may have waited for another
-        running = {key: worker for worker, keys in self._client.processing().items() for key in keys}
+        processing: Any = self._client.processing()
+        running = {key: worker for worker, keys in processing.items() for key in keys}
         self._seen_s = {key: self._seen_s.get(key, now) for key in running}
         for future, case in list(self._sent.items()):
             key = str(future.key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,7 @@ def _write_cases(rows: Sequence[Row], path: Path) -> None:
 
 def _write_failures(failures: Sequence[CaseFailure], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        rows = ({"case": one.case, "kind": one.kind, "reason": one.reason} for one in failures)
-        write_rows(file, BATCH_FAILURES.header(), rows)
+        write_rows(file, BATCH_FAILURES.header(), [dict(asdict(failure)) for failure in failures])
 
 
 def _write_parquet(rows: Sequence[Row], path: Path) -> None:

@@ -208,14 +208,14 @@ def _connection(arguments: argparse.Namespace, plan: BatchPlan, local: LocalWork
         opened = remote_client(arguments.scheduler, wait_s) if local is None else local_client(local, plan.limits)
         with opened as client:
             if say:
-                _say_workers(client, local)
+                _say_workers(client, local, arguments.scheduler)
             yield client
 
     return connect
 
 
-def _say_workers(client: Client, local: LocalWorkers | None) -> None:
-    where = f"the scheduler at {client.scheduler.address}" if local is None else local.text
+def _say_workers(client: Client, local: LocalWorkers | None, address: str | None) -> None:
+    where = f"the scheduler at {address}" if local is None else local.text
     has_bokeh = importlib.util.find_spec("bokeh") is not None
     needs = "" if has_bokeh or local is None else " (with the package bokeh)"
     sys.stderr.write(f"Analysing with {where}; dashboard {client.dashboard_link}{needs}\n")
