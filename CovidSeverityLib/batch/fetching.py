@@ -12,7 +12,7 @@ from CovidSeverityLib.io.image_parts import may_have_parts, names_of_parts
 from CovidSeverityLib.io.inner_paths import inner_parts, shown_name
 
 from .addresses import is_address, last_name, shown_address
-from .remote import below, entries_of, files_below, is_folder, remote
+from .remote import below, copy_here, entries_of, files_below, is_folder, remote
 from .trees import is_directory_name
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _fetch(system: AbstractFileSystem, root: str, listed: Listed, target: Path, 
         local.parent.mkdir(parents=True, exist_ok=True)
         if local.exists():  # or differs by case alone, where that is no difference
             raise InputError(f"{shown} holds the file {shown_name(name)} twice; each name is needed once")
-        system.get_file(below(root, name), str(local))
+        copy_here(system, below(root, name), local)
         size, stated = local.stat().st_size, info.get("size")
         if stated is not None and info["type"] == "file" and size != stated:
             raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from CovidSeverityLib.errors import CovidSeverityError, InputError
@@ -78,7 +79,25 @@ def remote(
         If the protocol is unknown, its package is missing, or the other side refuses; without credentials.
     """
     with told(address, what, error_type):
-        yield _connected(address)
+        system, path = connected(address)
+        try:
+            yield system, path
+        finally:
+            disconnect(system)
+
+
+def drop_connections() -> None:
+    """End the connections that :func:`with_connection` has kept in this thread."""
+    for system, _ in vars(_KEPT).pop("connections", {}).values():
+        disconnect(system)
+
+
+def disconnect(system: AbstractFileSystem) -> None:
+    """End a connection that would stay open otherwise, as those of FTP and SFTP."""
+    for name in ("ftp", "client"):
+        connection = getattr(system, name, None)
+        if hasattr(connection, "close"):
+            connection.close()
 
 
 @contextmanager
@@ -100,7 +119,8 @@ def told(
         raise error_type(f"{shown_address(address)} {what}: {reason_of(error, address)}") from error
 
 
-def _connected(address: str) -> tuple[Any, str]:
+def connected(address: str) -> tuple[Any, str]:
+    """A new connection, and the path of the address in it; errors of the other side are raised as they are."""
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
@@ -149,12 +169,14 @@ def with_connection(
         try:
             system.invalidate_cache()
             return ask(system, path)
-        except (FileNotFoundError, CovidSeverityError, *BUGS):
+        except (CovidSeverityError, *BUGS):
             raise
-        except Exception:  # it may be gone; the second try tells its own error
-            del kept[address]
+        except Exception as error:
+            if isinstance(error, FileNotFoundError) and _refusal(error) is None:
+                raise
+            disconnect(kept.pop(address)[0])  # the connection may be gone; the second try tells its own error
     with told(address, what, error_type):
-        connection = _connected(address)
+        connection = connected(address)
     with told(address, what, error_type, passed=(FileNotFoundError,)):
         answer = ask(*connection)
     kept[address] = connection
@@ -172,13 +194,26 @@ def reason_of(error: Exception, address: str) -> str:
     '...@host refused'
     """
     if isinstance(error, FileNotFoundError):
-        return "it is not there"
+        refusal = _refusal(error)
+        return "it is not there" if refusal is None else without_secrets(refusal, address)
     text = str(getattr(error, "strerror", None) or error).strip()
     line = without_secrets(text.splitlines()[0] if text else "", address)
     if isinstance(error, PermissionError):
         return f"access is denied ({line})" if line and line != "Permission denied" else "access is denied"
     line = line if len(line) <= LONGEST_REASON else line[:LONGEST_REASON] + "..."
     return line or type(error).__name__
+
+
+def _refusal(error: BaseException) -> str | None:
+    """What an FTP server said if not that a file is missing; fsspec takes every refusal for that."""
+    from ftplib import Error
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, Error) and not str(cause).startswith("550"):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def entries_of(system: AbstractFileSystem, folder: str) -> dict[str, dict[str, Any]]:
@@ -227,6 +262,23 @@ def entries_of_archive(system: AbstractFileSystem, root: str) -> dict[str, dict[
             entry = info if depth == len(parts) - 1 else {"type": "directory"}
             found.setdefault("/".join(parts[:depth]), {}).setdefault(parts[depth], entry)
     return found
+
+
+def first_bytes_of(system: AbstractFileSystem, path: str, count: int) -> bytes:
+    """The first bytes of a file, read without the rest of it."""
+    if hasattr(system, "client") and hasattr(system, "ftp"):  # that of SFTP reads whole files
+        with system.open(path, "rb") as file:
+            return file.read(count)
+    return system.cat_file(path, start=0, end=count)[:count]
+
+
+def copy_here(system: AbstractFileSystem, path: str, target: Path) -> None:
+    """Copy a file to this computer."""
+    if hasattr(getattr(system, "ftp", None), "retrbinary"):  # fsspec would leave the file open after an error
+        with target.open("wb") as file:
+            system.get_file(path, file)
+    else:
+        system.get_file(path, str(target))
 
 
 def files_below(system: AbstractFileSystem, root: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,14 +101,13 @@ def _at_address(address: str) -> BatchSource:
     name = last_name(address)
     with remote(address, "cannot be read") as (system, path):
         folder = is_folder(system.info(path))
-    if folder:
-        return _searched(RemoteTree(address))
+    if folder or is_directory_name(name):
+        with closing(RemoteTree(address if folder else parent_of(address))) as tree:
+            return _searched(tree)
     if name.lower().endswith(TABLE_ENDINGS):
         with tempfile.TemporaryDirectory(prefix="covid-severity-") as temporary:
             table = fetched(address, Path(temporary))
             return _of_table(name, *cases_of_table(table, place_beside(address)))
-    if is_directory_name(name):
-        return _searched(RemoteTree(parent_of(address)))
     return BatchSource(name, (BatchCase(without_ending(name), address),))
 
 

@@ -21,7 +21,18 @@ from CovidSeverityLib.io.image_search import (
 from CovidSeverityLib.io.images import FORMATS
 
 from .addresses import child_of, last_name
-from .remote import MOST_LEVELS, below, entries_of, entries_of_archive, is_archive_system, is_folder, remote, told
+from .remote import (
+    MOST_LEVELS,
+    below,
+    connected,
+    disconnect,
+    entries_of,
+    entries_of_archive,
+    first_bytes_of,
+    is_archive_system,
+    is_folder,
+    told,
+)
 from .values import INPUT, CaseFailure
 
 MOST_READ = 64 << 20
@@ -148,9 +159,14 @@ class RemoteTree:
         self.address = address
         self.name = last_name(address)
         self.failures: list[CaseFailure] = []
-        with remote(address, "cannot be read") as (system, root):
+        with told(address, "cannot be read"):
+            system, root = connected(address)
             self._system, self._root = system, root.rstrip("/")
             self._archive = entries_of_archive(system, self._root) if is_archive_system(system) else None
+
+    def close(self) -> None:
+        """End the connection."""
+        disconnect(self._system)
 
     def folders(self) -> Iterator[tuple[PurePosixPath, list[str]]]:  # noqa: D102
         waiting = [PurePosixPath()]
@@ -197,14 +213,15 @@ class RemoteTree:
             return True
         try:
             with told(self.place(folder / name), "cannot be read"):
-                return begins_as_dicom(self._system.cat_file(self._path(folder / name), start=0, end=FIRST_DICOM_BYTES))
-        except InputError:
+                return begins_as_dicom(first_bytes_of(self._system, self._path(folder / name), FIRST_DICOM_BYTES))
+        except InputError as error:
+            self.failures.append(CaseFailure((folder / name).as_posix(), INPUT, str(error)))
             return False
 
     def read(self, path: PurePosixPath) -> bytes:  # noqa: D102
         try:
             with told(self.place(path), "cannot be read"):
-                return self._system.cat_file(self._path(path), start=0, end=MOST_READ)
+                return first_bytes_of(self._system, self._path(path), MOST_READ)
         except InputError:
             return b""
 
