@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,6 +118,7 @@ def local_client(workers: LocalWorkers, config: BatchConfig) -> Iterator[Client]
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
+        "distributed.worker.preload": [f"{__package__}.worker_process"],
         "distributed.worker.profile.enabled": False,
         "distributed.nanny.pre-spawn-environ": threads,
         "distributed.comm.timeouts.connect": "60s",
@@ -178,7 +180,9 @@ def _quiet() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the usual port of the dashboard is taken, for example
+            yield
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)

@@ -30,6 +30,10 @@ class NoRoomError(CovidSeverityError):
     """No results can be written any more; the message says why."""
 
 
+class WorkersUnfitError(CovidSeverityError):
+    """No worker can do a case, because something is missing there."""
+
+
 class Dispatch:
     """As many cases as one connection to a scheduler brings to their end.
 
@@ -73,6 +77,8 @@ class Dispatch:
             No results can be written any more.
         SchedulerGoneError
             There are no workers.
+        WorkersUnfitError
+            They have no covid-severity.
         """
         try:
             self._memory_bytes = memory_of_workers(self._client)
@@ -140,6 +146,10 @@ class Dispatch:
         except KilledWorker:
             tries = self._plan.limits.allowed_deaths + 1
             return Reply(CaseFailure(self._sent[future].case, WORKER, _died(tries)))
+        except ImportError as error:
+            raise WorkersUnfitError(
+                f"the workers cannot load covid-severity {self._plan.version} ({error}); install it there"
+            ) from error
 
     def _check_room(self, reply: Reply, outcome: CaseFailure) -> None:
         if reply.full:
