@@ -56,16 +56,27 @@ class LocalDestination:
     def lock(self) -> Iterator[None]:
         """Hold :data:`LOCK_NAME`, which the system frees when the process ends, however it ends.
 
-        Leftovers of a killed run are removed. Where the file system knows no locks, a warning is logged.
+        What killed processes have left is removed before and after. Where the file system knows no locks, a warning is logged.
         """
         lock = self._acquired()
         try:
-            with self._told(self.folder):
-                _remove_leftovers(self.folder)
-            yield
+            self._clean()
+            try:
+                yield
+            finally:
+                with suppress(OutputError):  # of what went wrong, the first is told
+                    self._clean()
         finally:
             if lock is not None:
                 lock.release()
+
+    def _clean(self) -> None:
+        with self._told(self.folder):
+            _remove_leftovers(self.folder)
+            for left in list(self.folder.glob(f"{CASES}/*/{TEMPORARY_PREFIX}*")):
+                _remove_leftovers(left.parent)
+                with suppress(OSError):  # it is not empty
+                    left.parent.rmdir()
 
     def _acquired(self) -> Any:  # noqa: ANN401 # locket has no types
         try:
