@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .analysis import Analysis
@@ -149,7 +150,7 @@ def write_analysis(
     progress: Progress | None = None,
     *,
     seal: Callable[[Path], None] | None = None,
-    more: dict[str, FileWriter] | None = None,
+    more: Mapping[str, FileWriter] = MappingProxyType({}),
 ) -> tuple[tuple[Path, ...], str]:
     """Write every file of a result, with its DICOM objects, to an existing folder: all of them or none.
 
@@ -169,7 +170,7 @@ def write_analysis(
         Called with stage "write" as files are done.
     seal : callable, optional
         Writes the file ``case.json``, after all others and beside them (:func:`~.reporting.files.write_results`).
-    more : dict of str to FileWriter, optional
+    more : mapping of str to FileWriter
         More files by name.
 
     Returns
@@ -186,7 +187,7 @@ def write_analysis(
     """
     with _no_garbage_collection():
         extra, lacking = ({}, "") if images is None else _dicom_writers(result, images, pages)
-        return write_results(result, folder, progress, pages=pages, extra={**extra, **(more or {})}, seal=seal), lacking
+        return write_results(result, folder, progress, pages=pages, extra={**extra, **more}, seal=seal), lacking
 
 
 @contextmanager

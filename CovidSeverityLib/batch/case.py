@@ -8,7 +8,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from CovidSeverityLib.analysis_request import AnalysisRequest, write_analysis
 from CovidSeverityLib.classification.diagnosis import ExplainingClassifier
@@ -29,6 +30,9 @@ from .rows import row_of
 from .seal import Origin, damage, read_seal, write_seal
 from .values import ERROR, INPUT, LIMIT, OUTPUT, WORKER, BatchCase, CaseFailure, CaseOutcome, CaseResult, Row
 from .watch import CaseLimitError, within_limits
+
+if TYPE_CHECKING:
+    from distributed import Worker
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Errors of a place for results that the next case would have as well."""
@@ -86,31 +90,39 @@ def process_case(case: BatchCase, folder: str, plan: BatchPlan, memory_bytes: in
         No error is raised for anything that may happen to one case.
     """
     allow_threads(plan.threads)
+    worker = _this_worker()
+    if worker is not None:
+        tempfile.tempdir = worker.local_directory  # Dask empties it, also after a process that was killed
 
     def work(progress: Progress) -> CaseResult:
         with memory_bounded(memory_bytes):
             return _result(case, folder, plan, progress)
 
-    def failed(kind: str, error: object, spent_worker: str = "", full: bool = False) -> Reply:
-        return Reply(CaseFailure(case.case, kind, " ".join(str(error).split())), spent_worker, full)
-
     try:
         _check_worker(plan)
         return Reply(within_limits(work, memory_bytes, plan.limits))
-    except CaseLimitError as error:
-        return failed(LIMIT, error, spent_worker=_this_worker())
-    except TooLargeError as error:
-        return failed(LIMIT, f"{error}; --memory-per-worker gives a worker more memory")
-    except MemoryError:
-        return failed(LIMIT, "not enough memory for this volume", spent_worker=_this_worker())
-    except OutputError as error:
-        return failed(OUTPUT, error, full=_code(error) in FULL)
-    except InputError as error:
-        return failed(INPUT, error)
-    except WorkerError as error:
-        return failed(WORKER, error)
     except Exception as error:  # one of a thousand cases must not end the others; its error is reported with its name
-        return failed(ERROR, f"unexpected {type(error).__name__}: {error}")
+        spent = worker.address if isinstance(error, CaseLimitError | MemoryError) and worker is not None else ""
+        failure = CaseFailure(case.case, _kind(error), " ".join(_reason(error).split()))
+        return Reply(failure, spent, full=isinstance(error, OutputError) and _code(error) in FULL)
+
+
+def _kind(error: Exception) -> str:
+    kinds = {
+        (CaseLimitError, TooLargeError, MemoryError): LIMIT,
+        (OutputError,): OUTPUT,
+        (InputError,): INPUT,
+        (WorkerError,): WORKER,
+    }
+    return next((kind for types, kind in kinds.items() if isinstance(error, types)), ERROR)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TooLargeError):
+        return f"{error}; --memory-per-worker gives a worker more memory"
+    if isinstance(error, MemoryError):
+        return "not enough memory for this volume"
+    return str(error) if isinstance(error, CovidSeverityError) else f"unexpected {type(error).__name__}: {error}"
 
 
 def _check_worker(plan: BatchPlan) -> None:
@@ -132,7 +144,7 @@ def _result(case: BatchCase, folder: str, plan: BatchPlan, progress: Progress) -
         result, images = _request(case, inputs, plan).run(classifier, no_classifier, progress)
         if _origin(case, inputs, plan, no_classifier) != origin:
             raise InputError("the input changed while it was read; --resume reads it again")
-        with plan.destination.case_folder(folder) as local:
+        with plan.destination.case_folder(PurePosixPath(folder).name) as local:
             seal = partial(write_seal, origin=origin, begun_s=begun)
             more = {THUMBNAIL_NAME: partial(write_thumbnail, result)}
             write_analysis(result, images, local, plan.pages, progress, seal=seal, more=more)
@@ -194,14 +206,14 @@ def _request(case: BatchCase, inputs: CaseInputs, plan: BatchPlan) -> AnalysisRe
     )
 
 
-def _this_worker() -> str:
-    """Address of the worker that this is; empty outside of Dask."""
+def _this_worker() -> Worker | None:
+    """The worker that this is; None outside of Dask."""
     from distributed import get_worker
 
     try:
-        return get_worker().address
+        return get_worker()
     except ValueError:
-        return ""
+        return None
 
 
 def _code(error: BaseException) -> int | None:

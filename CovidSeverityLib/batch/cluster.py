@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def check_extra() -> None:
 @contextmanager
 def local_client(workers: LocalWorkers, config: BatchConfig) -> Iterator[Client]:
     """A client of new processes on this computer; they end with the ``with`` block, or with this process."""
-    import dask
+    import dask.config
     from distributed import Client, LocalCluster
 
     threads = dict.fromkeys(THREAD_VARIABLES, str(workers.threads))
@@ -117,6 +118,7 @@ def local_client(workers: LocalWorkers, config: BatchConfig) -> Iterator[Client]
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
+        "distributed.worker.preload": [f"{__package__}.worker_process"],
         "distributed.worker.profile.enabled": False,
         "distributed.nanny.pre-spawn-environ": threads,
         "distributed.comm.timeouts.connect": "60s",
@@ -178,7 +180,9 @@ def _quiet() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the usual port of the dashboard is taken, for example
+            yield
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)

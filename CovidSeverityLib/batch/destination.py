@@ -1,52 +1,90 @@
+"""Where the results of a batch go: a folder on this computer, or an address."""
+
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol
 
-from CovidSeverityLib.reporting.output_folder import check_output_folder, write_together
+from CovidSeverityLib.reporting.output_folder import FileWriter
+
+from .addresses import is_address
+from .local_destination import LocalDestination
+from .remote_destination import RemoteDestination
 
 
-@dataclass(frozen=True)
-class LocalDestination:
-    folder: Path
-    is_remote = False
+class Destination(Protocol):
+    """Where the results of a batch go. It can be sent to other processes."""
 
     @property
-    def name(self):
-        return str(self.folder)
+    def shown(self) -> str:
+        """Its place for messages, without credentials."""
+        ...
 
-    @contextmanager
-    def case_folder(self, name):
-        p = self.folder / name
-        p.mkdir(parents=True, exist_ok=True)
-        yield p
+    def check(self, names: Iterable[str] = ()) -> None:
+        """Check before any analysis that results can be written; ``names`` are those of files beside the cases.
 
-    def read(self, rel):
-        return (self.folder / rel).read_bytes()
+        Raises
+        ------
+        OutputError
+            If nothing can be written, with the reason.
+        """
+        ...
 
-    def size(self, rel):
-        try:
-            return (self.folder / rel).stat().st_size
-        except FileNotFoundError:
-            return None
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other batches out until the end of the ``with`` block.
 
-    def publish(self, files):
-        write_together(self.folder, files)
+        Raises
+        ------
+        OutputError
+            If another batch is writing there.
+        """
+        ...
 
-    @contextmanager
-    def lock(self):
-        import locket
+    def case_folder(self, name: str) -> AbstractContextManager[Path]:
+        """A local folder to write the case ``name`` into, with :data:`.places.CASE_FILE` last.
 
-        with locket.lock_file(str(self.folder / ".lock"), timeout=0):
-            yield
+        Raises
+        ------
+        OutputError
+            If it cannot be made, or its files cannot be sent.
+        """
+        ...
 
-    def check(self):
-        check_output_folder(self.folder)
+    def read(self, relative: str) -> bytes:
+        """The content of a file of the results.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is not there.
+        OutputError
+            If it cannot be read.
+        """
+        ...
+
+    def size(self, relative: str) -> int | None:
+        """The size of a file of the results in bytes; None if there is no such file."""
+        ...
+
+    def publish(self, files: Mapping[str, FileWriter], obsolete: Iterable[str] = ()) -> None:
+        """Write the files beside the cases together, and remove those that an earlier run wrote in vain.
+
+        Raises
+        ------
+        OutputError
+            If a file cannot be written.
+        """
+        ...
 
 
-Destination = LocalDestination
+def destination_of(out: str) -> Destination:
+    """The destination at a path or an fsspec address.
 
-
-def destination_for(text):
-    return LocalDestination(Path(text))
+    Examples
+    --------
+    >>> destination_of("results").shown, destination_of("sftp://jane:secret@host/results").shown
+    ('results', 'sftp://host/results')
+    """
+    return RemoteDestination(out) if is_address(out) else LocalDestination(Path(out))

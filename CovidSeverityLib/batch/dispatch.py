@@ -6,7 +6,7 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from CovidSeverityLib.errors import CovidSeverityError, OutputError
 
@@ -28,6 +28,10 @@ batch of 100,000 cases is not sent at once."""
 
 class NoRoomError(CovidSeverityError):
     """No results can be written any more; the message says why."""
+
+
+class WorkersUnfitError(CovidSeverityError):
+    """No worker can do a case, because something is missing there."""
 
 
 class Dispatch:
@@ -73,6 +77,8 @@ class Dispatch:
             No results can be written any more.
         SchedulerGoneError
             There are no workers.
+        WorkersUnfitError
+            They have no covid-severity.
         """
         try:
             self._memory_bytes = memory_of_workers(self._client)
@@ -96,7 +102,8 @@ class Dispatch:
                 future.release()
 
     def _count_workers(self) -> None:
-        threads = sum(self._client.nthreads().values())
+        of_workers: Any = self._client.nthreads()  # Dask's types know the asynchronous client too
+        threads = sum(of_workers.values())
         self._room = AHEAD * threads
         if threads:
             self._workers_s = time.monotonic()
@@ -139,6 +146,10 @@ class Dispatch:
         except KilledWorker:
             tries = self._plan.limits.allowed_deaths + 1
             return Reply(CaseFailure(self._sent[future].case, WORKER, _died(tries)))
+        except ImportError as error:
+            raise WorkersUnfitError(
+                f"the workers cannot load covid-severity {self._plan.version} ({error}); install it there"
+            ) from error
 
     def _check_room(self, reply: Reply, outcome: CaseFailure) -> None:
         if reply.full:
@@ -152,7 +163,8 @@ class Dispatch:
         """End the processes that do not end their case themselves: a library in them never returns."""
         limits, now = self._plan.limits, time.monotonic()
         after_s = 2 * (limits.timeout_s + limits.stop_grace_s) + limits.hard_grace_s  # it may have waited for another
-        running = {key: worker for worker, keys in self._client.processing().items() for key in keys}
+        processing: Any = self._client.processing()
+        running = {key: worker for worker, keys in processing.items() for key in keys}
         self._seen_s = {key: self._seen_s.get(key, now) for key in running}
         for future, case in list(self._sent.items()):
             key = str(future.key)

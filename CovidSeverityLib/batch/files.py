@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,52 +27,98 @@ from .values import BatchCase, CaseFailure, CaseOutcome, CaseResult, Row
 
 CASES_NAME, PARQUET_NAME, FAILURES_NAME = "cases.csv", "cases.parquet", "failures.csv"
 INDEX_NAME, BATCH_NAME = "index.html", "batch.json"
+OWN_NAMES = (CASES_NAME, PARQUET_NAME, FAILURES_NAME, INDEX_NAME, BATCH_NAME)
+"""The files beside the cases, without the contact sheets, of which there are as many as are needed."""
 
 
-def write_tables(
-    source: BatchSource, folders: Mapping[str, str], outcomes: Mapping[str, CaseOutcome], plan: BatchPlan
-) -> Mapping[str, Any]:
-    """Write every file of the batch itself, all of them or none.
+@dataclass(frozen=True)
+class BatchTables:
+    """What is known of the cases of a batch.
 
-    A case that this run did not reach is in the tables if an earlier run made it.
+    Parameters
+    ----------
+    name : str
+        What the page calls the batch.
+    total : int
+        Number of its cases.
+    rows : tuple of mapping
+        Those with a result, by the columns of ``cases.csv``.
+    failures : tuple of CaseFailure
+        Those without one.
+    """
+
+    name: str
+    total: int
+    rows: tuple[Row, ...]
+    failures: tuple[CaseFailure, ...]
+
+    @property
+    def done(self) -> int:
+        """How many cases came to their end."""
+        return len(self.rows) + len(self.failures)
+
+    def summary(self, plan: BatchPlan) -> dict[str, Any]:
+        """What ``batch.json`` says."""
+        settings = plan.settings()
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "research_use": RESEARCH_USE,
+            "cases": self.total,
+            "done": len(self.rows),
+            "failed": len(self.failures),
+            "left": self.total - self.done,
+            "version": plan.version,
+            "profile": plan.config.name,
+            "classifier": plan.classifier.name,
+            "settings_sha256": digest_of(settings),
+            "settings": settings,
+        }
+
+
+def collect(
+    source: BatchSource, folders: Mapping[str, str], outcomes: Mapping[str, CaseOutcome], destination: Destination
+) -> BatchTables:
+    """The cases in the order of SOURCE. One that this run did not reach is there if it is whole all the same.
 
     Parameters
     ----------
     source : BatchSource
-        All cases, in the order of the tables.
+        All cases.
     folders : mapping of str to str
         Their folders below that of the batch.
     outcomes : mapping of str to CaseResult or CaseFailure
         What became of those that this run reached.
-    plan : BatchPlan
-        How they were analysed, and where the files go.
+    destination : Destination
+        Where the results are.
+    """
+    rows = (_row(case, folders, outcomes, destination) for case in source.cases)
+    failures = (outcomes.get(case.case) for case in source.cases)
+    return BatchTables(
+        source.name,
+        len(source.cases) + len(source.failures),
+        tuple(row for row in rows if row is not None),
+        (*source.failures, *(found for found in failures if isinstance(found, CaseFailure))),
+    )
 
-    Returns
-    -------
-    mapping of str to any
-        What ``batch.json`` says.
+
+def write_tables(tables: BatchTables, plan: BatchPlan) -> None:
+    """Write every file of the batch itself, all of them or none.
 
     Raises
     ------
     OutputError
         A file cannot be written.
     """
-    destination, cases = plan.destination, source.cases
-    rows = [row for case in cases if (row := _row(case, folders, outcomes, destination)) is not None]
-    failures = [found for case in cases if isinstance(found := outcomes.get(case.case), CaseFailure)]
-    failures = [*source.failures, *failures]
-    summary = _summary(len(cases) + len(source.failures), rows, failures, plan)
-    sheets = contact_sheet_names(len(rows))
+    sheets = contact_sheet_names(len(tables.rows))
     writers: dict[str, FileWriter] = {
-        CASES_NAME: partial(_write_cases, rows),
-        PARQUET_NAME: partial(_write_parquet, rows),
-        FAILURES_NAME: partial(_write_failures, failures),
-        **_sheets(rows, sheets, destination),
-        INDEX_NAME: partial(_write_index, rows, failures, sheets, source.name, plan),
-        BATCH_NAME: partial(_write_json, summary),
+        CASES_NAME: partial(_write_cases, tables.rows),
+        PARQUET_NAME: partial(_write_parquet, tables.rows),
+        FAILURES_NAME: partial(_write_failures, tables.failures),
+        **_sheets(tables.rows, sheets, plan.destination),
+        INDEX_NAME: partial(_write_index, tables, sheets, plan),
+        BATCH_NAME: partial(_write_json, tables.summary(plan)),
     }
-    destination.publish(writers)
-    return summary
+    plan.destination.publish(writers)
 
 
 def _row(
@@ -95,8 +142,7 @@ def _write_cases(rows: Sequence[Row], path: Path) -> None:
 
 def _write_failures(failures: Sequence[CaseFailure], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        rows = ({"case": one.case, "kind": one.kind, "reason": one.reason} for one in failures)
-        write_rows(file, BATCH_FAILURES.header(), rows)
+        write_rows(file, BATCH_FAILURES.header(), [dict(asdict(failure)) for failure in failures])
 
 
 def _write_parquet(rows: Sequence[Row], path: Path) -> None:
@@ -109,19 +155,12 @@ def _write_parquet(rows: Sequence[Row], path: Path) -> None:
     parquet.write_table(pyarrow.Table.from_pylist([dict(row) for row in rows], schema), path)
 
 
-def _write_index(
-    rows: Sequence[Row],
-    failures: Sequence[CaseFailure],
-    sheets: Sequence[str],
-    name: str,
-    plan: BatchPlan,
-    path: Path,
-) -> None:
+def _write_index(tables: BatchTables, sheets: Sequence[str], plan: BatchPlan, path: Path) -> None:
     write_index(
-        rows,
-        failures,
+        tables.rows,
+        tables.failures,
         path,
-        name=name,
+        name=tables.name,
         version=plan.version,
         profile=plan.config.profile,
         report_name=HTML_NAME if plan.pages.html else REPORT_NAME,
@@ -147,20 +186,3 @@ def _thumbnail(destination: Destination, folder: str) -> bytes | None:
         return destination.read(f"{folder}/{THUMBNAIL_NAME}")
     except FileNotFoundError:
         return None
-
-
-def _summary(total: int, rows: Sequence[Row], failures: Sequence[CaseFailure], plan: BatchPlan) -> dict[str, Any]:
-    settings = plan.settings()
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "research_use": RESEARCH_USE,
-        "cases": total,
-        "done": len(rows),
-        "failed": len(failures),
-        "left": total - len(rows) - len(failures),
-        "version": plan.version,
-        "profile": plan.config.name,
-        "classifier": plan.classifier.name,
-        "settings_sha256": digest_of(settings),
-        "settings": settings,
-    }

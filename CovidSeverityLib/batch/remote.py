@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from CovidSeverityLib.errors import CovidSeverityError, InputError
 from CovidSeverityLib.io.archives import RESOURCE_FORK
@@ -29,9 +31,21 @@ PACKAGES = {
 }
 """What to install for a protocol."""
 
+MOST_LEVELS = 60
+"""Folders in folders, at most: servers follow links, of which a circle has no end. Paths of 60 names are longer than
+most systems allow."""
+
 BUGS = (TypeError, AttributeError, NameError, AssertionError, MemoryError)
 """Errors that are not of the other side; they are raised as they are. Packages for protocols have errors of their own
 without a common base: botocore, paramiko, aiohttp."""
+
+FTP_BLOCK_BYTES = 4 << 20
+"""Bytes that are sent to an FTP server over one connection."""
+
+T = TypeVar("T")
+
+_KEPT = threading.local()
+"""Connections by address, of each thread its own."""
 
 LONGEST_REASON = 200
 """Characters of another program's message that are shown."""
@@ -65,27 +79,54 @@ def remote(
         If the protocol is unknown, its package is missing, or the other side refuses; without credentials.
     """
     with told(address, what, error_type):
-        yield _connected(address)
+        system, path = connected(address)
+        try:
+            yield system, path
+        finally:
+            disconnect(system)
+
+
+def drop_connections() -> None:
+    """End the connections that :func:`with_connection` has kept in this thread."""
+    for system, _ in vars(_KEPT).pop("connections", {}).values():
+        disconnect(system)
+
+
+def disconnect(system: AbstractFileSystem) -> None:
+    """End a connection that would stay open otherwise, as those of FTP and SFTP."""
+    for name in ("ftp", "client"):
+        connection = getattr(system, name, None)
+        if hasattr(connection, "close"):
+            connection.close()
 
 
 @contextmanager
-def told(address: str, what: str, error_type: type[InputError] = InputError) -> Iterator[None]:
-    """Turn the errors of the other side into sentences, as :func:`remote` does, with a connection that is there."""
+def told(
+    address: str,
+    what: str,
+    error_type: type[InputError] = InputError,
+    passed: tuple[type[Exception], ...] = (),
+) -> Iterator[None]:
+    """Turn the errors of the other side into sentences, as :func:`remote` does, with a connection that is there.
+
+    Those in ``passed`` are raised as they are.
+    """
     try:
         yield
-    except (CovidSeverityError, *BUGS):
+    except (CovidSeverityError, *BUGS, *passed):
         raise
     except Exception as error:
         raise error_type(f"{shown_address(address)} {what}: {reason_of(error, address)}") from error
 
 
-def _connected(address: str) -> tuple[Any, str]:
+def connected(address: str) -> tuple[Any, str]:
+    """A new connection, and the path of the address in it; errors of the other side are raised as they are."""
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
         raise InputError(f"addresses such as {protocol_of(address)}:// need the package fsspec: {INSTALL}") from error
     try:
-        return url_to_fs(address, skip_instance_cache=True)
+        system, path = url_to_fs(address, skip_instance_cache=True)
     except ImportError as error:
         protocol = protocol_of(address)
         package = PACKAGES.get(protocol)
@@ -98,6 +139,48 @@ def _connected(address: str) -> tuple[Any, str]:
                 "another one of fsspec is needed"
             ) from error
         raise
+    if protocol_of(address) == "ftp":  # fsspec opens a connection for each block
+        system.blocksize = FTP_BLOCK_BYTES
+    return system, path
+
+
+def with_connection(
+    address: str, what: str, error_type: type[InputError], ask: Callable[[AbstractFileSystem, str], T]
+) -> T:
+    """Ask something small over the connection of an earlier call, or over a new one if it is gone.
+
+    Parameters
+    ----------
+    address, what, error_type
+        As for :func:`remote`.
+    ask : callable
+        Gets the file system and the path in it, and must be harmless if it is called twice.
+
+    Raises
+    ------
+    FileNotFoundError
+        If ``ask`` raises it.
+    InputError
+        As :func:`remote`.
+    """
+    kept: dict[str, tuple[AbstractFileSystem, str]] = vars(_KEPT).setdefault("connections", {})
+    if address in kept:
+        system, path = kept[address]
+        try:
+            system.invalidate_cache()
+            return ask(system, path)
+        except (CovidSeverityError, *BUGS):
+            raise
+        except Exception as error:
+            if isinstance(error, FileNotFoundError) and _refusal(error) is None:
+                raise
+            disconnect(kept.pop(address)[0])  # the connection may be gone; the second try tells its own error
+    with told(address, what, error_type):
+        connection = connected(address)
+    with told(address, what, error_type, passed=(FileNotFoundError,)):
+        answer = ask(*connection)
+    kept[address] = connection
+    return answer
 
 
 def reason_of(error: Exception, address: str) -> str:
@@ -111,13 +194,26 @@ def reason_of(error: Exception, address: str) -> str:
     '...@host refused'
     """
     if isinstance(error, FileNotFoundError):
-        return "it is not there"
+        refusal = _refusal(error)
+        return "it is not there" if refusal is None else without_secrets(refusal, address)
     text = str(getattr(error, "strerror", None) or error).strip()
     line = without_secrets(text.splitlines()[0] if text else "", address)
     if isinstance(error, PermissionError):
         return f"access is denied ({line})" if line and line != "Permission denied" else "access is denied"
     line = line if len(line) <= LONGEST_REASON else line[:LONGEST_REASON] + "..."
     return line or type(error).__name__
+
+
+def _refusal(error: BaseException) -> str | None:
+    """What an FTP server said if not that a file is missing; fsspec takes every refusal for that."""
+    from ftplib import Error
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, Error) and not str(cause).startswith("550"):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def entries_of(system: AbstractFileSystem, folder: str) -> dict[str, dict[str, Any]]:
@@ -166,6 +262,48 @@ def entries_of_archive(system: AbstractFileSystem, root: str) -> dict[str, dict[
             entry = info if depth == len(parts) - 1 else {"type": "directory"}
             found.setdefault("/".join(parts[:depth]), {}).setdefault(parts[depth], entry)
     return found
+
+
+def first_bytes_of(system: AbstractFileSystem, path: str, count: int) -> bytes:
+    """The first bytes of a file, read without the rest of it."""
+    if hasattr(system, "client") and hasattr(system, "ftp"):  # that of SFTP reads whole files
+        with system.open(path, "rb") as file:
+            return file.read(count)
+    return system.cat_file(path, start=0, end=count)[:count]
+
+
+def copy_here(system: AbstractFileSystem, path: str, target: Path) -> None:
+    """Copy a file to this computer."""
+    if hasattr(getattr(system, "ftp", None), "retrbinary"):  # fsspec would leave the file open after an error
+        with target.open("wb") as file:
+            system.get_file(path, file)
+    else:
+        system.get_file(path, str(target))
+
+
+def files_below(system: AbstractFileSystem, root: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every visible file in a folder and its subfolders: its path below ``root`` with ``/``, and its information.
+
+    Raises
+    ------
+    InputError
+        If folders are nested too deeply, as in a circle of links, or an archive holds a path that leads out of it.
+    OSError
+        If a folder cannot be listed, or a package's own error.
+    """
+    archive = entries_of_archive(system, root) if is_archive_system(system) else None
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        if folder.count("/") > MOST_LEVELS:
+            raise InputError(f"folders are more than {MOST_LEVELS} levels deep; links seem to lead in a circle")
+        path = below(root, folder) if folder else root
+        entries = entries_of(system, path) if archive is None else archive.get(path, {})
+        for name, info in sorted(entries.items()):
+            if is_folder(info):
+                waiting.append(below(folder, name))
+            else:
+                yield below(folder, name), info
 
 
 def _check_listing(system: AbstractFileSystem, folder: str) -> None:

@@ -14,6 +14,7 @@ from CovidSeverityLib.reporting.files import SEAL_NAME
 from CovidSeverityLib.reporting.report_parts import SCHEMA_VERSION, SECONDS_DECIMALS
 
 from .destination import Destination
+from .local_destination import LocalDestination
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def read_seal(destination: Destination, folder: str) -> Seal | None:
 def damage(destination: Destination, folder: str, seal: Seal) -> str:
     """What is wrong with the files of a sealed case, in words; empty if all are as they were written.
 
-    Where bytes come over a network (``destination.is_remote``), sizes are compared, not checksums.
+    Where bytes come from an address, sizes are compared, not checksums.
     """
     for name, (size, checksum) in seal.files.items():
         found = destination.size(f"{folder}/{name}")
@@ -101,7 +102,7 @@ def damage(destination: Destination, folder: str, seal: Seal) -> str:
             return f"{name} is missing"
         if found != size:
             return f"{name} has {found} bytes, not {size}"
-        if not destination.is_remote and _sha256(destination.read(f"{folder}/{name}")) != checksum:
+        if isinstance(destination, LocalDestination) and _sha256(destination.read(f"{folder}/{name}")) != checksum:
             return f"{name} was changed"
     return ""
 

@@ -2,9 +2,9 @@
 
 A case is an image file, a .zip, or a folder that itself holds DICOM files. Three things are more than that:
 
-* A disc, which is a folder with a DICOMDIR, is one case if it holds one study. If it holds several, each study is a case,
-  namely the folder that all its files are in. A folder that two studies share is a failure, because only one of them
-  would be analysed.
+* A disc, which is a folder with a DICOMDIR, is one case if it holds one study. If it holds several, each study is a
+  case, namely the folder that all its files are in. A folder that two studies share is a failure, because only one
+  of them would be analysed.
 * A folder with DICOM files that has further ones with DICOM files below it would be read with them, so that their CTs
   would count twice. If it holds one DICOM file itself, this file is the case; otherwise it is a failure.
 * The results of an earlier analysis or batch are no cases, though they hold DICOM files.
@@ -37,8 +37,8 @@ class _Found:
     """What the search has seen so far."""
 
     files: list[PurePosixPath] = field(default_factory=list)
-    folders: dict[PurePosixPath, list[str]] = field(default_factory=dict)
-    """Folders with DICOM files, and the names of all their files."""
+    folders: dict[PurePosixPath, None] = field(default_factory=dict)
+    """Folders with DICOM files, in order."""
 
     discs: dict[PurePosixPath, str] = field(default_factory=dict)
     """Folders with a DICOMDIR, and its name."""
@@ -83,7 +83,7 @@ def _searched(tree: Tree) -> _Found:
             continue
         found.files += [folder / name for name in names if tree.is_ct_file(folder, name, names)]
         if tree.holds_dicom(folder, names):
-            found.folders[folder] = names
+            found.folders[folder] = None
         directory = next((name for name in names if is_directory_name(name)), None)
         if directory:
             found.discs[folder] = directory
@@ -138,9 +138,9 @@ def _settle_nested(tree: Tree, found: _Found) -> list[CaseFailure]:
     above = {parent for path in (*found.folders, *found.merged) for parent in path.parents}
     failures = []
     for folder in above & {*found.folders}:
-        names = found.folders.pop(folder)
+        del found.folders[folder]
         dicom = []
-        for name in names:
+        for name in tree.names(folder):
             if len(dicom) < 2 and not is_directory_name(name) and tree.is_dicom(folder, name):
                 dicom.append(folder / name)
         if len(dicom) == 1:

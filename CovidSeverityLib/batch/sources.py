@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def list_cases(source: str) -> BatchSource:
     found = _at_address(source) if is_address(source) else _local(Path(source))
     if not found.cases and not found.failures:
         raise InputError(
-            f"{found.name} holds no CT; folders of DICOM files, {ARCHIVE_ENDING} or {', '.join(FORMATS)} files are needed"
+            f"{found.name} holds no CT; folders of DICOM files, or {', '.join((ARCHIVE_ENDING, *FORMATS))} files are "
+            "needed"
         )
     return found
 
@@ -99,14 +101,13 @@ def _at_address(address: str) -> BatchSource:
     name = last_name(address)
     with remote(address, "cannot be read") as (system, path):
         folder = is_folder(system.info(path))
-    if folder:
-        return _searched(RemoteTree(address))
+    if folder or is_directory_name(name):
+        with closing(RemoteTree(address if folder else parent_of(address))) as tree:
+            return _searched(tree)
     if name.lower().endswith(TABLE_ENDINGS):
         with tempfile.TemporaryDirectory(prefix="covid-severity-") as temporary:
             table = fetched(address, Path(temporary))
             return _of_table(name, *cases_of_table(table, place_beside(address)))
-    if is_directory_name(name):
-        return _searched(RemoteTree(parent_of(address)))
     return BatchSource(name, (BatchCase(without_ending(name), address),))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -21,13 +21,19 @@ from CovidSeverityLib.io.image_search import (
 from CovidSeverityLib.io.images import FORMATS
 
 from .addresses import child_of, last_name
-from .remote import below, entries_of, entries_of_archive, is_archive_system, is_folder, remote, told
+from .remote import (
+    MOST_LEVELS,
+    below,
+    connected,
+    disconnect,
+    entries_of,
+    entries_of_archive,
+    first_bytes_of,
+    is_archive_system,
+    is_folder,
+    told,
+)
 from .values import INPUT, CaseFailure
-
-MOST_LEVELS = 60
-"""Folders in folders of an address, at most: servers follow links, of which a circle has no end. Paths of 60 names are
-longer than most systems allow."""
-
 
 MOST_READ = 64 << 20
 """Bytes of a DICOMDIR that are read: one of 100,000 images has 40 MB."""
@@ -44,6 +50,10 @@ class Tree(Protocol):
 
     def folders(self) -> Iterator[tuple[PurePosixPath, list[str]]]:
         """Every folder, those above first, and the names of its visible files in natural order."""
+        ...
+
+    def names(self, folder: PurePosixPath) -> list[str]:
+        """The names of the visible files of one folder, again."""
         ...
 
     def is_ct_file(self, folder: PurePosixPath, name: str, names: Sequence[str]) -> bool:
@@ -89,6 +99,9 @@ class LocalTree:
     def folders(self) -> Iterator[tuple[PurePosixPath, list[str]]]:  # noqa: D102
         for folder, names in folders_under(self.root, self._note):
             yield PurePosixPath(folder.relative_to(self.root).as_posix()), names
+
+    def names(self, folder: PurePosixPath) -> list[str]:  # noqa: D102
+        return next((names for _, names in folders_under(self.root / folder, self._note)), [])
 
     def _note(self, error: OSError) -> None:
         path, reason = Path(error.filename or self.root), error.strerror or type(error).__name__
@@ -146,9 +159,14 @@ class RemoteTree:
         self.address = address
         self.name = last_name(address)
         self.failures: list[CaseFailure] = []
-        with remote(address, "cannot be read") as (system, root):
+        with told(address, "cannot be read"):
+            system, root = connected(address)
             self._system, self._root = system, root.rstrip("/")
             self._archive = entries_of_archive(system, self._root) if is_archive_system(system) else None
+
+    def close(self) -> None:
+        """End the connection."""
+        disconnect(self._system)
 
     def folders(self) -> Iterator[tuple[PurePosixPath, list[str]]]:  # noqa: D102
         waiting = [PurePosixPath()]
@@ -157,7 +175,10 @@ class RemoteTree:
             entries = self._entries(folder)
             subfolders = sorted((name for name, info in entries.items() if is_folder(info)), key=natural_key)
             waiting += [folder / name for name in reversed(subfolders)]
-            yield folder, sorted((name for name, info in entries.items() if not is_folder(info)), key=natural_key)
+            yield folder, _files_of(entries)
+
+    def names(self, folder: PurePosixPath) -> list[str]:  # noqa: D102
+        return _files_of(self._entries(folder))
 
     def _entries(self, folder: PurePosixPath) -> dict:
         if len(folder.parts) > MOST_LEVELS:
@@ -192,14 +213,15 @@ class RemoteTree:
             return True
         try:
             with told(self.place(folder / name), "cannot be read"):
-                return begins_as_dicom(self._system.cat_file(self._path(folder / name), start=0, end=FIRST_DICOM_BYTES))
-        except InputError:
+                return begins_as_dicom(first_bytes_of(self._system, self._path(folder / name), FIRST_DICOM_BYTES))
+        except InputError as error:
+            self.failures.append(CaseFailure((folder / name).as_posix(), INPUT, str(error)))
             return False
 
     def read(self, path: PurePosixPath) -> bytes:  # noqa: D102
         try:
             with told(self.place(path), "cannot be read"):
-                return self._system.cat_file(self._path(path), start=0, end=MOST_READ)
+                return first_bytes_of(self._system, self._path(path), MOST_READ)
         except InputError:
             return b""
 
@@ -208,6 +230,10 @@ class RemoteTree:
 
     def _path(self, path: PurePosixPath) -> str:
         return below(self._root, path.as_posix()) if path.parts else self._root
+
+
+def _files_of(entries: Mapping[str, dict]) -> list[str]:
+    return sorted((name for name, info in entries.items() if not is_folder(info)), key=natural_key)
 
 
 def _is_ct_name(name: str, names: Sequence[str]) -> bool:

@@ -12,14 +12,24 @@ from typing import TYPE_CHECKING
 
 from CovidSeverityLib.batch.cluster import LocalWorkers, check_extra, local_client, remote_client
 from CovidSeverityLib.batch.config import BatchConfig
-from CovidSeverityLib.batch.destination import destination_for
+from CovidSeverityLib.batch.destination import destination_of
 from CovidSeverityLib.batch.dispatch import NoRoomError
-from CovidSeverityLib.batch.files import BATCH_NAME, CASES_NAME, FAILURES_NAME, INDEX_NAME, write_tables
+from CovidSeverityLib.batch.files import (
+    BATCH_NAME,
+    CASES_NAME,
+    FAILURES_NAME,
+    INDEX_NAME,
+    OWN_NAMES,
+    BatchTables,
+    collect,
+    write_tables,
+)
 from CovidSeverityLib.batch.names import folder_names
+from CovidSeverityLib.batch.places import CASES
 from CovidSeverityLib.batch.plan import BatchPlan
 from CovidSeverityLib.batch.run import BatchRun, Connect
 from CovidSeverityLib.batch.sources import BatchSource, list_cases
-from CovidSeverityLib.batch.values import CaseFailure, CaseOutcome, CaseResult
+from CovidSeverityLib.batch.values import CaseOutcome, CaseResult
 from CovidSeverityLib.config import PROFILES
 from CovidSeverityLib.errors import CancelledError, CovidSeverityError, InputError, OutputError
 from CovidSeverityLib.evaluation.reports import counted
@@ -36,9 +46,6 @@ from .progress import progress_kind
 
 if TYPE_CHECKING:
     from distributed import Client
-
-CASES_FOLDER = "cases"
-"""Below the folder of the batch: a folder for each case."""
 
 FIRST_WAIT_S = 10.0
 """How long the first connection to a scheduler is waited for."""
@@ -157,15 +164,15 @@ def run(arguments: argparse.Namespace) -> None:
     source = list_cases(arguments.source)
     if not source.cases and not source.failures:
         raise InputError(f"{source.name} holds no CT")
-    plan.destination.check()
+    plan.destination.check(OWN_NAMES)
     with plan.destination.lock():
         if not arguments.resume and plan.destination.size(BATCH_NAME) is not None:
-            raise InputError(f"{plan.destination.name} holds an earlier batch: --resume goes on with it")
+            raise InputError(f"{plan.destination.shown} holds an earlier batch: --resume goes on with it")
         _run(arguments, source, plan, _connection(arguments, plan, local, say=kind == "bar"))
 
 
 def _run(arguments: argparse.Namespace, source: BatchSource, plan: BatchPlan, connect: Connect) -> None:
-    folders = {case: f"{CASES_FOLDER}/{name}" for case, name in folder_names(c.case for c in source.cases).items()}
+    folders = {case: f"{CASES}/{name}" for case, name in folder_names(c.case for c in source.cases).items()}
     outcomes: dict[str, CaseOutcome] = {failure.case: failure for failure in source.failures}
     stopped: BaseException | None = None
     try:
@@ -173,21 +180,22 @@ def _run(arguments: argparse.Namespace, source: BatchSource, plan: BatchPlan, co
             BatchRun(source.cases, folders, plan, report, outcomes).run(connect)
     except (KeyboardInterrupt, CovidSeverityError) as error:
         stopped = error
-    summary: Mapping[str, object] = {}
     try:
-        if stopped is None or len(outcomes) > len(source.failures):
-            summary = write_tables(source, folders, outcomes, plan)
+        tables = collect(source, folders, outcomes, plan.destination)
+        if stopped is None or tables.rows:
+            write_tables(tables, plan)
     except OutputError as error:
         if stopped is None:
             raise OutputError(f"{error}; the cases are written, --resume writes the tables") from error
+        raise _stopped(stopped, f"{len(outcomes)} of {len(source.cases)} cases") from stopped
     if stopped is not None:
-        raise _stopped(stopped, len(outcomes), len(source.cases) + len(source.failures)) from stopped
-    _say(arguments, summary, source, outcomes, plan)
+        raise _stopped(stopped, f"{tables.done} of {tables.total} cases") from stopped
+    _say(arguments, source, tables, outcomes, plan)
 
 
 def _plan(arguments: argparse.Namespace, memory_bytes: int, threads: int) -> BatchPlan:
     return BatchPlan(
-        destination_for(arguments.output),
+        destination_of(arguments.output),
         analysis_config(arguments),
         ReportPages(arguments.html, arguments.pdf, language=arguments.language),
         dicom=not arguments.no_dicom and has_dicom_extra(),
@@ -210,21 +218,21 @@ def _connection(arguments: argparse.Namespace, plan: BatchPlan, local: LocalWork
         opened = remote_client(arguments.scheduler, wait_s) if local is None else local_client(local, plan.limits)
         with opened as client:
             if say:
-                _say_workers(client, local)
+                _say_workers(client, local, arguments.scheduler)
             yield client
 
     return connect
 
 
-def _say_workers(client: Client, local: LocalWorkers | None) -> None:
-    where = f"the scheduler at {client.scheduler.address}" if local is None else local.text
+def _say_workers(client: Client, local: LocalWorkers | None, address: str | None) -> None:
+    where = f"the scheduler at {address}" if local is None else local.text
     has_bokeh = importlib.util.find_spec("bokeh") is not None
     needs = "" if has_bokeh or local is None else " (with the package bokeh)"
     sys.stderr.write(f"Analysing with {where}; dashboard {client.dashboard_link}{needs}\n")
 
 
-def _stopped(error: BaseException, done: int, total: int) -> CovidSeverityError:
-    where = f"stopped after {done} of {total} cases"
+def _stopped(error: BaseException, cases: str) -> CovidSeverityError:
+    where = f"stopped after {cases}"
     if isinstance(error, NoRoomError):
         return OutputError(f"{error}; {where}: when there is room again, --resume goes on")
     if isinstance(error, KeyboardInterrupt | CancelledError):
@@ -234,31 +242,30 @@ def _stopped(error: BaseException, done: int, total: int) -> CovidSeverityError:
 
 def _say(
     arguments: argparse.Namespace,
-    summary: Mapping[str, object],
     source: BatchSource,
+    tables: BatchTables,
     outcomes: Mapping[str, CaseOutcome],
     plan: BatchPlan,
 ) -> None:
-    failed = [outcome for outcome in outcomes.values() if isinstance(outcome, CaseFailure)]
-    results = [outcome for outcome in outcomes.values() if isinstance(outcome, CaseResult)]
-    if not results:
+    failures = tables.failures
+    if not tables.rows:
         raise InputError(
-            f"none of {counted(len(failed), 'case')} of {source.name} could be analysed ({FAILURES_NAME} has the "
-            f"reasons); the first, {failed[0].case}: {failed[0].reason}"
+            f"none of {counted(len(failures), 'case')} of {source.name} could be analysed ({FAILURES_NAME} has the "
+            f"reasons); the first, {failures[0].case}: {failures[0].reason}"
         )
-    for remark in source.remarks:
-        sys.stderr.write(f"note: {remark}\n")
-    for redone in (result for result in results if result.redone and not arguments.quiet):
-        sys.stderr.write(f"note: {redone.case} was analysed again: {redone.redone}\n")
-    if failed:
-        names = listed(tuple(failure.case for failure in failed))
-        sys.stderr.write(f"warning: {counted(len(failed), 'case')} failed ({names}): {FAILURES_NAME} says why\n")
+    results = [outcome for outcome in outcomes.values() if isinstance(outcome, CaseResult)]
+    if not arguments.quiet:
+        redone = (f"{one.case} was analysed again: {one.redone}" for one in results if one.redone)
+        sys.stderr.write("".join(f"note: {remark}\n" for remark in (*source.remarks, *redone)))
+    if failures:
+        names = listed(tuple(failure.case for failure in failures))
+        sys.stderr.write(f"warning: {counted(len(failures), 'case')} failed ({names}): {FAILURES_NAME} says why\n")
     if arguments.json:
-        sys.stdout.write(json.dumps(summary, indent=2, allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(tables.summary(plan), indent=2, allow_nan=False) + "\n")
     elif not arguments.quiet and arguments.progress != "json":
         kept = sum(result.reused for result in results)
         earlier = f", {kept} of them by an earlier run" if kept else ""
         sys.stdout.write(
-            f"{counted(len(results), 'case')} analysed{earlier}, {len(failed)} failed\n"
-            f"Results are in {plan.destination.name}; {INDEX_NAME} shows them, {CASES_NAME} has the numbers\n"
+            f"{counted(len(results), 'case')} analysed{earlier}, {len(failures)} failed\n"
+            f"Results are in {plan.destination.shown}; {INDEX_NAME} shows them, {CASES_NAME} has the numbers\n"
         )

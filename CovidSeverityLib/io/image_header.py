@@ -122,19 +122,25 @@ def data_files(path: Path, value: str, listed: Sequence[str]) -> tuple[Path, ...
     InputError
         A file does not exist, or the pattern is invalid.
     """
-    names = listed if value.upper().startswith("LIST") else (value,)
+    return _all_there(path, data_names(path, value, listed))
+
+
+def data_names(path: Path, value: str, listed: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the data files of the header ``path``, whether or not they exist.
+
+    Raises
+    ------
+    InputError
+        The pattern is invalid.
+    """
     words = value.split()
-    if "%" in value and len(words) >= 4:
-        try:
-            first, last, step = (int(word) for word in words[1:4])
-            numbers = range(first, last + (1 if step > 0 else -1), step)
-            names = [words[0] % n for n in numbers]
-            return _all_there(path, names)
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"{path.name} names its data files by the pattern {shown(value)}, which is none"
-            ) from error
-    return _all_there(path, names)
+    if "%" not in value or len(words) < 4:
+        return tuple(listed) if value.upper().startswith("LIST") else (value,)
+    try:
+        first, last, step = (int(word) for word in words[1:4])
+        return tuple(words[0] % n for n in range(first, last + (1 if step > 0 else -1), step))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path.name} names its data files by the pattern {shown(value)}, which is none") from error
 
 
 def numbers(fields: dict[str, str], key: str, name: str) -> list[float]:

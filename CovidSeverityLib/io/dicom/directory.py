@@ -120,8 +120,11 @@ def _study_folders(directory: BinaryIO) -> tuple[frozenset[tuple[str, ...]], ...
     dataset = dcmread(directory)
     if not _is_whole(dataset):
         return ()
+    reached = list(_records_with_study(dataset))
+    if len(reached) < len(dataset.get("DirectoryRecordSequence") or ()):  # links that lead nowhere
+        return ()
     studies: dict[int, set[tuple[str, ...]]] = {}
-    for study, record in _records_with_study(dataset):
+    for study, record in reached:
         if "ReferencedFileID" in record and record.get("RecordInUseFlag") != INACTIVE:
             parts = inner_parts("/".join(map(str, values_of(record, "ReferencedFileID"))))
             if not parts:

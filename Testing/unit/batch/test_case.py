@@ -9,7 +9,7 @@ from CovidSeverityLib import AnalysisConfig, InputError, parallel
 from CovidSeverityLib.batch import case as module
 from CovidSeverityLib.batch.case import process_case
 from CovidSeverityLib.batch.config import BatchConfig
-from CovidSeverityLib.batch.destination import destination_for
+from CovidSeverityLib.batch.destination import destination_of
 from CovidSeverityLib.batch.plan import BatchPlan
 from CovidSeverityLib.batch.seal import read_seal
 from CovidSeverityLib.batch.values import BatchCase, CaseFailure, CaseResult
@@ -39,7 +39,7 @@ def chest(tiny_chest, tmp_path_factory):
 @pytest.fixture(scope="module")
 def done(chest, tmp_path_factory):
     """A plan, the case, and what became of it."""
-    plan = BatchPlan(destination_for(str(tmp_path_factory.mktemp("out"))))
+    plan = BatchPlan(destination_of(str(tmp_path_factory.mktemp("out"))))
     case = BatchCase("P 1", str(chest))
     return plan, case, process_case(case, "cases/P_1", plan, 0).outcome
 
@@ -167,7 +167,7 @@ def test_settings_know_every_option_and_mask(done, chest, tmp_path):
     known.add(digest(case, replace(inputs, lungs=mask), plan))
     known.add(digest(case, replace(inputs, lobes=mask), plan))
     assert len(known) == 11
-    other = replace(plan, threads=7, limits=BatchConfig(timeout_s=1), destination=destination_for(str(tmp_path)))
+    other = replace(plan, threads=7, limits=BatchConfig(timeout_s=1), destination=destination_of(str(tmp_path)))
     assert digest(case, inputs, other) == digest(case, inputs, plan)
 
 
@@ -186,7 +186,7 @@ def test_input_that_changes_while_it_is_read_is_no_result(chest, tmp_path, monke
         return found
 
     monkeypatch.setattr(module.AnalysisRequest, "run", changed)
-    plan = BatchPlan(destination_for(str(tmp_path / "out")))
+    plan = BatchPlan(destination_of(str(tmp_path / "out")))
     outcome = process_case(BatchCase("a", str(copy)), "cases/a", plan, 0).outcome
     assert outcome == CaseFailure("a", "input", "the input changed while it was read; --resume reads it again")
     assert not (tmp_path / "out" / "cases" / "a").exists()
@@ -205,12 +205,12 @@ def test_every_error_is_a_sentence(chest, tmp_path, monkeypatch, error, kind, re
         raise error
 
     monkeypatch.setattr(module.AnalysisRequest, "run", fail)
-    plan = BatchPlan(destination_for(str(tmp_path)))
+    plan = BatchPlan(destination_of(str(tmp_path)))
     assert process_case(BatchCase("a", str(chest)), "cases/a", plan, 0).outcome == CaseFailure("a", kind, reason)
 
 
 def test_case_that_needs_more_memory_than_its_worker_is_refused_before_it_is_read(chest, tmp_path):
-    plan = BatchPlan(destination_for(str(tmp_path)), limits=BatchConfig(watch_every_s=1000))
+    plan = BatchPlan(destination_of(str(tmp_path)), limits=BatchConfig(watch_every_s=1000))
     outcome = process_case(BatchCase("a", str(chest)), "cases/a", plan, 500 * 2**20).outcome
     assert isinstance(outcome, CaseFailure)
     assert outcome.kind == "limit"
@@ -219,7 +219,7 @@ def test_case_that_needs_more_memory_than_its_worker_is_refused_before_it_is_rea
 
 
 def test_worker_of_another_version_is_refused(chest, tmp_path):
-    plan = BatchPlan(destination_for(str(tmp_path)), version="9.9")
+    plan = BatchPlan(destination_of(str(tmp_path)), version="9.9")
     outcome = process_case(BatchCase("a", str(chest)), "cases/a", plan, 0).outcome
     assert isinstance(outcome, CaseFailure)
     assert outcome.kind == "worker"
