@@ -129,5 +129,5 @@ def _opened(thumbnail: bytes) -> Image | None:
         if picture.size != THUMBNAIL_SIZE:
             return None
         return picture.convert("RGB")
-    except (OSError, SyntaxError):  # what Pillow raises for damaged files
+    except (OSError, SyntaxError, Image.DecompressionBombError):  # what Pillow raises for damaged files
         return None
