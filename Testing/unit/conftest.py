@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 PATIENT = "Doe^Jane"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -128,3 +130,28 @@ def write_series() -> Callable[..., list[Path]]:
         return files
 
     return write
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium; of a module, for while it lives no other event loop can run."""
+    api = pytest.importorskip(
+        "playwright.sync_api", reason='Playwright is not installed (pip install ".[browser-test]")'
+    )
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    with api.sync_playwright() as playwright:
+        try:
+            found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        except api.Error as error:
+            pytest.skip(f"no browser: install Debian's chromium ({str(error).splitlines()[0]})")
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def axe():
+    """The source of axe-core, which finds barriers of a page."""
+    module = pytest.importorskip(
+        "axe_playwright_python", reason="axe-core is absent (pip install axe-playwright-python)"
+    )
+    return (Path(module.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
