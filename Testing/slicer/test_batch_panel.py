@@ -416,6 +416,16 @@ def test_enter_and_the_button_load_as_well(slicer_with_qt, ready, open_batch, wa
     assert slicer_with_qt.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == nodes == 1
 
 
+def test_a_batch_of_this_session_knows_its_source(ready, python_job, wait_until, tmp_path):
+    ready.logic.batches._makeJob = python_job("pass")
+    run(ready, wait_until)
+    ready.ui.batchFolderEdit.currentPath = str(tmp_path / "the next batch")
+    ready.ui.batchTable.selectRow(0)
+    ready.ui.batchLoadButton.click()
+    wait_until(lambda: not ready.logic.cases.running)
+    assert ready.ui.batchStatusLabel.text == "chest is loaded."
+
+
 def test_a_case_that_failed_says_why(ready, open_batch, batch_folder):
     open_batch(ready, batch_folder)
     double_click(ready.ui.batchTable, 1)
