@@ -12,7 +12,8 @@ OPTION = "host_key_policy"
 """fsspec's option. Who sets it in its configuration decides (``FSSPEC_SFTP_HOST_KEY_POLICY=auto_add``)."""
 
 SSHFS_OPTIONS = {"known_hosts": ()}
-"""The same for the package sshfs, which takes over these protocols where it is installed: the files of ``ssh`` count."""
+"""The same for the package sshfs, which takes these protocols over where it is installed: it reads the files of ``ssh``
+then, and takes any key otherwise."""
 
 KNOWN_HOSTS = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
 

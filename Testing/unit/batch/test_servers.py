@@ -160,16 +160,15 @@ def test_a_bucket_that_is_not_there_is_refused_and_not_made(s3):
 
 def test_a_server_that_is_not_known_gets_no_password(sftp, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(
-        InputError, match=r"cannot be read: its ssh-ed25519 key is not the one of \[127\.0\.0\.1\]:\d+ in ~"
-    ):
+    unknown = r"its ssh-ed25519 key is not the one of \[127\.0\.0\.1\]:\d+ in ~|Host key is not trusted"  # or by sshfs
+    with pytest.raises(InputError, match=f"cannot be read: ({unknown})"):
         list_cases(sftp)
-    with pytest.raises(OutputError, match="connect once with ssh"):
+    with pytest.raises(OutputError, match=f"cannot be written to: ({unknown})"):
         destination_of(sftp).check()
 
 
 def test_a_wrong_password_is_said_without_it(sftp):
     with pytest.raises(InputError) as caught:
         list_cases(sftp.replace(PASSWORD, "wr0ng-word"))
-    assert "cannot be read: Authentication failed" in str(caught.value)
+    assert any(f"cannot be read: {reason}" in str(caught.value) for reason in ("Authentication failed", "access is"))
     assert not any(word in str(caught.value) for word in ("wr0ng", "reader"))
