@@ -14,7 +14,8 @@ from CovidSeverityLib.reporting.output_folder import FileWriter, write_together
 
 from .addresses import protocol_of, shown_address
 from .places import CASE_FILE, CASES, TRIAL_NAME, checked_name, checked_path
-from .remote import below, files_below, is_folder, remote, with_connection
+from .remote import remote, with_connection
+from .remote_files import below, content_of, files_below, is_folder
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -98,7 +99,7 @@ class RemoteDestination:
         inner = "/".join(checked_path(relative))
         try:
             return with_connection(
-                self.address, READING, OutputError, lambda system, root: system.cat_file(below(root, inner))
+                self.address, READING, OutputError, lambda system, root: content_of(system, below(root, inner))
             )
         except FileNotFoundError as error:
             raise FileNotFoundError(relative) from error
