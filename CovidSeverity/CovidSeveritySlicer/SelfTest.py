@@ -110,6 +110,32 @@ class CovidSeverityTest(ScriptedLoadableModuleTest):
             self.logic.analyze(empty)
         self.assertNotIn("\n", raised.exception.message)
 
+    def test_batchOfAFolderIsTabulatedAndACaseIsLoaded(self) -> None:
+        """A folder with one chest and one broken file: a row, a reason, and the case in the scene as it was."""
+        from .analysis.AnalysisLogic import AnalysisError
+
+        missing = missingPackages(batch=True)
+        if missing and slicer.app.testingEnabled():
+            self.skipTest(f"Python packages are missing: {', '.join(missing)}; PythonSlicer -m pip install them")
+        with tempfile.TemporaryDirectory() as folder:
+            source, output = Path(folder) / "cts", Path(folder) / "results"
+            source.mkdir()
+            self.assertTrue(slicer.util.saveNode(makeSyntheticChest(SEED, COARSE_MM), str(source / "chest.nrrd")))
+            (source / "broken.nrrd").write_bytes(b"")
+            slicer.mrmlScene.Clear(0)
+            chest, broken = self.logic.batches.run(str(source), output, self._settings(), workers=1).rows
+            self.assertEqual((chest.case, chest.ctss), ("chest", sum(LOBE_SCORES.values())))
+            self.assertTrue(broken.failure)
+            loaded: list[Any] = []
+            self.logic.cases.loaded.connect(loaded.append)
+            self.logic.cases.load(chest, str(source))
+            self._waitFor(lambda: not self.logic.cases.running)
+            self.logic.cases.loaded.disconnect(loaded.append)
+            self.assertEqual([result.ctss for result in loaded], [chest.ctss])
+            with self.assertRaises(AnalysisError) as raised:
+                self.logic.batches.run(str(source / "nothing"), output)
+            self.assertNotIn("\n", raised.exception.message)
+
     def _analyze(self, volumeNode: Any) -> Any:
         return self.logic.analyze(volumeNode, self._settings())
 

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import slicer
 
-NOT_IN_SLICER = ("matplotlib", "rich", "platformdirs", "psutil", "slicerio", "nrrd", "nibabel", "tensorflow", "skimage")
+NOT_IN_SLICER = (
+    *("matplotlib", "rich", "platformdirs", "psutil", "slicerio", "nrrd", "nibabel", "tensorflow", "skimage"),
+    *("dask", "distributed", "fsspec", "pyarrow"),
+)
 """Packages that must not be asked for before the first analysis."""
 
 

@@ -324,7 +324,7 @@ def test_an_earlier_batch_is_opened(a_panel, open_batch, batch_folder, opened, a
     chest, broken = cells(ui.batchTable)
     low, high = row.ctssRange
     assert chest[:3] == ["chest", f"{row.ctss:2} ({low}\N{EN DASH}{high})", row.severity]
-    assert chest[3].startswith(f"{row.warnings:2}: ")
+    assert chest[3].startswith(f"{row.warnings:2} warnings: ")
     assert broken == ["broken", "", "failed", "broken.nii.gz is empty"]
     ui.batchPageButton.click()
     ui.batchFolderButton.click()
@@ -364,6 +364,8 @@ def test_a_click_on_a_headline_sorts_scores_as_numbers(a_panel, open_batch, batc
     assert [row[0] for row in cells(table)] == ["case 2", "case 0", "case 4", "case 1", "case 3"]
     table.selectRow(0)
     assert a_panel.panel._batch._results.table.chosen().case == "case 2"
+    open_batch(a_panel, batch_folder)
+    assert [row[0] for row in cells(table)] == [f"case {n}" for n in range(5)]
 
 
 def test_thousands_of_rows_come_in_portions(a_panel, batch_folder):

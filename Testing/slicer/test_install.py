@@ -23,10 +23,11 @@ from CovidSeveritySlicer.analysis.Install import InstallDeclined, InstallFailed,
 from packaging.requirements import Requirement
 
 REPOSITORY = Path(__file__).parents[2]
-SHIPPED_BY_SLICER = {"numpy", "scipy", "SimpleITK", "pydicom", "requests"}  # of the library's requirements
+SHIPPED_BY_SLICER = {"numpy", "scipy", "SimpleITK", "pydicom", "requests", "pillow"}  # of the library's requirements
 
 WANTED = "covid-severity-probe"
 CLASSIFIER = "covid-severity-network"
+CLUSTER = "covid-severity-cluster"
 
 
 def make_wheel(folder, name, version, requires=()):
@@ -55,6 +56,7 @@ def wheels(tmp_path):
     folder = tmp_path / "wheels"
     make_wheel(folder, WANTED, "1.5")
     make_wheel(folder, CLASSIFIER, "2.20")
+    make_wheel(folder, CLUSTER, "2025.3")
     return folder
 
 
@@ -103,6 +105,7 @@ def pip(monkeypatch, wheels, tmp_path):
     site.mkdir()
     (resources / Install.REQUIREMENTS).write_text(f"# comment\n\n{WANTED}>=1.4\nnumpy>=1.26\n", encoding="utf-8")
     (resources / Install.CLASSIFIER_REQUIREMENTS).write_text(f"{CLASSIFIER}>=2.16\n", encoding="utf-8")
+    (resources / Install.BATCH_REQUIREMENTS).write_text(f"{CLUSTER}>=2025.1\n", encoding="utf-8")
     monkeypatch.setattr(Install, "RESOURCES", resources)
     monkeypatch.syspath_prepend(str(site))
     return Pip(wheels, site)
@@ -164,11 +167,12 @@ def test_requirements_are_those_of_the_library_less_what_slicer_ships():
     expected = [line for line in library_requirements() if Requirement(line).name not in SHIPPED_BY_SLICER]
     assert requirement_lines("requirements.txt") == expected
     assert requirement_lines("requirements-classify.txt") == library_requirements("classify")
+    assert requirement_lines("requirements-batch.txt") == library_requirements("batch")
     assert len(expected) == len(library_requirements()) - len(SHIPPED_BY_SLICER)
 
 
 def test_nothing_that_slicer_ships_is_wanted_and_all_of_it_is_pinned():
-    wanted = {Requirement(str(line)).name for line in Install._requirements(classifier=True)}
+    wanted = {Requirement(str(line)).name for line in Install._requirements(classifier=True, batch=True)}
     assert not wanted & set(Install.SHIPPED)
     assert set(Install.SHIPPED) >= SHIPPED_BY_SLICER
 
@@ -225,6 +229,15 @@ def test_a_classifier_asks_for_its_own_packages_only_when_it_is_wanted(version, 
     wanted = [[part for part in request if part.startswith("covid")] for request in pip.requests]
     assert wanted == [[f"{WANTED}>=1.4"], [f"{CLASSIFIER}>=2.16"]]
     assert missingPackages(classifier=True) == ()
+
+
+def test_a_batch_asks_for_all_that_it_lacks_at_once(version, pip, dialogs):
+    ensurePackages(batch=True)
+    wanted = [[part for part in request if part.startswith("covid")] for request in pip.requests]
+    assert wanted == [[f"{WANTED}>=1.4", f"{CLUSTER}>=2025.1"]]
+    assert len(dialogs.asked) == 1
+    assert missingPackages(batch=True) == ()
+    check_pins(pip)
 
 
 def test_a_declined_installation_names_the_packages(version, pip, dialogs):

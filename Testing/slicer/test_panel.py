@@ -89,6 +89,10 @@ def test_panel_opens_before_the_packages_are_installed(slicer_with_qt, module_fi
         "psutil",
         "skimage",
         "tensorflow",
+        "dask",
+        "distributed",
+        "fsspec",
+        "pyarrow",
     ):
         monkeypatch.setitem(sys.modules, name, None)
     slicer_with_qt.app.moduleManager().load(module_file)

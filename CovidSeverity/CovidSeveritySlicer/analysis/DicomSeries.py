@@ -221,17 +221,14 @@ def placeSeries(series: Sequence[CtSeries], source: DatabaseSource, folder: Path
 def placeImages(series: CtSeries, folder: Path) -> Path:
     """A folder called by the code of the series, with its images and no others. Any thread may call this.
 
+    Images are called by numbers: a name of a file may be that of the patient.
+
     Raises
     ------
     OSError
         A link or copy cannot be made.
     """
     place = folder / series.code
-    home = _ownFolder(series.files)
-    if home is not None:
-        with suppress(OSError, NotImplementedError):  # Windows allows links of folders to some users only
-            place.symlink_to(home, target_is_directory=True)
-            return place
     place.mkdir()
     there = [file for file in map(Path, series.files) if file.is_file()]  # the analysis says what is missing
     for n, file in enumerate(sorted(there)):  # in the same order each time: the bytes of a case are the same then
@@ -260,19 +257,6 @@ def _files(database: SeriesDatabase, patient: str) -> Iterator[str]:
 def _nameOf(database: SeriesDatabase, file: str) -> str:
     parts = (database.fileValue(file, tag) for tag in (PATIENT_NAME, PATIENT_ID))
     return " ".join(" ".join(parts).replace("^", " ").split())
-
-
-def _ownFolder(files: Sequence[str]) -> Path | None:
-    """The folder that has these files and nothing else; None if there is none."""
-    folders = {Path(file).parent for file in files}
-    if len(folders) != 1:
-        return None
-    (folder,) = folders
-    try:
-        names = {path.name for path in folder.iterdir()}
-        return folder.resolve() if names == {Path(file).name for file in files} else None
-    except OSError:
-        return None
 
 
 def _link(file: Path, link: Path) -> None:

@@ -15,7 +15,7 @@ CASE = 0
 """Column of the case in the table in ``CovidSeverity.ui``."""
 
 ROWS_MEASURED = 50
-"""Rows that decide the width of a column."""
+"""First rows, which decide the width of a column."""
 
 
 class BatchTable:
@@ -38,7 +38,6 @@ class BatchTable:
         self._onActivated = onActivated
         table.connect("itemSelectionChanged()", onChosen)
         table.connect("cellActivated(int,int)", self.onActivated)  # a double click, or Enter
-        table.horizontalHeader().setResizeContentsPrecision(ROWS_MEASURED)
 
     def show(self, batch: Batch | None) -> None:
         """Show a batch; None hides the table."""
@@ -46,7 +45,7 @@ class BatchTable:
         table = self._table
         self._rows = {} if batch is None else {row.case: row for row in batch.rows}
         table.visible = batch is not None
-        table.setSortingEnabled(False)
+        table.sortingEnabled = False
         table.clearContents()
         table.rowCount = len(self._rows)
         self._steps.run(self._fill(list(self._rows.values())), self._onFilled)
@@ -80,13 +79,14 @@ class BatchTable:
     def _onFilled(self, error: Exception | None) -> None:
         if error is not None:
             raise error
-        self._table.resizeColumnsToContents()
-        self._table.setSortingEnabled(True)
+        if len(self._rows) <= ROWS_MEASURED:
+            self._table.resizeColumnsToContents()
         self._table.horizontalHeader().setSortIndicator(-1, qt.Qt.AscendingOrder)  # in the order of the source
+        self._table.sortingEnabled = True
 
 
 def cellsOf(row: BatchRow) -> tuple[str, str, str, str]:
-    """Cells of a row: case, CTSS with its range, severity, warnings or why it failed.
+    """Cells of a row: case, CTSS with its range, severity, and as remarks the warnings, or why it failed.
 
     The table sorts texts. Numbers have two places, so that they are sorted as numbers.
     """
@@ -94,8 +94,15 @@ def cellsOf(row: BatchRow) -> tuple[str, str, str, str]:
         return row.case, "", _("failed"), row.failure
     score = "" if row.ctss is None else f"{row.ctss:2}"
     ends = "" if row.ctssRange is None else " ({}\N{EN DASH}{})".format(*row.ctssRange)
+    return row.case, score + ends, row.severity, _warnings(row)
+
+
+def _warnings(row: BatchRow) -> str:
+    if not row.warnings:
+        return ""
     about = ", ".join(code.replace("_", " ") for code in row.codes)
-    return row.case, score + ends, row.severity, f"{row.warnings:2}: {about}" if row.warnings else ""
+    words = _("{count:2} warning: {about}") if row.warnings == 1 else _("{count:2} warnings: {about}")
+    return words.format(count=row.warnings, about=about)
 
 
 def _item(text: str) -> Any:
