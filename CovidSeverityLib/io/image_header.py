@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from .voxels import VoxelSource
 
 TEXT_HEADER_BYTES = 1 << 22
 """Largest size of MetaImage and NRRD headers, bytes: the header of 100 segments has about 100,000 bytes."""
+
+PATTERN = re.compile(r"(?:[^%]|%%)*%[ 0+-]*\d{0,3}[diu](?:[^%]|%%)*")
+"""A pattern for the names of data files: one number, of any width that a file name can have."""
+
+MOST_DATA_FILES = 100_000
+"""Largest number of data files that a pattern may name: a whole body in slices of 0.5 mm has 4,000."""
 
 MAX_WHOLE_NUMBER = 2**53
 """Largest integer in a text header: a float does not distinguish larger integers."""
@@ -125,16 +132,22 @@ def data_files(path: Path, value: str, listed: Sequence[str]) -> tuple[Path, ...
     names = listed if value.upper().startswith("LIST") else (value,)
     words = value.split()
     if "%" in value and len(words) >= 4:
-        try:
-            first, last, step = (int(word) for word in words[1:4])
-            numbers = range(first, last + (1 if step > 0 else -1), step)
-            names = [words[0] % n for n in numbers]
-            return _all_there(path, names)
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"{path.name} names its data files by the pattern {shown(value)}, which is none"
-            ) from error
+        return _all_there(path, _names_of_pattern(path, value, words))
     return _all_there(path, names)
+
+
+def _names_of_pattern(path: Path, value: str, words: Sequence[str]) -> Iterator[str]:
+    """The names that a pattern stands for, one after the other: there may be millions, of which no file exists."""
+    try:
+        first, last, step = (int(word) for word in words[1:4])
+        if not PATTERN.fullmatch(words[0]):
+            raise ValueError
+        numbers = range(first, last + (1 if step > 0 else -1), step)
+    except ValueError as error:
+        raise InputError(f"{path.name} names its data files by the pattern {shown(value)}, which is none") from error
+    if numbers[MOST_DATA_FILES:]:
+        raise InputError(f"{path.name} names over {MOST_DATA_FILES:,} data files by the pattern {shown(value)}")
+    return (words[0] % n for n in numbers)
 
 
 def numbers(fields: dict[str, str], key: str, name: str) -> list[float]:
@@ -158,7 +171,7 @@ def shown(text: str) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
 
 
-def _all_there(path: Path, names: Sequence[str]) -> tuple[Path, ...]:
+def _all_there(path: Path, names: Iterable[str]) -> tuple[Path, ...]:
     files = []
     for name in names:
         files.append(path.parent / name)
