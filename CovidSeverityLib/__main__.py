@@ -26,6 +26,7 @@ EXIT_BAD_INPUT = 2
 
 COMMANDS = {
     "analyze": "analyse a chest CT and write the results to a folder",
+    "batch": "analyse many CTs, on the cores of this computer or on a cluster",
     "classify": "diagnose COVID-19, community-acquired pneumonia or normal",
     "compare": "show what changed between two CTs of one person",
     "corrected": "write the report of masks that a person corrected",

@@ -82,6 +82,19 @@ class NoLungsError(InputError):
     """
 
 
+class TooLargeError(InputError):
+    """The analysis of a volume needs more memory than there is.
+
+    Examples
+    --------
+    >>> from CovidSeverityLib.io.cost import check_cost
+    >>> check_cost((100_000, 100_000, 1000), "chest.nii.gz")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    CovidSeverityLib.errors.TooLargeError: chest.nii.gz: the analysis of 100000 x 100000 x 1000 voxels would need ...
+    """
+
+
 class NotComparableError(InputError):
     """Two examinations cannot be compared: the lungs do not fit onto each other, or they are of two persons.
 

@@ -16,9 +16,17 @@ MAX_THREADS = 8
 """More threads than this do not help: much of the work holds the interpreter's lock."""
 
 
+_ALLOWED: list[int] = []
+
+
+def allow_threads(count: int) -> None:
+    """Use at most ``count`` threads in this process from now on: one of several that share a machine."""
+    _ALLOWED[:] = [count]
+
+
 def thread_count() -> int:
     """Threads to use on this machine."""
-    return max(1, min(MAX_THREADS, os.cpu_count() or 1))
+    return max(1, min([MAX_THREADS, os.cpu_count() or 1, *_ALLOWED]))
 
 
 def map_in_order(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Diagnosis
 
 from .description import NetworkDescription
@@ -90,3 +91,42 @@ def open_classifier(name_or_file: str | os.PathLike[str]) -> KnownClassifier:
     if entry is None:
         return KnownClassifier(load_classifier(found.path, None, found.name))
     return KnownClassifier(load_classifier(found.path, entry.network, found.name), entry.source, entry.licence)
+
+
+@dataclass(frozen=True)
+class ClassifierChoice:
+    """The classifier that was chosen, by its name, so that every process can load it for itself; or none.
+
+    Parameters
+    ----------
+    name : str or None
+        Name in the model store, or a file; None for no diagnosis.
+    absent : str
+        Why there is none, as a sentence for the reports.
+    required : bool
+        Whether it is an error if it cannot be loaded. Otherwise the reports say why there is no diagnosis.
+    sha256 : str
+        Checksum of its weights, where it is needed before they are loaded; empty otherwise.
+    """
+
+    name: str | None = None
+    absent: str = ""
+    required: bool = False
+    sha256: str = ""
+
+    def load(self) -> tuple[ExplainingClassifier | None, str]:
+        """The classifier, or None and the reason for the report.
+
+        Raises
+        ------
+        InputError
+            It is required and cannot be used.
+        """
+        if self.name is None:
+            return None, self.absent
+        try:
+            return open_classifier(self.name), ""
+        except InputError as error:
+            if self.required:
+                raise
+            return None, f"The installed model {self.name} cannot be used: {error}."

@@ -3,62 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from CovidSeverityLib.api import Analysis, AnalysisConfig, InputError, analyze, lobes_from_labels, read_mask
+from CovidSeverityLib.analysis_request import AnalysisRequest, write_analysis
+from CovidSeverityLib.api import Analysis
 from CovidSeverityLib.config import PROFILES
 from CovidSeverityLib.io.archives import ARCHIVE_ENDING
 from CovidSeverityLib.io.dicom.directory import DIRECTORY_NAME
 from CovidSeverityLib.io.dicom.files import DICOM_ENDINGS
+from CovidSeverityLib.io.dicomweb.address import PacsStudy
 from CovidSeverityLib.io.images import FORMATS
-from CovidSeverityLib.reporting import (
-    OUTPUT_NAMES,
-    PDF_NAME,
-    FileWriter,
-    ReportPages,
-    build_report,
-    check_output_folder,
-    report_pdf,
-    summary_text,
-    write_results,
-)
-from CovidSeverityLib.reporting.dicom import (
-    DICOM_OUTPUT_NAMES,
-    PdfDocument,
-    dicom_objects,
-    dicom_writers,
-    has_dicom_extra,
-)
-from CovidSeverityLib.segmentation.lungs.lungmask_engine import LungmaskEngine
-from CovidSeverityLib.types import Progress
+from CovidSeverityLib.reporting import OUTPUT_NAMES, ReportPages, build_report, check_output_folder, summary_text
+from CovidSeverityLib.reporting.dicom import DICOM_OUTPUT_NAMES
 
-from .classifiers import ChosenClassifier, add_classifier_option, choose_classifier
-from .ct_input import (
-    add_independent_slices,
-    add_input,
-    add_lungs,
-    add_printing,
-    add_reading,
-    chosen_lungs,
-    naming_other_series,
-    read_volume_and_source,
-)
-from .engines import add_engine_options, engine_lobes, lobe_weights, lung_engine, runs_lobe_engine
+from .classifiers import add_classifier_option, choose_classifier
+from .ct_input import add_independent_slices, add_input, add_lungs, add_printing, add_reading
+from .engines import add_engine_options, analysis_config, lobe_weights, lung_engine
 from .pacs import add_store, chosen_input, store_address, store_objects
 from .paths import existing_path, given_path
 from .progress import progress_for, progress_kind
-
-if TYPE_CHECKING:
-    from CovidSeverityLib.io.dicom.source import DicomSource
-    from CovidSeverityLib.io.dicomweb.address import PacsStudy
 
 OUTPUT_SUFFIX = "-covid-severity"
 """The default folder for results is the name of the input followed by this."""
@@ -136,23 +101,19 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command; raise :class:`~CovidSeverityLib.errors.InputError` for errors that the user can correct."""
-    config = _config(arguments)
-    source, target = chosen_input(arguments), store_address(arguments)
-    for mask, what in ((arguments.lungs, "lung mask"), (arguments.lobes, "lobe mask")):
-        if mask is not None:
-            existing_path(mask, what)
-    engine, weights = lung_engine(arguments), lobe_weights(arguments)
+    request = _request(arguments)
+    target = store_address(arguments)
     chosen = choose_classifier(arguments.classifier)
-    wanted = default_output(source) if arguments.output is None else given_path(arguments.output, "output folder")
+    wanted = (
+        default_output(request.source) if arguments.output is None else given_path(arguments.output, "output folder")
+    )
     kind = progress_kind(arguments)
     pages = ReportPages(arguments.html, arguments.pdf, arguments.title, arguments.language)
     folder = check_output_folder(wanted, (*OUTPUT_NAMES, *DICOM_OUTPUT_NAMES))
     try:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:
-            result, images = _analyze(arguments, source, config, engine, weights, chosen, progress)
-            with _no_garbage_collection():
-                extra, lacking = ({}, "") if arguments.no_dicom else _dicom(result, images, pages)
-                written = write_results(result, folder.path, progress, pages=pages, extra=extra)
+            result, images = request.run(chosen.classifier, chosen.reason, progress)
+            written, lacking = write_analysis(result, images, folder.path, pages, progress)
     except BaseException:
         folder.discard_if_empty()
         raise
@@ -175,76 +136,26 @@ def default_output(source: Path | PacsStudy) -> Path:
     return Path((name[: len(name) - len(ending)] or "ct") + OUTPUT_SUFFIX)
 
 
-def _config(arguments: argparse.Namespace) -> AnalysisConfig:
-    config = AnalysisConfig.for_profile(arguments.profile)
-    for option, used in (("--lobes", arguments.lobes is not None), ("--lobe-engine", runs_lobe_engine(arguments))):
-        if used and config.scoring.own_regions:
-            raise InputError(f"{option} cannot be used with --profile {config.profile}, which cuts its own regions")
-    return config
+def _request(arguments: argparse.Namespace) -> AnalysisRequest:
+    config = analysis_config(arguments)
+    source = chosen_input(arguments)
+    return AnalysisRequest(
+        source,
+        config,
+        series=arguments.series,
+        volume=arguments.volume,
+        force=arguments.force,
+        independent_slices=arguments.independent_slices,
+        lungs=_mask(arguments.lungs, "lung mask"),
+        lobes=_mask(arguments.lobes, "lobe mask"),
+        lung_engine=lung_engine(arguments),
+        lobe_weights=lobe_weights(arguments),
+        dicom=not arguments.no_dicom,
+    )
 
 
-def _analyze(
-    arguments: argparse.Namespace,
-    source: Path | PacsStudy,
-    config: AnalysisConfig,
-    engine: LungmaskEngine | None,
-    weights: Path | None,
-    chosen: ChosenClassifier,
-    progress: Progress | None,
-) -> tuple[Analysis, DicomSource | None]:
-    wanted = not arguments.no_dicom and has_dicom_extra()
-    volume, images = read_volume_and_source(arguments, source, progress, keep_headers=wanted)
-    with naming_other_series(volume):
-        lungs, lobes = chosen_lungs(arguments, volume, engine), None
-        if arguments.lobes:
-            lobes = lobes_from_labels(read_mask(arguments.lobes, volume), volume, Path(arguments.lobes).name)
-        elif weights:
-            lobes = engine_lobes(volume, weights)
-        result = analyze(
-            volume,
-            config,
-            progress,
-            lungs=lungs,
-            lobes=lobes,
-            classifier=chosen.classifier,
-            force=arguments.force,
-            independent_slices=arguments.independent_slices,
-        )
-    return (replace(result, classification_reason=chosen.reason) if chosen.reason else result), images
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Collect no garbage: a DICOM object has half a million parts, and looking through them takes a third of its time.
-
-    It concerns the whole process, therefore only a command may do it.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def _dicom(result: Analysis, images: DicomSource | None, pages: ReportPages) -> tuple[dict[str, FileWriter], str]:
-    """Writers of the DICOM objects and of the PDF that is in one of them, and the reason why there are no objects."""
-    if images is None:
-        return {}, ""
-    writers: dict[str, FileWriter] = {}
-    document = None
-    if pages.pdf:  # drawn once: both files have the same bytes
-        document = PdfDocument(report_pdf(result, pages), pages.title)
-        writers[PDF_NAME] = partial(_write_bytes, document.content)
-    try:
-        return writers | dicom_writers(dicom_objects(result, images, document=document)), ""
-    except InputError as error:
-        return writers, f"No DICOM objects were written, because {error}."
-
-
-def _write_bytes(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
+def _mask(path: str | None, what: str) -> Path | None:
+    return None if path is None else existing_path(path, what)
 
 
 def _say(arguments: argparse.Namespace, result: Analysis, folder: Path, lacking: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from CovidSeverityLib.checksums import sha256_of
 from CovidSeverityLib.classification.diagnosis import ExplainingClassifier
-from CovidSeverityLib.classification.loading import open_classifier
-from CovidSeverityLib.classification.store.installed import installed_models
+from CovidSeverityLib.classification.loading import ClassifierChoice
+from CovidSeverityLib.classification.store.installed import installed_models, resolve
 from CovidSeverityLib.errors import InputError
 
 SWITCHED_OFF = "none"
@@ -52,19 +53,41 @@ def choose_classifier(asked: str | None) -> ChosenClassifier:
     InputError
         If the chosen classifier cannot be used.
     """
+    classifier, reason = chosen(asked).load()
+    return ChosenClassifier(classifier, reason)
+
+
+def chosen(asked: str | None) -> ClassifierChoice:
+    """The same, not loaded yet."""
+    if asked == SWITCHED_OFF:
+        return ClassifierChoice(absent=LEFT_OUT)
     if asked is not None:
-        if asked == SWITCHED_OFF:
-            return ChosenClassifier(None, LEFT_OUT)
-        return ChosenClassifier(open_classifier(asked))
+        return ClassifierChoice(asked, required=True)
     sound, damaged = installed_models()
     names = sorted([*sound, *damaged], key=str.lower)
     usual = next((name for name in names if name.lower() == DEFAULT_NAME), names[0] if len(names) == 1 else None)
     if usual is None:
-        return ChosenClassifier(None, _several(names) if names else NONE_INSTALLED)
+        return ClassifierChoice(absent=_several(names) if names else NONE_INSTALLED)
+    return ClassifierChoice(usual)
+
+
+def chosen_with_checksum(asked: str | None) -> ClassifierChoice:
+    """The same with the checksum of its weights.
+
+    Raises
+    ------
+    InputError
+        A classifier is asked for that is not there.
+    """
+    choice = chosen(asked)
+    if choice.name is None:
+        return choice
     try:
-        return ChosenClassifier(open_classifier(usual))
-    except InputError as error:
-        return ChosenClassifier(None, f"The installed model {usual} cannot be used: {error}.")
+        return replace(choice, sha256=sha256_of(resolve(choice.name).path))
+    except InputError:
+        if choice.required:
+            raise
+        return choice
 
 
 def _several(names: list[str]) -> str:

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from CovidSeverityLib.analysis_request import naming_other_series
 from CovidSeverityLib.api import ClassifiedCt, InputError, classify
 from CovidSeverityLib.reporting import (
     CLASSIFICATION_OUTPUT_NAMES,
@@ -18,7 +19,7 @@ from CovidSeverityLib.reporting import (
 )
 
 from .classifiers import add_classifier_option, choose_classifier
-from .ct_input import add_input, add_lungs, add_printing, add_reading, chosen_lungs, naming_other_series, read_volume
+from .ct_input import add_input, add_lungs, add_printing, add_reading, chosen_lungs, read_volume
 from .engines import add_lung_engine, lung_engine
 from .pacs import chosen_input
 from .paths import existing_path, given_path

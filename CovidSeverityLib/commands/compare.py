@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from CovidSeverityLib.analysis_request import naming_other_series
 from CovidSeverityLib.api import analyze
 from CovidSeverityLib.config import PROFILES, AnalysisConfig
 from CovidSeverityLib.errors import InputError
@@ -20,7 +21,7 @@ from CovidSeverityLib.io.reading import read_ct_and_source
 from CovidSeverityLib.reporting.output_folder import check_output_folder
 from CovidSeverityLib.types import Progress
 
-from .ct_input import add_printing, naming_other_series
+from .ct_input import add_printing
 from .paths import existing_path, given_path
 from .progress import progress_for, progress_kind
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from CovidSeverityLib.api import CtVolume, LungSegmentation, NoLungsError, lungs_from_labels, read_mask
+from CovidSeverityLib.api import CtVolume, LungSegmentation, lungs_from_labels, read_mask
 from CovidSeverityLib.io.dicomweb.address import PacsStudy
 from CovidSeverityLib.io.dicomweb.receiving import read_study_and_source
 from CovidSeverityLib.io.reading import read_ct_and_source
@@ -16,12 +13,6 @@ from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmenter
 from CovidSeverityLib.types import Progress
 
 from .pacs import add_study
-
-if TYPE_CHECKING:
-    from CovidSeverityLib.io.dicom.source import DicomSource
-
-CHOSEN = ("series_chosen", "volume_chosen")
-"""Codes of the notes that the input contains several series or volumes."""
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
@@ -85,29 +76,10 @@ def add_printing(parser: argparse.ArgumentParser) -> None:
 
 def read_volume(arguments: argparse.Namespace, source: Path | PacsStudy, progress: Progress | None) -> CtVolume:
     """The CT that the options choose; errors as in :func:`~CovidSeverityLib.io.reading.read_ct`."""
-    return read_volume_and_source(arguments, source, progress, keep_headers=False)[0]
-
-
-def read_volume_and_source(
-    arguments: argparse.Namespace, source: Path | PacsStudy, progress: Progress | None, *, keep_headers: bool
-) -> tuple[CtVolume, DicomSource | None]:
-    """The same, and the images that it was read from (:func:`~CovidSeverityLib.io.reading.read_ct_and_source`)."""
+    common = {"volume": arguments.volume, "force": arguments.force, "progress": progress, "keep_headers": False}
     if isinstance(source, PacsStudy):
-        return read_study_and_source(
-            source,
-            volume=arguments.volume,
-            force=arguments.force,
-            progress=progress,
-            keep_headers=keep_headers,
-        )
-    return read_ct_and_source(
-        source,
-        series_uid=arguments.series,
-        volume=arguments.volume,
-        force=arguments.force,
-        progress=progress,
-        keep_headers=keep_headers,
-    )
+        return read_study_and_source(source, **common)[0]
+    return read_ct_and_source(source, series_uid=arguments.series, **common)[0]
 
 
 def chosen_lungs(
@@ -117,13 +89,3 @@ def chosen_lungs(
     if not arguments.lungs:
         return engine
     return lungs_from_labels(read_mask(arguments.lungs, volume), volume, Path(arguments.lungs).name)
-
-
-@contextmanager
-def naming_other_series(volume: CtVolume) -> Iterator[None]:
-    """If a CT has no lungs, add to the error that another one of several series may be the right one."""
-    try:
-        yield
-    except NoLungsError as error:
-        notes = "; ".join(note.message.rstrip(".") for note in volume.notes if note.code in CHOSEN)
-        raise NoLungsError(f"{error}{f' ({notes}; --series chooses another)' if notes else ''}") from error

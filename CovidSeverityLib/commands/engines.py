@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
+from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.io.volume import CtVolume
-from CovidSeverityLib.segmentation.lobes.external_lobes import lobes_from_labels
-from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation
 from CovidSeverityLib.segmentation.lungs.lungmask_engine import (
     LTRC_LOBES,
     LungmaskEngine,
     checked_weights,
-    lungmask_lobes,
 )
 
 ENGINES = ("default", "lungmask")
@@ -90,8 +86,17 @@ def lobe_weights(arguments: argparse.Namespace) -> Path | None:
     return checked_weights(LTRC_LOBES, arguments.lobe_weights, None)
 
 
-def engine_lobes(volume: CtVolume, weights: Path) -> LobeSegmentation:
-    """Lobes of lungmask's LTRCLobes with checked ``weights``; errors as in :func:`lungmask_lobes`."""
-    name = f"{LTRC_LOBES.name} ({weights.name})"
-    found = lobes_from_labels(lungmask_lobes(volume, weights), volume, name)
-    return replace(found, source=f"lungmask {name}")
+def analysis_config(arguments: argparse.Namespace) -> AnalysisConfig:
+    """The configuration of ``--profile``.
+
+    Raises
+    ------
+    InputError
+        There is no such profile, or it cuts its own regions and lobes are given.
+    """
+    config = AnalysisConfig.for_profile(arguments.profile)
+    lobes = getattr(arguments, "lobes", None) is not None
+    for option, used in (("--lobes", lobes), ("--lobe-engine", runs_lobe_engine(arguments))):
+        if used and config.scoring.own_regions:
+            raise InputError(f"{option} cannot be used with --profile {config.profile}, which cuts its own regions")
+    return config

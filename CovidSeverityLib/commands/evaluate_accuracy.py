@@ -14,8 +14,8 @@ from CovidSeverityLib.evaluation.accuracy.report import accuracy_outputs
 from CovidSeverityLib.evaluation.accuracy.slice_labels import LABELS_ENDING, read_slice_labels
 from CovidSeverityLib.evaluation.accuracy.variations import VARIATIONS
 from CovidSeverityLib.evaluation.case_names import find_name
-from CovidSeverityLib.evaluation.cases import find_images
 from CovidSeverityLib.evaluation.extras import require
+from CovidSeverityLib.io.image_search import find_images
 
 from .evaluation_run import EvaluationPlan, listed, path_mark, run_plan
 from .paths import existing_path, folder_and_pattern

@@ -13,7 +13,7 @@ from CovidSeverityLib.classification.loading import open_classifier
 from CovidSeverityLib.config import AnalysisConfig, mask_config
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.evaluation.case_names import match_names
-from CovidSeverityLib.evaluation.cases import Case, Failure, cases_named, find_images, find_masks, pair_with
+from CovidSeverityLib.evaluation.cases import Case, Failure, cases_named, pair_with
 from CovidSeverityLib.evaluation.diagnosis_labels import DiagnosisLabels, read_diagnoses, read_diagnosis_predictions
 from CovidSeverityLib.evaluation.extras import require
 from CovidSeverityLib.evaluation.journal import Record
@@ -30,6 +30,7 @@ from CovidSeverityLib.evaluation.paper.severity_report import severity_outputs
 from CovidSeverityLib.evaluation.paper.slice_lists import SliceList, parse_slice_list
 from CovidSeverityLib.evaluation.reports import RunFacts, counted
 from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES, PUBLISHED_CLASSIFICATION_IMAGE
+from CovidSeverityLib.io.image_search import find_images, find_masks
 from CovidSeverityLib.types import Diagnosis
 
 from .evaluation_run import EvaluationPlan, listed, path_mark, run_plan, write_evaluation

@@ -16,12 +16,13 @@ from CovidSeverityLib.classification.training.preparation import PreparedCases, 
 from CovidSeverityLib.classification.training.run import finish, given_up_before, network_for, train
 from CovidSeverityLib.classification.training.split import TooFewPatientsError
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation.cases import Failure, cases_named, find_images
+from CovidSeverityLib.evaluation.cases import Failure, cases_named
 from CovidSeverityLib.evaluation.diagnosis_labels import read_diagnoses, read_patients
 from CovidSeverityLib.evaluation.outputs import FAILURES_NAME, csv_writer, failure_table
 from CovidSeverityLib.evaluation.reports import counted
 from CovidSeverityLib.evaluation.training.report import TRAINING_NAMES, TrainingReport
 from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES
+from CovidSeverityLib.io.image_search import find_images
 from CovidSeverityLib.reporting import OutputFolder, check_output_folder, write_together
 
 from .evaluation_run import listed

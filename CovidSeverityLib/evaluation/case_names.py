@@ -12,11 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from CovidSeverityLib.io.archives import ARCHIVE_ENDING
-from CovidSeverityLib.io.images import FORMATS
-
-NAME_ENDINGS = tuple(sorted({*FORMATS, ARCHIVE_ENDING, ".seg.nrrd", ".dcm"}, key=len, reverse=True))
-"""Endings that are not part of a case's name, longest first."""
+from CovidSeverityLib.io.case_names import without_ending
 
 ADDED_WORDS = frozenset(
     {
@@ -38,7 +34,6 @@ CHANNEL_WORD = "0000"
 """nnU-Net adds the number of the channel to the name of an image, but not to that of its mask."""
 
 SEPARATORS = re.compile(r"[_\-. /]+")
-DIGITS = re.compile(r"([0-9]+)")
 
 Edges = Mapping[str, Sequence[str]]
 """The names that a name may be equal to."""
@@ -53,18 +48,6 @@ class NameMatches:
 
     pairs: Mapping[str, str]
     unclear: Mapping[str, tuple[str, ...]]
-
-
-def natural_key(name: str) -> tuple:
-    """A sorting key with ``case2`` before ``case10``."""
-    parts = DIGITS.split(name.casefold())
-    return tuple((0, int(part), "") if n % 2 else (1, 0, part) for n, part in enumerate(parts)), name
-
-
-def without_ending(name: str) -> str:
-    """``name`` without the ending of an image file, if it has one."""
-    ending = next((e for e in NAME_ENDINGS if name.casefold().endswith(e)), "")
-    return name[: len(name) - len(ending)] or name
 
 
 def match_names(wanted: Iterable[str], available: Iterable[str]) -> NameMatches:

@@ -15,9 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from CovidSeverityLib.checked import known
+from CovidSeverityLib.io.csv_tables import CASE_WORDS, Row, Table, number, once_each, read_table, whole_number, word
 from CovidSeverityLib.types import DIAGNOSIS_NAMES, Diagnosis
-
-from .csv_tables import CASE_WORDS, Row, Table, number, once_each, read_table, whole_number, word
 
 DIAGNOSIS_WORDS: Mapping[str, Diagnosis] = MappingProxyType(
     {

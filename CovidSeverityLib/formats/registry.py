@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from . import accuracy_tables, analysis_tables, evaluation_tables, followup_tables, training_tables
+from . import accuracy_tables, analysis_tables, batch_tables, evaluation_tables, followup_tables, training_tables
 from .columns import TableFormat
 
 TABLES: tuple[TableFormat, ...] = (
@@ -18,6 +18,8 @@ TABLES: tuple[TableFormat, ...] = (
     analysis_tables.CORRECTED_LOBES,
     analysis_tables.CORRECTED_SLICES,
     followup_tables.LOBE_CHANGES,
+    batch_tables.CASES,
+    batch_tables.BATCH_FAILURES,
     evaluation_tables.SEGMENTATION_RESULTS,
     evaluation_tables.SEGMENTATION_SLICES,
     evaluation_tables.ABLATION_RESULTS,
@@ -49,6 +51,8 @@ SCHEMAS: tuple[JsonFormat, ...] = (
         "formats/schemas/corrected_report.schema.json",
     ),
     JsonFormat("comparison.json", "`compare`, also with `--json`", "followup/comparison.schema.json"),
+    JsonFormat("batch.json", "`batch`, also with `--json`", "formats/schemas/batch.schema.json"),
+    JsonFormat("case.json", "`batch`, for each case", "formats/schemas/case.schema.json"),
     JsonFormat("classification.json", "`classify`, also with `--json`", "formats/schemas/classification.schema.json"),
     *(
         JsonFormat(

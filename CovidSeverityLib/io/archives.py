@@ -127,7 +127,7 @@ def unpacked(path: Path, limits: ArchiveConfig = LIMITS) -> Iterator[Path]:
         try:
             with zipfile.ZipFile(path) as archive:
                 members = _checked(archive, path, limits)
-                _check_room(sum(member.file_size for member in members), Path(folder), path.name)
+                check_room(sum(member.file_size for member in members), Path(folder), path.name)
                 _unpack(archive, members, Path(folder), path.name)
         except DAMAGED as error:
             raise InputError(_unreadable(path)) from error
@@ -176,11 +176,11 @@ def _checked(archive: zipfile.ZipFile, path: Path, limits: ArchiveConfig) -> lis
     members = [member for member in everything if _is_wanted(archive, member, path.name)]
     total, packed = sum(member.file_size for member in members), path.stat().st_size
     if total > limits.most_bytes:
-        raise InputError(f"{path.name} unpacks to {_told(total)}; {_told(limits.most_bytes)} are allowed")
+        raise InputError(f"{path.name} unpacks to {told_bytes(total)}; {told_bytes(limits.most_bytes)} are allowed")
     if total > max(limits.always_allowed_bytes, limits.highest_ratio * packed):
         raise InputError(
-            f"{path.name} unpacks to {_told(total)}, {total / packed:,.0f} times its size; no CT packs so well (at "
-            f"most {limits.highest_ratio:g} times is allowed)"
+            f"{path.name} unpacks to {told_bytes(total)}, {total / packed:,.0f} times its size; no CT packs so well "
+            f"(at most {limits.highest_ratio:g} times is allowed)"
         )
     return members
 
@@ -217,14 +217,31 @@ def _outside(archive: str, name: str) -> InputError:
     return InputError(f"{archive} holds a path that leads out of it ({shown_name(name)}); pack the CT's folder anew")
 
 
-def _check_room(needed: int, folder: Path, name: str) -> None:
+def check_room(needed: int, folder: Path, name: str, verb: str = "unpacks to") -> None:
+    """Check that so many bytes fit into a temporary folder.
+
+    Parameters
+    ----------
+    needed : int
+        Bytes that will be written.
+    folder : Path
+        The folder, on a disk or in memory.
+    name, verb : str
+        What needs the room and how, for the message.
+
+    Raises
+    ------
+    InputError
+        They do not fit.
+    """
     free, place = shutil.disk_usage(folder).free, "on the disk"
     if _is_in_memory(folder):
         memory = usable_memory()
         free, place = min(free, memory.total if memory.free is None else memory.free), "in memory"
     if needed > free:
         raise InputError(
-            f"{name} unpacks to {_told(needed)}; {_told(free)} {place} are free for it (TMPDIR names another place)"
+            f"{name} {verb} {told_bytes(needed)}; {told_bytes(free)} {place} are free for it (TMPDIR names "
+            "another place)"
         )
 
 
@@ -243,7 +260,7 @@ def _unpack(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], folder
         archive.extract(member, folder)
 
 
-def _told(count: int) -> str:
+def told_bytes(count: int) -> str:
     """A number of bytes for a message."""
     size, unit = next(((s, u) for s, u in SIZE_UNITS if count >= s), SIZE_UNITS[-1])
     return f"{count / size:,.1f} {unit}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from math import prod
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.errors import TooLargeError
 
 GB = 2**30
 """Bytes of a gigabyte, as memory is sold and as systems show it."""
@@ -38,6 +41,9 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 """Mount point of control groups: version 2 directly here, version 1 in one folder per controller."""
 
 
+_SHARE_OF_PROCESS: ContextVar[int | None] = ContextVar("memory of this process", default=None)
+
+
 class Memory(NamedTuple):
     """Memory that this process may use, and the free part of it, bytes; None if a container hides the free part."""
 
@@ -60,7 +66,7 @@ def check_cost(size: tuple[int, int, int], name: str) -> None:
 
     Raises
     ------
-    InputError
+    TooLargeError
         If there is too little memory; the message gives both amounts.
 
     Examples
@@ -75,7 +81,7 @@ def check_cost(size: tuple[int, int, int], name: str) -> None:
     has = f"this process may use {_gb(memory.total)}"
     if memory.free is not None:
         has = f"this machine has {_gb(memory.total)} ({_gb(memory.free)} free)"
-    raise InputError(
+    raise TooLargeError(
         f"{name}: the analysis of {shape} voxels would need {_gb(needed)} of memory; {has}; "
         "resample it to fewer voxels or take a larger machine"
     )
@@ -92,14 +98,27 @@ def needed_bytes(size: tuple[int, int, int]) -> int:
     return FIXED_BYTES + VOXEL_BYTES * prod(int(n) for n in size)
 
 
+@contextmanager
+def memory_bounded(limit: int) -> Iterator[None]:
+    """Within the ``with`` block, and in its thread, at most ``limit`` bytes count as usable; 0 for no limit."""
+    token = _SHARE_OF_PROCESS.set(limit or None)
+    try:
+        yield
+    finally:
+        _SHARE_OF_PROCESS.reset(token)
+
+
 def usable_memory() -> Memory:
-    """The memory of this machine, or the part that its control groups (containers, batch systems) allow."""
+    """The memory of this machine, or the part that its control groups (containers, batch systems) allow.
+
+    :func:`memory_bounded` makes it less.
+    """
     import psutil  # Slicer imports this package before missing packages are installed
 
     machine = psutil.virtual_memory()
-    limit = _cgroup_limit()
-    if limit is not None and limit < machine.total:
-        return Memory(limit, None)
+    limits = [limit for limit in (_cgroup_limit(), _SHARE_OF_PROCESS.get()) if limit is not None]
+    if limits and min(limits) < machine.total:
+        return Memory(min(limits), None)
     return Memory(machine.total, machine.available)
 
 

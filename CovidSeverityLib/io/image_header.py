@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,15 +129,24 @@ def data_files(path: Path, value: str, listed: Sequence[str]) -> tuple[Path, ...
     InputError
         A file does not exist, or the pattern is invalid.
     """
-    names = listed if value.upper().startswith("LIST") else (value,)
+    return _all_there(path, data_names(path, value, listed))
+
+
+def data_names(path: Path, value: str, listed: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the data files of the header ``path``, whether or not they exist.
+
+    Raises
+    ------
+    InputError
+        The pattern is invalid.
+    """
     words = value.split()
     if "%" in value and len(words) >= 4:
-        return _all_there(path, _names_of_pattern(path, value, words))
-    return _all_there(path, names)
+        return _names_of_pattern(path, value, words)
+    return tuple(listed) if value.upper().startswith("LIST") else (value,)
 
 
-def _names_of_pattern(path: Path, value: str, words: Sequence[str]) -> Iterator[str]:
-    """The names that a pattern stands for, one after the other: there may be millions, of which no file exists."""
+def _names_of_pattern(path: Path, value: str, words: Sequence[str]) -> tuple[str, ...]:
     try:
         first, last, step = (int(word) for word in words[1:4])
         if not PATTERN.fullmatch(words[0]):
@@ -147,7 +156,7 @@ def _names_of_pattern(path: Path, value: str, words: Sequence[str]) -> Iterator[
         raise InputError(f"{path.name} names its data files by the pattern {shown(value)}, which is none") from error
     if numbers[MOST_DATA_FILES:]:
         raise InputError(f"{path.name} names over {MOST_DATA_FILES:,} data files by the pattern {shown(value)}")
-    return (words[0] % n for n in numbers)
+    return tuple(words[0] % n for n in numbers)
 
 
 def numbers(fields: dict[str, str], key: str, name: str) -> list[float]:
@@ -171,7 +180,7 @@ def shown(text: str) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
 
 
-def _all_there(path: Path, names: Iterable[str]) -> tuple[Path, ...]:
+def _all_there(path: Path, names: Sequence[str]) -> tuple[Path, ...]:
     files = []
     for name in names:
         files.append(path.parent / name)

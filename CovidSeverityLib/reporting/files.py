@@ -29,6 +29,8 @@ REPORT_NAME, CLASSIFICATION_REPORT_NAME = "report.json", "classification.json"
 SEGMENTATION_NAME, OVERVIEW_NAME = "segmentation.seg.nrrd", "overview.png"
 SLICES_NAME, PAGE_NAME, ANALYSIS_NAME = "slices.csv", "classification.png", "analysis.npz"
 HTML_NAME, PDF_NAME = "report.html", "report.pdf"
+THUMBNAIL_NAME, SEAL_NAME = "thumbnail.jpg", "case.json"
+"""What a batch adds: a small picture, and which input and configuration the other files were made from."""
 
 INSTALL_REPORTLAB = "pip install reportlab"
 
@@ -41,7 +43,7 @@ _TABLE_WRITERS: dict[str, TextWriter] = {
 }
 OUTPUT_NAMES = (
     *(SEGMENTATION_NAME, *_TABLE_WRITERS, OVERVIEW_NAME, PAGE_NAME, HTML_NAME, PDF_NAME),
-    *(REPORT_NAME, CLASSIFICATION_REPORT_NAME, ANALYSIS_NAME),
+    *(REPORT_NAME, CLASSIFICATION_REPORT_NAME, ANALYSIS_NAME, THUMBNAIL_NAME, SEAL_NAME),
 )
 """Every file that an analysis writes, or removes after an earlier run."""
 
@@ -91,6 +93,7 @@ def write_results(
     *,
     pages: ReportPages = ReportPages(),
     extra: Mapping[str, FileWriter] = MappingProxyType({}),
+    seal: FileWriter | None = None,
 ) -> tuple[Path, ...]:
     """Write every file of a result to ``folder`` and return their paths; the report comes last.
 
@@ -109,6 +112,8 @@ def write_results(
         The report for people.
     extra : mapping of str to callable
         More files by name, each with a function that writes it to a path. They stand for files of the same name here.
+    seal : callable or None
+        Writes :data:`SEAL_NAME`, the very last file. All others are complete then, in the folder of its path.
 
     Raises
     ------
@@ -127,6 +132,7 @@ def write_results(
             **extra,
             **{name: lambda path, page=page: path.write_bytes(page.result()) for name, page in drawn.items()},
             REPORT_NAME: partial(_text, write_report, analysis),
+            **({} if seal is None else {SEAL_NAME: seal}),
         }
         obsolete = [name for name in (*OUTPUT_NAMES, *DICOM_OUTPUT_NAMES) if name not in writers]
         try:

@@ -15,7 +15,8 @@ from CovidSeverityLib.types import Progress
 STAGE = "write"
 """Name of this stage in progress calls."""
 
-_TEMPORARY_PREFIX = ".covid-severity-"
+TEMPORARY_PREFIX = ".covid-severity-"
+"""Beginning of the names of temporary folders; what a killed process has left can be removed."""
 
 FileWriter = Callable[[Path], object]
 """Writes one file to the path that it is given."""
@@ -63,12 +64,12 @@ def check_output_folder(folder: Path, names: Iterable[str] = ()) -> OutputFolder
         for missing in _missing_folders(folder):
             missing.mkdir()
             created.append(missing)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=_TEMPORARY_PREFIX) as trial:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY_PREFIX) as trial:
             (Path(trial) / "trial").write_bytes(b"trial")
         _refuse_what_is_in_the_way(folder, tuple(names))
     except (OSError, ValueError) as error:
         OutputFolder(folder, tuple(created)).discard_if_empty()
-        raise OutputError(f"cannot write results to {folder}: {_reason(error, folder)}") from error
+        raise OutputError(f"cannot write results to {folder}: {reason_in_words(error, folder)}") from error
     return OutputFolder(folder, tuple(created))
 
 
@@ -100,7 +101,7 @@ def write_together(
     """
     names, obsolete = tuple(writers), tuple(obsolete)
     try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=_TEMPORARY_PREFIX) as temporary:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY_PREFIX) as temporary:
             for done, (name, write) in enumerate(writers.items()):
                 if progress:
                     progress(STAGE, done, len(names))
@@ -113,7 +114,7 @@ def write_together(
                 (Path(temporary) / name).replace(folder / name)
         _remove_empty(folder, obsolete)
     except OSError as error:
-        raise OutputError(f"cannot write results to {folder}: {_reason(error, folder)}") from error
+        raise OutputError(f"cannot write results to {folder}: {reason_in_words(error, folder)}") from error
     if progress:
         progress(STAGE, len(names), len(names))
     return tuple(folder / name for name in names)
@@ -145,8 +146,8 @@ def _missing_folders(folder: Path) -> list[Path]:
     return missing[::-1]
 
 
-def _reason(error: Exception, folder: Path) -> str:
-    """The reason for the error, in words."""
+def reason_in_words(error: Exception, folder: Path) -> str:
+    """Why nothing can be written to ``folder``."""
     code = getattr(error, "errno", None)
     blocker = next((p for p in (folder, *folder.parents) if os.path.lexists(p) and not p.is_dir()), None)
     if blocker is not None:

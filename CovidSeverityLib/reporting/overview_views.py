@@ -50,6 +50,12 @@ class View:
         return _centres(self.extent_mm[3], self.extent_mm[2], self.hu.shape[0])
 
 
+def grey(hu: NDArray[np.int16]) -> NDArray[np.uint8]:
+    """Hounsfield units in the lung window, black to white."""
+    low, high = LUNG_WINDOW_HU
+    return ((np.clip(hu, low, high).astype(np.float32) - low) * (255.0 / (high - low))).astype(np.uint8)
+
+
 def axial_indices(analysis: Findings, count: int = AXIAL_COUNT) -> tuple[int, ...]:
     """K of acquired slices, spread evenly over the lungs, superior first, including the slice with the most opacity."""
     lung = np.array([row.index for row in analysis.slices if row.lung_voxels], dtype=np.intp)

@@ -22,8 +22,7 @@ from CovidSeveritySlicer.analysis import ChildOutput, JobOutcome, ProcessTree
 from CovidSeveritySlicer.analysis import Job as jobs
 from CovidSeveritySlicer.analysis.Job import Job, JobStatus, childEnvironment
 
-from CovidSeverityLib import InputError
-from CovidSeverityLib.commands import analyze
+from CovidSeverityLib import InputError, analysis_request
 from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
 from CovidSeverityLib.preprocessing.orientation import check_orientation
 
@@ -332,7 +331,7 @@ def test_exit_status_of_a_shell_around_a_killed_child_is_lack_of_memory(clock):
 
 @pytest.mark.parametrize("demand", [lambda: np.ones(10**15), lambda: sitk.Image([100_000] * 3, sitk.sitkFloat64)])
 def test_lack_of_memory_that_the_library_tells_is_recognised(program, tiny_folder, tmp_path, monkeypatch, demand):
-    monkeypatch.setattr(analyze, "analyze", lambda *_, **__: demand())
+    monkeypatch.setattr(analysis_request, "analyze", lambda *_, **__: demand())
     ran = program("analyze", tiny_folder / "ct.nii.gz", "-o", tmp_path / "out")
     status, message = JobOutcome.judge(ran.status, ran.err.splitlines())
     assert (ran.status, status) == (1, JobStatus.OUT_OF_MEMORY), ran.err

@@ -47,6 +47,34 @@ def chest_hu():
     return np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
 
 
+@pytest.fixture
+def files(tmp_path) -> Callable[..., Path]:
+    """A function that makes empty files below a folder of the test and returns the folder."""
+
+    def make(*names: str, folder: str = "data") -> Path:
+        root = tmp_path / folder
+        for name in names:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(b"")
+        return root
+
+    return make
+
+
+@pytest.fixture
+def dicom_files(tmp_path) -> Callable[..., Path]:
+    """A function that makes files that begin as DICOM does."""
+
+    def make(*names: str, folder: str = "data") -> Path:
+        root = tmp_path / folder
+        for name in names:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(bytes(128) + b"DICM")
+        return root
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def write_series() -> Callable[..., list[Path]]:
     """A function that writes (K, J, I) HU as one DICOM file a slice and returns the files."""

@@ -32,6 +32,10 @@ WRITTEN_BY_A_RUN = (
         "table.md",
         "batch.py",
         "analysis.npz",
+        "batch.json",
+        "case.json",
+        "cts",
+        "cases/NAME",
     ),
 )
 """Files that a command or a reader writes."""
@@ -42,8 +46,9 @@ NO_LONGER_THERE = ("CovidSeverityLib/results.py",)
 FOREIGN_OPTIONS = {
     *("--no-main-window", "--python-script", "--exit-after-startup", "--platform", "--dist", "--no-loadscope-reorder"),
     *("--dest", "--only-binary", "--python-version", "--no-index", "--find-links", "--help", "--write-baselines"),
+    *("--nworkers", "--nthreads", "--memory-limit", "--repo", "--create-namespace", "--generate-name"),
 }
-"""Of Slicer, pip and pytest."""
+"""Of Slicer, pip, pytest, Dask and Helm."""
 
 
 @pytest.fixture(scope="module")

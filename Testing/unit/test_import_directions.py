@@ -18,7 +18,8 @@ LIBRARY = "CovidSeverityLib"
 ORDER = (
     ("__main__",),
     ("commands",),
-    ("evaluation", "api"),
+    ("batch",),
+    ("evaluation", "api", "analysis_request"),
     ("pipeline",),
     ("analysis", "followup"),
     ("reporting",),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation.csv_tables import Row, Table, number, read_table
+from CovidSeverityLib.io.csv_tables import Row, Table, number, read_table
 from CovidSeverityLib.types import Lobe
 
 LABELS_ENDING = "_labels.csv"

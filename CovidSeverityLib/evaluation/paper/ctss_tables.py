@@ -12,7 +12,7 @@ from CovidSeverityLib.ctss import CTSS_MAX
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.evaluation.case_names import NameMatches, match_names
 from CovidSeverityLib.evaluation.cases import Failure
-from CovidSeverityLib.evaluation.csv_tables import CASE_WORDS, Row, Table, number, once_each, read_table, whole_number
+from CovidSeverityLib.io.csv_tables import CASE_WORDS, Row, Table, number, once_each, read_table, whole_number
 
 TRUTH_WORDS = ("truth", "ctssgt", "gtctss", "ctsstruth", "truectss", "groundtruth", "gt", "radiologist", "radiologists")
 """Headers of the column with the true score."""

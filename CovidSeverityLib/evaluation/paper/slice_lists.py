@@ -13,7 +13,7 @@ from pathlib import Path
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.evaluation.case_names import find_name
-from CovidSeverityLib.evaluation.csv_tables import CASE_WORDS, Table, read_table
+from CovidSeverityLib.io.csv_tables import CASE_WORDS, Table, read_table
 
 SLICE_WORDS = ("slices", "slice", "sliceno", "slicenumber", "slicenumbers", "sliceindex")
 """Headers of the column with slices."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, BinaryIO
 
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.inner_paths import inner_parts, shown_name
@@ -29,6 +29,11 @@ VERSION = re.compile(r"\.?(;\d+)?$")
 
 INACTIVE = 0
 """RecordInUseFlag of a record that was deleted."""
+
+FIRST_RECORD = "OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity"
+NEXT_RECORD = "OffsetOfTheNextDirectoryRecord"
+LOWER_RECORD = "OffsetOfReferencedLowerLevelDirectoryEntity"
+"""Links of records: bytes from the beginning of the file, 0 for none (PS3.3, F.3.2.2)."""
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 
@@ -69,9 +74,9 @@ def directory_files(path: Path) -> tuple[tuple[Path, ...], tuple[QualityNote, ..
         message = f"{DIRECTORY_NAME} is damaged or names no file; all files of its folder were read instead."
         files = tuple(file for file in files_under(path.parent) if file != path)
         return files, (_warning("directory_unreadable", message),)
-    there = {_key(file.relative_to(path.parent)): file for file in files_under(path.parent)}
-    found = tuple(sorted({there[key] for key in map(_key, named) if key in there}))
-    missing = sum(_key(name) not in there for name in named)
+    there = {path_key(file.relative_to(path.parent)): file for file in files_under(path.parent)}
+    found = tuple(sorted({there[key] for key in map(path_key, named) if key in there}))
+    missing = sum(path_key(name) not in there for name in named)
     if not found:
         raise InputError(
             f"{path.name} names {missing} file{'s' if missing > 1 else ''}, of which none is there; name the folder "
@@ -83,11 +88,80 @@ def directory_files(path: Path) -> tuple[tuple[Path, ...], tuple[QualityNote, ..
     return found, (_warning("files_missing", message),)
 
 
+def study_folders(directory: BinaryIO) -> tuple[frozenset[tuple[str, ...]], ...]:
+    """The folders with the files of each study that a DICOMDIR names.
+
+    Parameters
+    ----------
+    directory : binary file
+        The DICOMDIR.
+
+    Returns
+    -------
+    tuple of frozenset of tuple of str
+        For each study with files, the folders relative to that of the DICOMDIR, in the form of :func:`path_key`. Empty
+        if the DICOMDIR is damaged, names no file or names one outside its folder.
+    """
+    from .values import UNREADABLE, damage_as_such
+
+    try:
+        with warnings.catch_warnings(), damage_as_such():
+            warnings.simplefilter("ignore")  # about harmless deviations from the standard
+            return _study_folders(directory)
+    except UNREADABLE:
+        return ()
+
+
+def _study_folders(directory: BinaryIO) -> tuple[frozenset[tuple[str, ...]], ...]:
+    from pydicom import dcmread
+
+    from .values import values_of
+
+    dataset = dcmread(directory)
+    if not _is_whole(dataset):
+        return ()
+    reached = list(_records_with_study(dataset))
+    if len(reached) < len(dataset.get("DirectoryRecordSequence") or ()):  # links that lead nowhere
+        return ()
+    studies: dict[int, set[tuple[str, ...]]] = {}
+    for study, record in reached:
+        if "ReferencedFileID" in record and record.get("RecordInUseFlag") != INACTIVE:
+            parts = inner_parts("/".join(map(str, values_of(record, "ReferencedFileID"))))
+            if not parts:
+                return ()
+            studies.setdefault(study, set()).add(path_key(PurePath(*parts).parent))
+    return tuple(map(frozenset, studies.values()))
+
+
+def _records_with_study(directory: Dataset) -> Iterator[tuple[int, Dataset]]:
+    """Every record with the place of its study's record, which its links lead to; 0 for records above a study."""
+    records = {
+        getattr(record, "seq_item_tell", -1): record for record in directory.get("DirectoryRecordSequence") or ()
+    }
+    waiting = [(int(directory.get(FIRST_RECORD) or 0), 0)]
+    while waiting:
+        place, study = waiting.pop()
+        record = records.pop(place, None)  # once, also if links lead in a circle
+        if record is None:
+            continue
+        waiting.append((int(record.get(NEXT_RECORD) or 0), study))
+        own = place if record.get("DirectoryRecordType") == "STUDY" else study
+        waiting.append((int(record.get(LOWER_RECORD) or 0), own))
+        yield own, record
+
+
 def _warning(code: str, message: str) -> QualityNote:
     return QualityNote(code, NoteSeverity.WARNING, message)
 
 
-def _key(path: Path) -> tuple[str, ...]:
+def path_key(path: PurePath) -> tuple[str, ...]:
+    """The parts of a relative path, equal for all forms that a disc and its DICOMDIR may give to them.
+
+    Examples
+    --------
+    >>> path_key(PurePath("ST0/IM1.;1")) == path_key(PurePath("st0/im1"))
+    True
+    """
     return tuple(VERSION.sub("", part.casefold()) for part in path.parts)
 
 

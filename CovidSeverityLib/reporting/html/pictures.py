@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from CovidSeverityLib.findings import Findings
 from CovidSeverityLib.reporting.outlines import outline
-from CovidSeverityLib.reporting.overview_views import LUNG_WINDOW_HU, View
+from CovidSeverityLib.reporting.overview_views import View, grey
 from CovidSeverityLib.reporting.palette import LOBE_COLOURS, LUNG_COLOUR, OPACITY_COLOURS, Rgb
 from CovidSeverityLib.types import LOBE_NAMES, OPACITY_NAMES, Box, Lobe, Opacity, Side
 
@@ -97,12 +97,6 @@ def slice_stack(analysis: Findings, box: Box) -> tuple[list[str], list[str], tup
         for side, lobe, kind in ((s[thin], b[thin], i[thin]) for s, b, i in zip(lungs, lobes, infection, strict=True))
     ]
     return jpegs, [runs(plane) for plane in planes], planes[0].shape
-
-
-def grey(hu: NDArray[np.int16]) -> NDArray[np.uint8]:
-    """Hounsfield units in the lung window, black to white."""
-    low, high = LUNG_WINDOW_HU
-    return ((np.clip(hu, low, high).astype(np.float32) - low) * (255.0 / (high - low))).astype(np.uint8)
 
 
 def jpeg(pixels: NDArray[np.uint8], step: int = 1) -> str:

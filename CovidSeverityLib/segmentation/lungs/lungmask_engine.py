@@ -85,6 +85,11 @@ class LungmaskEngine:
         self._weights = checked_weights(R231, weights, sha256)
         self._config = config
 
+    @property
+    def weights(self) -> Path:
+        """The checked file of its weights."""
+        return self._weights
+
     def __call__(self, volume: CtVolume) -> LungSegmentation:
         """Find the lungs of ``volume``.
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib import read_ct
+from CovidSeverityLib.classification import loading
 from CovidSeverityLib.classification.description import NetworkDescription
 from CovidSeverityLib.classification.evidence import classify_slices
 from CovidSeverityLib.classification.loading import open_classifier
@@ -72,7 +73,7 @@ def store(tmp_path, monkeypatch):
     ],
 )
 def test_installed_model_is_taken_where_it_is_clear_which(store, monkeypatch, installed, asked, opened):
-    monkeypatch.setattr(classifiers, "open_classifier", lambda name: f"opened {name}")
+    monkeypatch.setattr(loading, "open_classifier", lambda name: f"opened {name}")
     store(*installed)
     chosen = choose_classifier(asked)
     assert (chosen.classifier, chosen.reason) == (f"opened {opened}", "")

@@ -18,6 +18,7 @@ import SimpleITK as sitk
 
 import CovidSeverityLib
 from CovidSeverityLib import __main__ as command_line
+from CovidSeverityLib import analysis_request
 from CovidSeverityLib.commands import analyze, phantom
 from CovidSeverityLib.commands.classifiers import NONE_INSTALLED
 from CovidSeverityLib.commands.progress import progress_for
@@ -298,7 +299,7 @@ def test_other_failures_end_with_status_1_and_one_sentence(
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(analyze, "analyze", fail)
+    monkeypatch.setattr(analysis_request, "analyze", fail)
     run = program("analyze", chest_folder / "ct.nii.gz", "-o", tmp_path / "out")
     assert run == (1, "", f"covid-severity: {sentence}\n")
     assert not (tmp_path / "out").exists()

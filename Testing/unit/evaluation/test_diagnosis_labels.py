@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation import csv_tables
 from CovidSeverityLib.evaluation.diagnosis_labels import (
     PredictedDiagnosis,
     read_diagnoses,
     read_diagnosis_predictions,
     read_patients,
 )
+from CovidSeverityLib.io import csv_tables
 from CovidSeverityLib.types import Diagnosis
 
 NORMAL, CAP, COVID = Diagnosis.NORMAL, Diagnosis.CAP, Diagnosis.COVID19

@@ -11,7 +11,7 @@ import pytest
 
 from CovidSeverityLib.commands.analyze import default_output
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.evaluation.cases import find_images
+from CovidSeverityLib.io.image_search import find_images
 from CovidSeverityLib.io.images import read_image
 from CovidSeverityLib.io.masks import read_mask
 from CovidSeverityLib.io.reading import read_ct

@@ -1,0 +1,196 @@
+"""Cases to the workers of one scheduler, and their answers."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from CovidSeverityLib.errors import CovidSeverityError, OutputError
+
+from .case import Reply, process_case
+from .cluster import SchedulerGoneError, memory_of_workers
+from .plan import BatchPlan
+from .values import LIMIT, OUTPUT, WORKER, BatchCase, CaseFailure, CaseOutcome
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+LOOK_EVERY_S = 1.0
+"""How often the batch looks for new workers and for cases that hang."""
+
+AHEAD = 2
+"""Cases at the scheduler for each thread of a worker, with the one that runs: no worker waits for the next one, and a
+batch of 100,000 cases is not sent at once."""
+
+
+class NoRoomError(CovidSeverityError):
+    """No results can be written any more; the message says why."""
+
+
+class WorkersUnfitError(CovidSeverityError):
+    """No worker can do a case, because something is missing there."""
+
+
+class Dispatch:
+    """As many cases as one connection to a scheduler brings to their end.
+
+    Parameters
+    ----------
+    waiting : sequence of BatchCase
+        The cases.
+    folders : mapping of str to str
+        Their folders.
+    plan : BatchPlan
+        What is done with them.
+    add : callable
+        Takes the outcome of each.
+    client : Client
+        The connection.
+    """
+
+    def __init__(
+        self,
+        waiting: Sequence[BatchCase],
+        folders: Mapping[str, str],
+        plan: BatchPlan,
+        add: Callable[[CaseOutcome], None],
+        client: Client,
+    ) -> None:
+        self._folders, self._plan, self._add, self._client = folders, plan, add, client
+        self._waiting = deque(enumerate(waiting))
+        self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self._sent: dict[Future, BatchCase] = {}
+        self._seen_s: dict[str, float] = {}
+        self._room = 0
+        self._workers_s = time.monotonic()
+        self._memory_bytes = 0
+
+    def run(self) -> None:
+        """Send and receive until nothing is left, or until the scheduler went away.
+
+        Raises
+        ------
+        NoRoomError
+            No results can be written any more.
+        SchedulerGoneError
+            There are no workers.
+        WorkersUnfitError
+            They have no covid-severity.
+        """
+        try:
+            self._memory_bytes = memory_of_workers(self._client)
+            looked_s = 0.0
+            while self._waiting or self._sent:
+                if time.monotonic() - looked_s > LOOK_EVERY_S:
+                    looked_s = time.monotonic()
+                    self._count_workers()
+                    self._end_what_hangs()
+                self._send()
+                try:
+                    future = self._ended.get(timeout=LOOK_EVERY_S)
+                except queue.Empty:
+                    continue
+                if future in self._sent and not self._receive(future):
+                    return
+        except OSError:  # the connection broke
+            return
+        finally:
+            for future in self._sent:
+                future.release()
+
+    def _count_workers(self) -> None:
+        of_workers: Any = self._client.nthreads()  # Dask's types know the asynchronous client too
+        threads = sum(of_workers.values())
+        self._room = AHEAD * threads
+        if threads:
+            self._workers_s = time.monotonic()
+        elif time.monotonic() - self._workers_s > self._plan.limits.scheduler_wait_s:
+            raise SchedulerGoneError(f"the scheduler had no workers for {self._plan.limits.scheduler_wait_s:g} s")
+
+    def _send(self) -> None:
+        """The name of a task is seen by all who see the scheduler; it does not tell the name of the case."""
+        while self._waiting and len(self._sent) < self._room:
+            number, case = self._waiting.popleft()
+            folder, plan = self._folders[case.case], self._plan
+            key = f"case-{number:06d}-{id(self):x}"
+            future = self._client.submit(process_case, case, folder, plan, self._memory_bytes, pure=False, key=key)
+            self._sent[future] = case
+            future.add_done_callback(self._ended.put)
+
+    def _receive(self, future: Future) -> bool:
+        """Take the answer; False if it was lost with its scheduler."""
+        reply = self._reply(future)
+        if reply is None:
+            return False
+        del self._sent[future]
+        outcome = reply.outcome
+        if isinstance(outcome, CaseFailure) and outcome.kind == OUTPUT:
+            self._check_room(reply, outcome)
+        self._add(outcome)
+        if reply.spent_worker:
+            self._replace(reply.spent_worker)
+        return True
+
+    def _reply(self, future: Future) -> Reply | None:
+        from concurrent.futures import CancelledError
+
+        from distributed import KilledWorker
+
+        try:
+            return future.result()
+        except CancelledError:
+            return None
+        except KilledWorker:
+            tries = self._plan.limits.allowed_deaths + 1
+            return Reply(CaseFailure(self._sent[future].case, WORKER, _died(tries)))
+        except ImportError as error:
+            raise WorkersUnfitError(
+                f"the workers cannot load covid-severity {self._plan.version} ({error}); install it there"
+            ) from error
+
+    def _check_room(self, reply: Reply, outcome: CaseFailure) -> None:
+        if reply.full:
+            raise NoRoomError(outcome.reason)
+        try:
+            self._plan.destination.check()
+        except OutputError as error:
+            raise NoRoomError(str(error)) from error
+
+    def _end_what_hangs(self) -> None:
+        """End the processes that do not end their case themselves: a library in them never returns."""
+        limits, now = self._plan.limits, time.monotonic()
+        after_s = 2 * (limits.timeout_s + limits.stop_grace_s) + limits.hard_grace_s  # it may have waited for another
+        processing: Any = self._client.processing()
+        running = {key: worker for worker, keys in processing.items() for key in keys}
+        self._seen_s = {key: self._seen_s.get(key, now) for key in running}
+        for future, case in list(self._sent.items()):
+            key = str(future.key)
+            if now - self._seen_s.get(key, now) > after_s:
+                del self._sent[future]
+                future.cancel(force=True)
+                self._add(CaseFailure(case.case, LIMIT, _hung(limits.timeout_s)))
+                self._replace(running[key])
+
+    def _replace(self, worker: str) -> None:
+        """A new process in the place of ``worker``; one without a nanny cannot be replaced and stays."""
+        try:
+            self._client.restart_workers([worker], raise_for_error=False)
+        except ValueError:
+            return
+
+
+def _died(tries: int) -> str:
+    return (
+        f"the process that analysed it died {tries} times: it was ended from outside, crashed, or needed more memory "
+        "than its worker has; --memory-per-worker gives it more"
+    )
+
+
+def _hung(timeout_s: float) -> str:
+    return (
+        f"it took longer than {timeout_s:g} s and did not react, so that its process was ended; --timeout gives a case "
+        "more time"
+    )

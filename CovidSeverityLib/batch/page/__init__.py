@@ -1,0 +1,1 @@
+"""What a batch shows: a thumbnail of each case, contact sheets, and ``index.html``."""

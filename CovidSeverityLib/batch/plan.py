@@ -1,0 +1,84 @@
+"""What is done with every case of a batch, as a value that travels to the workers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from CovidSeverityLib.checksums import sha256_of
+from CovidSeverityLib.classification.loading import ClassifierChoice
+from CovidSeverityLib.config import AnalysisConfig
+from CovidSeverityLib.plain import plain
+from CovidSeverityLib.reporting.files import ReportPages
+from CovidSeverityLib.segmentation.lungs.lungmask_engine import LungmaskEngine
+from CovidSeverityLib.version import __version__
+
+from .config import BatchConfig
+from .destination import Destination
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """How all cases are analysed, and where their results go.
+
+    Parameters
+    ----------
+    destination : Destination
+        Where results go.
+    config : AnalysisConfig
+        How a CT is analysed.
+    pages : ReportPages
+        The report for people.
+    dicom : bool
+        Whether DICOM objects are written where the input is DICOM.
+    force, independent_slices : bool
+        As for ``analyze``.
+    lung_engine : LungmaskEngine or None
+        What finds the lungs; None for the library's own segmentation.
+    lobe_weights : Path or None
+        Checked weights of lungmask's lobes.
+    classifier : ClassifierChoice
+        What makes the diagnosis.
+    limits : BatchConfig
+        Time and memory of a case.
+    threads : int
+        Threads of a worker.
+    version : str
+        Of the library; a worker of another version is refused.
+    """
+
+    destination: Destination
+    config: AnalysisConfig = field(default_factory=AnalysisConfig)
+    pages: ReportPages = field(default_factory=ReportPages)
+    dicom: bool = False
+    force: bool = False
+    independent_slices: bool = False
+    lung_engine: LungmaskEngine | None = None
+    lobe_weights: Path | None = None
+    classifier: ClassifierChoice = field(default_factory=ClassifierChoice)
+    limits: BatchConfig = field(default_factory=BatchConfig)
+    threads: int = 1
+    version: str = __version__
+
+    def settings(self) -> dict[str, Any]:
+        """Everything but the CT and the version that decides the files of a case, as values for JSON."""
+        engine = None if self.lung_engine is None else sha256_of(self.lung_engine.weights)
+        return {
+            "configuration": plain(self.config.as_dict()),
+            "pages": plain(self.pages),
+            "dicom": self.dicom,
+            "force": self.force,
+            "independent_slices": self.independent_slices,
+            "lung_engine_sha256": engine,
+            "lobe_weights_sha256": None if self.lobe_weights is None else sha256_of(self.lobe_weights),
+            "classifier_sha256": self.classifier.sha256,
+            "no_classifier": self.classifier.absent,
+        }
+
+
+def digest_of(settings: dict[str, Any]) -> str:
+    """SHA-256 of values for JSON, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,75 @@
+"""The row of a case in ``cases.csv``, from its ``report.json`` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from CovidSeverityLib.formats.batch_tables import CASES
+from CovidSeverityLib.types import Lobe, NoteSeverity
+
+from .values import Row
+
+
+def row_of(case: str, folder: str, report: Mapping[str, Any], input_sha256: str) -> Row:
+    """The row of a case.
+
+    Parameters
+    ----------
+    case : str
+        Its name.
+    folder : str
+        Its folder below that of the batch.
+    report : mapping
+        The content of its ``report.json``.
+    input_sha256 : str
+        Checksum of its CT.
+
+    Returns
+    -------
+    mapping of str to str, int, float or None
+        By the columns of ``cases.csv``, in their order; None is an empty cell.
+    """
+    ctss, infection, provenance = report["ctss"], report["infection"], report["provenance"]
+    low, high = ctss["range"] or (None, None)
+    warnings = [note["code"] for note in report["quality"] if note["severity"] == NoteSeverity.WARNING.value]
+    spacing = report["input"]["spacing_mm"]
+    values = {
+        "case": case,
+        "folder": folder,
+        "ctss": ctss["total"],
+        "ctss_low": low,
+        "ctss_high": high,
+        "severity": report["severity"]["label"],
+        "total_severity_score": report["total_severity_score"]["total"],
+        "lung_ml": report["lungs"]["total_ml"],
+        "opacity_percent": infection["percent_of_lung"],
+        "ground_glass_ml": infection["ggo_ml"],
+        "consolidation_ml": infection["consolidation_ml"],
+        "well_aerated_percent": report["well_aerated_percent"],
+        "low_attenuation_percent": report["low_attenuation"]["total"]["percent"],
+        **{f"{lobe.name.lower()}_score": ctss["lobes"][lobe.name]["score"] for lobe in Lobe},
+        **{f"{lobe.name.lower()}_opacity_percent": ctss["lobes"][lobe.name]["involvement_percent"] for lobe in Lobe},
+        **_diagnosis(report["classification"]),
+        "warnings": len(warnings),
+        "warning_codes": ";".join(sorted(set(warnings))),
+        "slices": report["input"]["slices"],
+        "slice_spacing_mm": spacing[2],
+        "pixel_spacing_mm": spacing[0],
+        "profile": provenance["profile"],
+        "version": provenance["version"],
+        "input_sha256": input_sha256,
+    }
+    return {column: values[column] for column in CASES.header()}
+
+
+def _diagnosis(found: Mapping[str, Any] | None) -> dict[str, Any]:
+    shares = {} if found is None else found["probabilities"]
+    return {
+        "diagnosis": None if found is None else found["label"],
+        **{column: shares.get(name) for column, name in PROBABILITIES.items()},
+    }
+
+
+PROBABILITIES = {"p_normal": "normal", "p_cap": "CAP", "p_covid19": "COVID-19"}
+"""Name of a class in ``report.json`` by the column of its mean probability."""
