@@ -8,7 +8,10 @@ from typing import Any
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from .analysis.AnalysisLogic import AnalysisLogic
+from .analysis.BatchLogic import BatchLogic
+from .analysis.CaseLoader import CaseLoader
 from .analysis.ComparisonLogic import ComparisonLogic
+from .analysis.Install import ensurePackages
 from .corrections.CorrectedSegmentation import correctedSegmentationWriter
 from .corrections.LiveScores import LiveScores
 from .events.Timers import qtTimer
@@ -31,9 +34,13 @@ class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):
         ScriptedLoadableModuleLogic.__init__(self)
         AnalysisLogic.__init__(self, **parts)
         self._parameters: CovidSeverityParameters | None = None
-        self.comparisons = ComparisonLogic(parts.get("timerFactory", qtTimer))
-        self.liveScores = LiveScores(parts.get("timerFactory", qtTimer))
+        timerFactory = parts.get("timerFactory", qtTimer)
+        self.comparisons = ComparisonLogic(timerFactory)
+        self.batches = BatchLogic(timerFactory, ensure=parts.get("ensure", ensurePackages))
+        self.cases = CaseLoader(timerFactory)
+        self.liveScores = LiveScores(timerFactory)
         self.finished.connect(self.liveScores.follow)
+        self.cases.loaded.connect(self.liveScores.follow)
         self.liveScores.followScene()
 
     def getParameterNode(self) -> CovidSeverityParameters:
@@ -90,5 +97,7 @@ class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):
     def cleanup(self) -> None:
         """Cancel what is running, follow no result any more, delete the files of this session."""
         self.comparisons.cleanup()
+        self.batches.cleanup()
+        self.cases.cleanup()
         self.liveScores.stop()
         AnalysisLogic.cleanup(self)

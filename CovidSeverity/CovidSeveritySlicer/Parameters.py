@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Annotated
 
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+from .analysis.BatchLogic import BatchSource
 
 
 class Profile(Enum):
@@ -20,6 +23,10 @@ class Profile(Enum):
         if self is Profile.DEFAULT:
             return _("Default: our best score")
         return _("Reference: the published method, for comparison")
+
+
+MOST_WORKERS = 256
+"""Largest number of workers that the panel offers: the cores of the largest workstations."""
 
 
 @parameterNodeWrapper
@@ -44,6 +51,12 @@ class CovidSeverityParameters:
         Whether each slice is analysed by itself.
     force : bool
         Whether a CT is analysed although it is stored upside down.
+    batchSource : BatchSource
+        Where the CTs of a batch come from. Its folders are no parameters, because a scene keeps no path.
+    batchWorkers : int
+        Number of CTs of a batch that are analysed side by side. 0: as many as the memory allows.
+    batchResume : bool
+        Whether a batch that is in the output folder already is gone on with.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -56,3 +69,6 @@ class CovidSeverityParameters:
     classifier: str = ""
     independentSlices: bool = False
     force: bool = False
+    batchSource: BatchSource = BatchSource.FOLDER
+    batchWorkers: Annotated[int, WithinRange(0, MOST_WORKERS)] = 0
+    batchResume: bool = True

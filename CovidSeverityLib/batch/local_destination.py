@@ -56,7 +56,8 @@ class LocalDestination:
     def lock(self) -> Iterator[None]:
         """Hold :data:`LOCK_NAME`, which the system frees when the process ends, however it ends.
 
-        What killed processes have left is removed before and after. Where the file system knows no locks, a warning is logged.
+        What killed processes have left is removed before and after. Where the file system knows no locks, a warning is
+        logged.
         """
         lock = self._acquired()
         try:

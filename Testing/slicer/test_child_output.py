@@ -6,7 +6,16 @@ import pytest
 
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
-from CovidSeveritySlicer.analysis.ChildOutput import LINE_BYTES, BoundedLog, Line, Stream, parseProgress, splitLines
+from CovidSeveritySlicer.analysis.ChildOutput import (
+    LINE_BYTES,
+    BoundedLog,
+    CaseProgress,
+    Line,
+    Stream,
+    parseCases,
+    parseProgress,
+    splitLines,
+)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +50,29 @@ def test_progress_is_believed_on_standard_output_only():
     content = b'{"stage": "lungs", "done": 1, "total": 2, "seconds_left": 3.5}\r'
     told = [parseProgress(Line(stream, content)) for stream in Stream]
     assert told == [("lungs", 1, 2), None]
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        ('"failed": 1, "seconds_left": 42.5}', CaseProgress(3, 10, 1, 42.5)),
+        ('"failed": 0, "seconds_left": 7}', CaseProgress(3, 10, 0, 7.0)),
+        ('"failed": 3, "seconds_left": null}', CaseProgress(3, 10, 3, None)),
+        ('"failed": 0, "seconds_left": NaN}', CaseProgress(3, 10, 0, None)),
+        ('"failed": 0, "seconds_left": 1e300}', CaseProgress(3, 10, 0, None)),
+        ('"failed": 0, "seconds_left": true}', CaseProgress(3, 10, 0, None)),
+        ('"failed": 4, "seconds_left": 1}', None),
+        ('"failed": -1}', None),
+        ('"failed": true}', None),
+        ('"failed": "1"}', None),
+        ('"seconds_left": 1}', None),
+    ],
+)
+def test_cases_of_a_batch_are_counted(end, expected):
+    line = '{"stage": "cases", "done": 3, "total": 10, ' + end
+    assert parseCases(Line(Stream.OUTPUT, line.encode())) == expected
+    assert parseProgress(Line(Stream.OUTPUT, line.encode())) == ("cases", 3, 10)
+    assert parseCases(Line(Stream.ERRORS, line.encode())) is None
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 2, 3, 7, 1000])

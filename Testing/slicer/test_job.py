@@ -699,3 +699,63 @@ def test_outcomes_are_values():
     outcome = JobOutcome.JobOutcome(JobStatus.SUCCEEDED, "done", "", 0)
     with pytest.raises(AttributeError):
         outcome.status = JobStatus.CRASHED
+
+
+# Batches: what they count and say, and time to write tables
+
+
+def test_counts_and_lines_of_errors_are_told(make_job):
+    job, counts, lines = (
+        make_job("""
+import json, sys
+print(json.dumps({"stage": "cases", "done": 1, "total": 4, "failed": 1, "seconds_left": 9.0}))
+print("warning: a case failed", file=sys.stderr)
+"""),
+        [],
+        [],
+    )
+    job.counted.connect(counts.append)
+    job.said.connect(lines.append)
+    job.start()
+    job.wait()
+    assert [(cases.done, cases.total, cases.failed, cases.secondsLeft) for cases in counts] == [(1, 4, 1, 9.0)]
+    assert lines == ["warning: a case failed"]
+
+
+@posix_only
+def test_a_child_gets_the_time_that_its_end_needs(make_job, monkeypatch, tmp_path):
+    monkeypatch.setattr(jobs, "GRACE_S", 0.1)
+    tables = tmp_path / "tables"
+    job = make_job(f"""
+import signal, sys, time
+def end(*_):
+    time.sleep(0.5)
+    open({str(tables)!r}, "w").close()
+    sys.exit(1)
+signal.signal(signal.SIGTERM, end)
+print("here", flush=True)
+time.sleep(60)
+""")
+    job.start()
+    wait_for(lambda: job.poll() or job._log.text)
+    job.cancel(20.0)
+    assert job.wait().status is JobStatus.CANCELLED
+    assert tables.exists()
+
+
+@posix_only
+def test_a_second_cancel_shortens_the_patience(make_job):
+    job = make_job("""
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("here", flush=True)
+time.sleep(60)
+""")
+    job.start()
+    wait_for(lambda: job.poll() or job._log.text)
+    began = time.monotonic()
+    job.cancel(60.0)
+    job.cancel(0.1)
+    job.cancel(60.0)
+    assert job.wait().status is JobStatus.CANCELLED
+    assert time.monotonic() - began < 30.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from Testing.dicom_series import write_dicom_series
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -79,3 +82,28 @@ def dicom_files(tmp_path) -> Callable[..., Path]:
 def write_series() -> Callable[..., list[Path]]:
     """A function that writes (K, J, I) HU as one DICOM file a slice and returns the files."""
     return write_dicom_series
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium; of a module, for while it lives no other event loop can run."""
+    api = pytest.importorskip(
+        "playwright.sync_api", reason='Playwright is not installed (pip install ".[browser-test]")'
+    )
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    with api.sync_playwright() as playwright:
+        try:
+            found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        except api.Error as error:
+            pytest.skip(f"no browser: install Debian's chromium ({str(error).splitlines()[0]})")
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def axe():
+    """The source of axe-core, which finds barriers of a page."""
+    module = pytest.importorskip(
+        "axe_playwright_python", reason="axe-core is absent (pip install axe-playwright-python)"
+    )
+    return (Path(module.__file__).parent / "axe.min.js").read_text(encoding="utf-8")

@@ -29,6 +29,9 @@ PUT_TIMEOUT_S = 0.2
 LARGEST_COUNT = 2**31 - 1
 """Largest number of steps in a progress line: the maximum of Qt's progress bars."""
 
+LONGEST_S = 10 * 365 * 86400
+"""Longest time that a progress line may promise, s: ten years."""
+
 CONTROLS = {code: "\ufffd" for code in (*range(32), 127) if code != ord("\t")}
 """Control characters and their replacement. A null character would end the text of a dialog."""
 
@@ -136,6 +139,40 @@ def parseProgress(line: Line) -> tuple[str, int, int] | None:
     if not isinstance(stage, str) or type(done) is not int or type(total) is not int:  # a bool is no number of steps
         return None
     return (stage, done, total) if 0 <= done <= total <= LARGEST_COUNT else None
+
+
+@dataclass(frozen=True)
+class CaseProgress:
+    """How far a batch has come.
+
+    Parameters
+    ----------
+    done, total : int
+        Cases that are finished, failed ones included, and all cases.
+    failed : int
+        Cases that failed.
+    secondsLeft : float or None
+        Time until the end, s; None while it is not known.
+    """
+
+    done: int
+    total: int
+    failed: int
+    secondsLeft: float | None
+
+
+def parseCases(line: Line) -> CaseProgress | None:
+    """The count of cases in a progress line of a batch; None for any other line."""
+    steps = parseProgress(line)
+    if steps is None:
+        return None
+    _stage, done, total = steps
+    found = json.loads(line.content)
+    failed, left = found.get("failed"), found.get("seconds_left")
+    if type(failed) is not int or not 0 <= failed <= done:
+        return None
+    known = type(left) in (int, float) and 0 <= left <= LONGEST_S  # NaN and infinity are not between them
+    return CaseProgress(done, total, failed, float(left) if known else None)
 
 
 class BoundedLog:

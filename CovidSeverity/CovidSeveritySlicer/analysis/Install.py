@@ -23,6 +23,7 @@ RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
 
 REQUIREMENTS = "requirements.txt"
 CLASSIFIER_REQUIREMENTS = "requirements-classify.txt"
+BATCH_REQUIREMENTS = "requirements-batch.txt"
 
 SHIPPED = (
     *("numpy", "scipy", "SimpleITK", "vtk", "pydicom", "highdicom", "dicomweb-client", "pillow"),
@@ -43,25 +44,25 @@ class InstallFailed(RuntimeError):  # noqa: N818 (its fellow)
     """The packages could not be installed. The message names them and says how to install them without network."""
 
 
-def missingPackages(classifier: bool = False) -> tuple[str, ...]:
+def missingPackages(classifier: bool = False, batch: bool = False) -> tuple[str, ...]:
     """Requirements that are not met, such as ``"slicerio>=1.4"``.
 
     Parameters
     ----------
-    classifier : bool
-        Include the packages for a classifier.
+    classifier, batch : bool
+        Include the packages for a classifier, and those for a batch.
     """
     importlib.invalidate_caches()  # pip ran in another process: the folder may have changed without a new time stamp
-    return tuple(str(wanted) for wanted in _requirements(classifier) if not _isMet(wanted))
+    return tuple(str(wanted) for wanted in _requirements(classifier, batch) if not _isMet(wanted))
 
 
-def ensurePackages(classifier: bool = False) -> None:
+def ensurePackages(classifier: bool = False, batch: bool = False) -> None:
     """Install missing packages if the user agrees. Return when nothing is missing.
 
     Parameters
     ----------
-    classifier : bool
-        Include the packages for a classifier.
+    classifier, batch : bool
+        Include the packages for a classifier, and those for a batch.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def ensurePackages(classifier: bool = False) -> None:
     InstallFailed
         The installation failed, or Slicer is in its testing mode, in which nothing is installed.
     """
-    missing = missingPackages(classifier)
+    missing = missingPackages(classifier, batch)
     if not missing:
         return
     with tempfile.TemporaryDirectory(prefix="covid-severity-") as folder:
@@ -82,8 +83,8 @@ def ensurePackages(classifier: bool = False) -> None:
             raise
         except (CalledProcessError, RuntimeError, OSError) as error:
             logging.exception("pip could not install %s", ", ".join(missing))
-            raise InstallFailed(_failure(missingPackages(classifier) or missing, error)) from error
-    left = missingPackages(classifier)
+            raise InstallFailed(_failure(missingPackages(classifier, batch) or missing, error)) from error
+    left = missingPackages(classifier, batch)
     if left:
         raise InstallFailed(_failure(left, None))
 
@@ -101,10 +102,11 @@ def shippedPins() -> tuple[str, ...]:
     return tuple(pins)
 
 
-def _requirements(classifier: bool) -> list[Requirement]:
+def _requirements(classifier: bool = False, batch: bool = False) -> list[Requirement]:
     from packaging.requirements import Requirement
 
-    files = (REQUIREMENTS, CLASSIFIER_REQUIREMENTS) if classifier else (REQUIREMENTS,)
+    extras = {CLASSIFIER_REQUIREMENTS: classifier, BATCH_REQUIREMENTS: batch}
+    files = (REQUIREMENTS, *(name for name, wanted in extras.items() if wanted))
     lines = [line.strip() for name in files for line in (RESOURCES / name).read_text(encoding="utf-8").splitlines()]
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
 

@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from CovidSeveritySlicer.events.Signal import Signal
 from CovidSeveritySlicer.events.Timers import TimerFactory, qtTimer
 
-from .ChildOutput import BoundedLog, ChildOutput, Line, Stream, parseProgress
+from .ChildOutput import BoundedLog, ChildOutput, Line, Stream, parseCases, parseProgress
 from .ChildPython import childEnvironment, libraryCommand, libraryRoot, pythonCommand
 from .JobOutcome import JobOutcome, JobStatus, judge
 from .ProcessTree import ProcessTree
@@ -68,6 +68,10 @@ class Job:
     ----------
     progressed : Signal
         ``(stage: str, done: int, total: int)`` for every progress line of the child, 0 <= done <= total.
+    counted : Signal
+        ``(cases: CaseProgress)`` for every progress line that counts the cases of a batch.
+    said : Signal
+        ``(line: str)`` for every line on standard error.
     finished : Signal
         ``(outcome: JobOutcome)``, once.
     """
@@ -80,8 +84,7 @@ class Job:
         folder: Path | None = None,
         timerFactory: TimerFactory = qtTimer,
     ) -> None:
-        self.progressed = Signal()
-        self.finished = Signal()
+        self.progressed, self.counted, self.said, self.finished = (Signal() for _n in range(4))
         self._processArguments = (list(command), environment, folder)
         self._timer = timerFactory(POLL_MS, self.poll)
         self._tree: ProcessTree | None = None
@@ -117,18 +120,24 @@ class Job:
             self._startTree()
         self._timer.start()
 
-    def cancel(self) -> None:
+    def cancel(self, graceS: float | None = None) -> None:
         """Ask the child and its processes to end, and return. ``finished`` is emitted when they have ended.
 
-        After :data:`GRACE_S` they are killed. Before the start, the child is never started. After the end, or a second
-        time, nothing happens.
+        Before the start, the child is never started. After the end nothing happens. A second time can only shorten the
+        patience.
+
+        Parameters
+        ----------
+        graceS : float or None
+            They are killed after this time, s. None: after :data:`GRACE_S`.
         """
-        if self._cancelled or self._outcome is not None:
+        if self._outcome is not None:
             return
-        self._cancelled = True
+        first, self._cancelled = not self._cancelled, True
         if self._tree is not None:
-            self._tree.terminate()
-            self._killAt = time.monotonic() + GRACE_S
+            self._killAt = min(self._killAt, time.monotonic() + (GRACE_S if graceS is None else graceS))
+            if first:
+                self._tree.terminate()
 
     def poll(self) -> None:
         """Emit the progress since the last poll, and ``finished`` after the end."""
@@ -190,10 +199,17 @@ class Job:
         if progress is not None:
             if not self._cancelled:
                 self.progressed.emit(*progress)
+                self._count(line)
             return
         self._log.add(line.text)
         if line.stream is Stream.ERRORS:
             self._errors.append(line.text)
+            self.said.emit(line.text)
+
+    def _count(self, line: Line) -> None:
+        cases = parseCases(line)
+        if cases is not None:
+            self.counted.emit(cases)
 
     def _ending(self) -> JobOutcome | None:
         """The outcome; None while there is something to wait for."""
@@ -227,7 +243,8 @@ class Job:
             self._output.abandon()
             atexit.unregister(self._tree.kill)
         # PythonQt never releases a timer and its function, hence this job. Its listeners must not be kept with it.
-        finished, self.progressed, self.finished = self.finished, Signal(), Signal()
+        finished = self.finished
+        self.progressed, self.counted, self.said, self.finished = (Signal() for _n in range(4))
         finished.emit(outcome)
 
     def _endAtOnce(self) -> None:

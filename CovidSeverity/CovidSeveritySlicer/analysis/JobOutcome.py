@@ -17,7 +17,7 @@ EXIT_REFUSED = 2
 SENTENCE = re.compile(r"covid-severity(?: [a-z]+)*: (?:error: )?(?P<sentence>\S.*)")
 """The line in which the library's command, or its argument parser, gives the reason for its end."""
 
-GIVE_FORCE = "give --force"
+GIVE_FORCE, RESUME = "give --force", "--resume"
 """Advice of the library's command. The panel has a check box for it."""
 
 LAUNCHER_CRASH = "exit abnormally - Report the problem"
@@ -84,7 +84,8 @@ def judge(exitCode: int, errors: Sequence[str]) -> tuple[JobStatus, str]:
         return JobStatus.SUCCEEDED, _("The analysis is finished.")
     sentence = _lastSentence(errors)
     if exitCode == EXIT_REFUSED and sentence:
-        return JobStatus.REFUSED, sentence.replace(GIVE_FORCE, _("choose Analyze upside-down CTs under Advanced"))
+        sentence = sentence.replace(GIVE_FORCE, _("choose Analyze upside-down CTs under Advanced"))
+        return JobStatus.REFUSED, sentence.replace(RESUME, _("a run with Go on with an earlier batch"))
     number = _signalNumber(exitCode)
     if exitCode in NO_MEMORY_CODES or any(words in line for line in errors for words in NO_MEMORY):
         return JobStatus.OUT_OF_MEMORY, _(

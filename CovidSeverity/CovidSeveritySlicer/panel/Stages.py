@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
+from CovidSeveritySlicer.analysis.ChildOutput import CaseProgress
+
 STAGE_SECONDS = {
     "read": 1.0,
     "lungs": 4.5,
@@ -55,3 +57,23 @@ def overallPercent(stage: str, done: int, total: int, withClassifier: bool) -> i
     before = sum(STAGE_SECONDS[name] for name in expected[: expected.index(stage)])
     share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
     return int(100 * (before + share * STAGE_SECONDS[stage]) / sum(STAGE_SECONDS[name] for name in expected))
+
+
+def casesText(cases: CaseProgress) -> str:
+    """The progress of a batch in words."""
+    words = [_("{done} of {total} cases").format(done=cases.done, total=cases.total)]
+    if cases.failed:
+        words.append(_("{count} failed").format(count=cases.failed))
+    if cases.secondsLeft is not None and cases.done < cases.total:
+        words.append(_("{time} left").format(time=_timeText(cases.secondsLeft)))
+    return ", ".join(words)
+
+
+def _timeText(seconds: float) -> str:
+    """``40 s``, ``12 min`` or ``3 h 20 min``, as the command writes it."""
+    if seconds < 60:
+        return _("{count} s").format(count=round(seconds))
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if not hours:
+        return _("{count} min").format(count=minutes)
+    return _("{hours} h {minutes} min").format(hours=hours, minutes=minutes)

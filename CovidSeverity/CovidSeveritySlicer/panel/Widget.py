@@ -7,7 +7,6 @@ from typing import Any
 import slicer
 import vtk
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import SlicerParameterNamePropertyName
 from slicer.util import VTKObservationMixin
 
 from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError
@@ -18,19 +17,13 @@ from CovidSeveritySlicer.nodes.Masks import findMasks
 from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.SceneBridge import Outputs, resultOf
 
+from .BatchSection import BatchSection
 from .ClassifierSelector import ClassifierSelector
 from .ComparisonButton import ComparisonButton
+from .PanelParameters import boundWidgets, latestResult, setOutputs
 from .ResultButtons import ResultButtons
 from .ResultCard import cardHtml
 from .Stages import overallPercent, stageTitle
-
-OUTPUT_PARAMETERS = {
-    "outputSegmentation": "segmentationNode",
-    "lobeTable": "lobeTable",
-    "sliceTable": "sliceTable",
-    "measurementTable": "measurementTable",
-}
-"""Parameters for outputs, and the nodes of a result that belong there."""
 
 
 class Panel(VTKObservationMixin):
@@ -51,6 +44,7 @@ class Panel(VTKObservationMixin):
         self.result: AnalysisResult | None = None
         self._buttons = ResultButtons(ui, logic)
         self._comparison = ComparisonButton(ui, logic)
+        self._batch = BatchSection(ui, logic, self._settings)
         self._parameters: Any = None
         self._parameterNode: Any = None  # keeps the observers of the node from being collected as garbage
         self._guiTag: Any = None
@@ -74,6 +68,7 @@ class Panel(VTKObservationMixin):
         self.logic.failed.connect(self.onFailed)
         self.logic.cancelled.connect(self.onCancelled)
         self.logic.liveScores.changed.connect(self.onCorrected)
+        self.logic.cases.loaded.connect(self.onCaseLoaded)
 
     def enter(self) -> None:
         """The panel is shown. It stays connected when the user leaves it for the Segment Editor."""
@@ -84,6 +79,7 @@ class Panel(VTKObservationMixin):
         """The panel is destroyed."""
         self._buttons.finish()
         self._comparison.disconnect()
+        self._batch.disconnect()
         self.setParameters(None)
         self.removeObservers()
         for signal, slot in (
@@ -93,6 +89,7 @@ class Panel(VTKObservationMixin):
             (self.logic.failed, self.onFailed),
             (self.logic.cancelled, self.onCancelled),
             (self.logic.liveScores.changed, self.onCorrected),
+            (self.logic.cases.loaded, self.onCaseLoaded),
         ):
             signal.disconnect(slot)
 
@@ -104,10 +101,11 @@ class Panel(VTKObservationMixin):
         self._parameters = parameters
         if parameters is not None:
             self._parameterNode = parameters.parameterNode
-            self._guiTag = parameters.connectParametersToGui(_boundWidgets(self.ui))
+            self._guiTag = parameters.connectParametersToGui(boundWidgets(self.ui))
             self._shownVolumeID = _idOf(parameters.inputVolume)
             self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
             self._chooseFirstVolume()
+        self._batch.setParameters(parameters)
         self.onParametersChanged()
 
     def onSceneStartClose(self, _caller: Any = None, _event: Any = None) -> None:
@@ -127,10 +125,11 @@ class Panel(VTKObservationMixin):
             return
         if _idOf(parameters.inputVolume) != self._shownVolumeID:
             self._shownVolumeID = _idOf(parameters.inputVolume)
-            _setOutputs(parameters, _latestResult(parameters.inputVolume))
+            setOutputs(parameters, latestResult(parameters.inputVolume))
         self._showResult(None if parameters.outputSegmentation is None else resultOf(parameters.outputSegmentation))
         self._showMasks(parameters.maskSegmentation)
         self._classifier.show(parameters.classifier)
+        self._batch.update()
         self._updateAnalyzeButton()
 
     def onAnalyze(self, _checked: bool = False) -> None:
@@ -143,12 +142,6 @@ class Panel(VTKObservationMixin):
         parameters = self._parameters
         if parameters is None or not self._mayReplaceCorrections():
             return
-        settings = AnalysisSettings(
-            profile=parameters.profile.value,
-            classifier=parameters.classifier or None,
-            independent_slices=parameters.independentSlices,
-            force=parameters.force,
-        )
         outputs = Outputs(
             segmentation=parameters.outputSegmentation,
             lobeTable=parameters.lobeTable,
@@ -156,7 +149,7 @@ class Panel(VTKObservationMixin):
             measurementTable=parameters.measurementTable,
         )
         try:
-            self.logic.start(parameters.inputVolume, settings, outputs, parameters.maskSegmentation)
+            self.logic.start(parameters.inputVolume, self._settings(), outputs, parameters.maskSegmentation)
         except AnalysisError as error:
             if isinstance(error.__cause__, InstallDeclined):
                 self._endOfRun(error.message)
@@ -185,7 +178,7 @@ class Panel(VTKObservationMixin):
         self._buttons.showFirst(result)
         parameters = self._parameters or self.logic.getParameterNode()
         if result.volumeNode is parameters.inputVolume:
-            _setOutputs(parameters, result)
+            setOutputs(parameters, result)
         self.onParametersChanged()
 
     def onFailed(self, message: str, log: str) -> None:
@@ -198,6 +191,14 @@ class Panel(VTKObservationMixin):
         """Show that the analysis was cancelled."""
         self._endOfRun(_("Cancelled. The scene is unchanged."))
 
+    def onCaseLoaded(self, result: AnalysisResult) -> None:
+        """Show a case of a batch that has come into the scene."""
+        self._buttons.showFirst(result)
+        if self._parameters is not None:
+            self._parameters.inputVolume = result.volumeNode  # it may have been chosen before its result was there
+            setOutputs(self._parameters, result)
+            self.onParametersChanged()
+
     def onCorrected(self, segmentationNode: Any) -> None:
         """Show the corrected numbers if they belong to the result in the panel."""
         if self.result is not None and self.result.segmentationNode is segmentationNode:
@@ -207,6 +208,18 @@ class Panel(VTKObservationMixin):
         """Remember the classifier."""
         if self._parameters is not None:
             self._parameters.classifier = classifier
+
+    def _settings(self) -> AnalysisSettings | None:
+        """The options that the panel shows; None without parameters."""
+        parameters = self._parameters
+        if parameters is None:
+            return None
+        return AnalysisSettings(
+            profile=parameters.profile.value,
+            classifier=parameters.classifier or None,
+            independent_slices=parameters.independentSlices,
+            force=parameters.force,
+        )
 
     def _chooseFirstVolume(self) -> None:
         if self._parameters.inputVolume is None:
@@ -273,29 +286,5 @@ class Panel(VTKObservationMixin):
         self.ui.statusLabel.visible = bool(text)
 
 
-def _boundWidgets(ui: Any) -> dict[str, Any]:
-    """Widgets that are bound to parameters, by parameter name.
-
-    ``connectGui`` finds them too, but up to Slicer 5.10 it returns no tag for disconnecting them.
-    """
-    named = {widget.property(SlicerParameterNamePropertyName): widget for widget in vars(ui).values()}
-    return {name: widget for name, widget in named.items() if name}
-
-
-def _setOutputs(parameters: Any, result: AnalysisResult | None) -> None:
-    with slicer.util.NodeModify(parameters.parameterNode):  # one change, not four
-        for parameter, node in OUTPUT_PARAMETERS.items():
-            setattr(parameters, parameter, None if result is None else getattr(result, node))
-
-
 def _idOf(node: Any) -> str | None:
     return None if node is None else node.GetID()
-
-
-def _latestResult(volumeNode: Any) -> AnalysisResult | None:
-    """The latest result of this CT in the scene."""
-    for node in reversed(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")):
-        result = resultOf(node)
-        if result is not None and volumeNode is not None and result.volumeNode is volumeNode:
-            return result
-    return None

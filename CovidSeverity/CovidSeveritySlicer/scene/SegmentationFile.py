@@ -125,7 +125,7 @@ def readSegmentation(path: Path, labelMaps: LabelMaps) -> SegmentationHeader:
             header = _header(nrrd.read_header(file), labelMaps.layersOf)
             if header.size == labelMaps.size:
                 _readVoxels(file, labelMaps.voxels)
-        except (nrrd.NRRDError, KeyError, EOFError, zlib.error) as error:
+        except (nrrd.NRRDError, KeyError, EOFError, StopIteration, zlib.error) as error:
             raise ValueError(f"{path.name} is damaged: {error}") from error
     return header
 

@@ -25,7 +25,7 @@ SHEET_COLUMNS, SHEET_ROWS = 6, 12
 CASES_OF_SHEET = SHEET_COLUMNS * SHEET_ROWS
 
 SHEET_MARGIN, SHEET_GAP = 24, 12
-HEADER, FOOTER, CAPTION = 48, 34, 40
+HEADER_HEIGHT, FOOTER_HEIGHT, CAPTION_HEIGHT = 48, 34, 40
 """Heights of the text above and below all thumbnails, and below each of them, pixels."""
 
 TITLE_PIXELS, TEXT_PIXELS = 24, 15
@@ -82,15 +82,15 @@ def write_contact_sheets(
 def _sheet(title: str, rows: Sequence[Row], thumbnails: Callable[[str], bytes | None]) -> Image:
     from PIL import Image, ImageDraw
 
-    tile = THUMBNAIL_SIZE[0], THUMBNAIL_SIZE[1] + CAPTION
+    tile = THUMBNAIL_SIZE[0], THUMBNAIL_SIZE[1] + CAPTION_HEIGHT
     used = -(-len(rows) // SHEET_COLUMNS)
     width = 2 * SHEET_MARGIN + SHEET_COLUMNS * tile[0] + (SHEET_COLUMNS - 1) * SHEET_GAP
-    top = SHEET_MARGIN + HEADER
-    height = top + used * (tile[1] + SHEET_GAP) + FOOTER
+    top = SHEET_MARGIN + HEADER_HEIGHT
+    height = top + used * (tile[1] + SHEET_GAP) + FOOTER_HEIGHT
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((SHEET_MARGIN, SHEET_MARGIN), title, INK, font(TITLE_PIXELS, BOLD), "lt")
-    draw.text((SHEET_MARGIN, height - FOOTER), RESEARCH_USE, MUTED, font(TEXT_PIXELS), "lt")
+    draw.text((SHEET_MARGIN, height - FOOTER_HEIGHT), RESEARCH_USE, MUTED, font(TEXT_PIXELS), "lt")
     for n, row in enumerate(rows):
         line, column = divmod(n, SHEET_COLUMNS)
         corner = SHEET_MARGIN + column * (tile[0] + SHEET_GAP), top + line * (tile[1] + SHEET_GAP)
@@ -129,5 +129,5 @@ def _opened(thumbnail: bytes) -> Image | None:
         if picture.size != THUMBNAIL_SIZE:
             return None
         return picture.convert("RGB")
-    except (OSError, SyntaxError):  # what Pillow raises for damaged files
+    except (OSError, SyntaxError, Image.DecompressionBombError):  # what Pillow raises for damaged files
         return None

@@ -9,6 +9,10 @@ from PyQt5 import QtCore, QtWidgets
 from .widget_parts import stands_in, stored
 
 
+def _widgets_in(widget):
+    return [child for child in widget.children() if child.isWidgetType()]
+
+
 @stands_in
 class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     """A headline that hides and shows what is laid out below it."""
@@ -31,17 +35,33 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     def _headline(self):
         return self.fontMetrics().height() + 10
 
+    def childEvent(self, event):
+        if event.added() and event.child().isWidgetType():
+            event.child().installEventFilter(self)
+
+    def eventFilter(self, child, event):
+        """A child that is hidden stays so when the button unfolds; one that is shown stays hidden until then."""
+        shown = {QtCore.QEvent.ShowToParent: True, QtCore.QEvent.HideToParent: False}.get(event.type())
+        if shown is not None and not self.__dict__.get("_forcing"):
+            child.setProperty("visibilityToParent", shown)
+            self._fit(child)
+        return False
+
+    def _fit(self, child):
+        self.__dict__["_forcing"] = True
+        child.setVisible(not self.collapsed and child.property("visibilityToParent") is not False)
+        self.__dict__["_forcing"] = False
+
     def _fold(self):
-        for child in self.findChildren(QtWidgets.QWidget, "", QtCore.Qt.FindDirectChildrenOnly):
-            child.setVisible(not self.collapsed)
+        for child in _widgets_in(self):
+            self._fit(child)
         self.setMaximumHeight(self._headline() if self.collapsed else QtWidgets.QWIDGETSIZE_MAX)
         self.setChecked(not self.collapsed)
         self.contentsCollapsed.emit(self.collapsed)
 
     def showEvent(self, event):
-        for child in self.findChildren(QtWidgets.QWidget, "", QtCore.Qt.FindDirectChildrenOnly):
-            if self.collapsed:
-                child.setVisible(False)
+        for child in _widgets_in(self) if self.collapsed else ():
+            self._fit(child)
 
     def sizeHint(self):
         headline = QtCore.QSize(self.fontMetrics().horizontalAdvance(self.text) + 40, self._headline())
@@ -75,7 +95,7 @@ class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):
         self.toggled.connect(lambda shown: self.setCollapsed(not shown))
 
     def _fold(self):
-        for child in self.findChildren(QtWidgets.QWidget, "", QtCore.Qt.FindDirectChildrenOnly):
+        for child in _widgets_in(self):
             child.setVisible(not self.collapsed)
         self.setChecked(not self.collapsed)
 
@@ -101,9 +121,15 @@ class ctkPathLineEdit(QtWidgets.QLineEdit):
     filters = stored(int, 0)
     settingKey = stored(str, "")
     currentPath = stored(str, "", "_told")
+    Dirs, Files, Readable, Writable = 0x001, 0x002, 0x010, 0x020  # of QDir::Filter, as in CTK
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self.textEdited.connect(self.setCurrentPath)  # what a person types
 
     def _told(self):
-        self.setText(self.currentPath)
+        if self.text != self.currentPath:
+            self.setText(self.currentPath)
         self.currentPathChanged.emit(self.currentPath)
 
 

@@ -177,7 +177,7 @@ print([case.case for case in found.cases], [(f.case, f.kind, f.reason) for f in 
 @pytest.mark.slow
 def test_a_folder_that_cannot_be_listed_is_a_failure_and_the_rest_is_found(files, tmp_path):
     folder = files("a/P1.nii", "closed/P2.nii", "z/P3.nii")
-    for path in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+    for path in (tmp_path, *tmp_path.parents[:3]):
         path.chmod(path.stat().st_mode | 0o055)
     (folder / "closed").chmod(0)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -16,35 +15,10 @@ from CovidSeverityLib.types import Lobe, NoteSeverity, Opacity, QualityNote
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SIZES = {"phone": (360, 740), "desk": (1280, 900)}
 PAPER_PIXELS = 688
 """Width of A4 between the margins of the page's style, at 96 pixels an inch."""
 SERIOUS = ("serious", "critical")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip(
-        "playwright.sync_api", reason='Playwright is not installed (pip install ".[browser-test]")'
-    )
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    with api.sync_playwright() as playwright:
-        try:
-            found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        except api.Error as error:
-            pytest.skip(f"no browser: install Debian's chromium ({str(error).splitlines()[0]})")
-        yield found
-        found.close()
-
-
-@pytest.fixture(scope="module")
-def axe():
-    """The source of axe-core."""
-    module = pytest.importorskip(
-        "axe_playwright_python", reason="axe-core is absent (pip install axe-playwright-python)"
-    )
-    return (Path(module.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
