@@ -44,6 +44,8 @@ class BadInput:
         Pattern for the whole sentence that refuses it; OK if it must be analysed.
     role : str
         What the made file is: the CT, or a mask of the good CT.
+    failure : str
+        What a batch calls it: an input that is wrong, or one that is over a limit.
     """
 
     name: str
@@ -51,6 +53,7 @@ class BadInput:
     make: Callable[[Path], Path]
     expected: str
     role: Literal["ct", "lungs", "lobes"] = "ct"
+    failure: Literal["input", "limit"] = "input"
 
 
 @cache

@@ -81,10 +81,28 @@ GONE = r"names the data file .*, which is not there"
 NO_ROTATION = {252: _sizes(0), 254: _sizes(1)}
 
 ENTRIES = (
-    BadInput("huge-nifti", "100,000 voxels a side", _nifti2, HUGE),
-    BadInput("huge-nrrd", "100,000 voxels a side", partial(_text, "nrrd", {"sizes": "100000 100000 100000"}), HUGE),
-    BadInput("huge-mha", "100,000 voxels a side", partial(_text, "mha", {"DimSize": "100000 100000 100000"}), HUGE),
-    BadInput("absurd-nrrd", "10^15 voxels a side", partial(_text, "nrrd", {"sizes": " ".join(["1e15"] * 3)}), HUGE),
+    BadInput("huge-nifti", "100,000 voxels a side", _nifti2, HUGE, failure="limit"),
+    BadInput(
+        "huge-nrrd",
+        "100,000 voxels a side",
+        partial(_text, "nrrd", {"sizes": "100000 100000 100000"}),
+        HUGE,
+        failure="limit",
+    ),
+    BadInput(
+        "huge-mha",
+        "100,000 voxels a side",
+        partial(_text, "mha", {"DimSize": "100000 100000 100000"}),
+        HUGE,
+        failure="limit",
+    ),
+    BadInput(
+        "absurd-nrrd",
+        "10^15 voxels a side",
+        partial(_text, "nrrd", {"sizes": " ".join(["1e15"] * 3)}),
+        HUGE,
+        failure="limit",
+    ),
     BadInput("zero-size", "no voxels", partial(_nifti, {42: _sizes(0)}), r"promises an image of"),
     BadInput("negative-size", "-48 voxels", partial(_nifti, {42: _sizes(-48)}), r"promises an image of -48"),
     BadInput(

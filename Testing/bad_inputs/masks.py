@@ -65,6 +65,6 @@ ENTRIES = (
         lambda: np.array([0, 4, 5, 5, 1, 3], np.uint8)[chest().lobes],
         r"lobe",
     ),
-    BadInput("lungs-missing", "no such mask", _missing, r"^no such mask", "lungs"),
+    BadInput("lungs-missing", "no such mask", _missing, r"^no such .*mask: ", "lungs"),
     BadInput("lungs-garbage", "a text as mask", _garbage, r"mask\.nii\.gz is not a NIfTI file", "lungs"),
 )
