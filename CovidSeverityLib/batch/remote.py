@@ -15,7 +15,7 @@ from .host_keys import known_hosts_only
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-INSTALL = "pip install covid-severity[batch]"
+INSTALL = 'pip install "covid-severity[batch]"'
 
 PACKAGES = {
     **dict.fromkeys(("s3", "s3a"), "s3fs"),
