@@ -28,6 +28,7 @@
       if (one === null || other === null) return (one === null) - (other === null);
       return down * (isNumber ? one - other : collator.compare(one, other));
     });
+    body.replaceChildren(); // all rows at once: one by one, 5,000 of them take Chromium ten seconds
     const sorted = document.createDocumentFragment();
     for (const [, row] of keyed) sorted.append(row);
     body.append(sorted);
