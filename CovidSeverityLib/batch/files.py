@@ -165,6 +165,7 @@ def _write_index(tables: BatchTables, sheets: Sequence[str], plan: BatchPlan, pa
         version=plan.version,
         profile=plan.config.profile,
         report_name=HTML_NAME if plan.pages.html else REPORT_NAME,
+        files=(CASES_NAME, PARQUET_NAME, FAILURES_NAME),
         contact_sheets=sheets,
     )
 
