@@ -8,6 +8,22 @@ a traceback.
 from __future__ import annotations
 
 
+def on_one_line(text: str) -> str:
+    """``text`` on one line, without characters that a terminal acts on.
+
+    Parameters
+    ----------
+    text : str
+        Any text, also of bytes that are not UTF-8.
+
+    Examples
+    --------
+    >>> on_one_line("a\\nb\\x1b[31m.nii")
+    'a b?[31m.nii'
+    """
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
 class CovidSeverityError(Exception):
     """Base of every error that the library raises on purpose.
 
@@ -20,6 +36,10 @@ class CovidSeverityError(Exception):
     ...     print(type(error).__name__)
     InputError
     """
+
+    def __str__(self) -> str:
+        """The sentence on one line: names of files and texts of headers may hold what breaks lines or terminals."""
+        return on_one_line(super().__str__())
 
 
 class InputError(CovidSeverityError):

@@ -67,6 +67,17 @@ def protocol_of(address: str) -> str:
     return address.split(CHAIN)[0].split(PROTOCOL)[0].lower()
 
 
+def protocols_of(address: str) -> set[str]:
+    """The protocols of all links of an address, in lower case.
+
+    Examples
+    --------
+    >>> sorted(protocols_of("zip://cts::sftp://host/data.zip"))
+    ['sftp', 'zip']
+    """
+    return {protocol_of(link) for link in address.split(CHAIN) if PROTOCOL in link or link.isalpha()}
+
+
 def child_of(address: str, name: str) -> str:
     """The address of what is in the folder ``address`` under a relative name.
 

@@ -12,7 +12,8 @@ from CovidSeverityLib.io.image_parts import may_have_parts, names_of_parts
 from CovidSeverityLib.io.inner_paths import inner_parts, shown_name
 
 from .addresses import is_address, last_name, shown_address
-from .remote import below, copy_here, entries_of, files_below, is_folder, remote
+from .remote import remote
+from .remote_files import below, copy_here, entries_of, files_below, is_folder
 from .trees import is_directory_name
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from CovidSeverityLib.reporting.report_parts import RESEARCH_USE, SCHEMA_VERSION
 from CovidSeverityLib.reporting.tables import write_rows
 
 from .destination import Destination
-from .page.contact_sheet import contact_sheet_names, write_contact_sheets
+from .page.contact_sheet import contact_sheet_name, contact_sheets
 from .page.index import write_index
 from .plan import BatchPlan, digest_of
 from .rows import row_of
@@ -109,16 +109,17 @@ def write_tables(tables: BatchTables, plan: BatchPlan) -> None:
     OutputError
         A file cannot be written.
     """
-    sheets = contact_sheet_names(len(tables.rows))
+    folders = {row["case"]: row["folder"] for row in tables.rows}
+    sheets = contact_sheets(tables.rows, lambda case: _thumbnail(plan.destination, str(folders[case])))
     writers: dict[str, FileWriter] = {
         CASES_NAME: partial(_write_cases, tables.rows),
         PARQUET_NAME: partial(_write_parquet, tables.rows),
         FAILURES_NAME: partial(_write_failures, tables.failures),
-        **_sheets(tables.rows, sheets, plan.destination),
-        INDEX_NAME: partial(_write_index, tables, sheets, plan),
+        **sheets,
+        INDEX_NAME: partial(_write_index, tables, tuple(sheets), plan),
         BATCH_NAME: partial(_write_json, tables.summary(plan)),
     }
-    plan.destination.publish(writers)
+    plan.destination.publish(writers, obsolete=_stale_sheets(len(sheets), plan.destination))
 
 
 def _row(
@@ -164,17 +165,17 @@ def _write_index(tables: BatchTables, sheets: Sequence[str], plan: BatchPlan, pa
         version=plan.version,
         profile=plan.config.profile,
         report_name=HTML_NAME if plan.pages.html else REPORT_NAME,
+        files=(CASES_NAME, PARQUET_NAME, FAILURES_NAME),
         contact_sheets=sheets,
     )
 
 
-def _sheets(rows: Sequence[Row], names: Sequence[str], destination: Destination) -> dict[str, FileWriter]:
-    folders = {row["case"]: row["folder"] for row in rows}
-
-    def all_of_them(path: Path) -> None:
-        write_contact_sheets(rows, lambda case: _thumbnail(destination, str(folders[case])), path.parent)
-
-    return {name: (all_of_them if number == 0 else lambda path: None) for number, name in enumerate(names)}
+def _stale_sheets(count: int, destination: Destination) -> Iterator[str]:
+    """Pages of an earlier run that had more cases."""
+    number = count + 1
+    while destination.size(contact_sheet_name(number)) is not None:
+        yield contact_sheet_name(number)
+        number += 1
 
 
 def _write_json(content: Mapping[str, Any], path: Path) -> None:

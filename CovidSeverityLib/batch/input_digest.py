@@ -10,6 +10,7 @@ from CovidSeverityLib.checksums import sha256_of
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.dicom.files import files_under
 from CovidSeverityLib.io.image_parts import names_of_parts
+from CovidSeverityLib.io.sources import check_can_be_read_twice
 
 from .trees import is_directory_name
 
@@ -65,6 +66,7 @@ def _files(path: Path) -> Mapping[str, Path]:
         return {file.relative_to(path).as_posix(): file for file in files_under(path)}
     if not path.exists():
         raise InputError(f"no such file or folder: {path.name}")
+    check_can_be_read_twice(path)
     parts = {name: path.parent / name for name in names_of_parts(path)}
     parts = {name: part for name, part in parts.items() if part.is_file() and not part.samefile(path)}
     return {path.name: path, **parts}

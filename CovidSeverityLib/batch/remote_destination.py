@@ -14,7 +14,8 @@ from CovidSeverityLib.reporting.output_folder import FileWriter, write_together
 
 from .addresses import protocol_of, shown_address
 from .places import CASE_FILE, CASES, TRIAL_NAME, checked_name, checked_path
-from .remote import below, files_below, is_folder, remote, with_connection
+from .remote import remote, with_connection
+from .remote_files import below, content_of, files_below, is_folder
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -57,12 +58,12 @@ class RemoteDestination:
                 f"{self.shown} is in an archive, which cannot be written to bit by bit; name a folder, and pack it "
                 "afterwards"
             )
-        with tempfile.TemporaryDirectory(prefix="covid-severity-") as temporary:
-            trial = Path(temporary) / TRIAL_NAME
+        with _temporary_folder(self.shown) as temporary:
+            trial = temporary / TRIAL_NAME
             trial.write_bytes(b"trial")
             with remote(self.address, WRITING, OutputError) as (system, root):
                 folder = below(root, CASES)
-                _send(system, Path(temporary), folder, [TRIAL_NAME], self.shown)
+                _send(system, temporary, folder, [TRIAL_NAME], self.shown)
                 system.rm_file(below(folder, TRIAL_NAME))
                 taken = [name for name in names if _is_folder_there(system, below(root, name))]
         if taken:
@@ -79,8 +80,8 @@ class RemoteDestination:
 
         Files of an earlier result that are not written again are removed.
         """
-        with tempfile.TemporaryDirectory(prefix="covid-severity-") as temporary:
-            local = Path(temporary) / checked_name(name)
+        with _temporary_folder(self.shown) as temporary:
+            local = temporary / checked_name(name)
             local.mkdir()
             yield local
             names = sorted(path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file())
@@ -98,7 +99,7 @@ class RemoteDestination:
         inner = "/".join(checked_path(relative))
         try:
             return with_connection(
-                self.address, READING, OutputError, lambda system, root: system.cat_file(below(root, inner))
+                self.address, READING, OutputError, lambda system, root: content_of(system, below(root, inner))
             )
         except FileNotFoundError as error:
             raise FileNotFoundError(relative) from error
@@ -115,14 +116,25 @@ class RemoteDestination:
 
     def publish(self, files: Mapping[str, FileWriter], obsolete: Iterable[str] = ()) -> None:
         """Send the files one after the other; the last one is removed first, so that it means that all are there."""
-        with tempfile.TemporaryDirectory(prefix="covid-severity-") as temporary:
-            write_together(Path(temporary), files)
+        with _temporary_folder(self.shown) as temporary:
+            write_together(temporary, files)
             names = list(files)
             with remote(self.address, WRITING, OutputError) as (system, root):
                 old = _names_there(system, root, {*names[-1:], *obsolete})
                 for name in sorted(old):
                     system.rm_file(below(root, name))
-                _send(system, Path(temporary), root, names, self.shown)
+                _send(system, temporary, root, names, self.shown)
+
+
+@contextmanager
+def _temporary_folder(shown: str) -> Iterator[Path]:
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="covid-severity-")
+    except OSError as error:
+        reason = f"no temporary folder can be made ({error.strerror or type(error).__name__})"
+        raise OutputError(f"cannot write results to {shown}: {reason}; TMPDIR names another place") from error
+    with temporary as folder:
+        yield Path(folder)
 
 
 def _send(system: AbstractFileSystem, local: Path, folder: str, names: Iterable[str], shown: str) -> None:

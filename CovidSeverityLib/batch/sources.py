@@ -14,7 +14,8 @@ from CovidSeverityLib.io.images import FORMATS
 
 from .addresses import is_address, last_name, parent_of, shown_address
 from .fetching import fetched
-from .remote import is_folder, remote
+from .remote import remote
+from .remote_files import is_folder
 from .search import cases_in
 from .tables import COLUMNS, TABLE_ENDINGS, cases_of_table, place_beside
 from .trees import LocalTree, RemoteTree, Tree, is_directory_name

@@ -21,17 +21,15 @@ from CovidSeverityLib.io.image_search import (
 from CovidSeverityLib.io.images import FORMATS
 
 from .addresses import child_of, last_name
-from .remote import (
+from .remote import connected, disconnect, told
+from .remote_files import (
     MOST_LEVELS,
     below,
-    connected,
-    disconnect,
     entries_of,
     entries_of_archive,
     first_bytes_of,
     is_archive_system,
     is_folder,
-    told,
 )
 from .values import INPUT, CaseFailure
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.io.sources import check_can_be_read_twice
 
 
 def given_path(text: str, what: str) -> Path:
@@ -67,6 +68,5 @@ def existing_path(text: str, what: str) -> Path:
         raise InputError(f"the {what} is a broken link: {text}" if broken else f"no such {what}: {text}") from error
     except OSError as error:
         raise InputError(f"the {what} {path.name} cannot be read: {error.strerror or error}") from error
-    if path.is_fifo():  # reading it twice would wait for ever
-        raise InputError(f"the {what} {path.name} is a pipe; a file that can be read twice is needed")
+    check_can_be_read_twice(path, what)
     return path

@@ -26,6 +26,7 @@ from CovidSeverityLib.errors import InputError
 from .cost import GB, usable_memory
 from .dicom.files import FIRST_DICOM_BYTES, begins_as_dicom
 from .images import FORMATS
+from .inflation import ALWAYS_ALLOWED_BYTES, HIGHEST_RATIO
 from .inner_paths import inner_parts, shown_name
 
 ARCHIVE_ENDING = ".zip"
@@ -85,8 +86,8 @@ class ArchiveConfig(Checked):
 
     most_files: Count = 100_000
     most_bytes: Count = 64 * GB
-    highest_ratio: Annotated[float, Range(1)] = 200.0
-    always_allowed_bytes: Count = GB
+    highest_ratio: Annotated[float, Range(1)] = HIGHEST_RATIO
+    always_allowed_bytes: Count = ALWAYS_ALLOWED_BYTES
 
 
 LIMITS = ArchiveConfig()

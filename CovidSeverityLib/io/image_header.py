@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,12 @@ from .voxels import VoxelSource
 
 TEXT_HEADER_BYTES = 1 << 22
 """Largest size of MetaImage and NRRD headers, bytes: the header of 100 segments has about 100,000 bytes."""
+
+PATTERN = re.compile(r"(?:[^%]|%%)*%[ 0+-]*\d{0,3}[diu](?:[^%]|%%)*")
+"""A pattern for the names of data files: one number, of any width that a file name can have."""
+
+MOST_DATA_FILES = 100_000
+"""Largest number of data files that a pattern may name: a whole body in slices of 0.5 mm has 4,000."""
 
 MAX_WHOLE_NUMBER = 2**53
 """Largest integer in a text header: a float does not distinguish larger integers."""
@@ -134,13 +141,22 @@ def data_names(path: Path, value: str, listed: Sequence[str]) -> tuple[str, ...]
         The pattern is invalid.
     """
     words = value.split()
-    if "%" not in value or len(words) < 4:
-        return tuple(listed) if value.upper().startswith("LIST") else (value,)
+    if "%" in value and len(words) >= 4:
+        return _names_of_pattern(path, value, words)
+    return tuple(listed) if value.upper().startswith("LIST") else (value,)
+
+
+def _names_of_pattern(path: Path, value: str, words: Sequence[str]) -> tuple[str, ...]:
     try:
         first, last, step = (int(word) for word in words[1:4])
-        return tuple(words[0] % n for n in range(first, last + (1 if step > 0 else -1), step))
-    except (ValueError, TypeError) as error:
+        if not PATTERN.fullmatch(words[0]):
+            raise ValueError
+        numbers = range(first, last + (1 if step > 0 else -1), step)
+    except ValueError as error:
         raise InputError(f"{path.name} names its data files by the pattern {shown(value)}, which is none") from error
+    if numbers[MOST_DATA_FILES:]:
+        raise InputError(f"{path.name} names over {MOST_DATA_FILES:,} data files by the pattern {shown(value)}")
+    return tuple(words[0] % n for n in numbers)
 
 
 def numbers(fields: dict[str, str], key: str, name: str) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from CovidSeverityLib.types import Geometry, QualityNote
 
 from .dicom.files import is_dicom
 from .image_header import ImageHeader
+from .inner_paths import shown_name
 from .metaimage import read_metaimage_header
 from .nifti import begins_as_nifti, other_half, read_nifti_header
 from .nrrd import read_nrrd_header
@@ -78,8 +79,10 @@ def has_image_content(path: Path) -> bool:
     return _format_of_content(path) is not None
 
 
-def read_image(path: Path, admit: Admit | None = None) -> StoredImage:
+def read_image(path: Path, admit: Admit | None = None, within: Path | None = None) -> StoredImage:
     """Read one 3-D scalar image in its stored order, with the scaling of the header applied.
+
+    ``within`` is a folder that a header of somebody else must not leave: that of an archive.
 
     Raises
     ------
@@ -96,8 +99,16 @@ def read_image(path: Path, admit: Admit | None = None) -> StoredImage:
         header = FORMATS[ending](path)
     if admit is not None:
         admit(header.source.size, path.name)
+    if within is not None:
+        _check_within(within, header.source.files, path.name)
     values, notes = read_voxels(header.source, path.name)
     return StoredImage(_scaled(values, header), header.geometry, (*header.notes, *notes))
+
+
+def _check_within(folder: Path, files: Sequence[Path], name: str) -> None:
+    for file in files:
+        if not file.resolve().is_relative_to(folder.resolve()):
+            raise InputError(f"{name} names the data file {shown_name(file.name)} outside its archive; pack both anew")
 
 
 def _ending(path: Path) -> str | None:

@@ -15,6 +15,7 @@ from .affine import SAME_GRID_MM, corners_apart_mm
 from .dicom.files import is_dicom
 from .images import FORMATS, StoredImage, is_image_name, read_image
 from .orientation import canonical_geometry, order_onto
+from .sources import check_can_be_read_twice
 from .volume import CtVolume
 
 SPACING_TOLERANCE = 1e-3
@@ -55,6 +56,7 @@ def read_mask(path: str | os.PathLike[str], volume: CtVolume) -> NDArray[np.inte
     source = Path(path)
     if not source.exists():
         raise InputError(f"no such mask: {os.fspath(path)}")
+    check_can_be_read_twice(source, "mask")
     try:
         if source.is_dir() or (not is_image_name(source) and is_dicom(source)):
             raise InputError(f"the mask {source.name} is DICOM; export it as one of {', '.join(FORMATS)}")

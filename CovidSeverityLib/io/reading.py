@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.errors import InputError, on_one_line
 from CovidSeverityLib.types import READ_STAGE, Progress
 
 from .cost import check_cost
 from .dicom.choice import Choice
 from .images import read_image
-from .sources import Source, opened
+from .sources import Source, check_can_be_read_twice, opened
 from .volume import CtVolume, volume_of, with_axial_slices
 
 if TYPE_CHECKING:
@@ -109,20 +109,23 @@ def _read(
     source = Path(path)
     if source.name in ("", ".."):
         source = source.resolve()
-    name = source.name
+    name = os.fsencode(source.name).decode(errors="backslashreplace")  # reports are UTF-8, names of files may be other
     try:
         if not source.exists():
+            if source.is_symlink():
+                raise InputError(f"{name} is a broken link")
             raise InputError(f"no such file or folder: {os.fspath(path)}")
+        check_can_be_read_twice(source)
         with opened(source) as found:
             if found.image is None:
                 return _read_dicom_ct(found, name, choice, force, progress, keep_headers)
             if choice != Choice():
                 raise InputError(f"{name} has no series to choose from; a series is chosen in a DICOM folder only")
-            return _read_image_ct(found.image, name, progress), None
+            return _read_image_ct(found, found.image, name, progress), None
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror or type(error).__name__}") from error
     except InputError as error:
-        if name in str(error):
+        if on_one_line(name) in str(error):
             raise
         raise type(error)(f"{name}: {error}") from error
 
@@ -141,8 +144,8 @@ def _read_dicom_ct(
     return replace(volume, acquired=acquired, kernel=stack.kernel), stack.source
 
 
-def _read_image_ct(source: Path, name: str, progress: Progress | None) -> CtVolume:
-    image = read_image(source, check_cost)
+def _read_image_ct(found: Source, path: Path, name: str, progress: Progress | None) -> CtVolume:
+    image = read_image(path, check_cost, within=found.archive)
     if progress is not None:
         progress(READ_STAGE, 1, 1)
     return with_axial_slices(volume_of(image.values, image.geometry, name=name, notes=image.notes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from CovidSeverityLib.errors import InputError
@@ -21,11 +21,40 @@ MAX_LISTED = 6
 
 @dataclass(frozen=True)
 class Source:
-    """An image file, or files some of which are DICOM; ``notes`` say what was missing."""
+    """An image file, or files some of which are DICOM; ``notes`` say what was missing.
+
+    ``archive`` is the folder of an unpacked archive, which its images must not leave.
+    """
 
     image: Path | None = None
     files: tuple[Path, ...] = ()
     notes: tuple[QualityNote, ...] = ()
+    archive: Path | None = None
+
+
+def check_can_be_read_twice(path: Path, what: str = "file or folder") -> None:
+    """Refuse what is neither a file nor a folder: reading a pipe twice would wait for ever, a device may have no end.
+
+    Parameters
+    ----------
+    path : Path
+        An existing path.
+    what : str
+        Name of the path in the message.
+
+    Raises
+    ------
+    InputError
+        It is a pipe, a socket or a device.
+    """
+    kinds = {
+        "a pipe": path.is_fifo,
+        "a socket": path.is_socket,
+        "a device": lambda: not (path.is_file() or path.is_dir()),
+    }
+    kind = next((kind for kind, is_one in kinds.items() if is_one()), None)
+    if kind is not None:
+        raise InputError(f"the {what} {path.name} is {kind}; a file that can be read twice is needed")
 
 
 @contextmanager
@@ -42,7 +71,7 @@ def opened(path: Path) -> Iterator[Source]:
         yield found
         return
     with unpacked(found) as folder:
-        yield _in_archive(folder, found.name)
+        yield replace(_in_archive(folder, found.name), archive=folder)
 
 
 def _of_file(path: Path) -> Source | Path:

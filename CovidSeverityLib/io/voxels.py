@@ -1,7 +1,7 @@
 """The voxels of an image file, compared with the size in its header: no voxel is invented and none is used twice.
 
-A compressed stream is read to its end, so that its checksum is verified. The length that a header states for it is not
-used.
+A compressed stream is read to its end, so that its checksum is verified, unless it holds four times what it should
+(a few megabytes may expand to gigabytes). The length that a header states for it is not used.
 """
 
 from __future__ import annotations
@@ -26,8 +26,14 @@ from CovidSeverityLib.types import NoteSeverity, QualityNote
 READ_BYTES = 1 << 16
 """Compressed bytes per step: deflate expands a byte to at most 1,032 (zlib.net/zlib_tech.html), so to 64 MiB."""
 
+SURPLUS_FACTOR = 4
+"""Decompressed bytes, as a multiple of the promised ones, at which a stream is not read further."""
+
 BLOCK_BYTES = 1 << 20
 """Bytes of text, and of decompressed bzip2 data, per step."""
+
+LONGEST_NUMBER = 400
+"""Largest number of characters of a number in text: the smallest double has 325 zeros before its digits."""
 
 GZIP_MAGIC, BZIP2_MAGIC = b"\x1f\x8b", b"BZh"
 MAGIC_BYTES = 3
@@ -122,15 +128,22 @@ def read_voxels(source: VoxelSource, name: str) -> tuple[NDArray, tuple[QualityN
     for n, path in enumerate(source.files):
         with path.open("rb") as file:
             file.seek(source.start)
-            skipped = all(file.readline() for _ in range(source.lines))
-            if not skipped:
-                raise _too_little(path.name, 0, part)
+            _skip_lines(file, source.lines, path.name, part)
             target = content[n * part : (n + 1) * part]
             surplus += _fill(target, file, source, path.name)
     values = content.view(source.dtype).reshape(source.size[::-1])
     if not source.dtype.isnative:
         values = values.byteswap(inplace=True).view(source.dtype.newbyteorder("="))
     return values, _surplus_notes(surplus, source, name)
+
+
+def _skip_lines(file: BufferedReader, lines: int, name: str, part: int) -> None:
+    for _ in range(lines):
+        line = file.readline(BLOCK_BYTES)
+        if not line:
+            raise _too_little(name, 0, part)
+        if len(line) == BLOCK_BYTES:
+            raise InputError(f"{name} has a line of over {BLOCK_BYTES} bytes where its header has lines to skip")
 
 
 def _empty(source: VoxelSource, name: str) -> NDArray[np.uint8]:
@@ -150,12 +163,12 @@ def _empty(source: VoxelSource, name: str) -> NDArray[np.uint8]:
 def _fill(target: NDArray[np.uint8], file: BufferedReader, source: VoxelSource, name: str) -> int:
     """Fill ``target`` from the position of ``file``; return the number of extra bytes."""
     if source.encoding is Encoding.TEXT:
-        return _fill_from_text(target.view(source.dtype), file, name)
+        return _fill_from_text(target.view(source.dtype), file, name, source.size)
     if source.encoding is Encoding.RAW:
         return _fill_from_raw(target, file, source.skip, name)
     start, skip = file.tell(), source.skip
     if skip is None:
-        skip = max(sum(map(len, _decompressed(file, source.encoding, name))) - target.size, 0)
+        skip = _bytes_before(target.size, file, source, name)
         file.seek(start)
     position = -skip
     for block in _decompressed(file, source.encoding, name):
@@ -163,9 +176,21 @@ def _fill(target: NDArray[np.uint8], file: BufferedReader, source: VoxelSource, 
         first = max(position, 0)
         target[first : first + len(wanted)] = wanted
         position += len(block)
+        if position > SURPLUS_FACTOR * target.size:
+            raise _too_much(name, "", source.size)
     if position < target.size:
         raise _too_little(name, max(position, 0), target.size)
     return position - target.size
+
+
+def _bytes_before(wanted: int, file: BufferedReader, source: VoxelSource, name: str) -> int:
+    """The number of decompressed bytes before the last ``wanted`` ones."""
+    total = 0
+    for block in _decompressed(file, source.encoding, name):
+        total += len(block)
+        if total > SURPLUS_FACTOR * wanted:
+            raise _too_much(name, "", source.size)
+    return max(total - wanted, 0)
 
 
 def _fill_from_raw(target: NDArray[np.uint8], file: BufferedReader, skip: int | None, name: str) -> int:
@@ -178,11 +203,13 @@ def _fill_from_raw(target: NDArray[np.uint8], file: BufferedReader, skip: int | 
     return end - start - target.size
 
 
-def _fill_from_text(target: NDArray, file: BufferedReader, name: str) -> int:
+def _fill_from_text(target: NDArray, file: BufferedReader, name: str, size: tuple[int, int, int]) -> int:
     filled = surplus = 0
-    while text := file.read(BLOCK_BYTES) + file.readline():
+    for words in _words(file):
         try:
-            numbers = np.array(text.split(), dtype="S").astype(np.float64)
+            if max(map(len, words), default=0) > LONGEST_NUMBER:
+                raise ValueError
+            numbers = np.array(words, dtype="S").astype(np.float64)
             with np.errstate(invalid="ignore"):
                 values = numbers.astype(target.dtype)
         except (ValueError, OverflowError) as error:
@@ -193,21 +220,43 @@ def _fill_from_text(target: NDArray, file: BufferedReader, name: str) -> int:
         target[filled : filled + len(wanted)] = wanted
         filled += len(wanted)
         surplus += len(values) - len(wanted)
+        if surplus > SURPLUS_FACTOR * target.size:
+            raise _too_much(name, "", size)
     if filled < target.size:
         raise _too_little(name, filled * target.itemsize, target.size * target.itemsize)
     return surplus * target.itemsize
 
 
+def _words(file: BufferedReader) -> Iterator[list[bytes]]:
+    """The words of a text, some at a time; one that is longer than a block is no number."""
+    rest = b""
+    while block := file.read(BLOCK_BYTES):
+        words = (rest + block).split()
+        rest = b"" if block[-1:].isspace() or not words or len(words[-1]) > BLOCK_BYTES else words.pop()
+        yield words
+    yield [rest] if rest else []
+
+
 def _decompressed(file: BufferedReader, encoding: Encoding, name: str) -> Iterator[bytes]:
     try:
         if encoding is Encoding.HEX:
-            yield binascii.unhexlify(b"".join(file.read().split()))
+            yield from _from_hex(file)
         elif encoding is Encoding.BZIP2:
             yield from _inflated(file, bz2.BZ2Decompressor, BZIP2_MAGIC, name)
         else:
             yield from _inflated(file, lambda: zlib.decompressobj(ANY_DEFLATE), GZIP_MAGIC, name)
     except (zlib.error, binascii.Error) as error:
         raise _damaged(name) from error
+
+
+def _from_hex(file: BufferedReader) -> Iterator[bytes]:
+    rest = b""
+    while block := file.read(BLOCK_BYTES):
+        digits = rest + b"".join(block.split())
+        even = len(digits) // 2 * 2
+        yield binascii.unhexlify(digits[:even])
+        rest = digits[even:]
+    yield binascii.unhexlify(rest)
 
 
 def _inflated(file: BufferedReader, new_stream: Callable, magic: bytes, name: str) -> Iterator[bytes]:
@@ -246,17 +295,21 @@ def _surplus_notes(surplus: int, source: VoxelSource, name: str) -> tuple[Qualit
         return ()
     i, j, _ = source.size
     if surplus >= i * j * source.dtype.itemsize:
-        shape = " x ".join(str(n) for n in source.size)
-        raise InputError(
-            f"{name} holds {surplus} bytes more than an image of {shape} voxels, as its header has it, has room for; "
-            "correct the size in the header"
-        )
+        raise _too_much(name, f"{surplus} bytes ", source.size)
     message = f"the file holds {surplus} bytes more than its header promises; the image may be shifted by them"
     return (QualityNote("surplus_bytes", NoteSeverity.WARNING, message),)
 
 
 def _damaged(name: str) -> InputError:
     return InputError(f"{name} is damaged or cut short: its compressed data do not decompress")
+
+
+def _too_much(name: str, count: str, size: tuple[int, int, int]) -> InputError:
+    shape = " x ".join(str(n) for n in size)
+    return InputError(
+        f"{name} holds {count or 'far '}more than an image of {shape} voxels, as its header has it, has room for; "
+        "correct the size in the header"
+    )
 
 
 def _too_little(name: str, got: int, expected: int) -> InputError:

@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "Testing" / "unit")]
 
 import analysis_factory
 
-from CovidSeverityLib.batch.page.contact_sheet import write_contact_sheets
+from CovidSeverityLib.batch.page.contact_sheet import contact_sheets
 from CovidSeverityLib.batch.page.index import write_index
 from CovidSeverityLib.batch.page.thumbnail import write_thumbnail
 from CovidSeverityLib.batch.values import CaseFailure
@@ -76,7 +76,9 @@ def write_batch(folder: Path, count: int) -> None:
     failures = [CaseFailure(f"broken {n:04d}", "input", "The file is no CT.") for n in range(count // 50)]
     by_case = {row["case"]: folder / row["folder"] / "thumbnail.jpg" for row in rows}
     start = time.process_time()
-    sheets = write_contact_sheets(rows, lambda case: by_case[case].read_bytes(), folder)
+    sheets = contact_sheets(rows, lambda case: by_case[case].read_bytes())
+    for name, write in sheets.items():
+        write(folder / name)
     print(f"{len(sheets)} contact sheets: {time.process_time() - start:.2f} s of processor time, "
           f"{sum((folder / name).stat().st_size for name in sheets) / 1e6:.1f} MB")  # fmt: skip
     start, page = time.process_time(), folder / "index.html"

@@ -1,12 +1,16 @@
-"""The fixtures of the unit tests that write inputs."""
+"""The fixture of the unit tests that writes DICOM files."""
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
-UNIT = Path(__file__).parents[1] / "unit" / "conftest.py"
-spec = importlib.util.spec_from_file_location("unit_fixtures", UNIT)
-unit_fixtures = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(unit_fixtures)
-write_series = unit_fixtures.write_series
+import pytest
+
+from Testing.dicom_series import write_dicom_series
+
+
+@pytest.fixture(scope="session")
+def write_series() -> Callable[..., list[Path]]:
+    """A function that writes (K, J, I) HU as one DICOM file a slice and returns the files."""
+    return write_dicom_series

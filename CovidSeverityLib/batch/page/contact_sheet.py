@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from CovidSeverityLib.reporting.output_folder import FileWriter
 from CovidSeverityLib.reporting.overview import FALLBACK_SEVERITY_COLOUR, SEVERITY_COLOURS
 from CovidSeverityLib.reporting.overview_panels import INK, MUTED
 from CovidSeverityLib.reporting.report_parts import RESEARCH_USE
@@ -35,17 +37,13 @@ SHEET_QUALITY = 85
 PAPER, ABSENT = "white", "#b9c2cb"
 
 
-def contact_sheet_names(cases: int) -> tuple[str, ...]:
-    """Names of the files that :func:`write_contact_sheets` writes for so many cases."""
-    return tuple(f"contact_sheet_{n:02d}.jpg" for n in range(1, 1 + -(-cases // CASES_OF_SHEET)))
+def contact_sheet_name(number: int) -> str:
+    """Name of a page; the first one has the number 1."""
+    return f"contact_sheet_{number:02d}.jpg"
 
 
-def write_contact_sheets(
-    rows: Sequence[Row], thumbnails: Callable[[str], bytes | None], folder: Path
-) -> tuple[str, ...]:
-    """Write pages of thumbnails with the id and the CTSS of each case.
-
-    Memory holds one page at a time.
+def contact_sheets(rows: Sequence[Row], thumbnails: Callable[[str], bytes | None]) -> dict[str, FileWriter]:
+    """A writer of each page of thumbnails with the id and the CTSS of each case, by the name of its file.
 
     Parameters
     ----------
@@ -54,29 +52,26 @@ def write_contact_sheets(
     thumbnails : callable
         Is given ``case`` of a row and returns the bytes of ``thumbnail.jpg``. None, or bytes that are no picture, make
         a grey field that says so.
-    folder : Path
-        An existing folder; files of the same names are replaced.
 
     Returns
     -------
-    tuple of str
-        Names of the files, as :func:`contact_sheet_names`; none without cases.
-
-    Raises
-    ------
-    OSError
-        A file cannot be written.
-    ValueError
-        A score is no number.
+    dict of str to FileWriter
+        None without cases. A writer raises OSError where its file cannot be written, and ValueError for a score that is
+        no number.
     """
-    names = contact_sheet_names(len(rows))
-    for n, name in enumerate(names):
+    count = -(-len(rows) // CASES_OF_SHEET)
+    writers: dict[str, FileWriter] = {}
+    for n in range(count):
         first = n * CASES_OF_SHEET
         part = rows[first : first + CASES_OF_SHEET]
         cases = f"case {first + 1}" if len(part) == 1 else f"cases {first + 1} to {first + len(part)}"
-        title = f"Contact sheet {n + 1} of {len(names)}: {cases} of {len(rows)}"
-        _sheet(title, part, thumbnails).save(folder / name, "jpeg", quality=SHEET_QUALITY)
-    return names
+        title = f"Contact sheet {n + 1} of {count}: {cases} of {len(rows)}"
+        writers[contact_sheet_name(n + 1)] = partial(_write_sheet, title, part, thumbnails)
+    return writers
+
+
+def _write_sheet(title: str, rows: Sequence[Row], thumbnails: Callable[[str], bytes | None], path: Path) -> None:
+    _sheet(title, rows, thumbnails).save(path, "jpeg", quality=SHEET_QUALITY)
 
 
 def _sheet(title: str, rows: Sequence[Row], thumbnails: Callable[[str], bytes | None]) -> Image:

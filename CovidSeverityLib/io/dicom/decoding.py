@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 import threading
 from collections import defaultdict
@@ -129,7 +130,19 @@ def _frames_of(header: SliceHeader) -> tuple[NDArray, tuple[float, float]]:
             clean = Path(folder, "clean.dcm")
             _write_clean(header, clean)
             return _decoded(clean, header.path.name, shape), (1.0, 0.0)
+    if not _is_utf8(header.path):  # SimpleITK ends the whole process for such a name
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(shutil.copy(header.path, Path(folder, "copy.dcm")))
+            return _decoded(copy, header.path.name, shape), header.decoder_rescale
     return _decoded(header.path, header.path.name, shape), header.decoder_rescale
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _native(path: Path, stored: StoredPixels, shape: tuple[int, int]) -> NDArray:
@@ -165,11 +178,6 @@ def _write_clean(header: SliceHeader, path: Path) -> None:
 
 def _decoded(path: Path, name: str, shape: tuple[int, int]) -> NDArray:
     """Return (frames, rows, columns) rescaled values, in the type that GDCM chooses."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:  # SimpleITK ends the whole process for such a name
-        name = name.encode(errors="replace").decode()
-        raise InputError(f"the file name {name} is not UTF-8 (nor are all folders above it); rename it") from error
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO("GDCMImageIO")

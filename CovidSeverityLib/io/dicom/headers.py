@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
@@ -26,6 +26,7 @@ from CovidSeverityLib.errors import InputError
 from .completeness import check_dicom_pixels
 from .directory import DIRECTORY_CLASS
 from .files import is_dicom
+from .parsing import read_header
 from .stored_pixels import StoredPixels
 from .values import UNREADABLE, damage_as_such, number_of, numbers_of, ordinal_of, text_of, values_of
 
@@ -171,7 +172,7 @@ def _file_headers(path: Path) -> list[SliceHeader]:
         return []
     try:
         with path.open("rb") as file, damage_as_such():
-            dataset = dcmread(file, stop_before_pixels=True, specific_tags=TAGS, force=True)
+            dataset = read_header(file, path.name, TAGS)
             if _sop_class(dataset) == DIRECTORY_CLASS:
                 return []
             headers = list(_image_headers(path, dataset))

@@ -46,7 +46,7 @@ def segment_slice_lungs(volume: CtVolume, config: LungConfig = LungConfig()) -> 
     found = map_in_order(lambda k: _lungs_of_slice(volume, voxels[k], config), range(len(voxels)), "lungs", None)
     empty = [n for n, labels in enumerate(found) if labels is None]
     if len(empty) == len(found):
-        what = "the slice shows" if len(found) == 1 else f"none of the {len(found)} slices shows"
+        what = "its slice does not show" if len(found) == 1 else f"none of the {len(found)} slices shows"
         raise NoLungsError(f"no lungs found in {volume.name or 'the volume'}: {what} enough of them")
     labels = np.zeros(volume.hu.shape, dtype=np.uint8)
     for k, slice_labels in enumerate(found):

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from ftplib import error_reply
 from pathlib import Path
 
@@ -217,6 +218,14 @@ def test_what_cannot_be_written_to_is_said_before_any_analysis(ftp, tmp_path):
             destination_of(address).check()
         assert str(caught.value).startswith(said)
         assert "s3cret" not in repr(destination_of(address)) + destination_of(address).shown
+
+
+def test_a_computer_without_room_for_temporary_files_is_said(ftp, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    destination = RemoteDestination(f"{ftp.address}/out")
+    for action in (destination.check, lambda: write_case(destination), lambda: destination.publish({"a": text("a")})):
+        with pytest.raises(OutputError, match=r"no temporary folder can be made \(No such file or directory\); TMPDIR"):
+            action()
 
 
 def test_a_connection_that_broke_is_made_anew(ftp):

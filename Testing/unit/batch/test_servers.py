@@ -58,7 +58,13 @@ def sftp(tmp_path_factory) -> Iterator[str]:
     thread = threading.Thread(target=lambda: asyncio.run(_serve_sftp(root, port, ready, stop)), daemon=True)
     thread.start()
     assert ready.wait(20)
-    yield f"sftp://reader:{PASSWORD}@127.0.0.1:{port}/study"
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("home")
+        patch.setenv("HOME", str(home))
+        (home / ".ssh").mkdir()
+        known = (root.parent / f"{root.name}.pub").read_text()
+        (home / ".ssh" / "known_hosts").write_text(f"[127.0.0.1]:{port} {known}")
+        yield f"sftp://reader:{PASSWORD}@127.0.0.1:{port}/study"
     drop_connections()
     stop.set()
     thread.join(20)
@@ -67,7 +73,12 @@ def sftp(tmp_path_factory) -> Iterator[str]:
 async def _serve_sftp(root: Path, port: int, ready: threading.Event, stop: threading.Event) -> None:
     import asyncssh
 
+    connections = []
+
     class Server(asyncssh.SSHServer):
+        def connection_made(self, conn):
+            connections.append(conn)
+
         def begin_auth(self, username):
             return True
 
@@ -78,6 +89,7 @@ async def _serve_sftp(root: Path, port: int, ready: threading.Event, stop: threa
             return (username, password) == ("reader", PASSWORD)
 
     key = asyncssh.generate_private_key("ssh-ed25519")
+    (root.parent / f"{root.name}.pub").write_bytes(key.export_public_key())
     server = await asyncssh.create_server(
         Server,
         "127.0.0.1",
@@ -88,6 +100,8 @@ async def _serve_sftp(root: Path, port: int, ready: threading.Event, stop: threa
     ready.set()
     while not stop.is_set():
         await asyncio.sleep(0.05)
+    for connection in connections:
+        connection.abort()
     server.close()
     await server.wait_closed()
 
@@ -144,8 +158,17 @@ def test_a_bucket_that_is_not_there_is_refused_and_not_made(s3):
         list_cases("s3://nobucket/cts")
 
 
+def test_a_server_that_is_not_known_gets_no_password(sftp, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    unknown = r"its ssh-ed25519 key is not the one of \[127\.0\.0\.1\]:\d+ in ~|Host key is not trusted"  # or by sshfs
+    with pytest.raises(InputError, match=f"cannot be read: ({unknown})"):
+        list_cases(sftp)
+    with pytest.raises(OutputError, match=f"cannot be written to: ({unknown})"):
+        destination_of(sftp).check()
+
+
 def test_a_wrong_password_is_said_without_it(sftp):
     with pytest.raises(InputError) as caught:
         list_cases(sftp.replace(PASSWORD, "wr0ng-word"))
-    assert "cannot be read: access is denied" in str(caught.value)
+    assert any(f"cannot be read: {reason}" in str(caught.value) for reason in ("Authentication failed", "access is"))
     assert not any(word in str(caught.value) for word in ("wr0ng", "reader"))

@@ -31,6 +31,7 @@ def rows(make_row, nasty):
             folder=f"cases/CT {n}",
             opacity_percent=(37 * n % CASES) / 3,
             diagnosis=("COVID-19", "normal")[n % 2],
+            covid_probability=(7 * n % CASES) / CASES,
             warnings=len(CODES[: n % 3]),
             warning_codes=";".join(CODES[: n % 3]),
         )
@@ -143,6 +144,14 @@ def test_columns_sort_as_numbers_both_ways_and_unknown_ones_stay_last(opened, ro
         assert column(page, "Opacity, %") == [*(f"{value:.1f}" for value in values), "–"]
         assert page.locator(".cases th[aria-sort]:not([aria-sort=none])").count() == 1
         assert page.locator(f".cases th[aria-sort={order}]").inner_text().startswith("Opacity")
+
+
+def test_decimals_sort_as_numbers(opened):
+    page, _ = opened()
+    page.locator(".cases thead button", has_text="COVID-19").click()
+    found = [float(text) for text in column(page, "COVID-19") if text != "–"]
+    assert len(found) == CASES
+    assert found == sorted(found)
 
 
 def test_columns_sort_by_keyboard_and_the_number_brings_the_order_back(opened, rows):
