@@ -46,7 +46,8 @@ class BatchRun:
     report : callable
         Called with the counts whenever a case is done.
     outcomes : dict of str to CaseResult or CaseFailure
-        What became of the cases so far, by their names; those that are known before are not sent.
+        What became of the cases so far, by their names. Those that are known before are not sent; they count too, also
+        those that SOURCE names and that are no cases.
     """
 
     cases: Sequence[BatchCase]
@@ -86,4 +87,5 @@ class BatchRun:
 
     def _tell(self) -> None:
         failed = sum(isinstance(outcome, CaseFailure) for outcome in self.outcomes.values())
-        self.report(Counts(len(self.outcomes), len(self.cases), failed))
+        total = len({*(case.case for case in self.cases), *self.outcomes})
+        self.report(Counts(len(self.outcomes), total, failed))
