@@ -56,11 +56,10 @@ class LocalWorkers:
         return f"{one} with {thread} and {self.memory_bytes / GB:.1f} GB each"
 
     @classmethod
-    def fitting(cls, count: int | None, threads: int | None, memory_bytes: int) -> LocalWorkers:
-        """As many as cores and free memory allow, where their number is not given.
+    def fitting(cls, count: int | None, threads: int | None, memory_bytes: int, cases: int) -> LocalWorkers:
+        """As many as cores and free memory allow and cases need, where their number is not given.
 
-        A worker is a process on one core. If the memory does not reach for one on each core, those that there are
-        share the other cores.
+        A worker is a process on one core. If there are fewer than cores, they share the other cores.
 
         Parameters
         ----------
@@ -68,6 +67,8 @@ class LocalWorkers:
             What the user wants.
         memory_bytes : int
             Memory of one.
+        cases : int
+            Number of cases.
 
         Raises
         ------
@@ -85,7 +86,7 @@ class LocalWorkers:
                 )
             return cls(count, threads or 1, memory_bytes)
         free = memory.total if memory.free is None else memory.free
-        fits = max(1, min(int(CPU_COUNT), free // memory_bytes))
+        fits = max(1, min(int(CPU_COUNT), free // memory_bytes, cases))
         return cls(fits, threads or max(1, int(CPU_COUNT) // fits), min(memory_bytes, memory.total))
 
 

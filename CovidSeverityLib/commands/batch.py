@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import inf, nan
 from typing import TYPE_CHECKING
 
 from CovidSeverityLib.batch.cluster import LocalWorkers, check_extra, local_client, remote_client
@@ -137,16 +138,18 @@ def _add_pages(parser: argparse.ArgumentParser) -> None:
 
 
 def _whole(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
 
 
 def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    try:
+        value = float(text)
+    except ValueError:
+        value = nan
+    if not 0 < value < inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
     return value
 
 
@@ -154,16 +157,14 @@ def run(arguments: argparse.Namespace) -> None:
     """Run the command; raise :class:`~CovidSeverityLib.errors.InputError` for errors that the user can correct."""
     check_extra()
     kind = progress_kind(arguments)
+    source = list_cases(arguments.source)
     memory = int(arguments.memory_per_worker * GB)
     local = None
     if arguments.scheduler is None:
-        local = LocalWorkers.fitting(arguments.workers, arguments.threads, memory)
+        local = LocalWorkers.fitting(arguments.workers, arguments.threads, memory, len(source.cases))
     elif arguments.workers is not None:
         raise InputError("--workers is for this computer; a cluster has the workers that it was given")
     plan = _plan(arguments, memory, local.threads if local else arguments.threads or 1)
-    source = list_cases(arguments.source)
-    if not source.cases and not source.failures:
-        raise InputError(f"{source.name} holds no CT")
     plan.destination.check(OWN_NAMES)
     with plan.destination.lock():
         if not arguments.resume and plan.destination.size(BATCH_NAME) is not None:
@@ -226,9 +227,12 @@ def _connection(arguments: argparse.Namespace, plan: BatchPlan, local: LocalWork
 
 def _say_workers(client: Client, local: LocalWorkers | None, address: str | None) -> None:
     where = f"the scheduler at {address}" if local is None else local.text
-    has_bokeh = importlib.util.find_spec("bokeh") is not None
-    needs = "" if has_bokeh or local is None else " (with the package bokeh)"
-    sys.stderr.write(f"Analysing with {where}; dashboard {client.dashboard_link}{needs}\n")
+    needs = "" if local is None or importlib.util.find_spec("bokeh") else " (with the package bokeh)"
+    try:
+        dashboard = f"; dashboard {client.dashboard_link}{needs}"
+    except KeyError:  # the scheduler has none
+        dashboard = ""
+    sys.stderr.write(f"Analysing with {where}{dashboard}\n")
 
 
 def _stopped(error: BaseException, cases: str) -> CovidSeverityError:
