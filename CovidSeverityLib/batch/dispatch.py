@@ -6,6 +6,8 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from CovidSeverityLib.errors import CovidSeverityError, OutputError
@@ -16,7 +18,7 @@ from .plan import BatchPlan
 from .values import LIMIT, OUTPUT, WORKER, BatchCase, CaseFailure, CaseOutcome
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, Nanny
 
 LOOK_EVERY_S = 1.0
 """How often the batch looks for new workers and for cases that hang."""
@@ -60,9 +62,11 @@ class Dispatch:
         client: Client,
     ) -> None:
         self._folders, self._plan, self._add, self._client = folders, plan, add, client
-        self._waiting = deque(enumerate(waiting))
+        self._waiting = deque(waiting)
+        self._numbers = count(1)
         self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        self._sent: dict[Future, BatchCase] = {}
+        self._sent: dict[Future, tuple[BatchCase, float]] = {}
+        self._replaced_s = -inf
         self._seen_s: dict[str, float] = {}
         self._room = 0
         self._workers_s = time.monotonic()
@@ -113,19 +117,25 @@ class Dispatch:
     def _send(self) -> None:
         """The name of a task is seen by all who see the scheduler; it does not tell the name of the case."""
         while self._waiting and len(self._sent) < self._room:
-            number, case = self._waiting.popleft()
-            folder, plan = self._folders[case.case], self._plan
-            key = f"case-{number:06d}-{id(self):x}"
+            case, plan = self._waiting.popleft(), self._plan
+            folder = self._folders[case.case]
+            key = f"case-{next(self._numbers):06d}-{id(self):x}"
             future = self._client.submit(process_case, case, folder, plan, self._memory_bytes, pure=False, key=key)
-            self._sent[future] = case
+            self._sent[future] = case, time.monotonic()
             future.add_done_callback(self._ended.put)
 
     def _receive(self, future: Future) -> bool:
         """Take the answer; False if it was lost with its scheduler."""
-        reply = self._reply(future)
-        if reply is None:
+        from concurrent.futures import CancelledError
+
+        try:
+            reply = self._reply(future)
+        except CancelledError:
             return False
-        del self._sent[future]
+        case, _ = self._sent.pop(future)
+        if reply is None:
+            self._waiting.append(case)
+            return True
         outcome = reply.outcome
         if isinstance(outcome, CaseFailure) and outcome.kind == OUTPUT:
             self._check_room(reply, outcome)
@@ -135,17 +145,16 @@ class Dispatch:
         return True
 
     def _reply(self, future: Future) -> Reply | None:
-        from concurrent.futures import CancelledError
-
+        """The answer; None if the case is to be sent again."""
         from distributed import KilledWorker
 
+        case, sent_s = self._sent[future]
         try:
             return future.result()
-        except CancelledError:
-            return None
         except KilledWorker:
-            tries = self._plan.limits.allowed_deaths + 1
-            return Reply(CaseFailure(self._sent[future].case, WORKER, _died(tries)))
+            if sent_s < self._replaced_s:  # it may only have been where another case was ended
+                return None
+            return Reply(CaseFailure(case.case, WORKER, _died(self._plan.limits.allowed_deaths + 1)))
         except ImportError as error:
             raise WorkersUnfitError(
                 f"the workers cannot load covid-severity {self._plan.version} ({error}); install it there"
@@ -166,7 +175,7 @@ class Dispatch:
         processing: Any = self._client.processing()
         running = {key: worker for worker, keys in processing.items() for key in keys}
         self._seen_s = {key: self._seen_s.get(key, now) for key in running}
-        for future, case in list(self._sent.items()):
+        for future, (case, _) in list(self._sent.items()):
             key = str(future.key)
             if now - self._seen_s.get(key, now) > after_s:
                 del self._sent[future]
@@ -176,10 +185,13 @@ class Dispatch:
 
     def _replace(self, worker: str) -> None:
         """A new process in the place of ``worker``; one without a nanny cannot be replaced and stays."""
-        try:
-            self._client.restart_workers([worker], raise_for_error=False)
-        except ValueError:
-            return
+        self._client.run(_end_process, workers=[worker], nanny=True, on_error="ignore")
+        self._replaced_s = time.monotonic()
+
+
+def _end_process(dask_worker: Nanny) -> None:
+    """Done by the nanny of a worker, which starts a new process where one ends."""
+    dask_worker.process.process.kill()
 
 
 def _died(tries: int) -> str:
