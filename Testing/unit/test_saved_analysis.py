@@ -173,7 +173,7 @@ def test_saved_analysis_is_loaded_whole(analysis, tmp_path, with_ct):
     names = [path.name for path in written]
     assert names[-1] == "report.json"
     page = {"classification.png"} if analysis.classification is None else set()
-    assert set(names) == set(OUTPUT_NAMES) - {"classification.json", "report.pdf"} - page
+    assert set(names) == set(OUTPUT_NAMES) - {"classification.json", "report.pdf", "thumbnail.jpg", "case.json"} - page
     again = Analysis.load(tmp_path / "new" / "folder", None if with_ct else analysis.volume)
     assert again == analysis
     assert type(next(iter(again.side_voxels))) is type(next(iter(analysis.side_voxels)))
