@@ -131,6 +131,7 @@ class Dispatch:
             self._check_room(reply, outcome)
         self._add(outcome)
         if reply.spent_worker:
+            future.cancel()  # its answer goes with the worker: while it is wanted, Dask would do the case again
             self._replace(reply.spent_worker)
         return True
 
