@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import json
-import os
 import tempfile
 import time
 from dataclasses import dataclass
@@ -38,14 +36,6 @@ if TYPE_CHECKING:
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Errors of a place for results that the next case would have as well."""
-
-
-PAUSE_S = 30.0
-"""How long a worker may take to be paused: a moment, unless the computer is very busy."""
-
-
-REPLACED_WITHIN_S = 60.0
-"""After this time a worker that is paused ends itself, whether or not the batch has ended it."""
 
 
 class WorkerError(CovidSeverityError):
@@ -112,7 +102,7 @@ def process_case(case: BatchCase, folder: str, plan: BatchPlan, memory_bytes: in
         _check_worker(plan)
         return Reply(within_limits(work, memory_bytes, plan.limits))
     except Exception as error:  # one of a thousand cases must not end the others; its error is reported with its name
-        spent = _take_no_more(worker) if isinstance(error, CaseLimitError | MemoryError) else ""
+        spent = worker.address if isinstance(error, CaseLimitError | MemoryError) and worker is not None else ""
         failure = CaseFailure(case.case, _kind(error), " ".join(_reason(error).split()))
         return Reply(failure, spent, full=isinstance(error, OutputError) and _code(error) in FULL)
 
@@ -224,23 +214,6 @@ def _this_worker() -> Worker | None:
         return get_worker()
     except ValueError:
         return None
-
-
-def _take_no_more(worker: Worker | None) -> str:
-    """Have no further case sent to a worker that is about to be replaced, which it would take with it; its address."""
-    if worker is None:
-        return ""
-    if worker.nanny is not None:  # one without a nanny cannot be replaced and goes on
-        asyncio.run_coroutine_threadsafe(_pause(worker), worker.loop.asyncio_loop).result(PAUSE_S)
-    return worker.address
-
-
-async def _pause(worker: Worker) -> None:
-    from distributed.core import Status
-
-    worker.memory_manager.memory_pause_fraction = False  # by which Dask would let it go on when memory is free
-    worker.status = Status.paused
-    worker.loop.call_later(REPLACED_WITHIN_S, os._exit, 1)  # in case nobody asked for the answer
 
 
 def _code(error: BaseException) -> int | None:
