@@ -15,8 +15,6 @@ import pytest
 
 from Testing.bad_inputs import CATALOGUE, OK, UnavailableError, Written, broken_files, write
 
-pytestmark = pytest.mark.slow
-
 SPARSE_BYTES = 2**26 + 1
 """Size of holes: a batch reads an input whole for its checksum, where ``analyze`` does not."""
 
