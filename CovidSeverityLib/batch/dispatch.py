@@ -152,10 +152,10 @@ class Dispatch:
         case, sent_s = self._sent[future]
         try:
             return future.result()
-        except KilledWorker:
+        except KilledWorker as error:
             if sent_s < self._replaced_s:  # it may only have been where another case was ended
                 return None
-            return Reply(CaseFailure(case.case, WORKER, _died(self._plan.limits.allowed_deaths + 1)))
+            return Reply(CaseFailure(case.case, WORKER, _died(error.allowed_failures + 1)))
         except ImportError as error:
             raise WorkersUnfitError(
                 f"the workers cannot load covid-severity {self._plan.version} ({error}); install it there"

@@ -36,7 +36,7 @@ CASES = TableFormat(
         points("ctss", "CT severity score.", CTSS_SOURCE, NO_LOBES),
         points("ctss_low", "Lowest score of its range.", "`features/score_range.py`", NO_RANGE),
         points("ctss_high", "Highest score of its range.", "`features/score_range.py`", NO_RANGE),
-        text("severity", "The word for the score.", "`ctss.py`", NO_LOBES),
+        text("severity", "The word for the score; `not scored` without lobes.", "`ctss.py`"),
         points("total_severity_score", "Score from 0 to 20.", CTSS_SOURCE, NO_LOBES, high=20),
         ml("lung_ml", "Volume of both lungs.", QUANTIFICATION),
         percent("opacity_percent", "Opacity, part of the lungs.", QUANTIFICATION),
