@@ -48,8 +48,8 @@ def row_of(case: str, folder: str, report: Mapping[str, Any], input_sha256: str)
         "consolidation_ml": infection["consolidation_ml"],
         "well_aerated_percent": report["well_aerated_percent"],
         "low_attenuation_percent": report["low_attenuation"]["total"]["percent"],
-        **{f"{lobe.name.lower()}_score": ctss["lobes"][lobe.name]["score"] for lobe in Lobe},
-        **{f"{lobe.name.lower()}_opacity_percent": ctss["lobes"][lobe.name]["involvement_percent"] for lobe in Lobe},
+        **_lobes(ctss, "score", "score"),
+        **_lobes(ctss, "involvement_percent", "opacity_percent"),
         **_diagnosis(report["classification"]),
         "warnings": len(warnings),
         "warning_codes": ";".join(sorted(set(warnings))),
@@ -61,6 +61,12 @@ def row_of(case: str, folder: str, report: Mapping[str, Any], input_sha256: str)
         "input_sha256": input_sha256,
     }
     return {column: values[column] for column in CASES.header()}
+
+
+def _lobes(ctss: Mapping[str, Any], field: str, column: str) -> dict[str, float | None]:
+    """A number of each lobe. Without a score no lobe is known, and the report has zeros for them."""
+    known = ctss["total"] is not None
+    return {f"{lobe.name.lower()}_{column}": ctss["lobes"][lobe.name][field] if known else None for lobe in Lobe}
 
 
 def _diagnosis(found: Mapping[str, Any] | None) -> dict[str, Any]:
