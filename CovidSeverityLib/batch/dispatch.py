@@ -6,7 +6,6 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,10 @@ LOOK_EVERY_S = 1.0
 AHEAD = 2
 """Cases at the scheduler for each thread of a worker, with the one that runs: no worker waits for the next one, and a
 batch of 100,000 cases is not sent at once."""
+
+QUEUED_FROM = 2
+"""Dask keeps the tasks of a group that no worker is free for in its own queue, once it knows more than so many for each
+thread. Before, it gives them to workers that are busy, and a worker that dies takes them with it."""
 
 
 class NoRoomError(CovidSeverityError):
@@ -63,12 +66,12 @@ class Dispatch:
     ) -> None:
         self._folders, self._plan, self._add, self._client = folders, plan, add, client
         self._waiting = deque(waiting)
-        self._numbers = count(1)
+        self._count = 0
         self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
         self._sent: dict[Future, tuple[BatchCase, float]] = {}
         self._replaced_s = -inf
         self._seen_s: dict[str, float] = {}
-        self._room = 0
+        self._threads = 0
         self._workers_s = time.monotonic()
         self._memory_bytes = 0
 
@@ -108,7 +111,7 @@ class Dispatch:
     def _count_workers(self) -> None:
         of_workers: Any = self._client.nthreads()  # Dask's types know the asynchronous client too
         threads = sum(of_workers.values())
-        self._room = AHEAD * threads
+        self._threads = threads
         if threads:
             self._workers_s = time.monotonic()
         elif time.monotonic() - self._workers_s > self._plan.limits.scheduler_wait_s:
@@ -116,13 +119,18 @@ class Dispatch:
 
     def _send(self) -> None:
         """The name of a task is seen by all who see the scheduler; it does not tell the name of the case."""
-        while self._waiting and len(self._sent) < self._room:
+        while self._waiting and len(self._sent) < self._room():
             case, plan = self._waiting.popleft(), self._plan
             folder = self._folders[case.case]
-            key = f"case-{next(self._numbers):06d}-{id(self):x}"
+            self._count += 1
+            key = f"case-{self._count:06d}-{id(self):x}"
             future = self._client.submit(process_case, case, folder, plan, self._memory_bytes, pure=False, key=key)
             self._sent[future] = case, time.monotonic()
             future.add_done_callback(self._ended.put)
+
+    def _room(self) -> int:
+        """How many cases may be at the scheduler."""
+        return self._threads * (AHEAD if self._count > QUEUED_FROM * self._threads else 1)
 
     def _receive(self, future: Future) -> bool:
         """Take the answer; False if it was lost with its scheduler."""

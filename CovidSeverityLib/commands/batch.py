@@ -267,7 +267,7 @@ def _say(
     if arguments.json:
         sys.stdout.write(json.dumps(tables.summary(plan), indent=2, allow_nan=False) + "\n")
     elif not arguments.quiet and arguments.progress != "json":
-        kept = sum(result.reused for result in results)
+        kept = sum(result.reused for result in results) if arguments.resume else 0  # an answer may have been lost
         earlier = f", {kept} of them by an earlier run" if kept else ""
         sys.stdout.write(
             f"{counted(len(results), 'case')} analysed{earlier}, {len(failures)} failed\n"
