@@ -22,14 +22,6 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 1.0
 """How often the batch looks for new workers and for cases that hang."""
 
-AHEAD = 2
-"""Cases at the scheduler for each thread of a worker, with the one that runs: no worker waits for the next one, and a
-batch of 100,000 cases is not sent at once."""
-
-QUEUED_FROM = 2
-"""Dask keeps the tasks of a group that no worker is free for in its own queue, once it knows more than so many for each
-thread. Before, it gives them to workers that are busy, and a worker that dies takes them with it."""
-
 
 class NoRoomError(CovidSeverityError):
     """No results can be written any more; the message says why."""
@@ -110,16 +102,18 @@ class Dispatch:
 
     def _count_workers(self) -> None:
         of_workers: Any = self._client.nthreads()  # Dask's types know the asynchronous client too
-        threads = sum(of_workers.values())
-        self._threads = threads
-        if threads:
+        self._threads = sum(of_workers.values())
+        if self._threads:
             self._workers_s = time.monotonic()
         elif time.monotonic() - self._workers_s > self._plan.limits.scheduler_wait_s:
             raise SchedulerGoneError(f"the scheduler had no workers for {self._plan.limits.scheduler_wait_s:g} s")
 
     def _send(self) -> None:
-        """The name of a task is seen by all who see the scheduler; it does not tell the name of the case."""
-        while self._waiting and len(self._sent) < self._room():
+        """Send a case for each thread of a worker, and no more: one that waited at a worker would die with it.
+
+        The name of a task is seen by all who see the scheduler; it does not tell the name of the case.
+        """
+        while self._waiting and len(self._sent) < self._threads:
             case, plan = self._waiting.popleft(), self._plan
             folder = self._folders[case.case]
             self._count += 1
@@ -127,10 +121,6 @@ class Dispatch:
             future = self._client.submit(process_case, case, folder, plan, self._memory_bytes, pure=False, key=key)
             self._sent[future] = case, time.monotonic()
             future.add_done_callback(self._ended.put)
-
-    def _room(self) -> int:
-        """How many cases may be at the scheduler."""
-        return self._threads * (AHEAD if self._count > QUEUED_FROM * self._threads else 1)
 
     def _receive(self, future: Future) -> bool:
         """Take the answer; False if it was lost with its scheduler."""
