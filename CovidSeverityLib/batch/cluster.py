@@ -114,8 +114,6 @@ def local_client(workers: LocalWorkers, config: BatchConfig) -> Iterator[Client]
     threads = dict.fromkeys(THREAD_VARIABLES, str(workers.threads))
     settings: dict[str, Any] = {
         "distributed.scheduler.allowed-failures": config.allowed_deaths,
-        "distributed.scheduler.worker-saturation": 1.0,  # a worker that dies takes no case with it that only waits
-        "distributed.scheduler.work-stealing": False,
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
