@@ -103,8 +103,10 @@ def process_case(case: BatchCase, folder: str, plan: BatchPlan, memory_bytes: in
         return Reply(within_limits(work, memory_bytes, plan.limits))
     except Exception as error:  # one of a thousand cases must not end the others; its error is reported with its name
         spent = worker.address if isinstance(error, CaseLimitError | MemoryError) and worker is not None else ""
-        failure = CaseFailure(case.case, _kind(error), " ".join(_reason(error).split()))
-        return Reply(failure, spent, full=isinstance(error, OutputError) and _code(error) in FULL)
+        reason, full = " ".join(_reason(error).split()), isinstance(error, OutputError) and _code(error) in FULL
+        if not full:  # it ends in failures.csv, which tells no folders above the batch
+            reason = reason.replace(f"{plan.destination.shown}/", "")
+        return Reply(CaseFailure(case.case, _kind(error), reason), spent, full)
 
 
 def _kind(error: Exception) -> str:

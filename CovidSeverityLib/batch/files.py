@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from CovidSeverityLib.formats.batch_tables import BATCH_FAILURES, CASES
 from CovidSeverityLib.formats.columns import Kind
-from CovidSeverityLib.reporting.files import HTML_NAME, REPORT_NAME, THUMBNAIL_NAME
+from CovidSeverityLib.reporting.files import HTML_NAME, REPORT_NAME, SEAL_NAME, THUMBNAIL_NAME
 from CovidSeverityLib.reporting.output_folder import FileWriter
 from CovidSeverityLib.reporting.report_parts import RESEARCH_USE, SCHEMA_VERSION
 from CovidSeverityLib.reporting.tables import write_rows
 
 from .destination import Destination
+from .local_destination import LocalDestination
 from .page.contact_sheet import contact_sheet_name, contact_sheets
 from .page.index import write_index
 from .plan import BatchPlan, digest_of
 from .rows import row_of
 from .seal import read_seal
 from .sources import BatchSource
-from .values import BatchCase, CaseFailure, CaseOutcome, CaseResult, Row
+from .values import OUTPUT, BatchCase, CaseFailure, CaseOutcome, CaseResult, Row
 
 CASES_NAME, PARQUET_NAME, FAILURES_NAME = "cases.csv", "cases.parquet", "failures.csv"
 INDEX_NAME, BATCH_NAME = "index.html", "batch.json"
@@ -73,6 +74,31 @@ class BatchTables:
             "settings_sha256": digest_of(settings),
             "settings": settings,
         }
+
+
+def still_there(
+    outcomes: Mapping[str, CaseOutcome], folders: Mapping[str, str], destination: Destination
+) -> dict[str, CaseOutcome]:
+    """The outcomes at the end of a batch: results whose files somebody removed meanwhile are none.
+
+    Parameters
+    ----------
+    outcomes : mapping of str to CaseResult or CaseFailure
+        What became of the cases.
+    folders : mapping of str to str
+        Their folders below that of the batch.
+    destination : Destination
+        Where the results are. An address is not asked, which would take a request for each case.
+    """
+    if not isinstance(destination, LocalDestination):
+        return dict(outcomes)
+    removed = CaseFailure("", OUTPUT, "its results were removed while the batch ran; --resume makes them again")
+    return {
+        case: replace(removed, case=case)
+        if isinstance(outcome, CaseResult) and destination.size(f"{folders[case]}/{SEAL_NAME}") is None
+        else outcome
+        for case, outcome in outcomes.items()
+    }
 
 
 def collect(

@@ -23,6 +23,7 @@ from CovidSeverityLib.batch.files import (
     OWN_NAMES,
     BatchTables,
     collect,
+    still_there,
     write_tables,
 )
 from CovidSeverityLib.batch.names import folder_names
@@ -182,6 +183,7 @@ def _run(arguments: argparse.Namespace, source: BatchSource, plan: BatchPlan, co
     except (KeyboardInterrupt, CovidSeverityError) as error:
         stopped = error
     try:
+        outcomes = still_there(outcomes, folders, plan.destination)
         tables = collect(source, folders, outcomes, plan.destination)
         if stopped is None or tables.rows:
             write_tables(tables, plan)
