@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,8 +81,8 @@ def write_together(
 
     All files are first written to a temporary folder inside ``folder`` and renamed when all of them are complete. Until
     then the files of an earlier run do not change. An error or an interrupt leaves neither a partial file nor the
-    temporary folder. The last file is removed before the first one is renamed, so its presence means that all files
-    belong together.
+    temporary folder, nor new files without the others. The last file is removed before the first one is renamed, so its
+    presence means that all files belong together.
 
     Parameters
     ----------
@@ -109,15 +110,32 @@ def write_together(
                 write(Path(temporary) / name)
             for name in (names[-1], *obsolete):
                 (folder / name).unlink(missing_ok=True)
-            for name in names:
-                (folder / name).parent.mkdir(exist_ok=True)
-                (Path(temporary) / name).replace(folder / name)
+            _move(names, Path(temporary), folder)
         _remove_empty(folder, obsolete)
     except OSError as error:
         raise OutputError(f"cannot write results to {folder}: {reason_in_words(error, folder)}") from error
     if progress:
         progress(STAGE, len(names), len(names))
     return tuple(folder / name for name in names)
+
+
+def _move(names: Sequence[str], source: Path, target: Path) -> None:
+    """Move files; if one cannot be moved, those that were are removed."""
+    moved: list[Path] = []
+    try:
+        for name in names:
+            (target / name).parent.mkdir(exist_ok=True)
+            (source / name).replace(target / name)
+            moved.append(target / name)
+    except BaseException:
+        for path in moved:
+            with suppress(OSError):
+                path.unlink()
+        for name in names:
+            with suppress(OSError):  # it is not empty, or not there
+                if (target / name).parent != target:
+                    (target / name).parent.rmdir()
+        raise
 
 
 def _remove_empty(folder: Path, names: Iterable[str]) -> None:
