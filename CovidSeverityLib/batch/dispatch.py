@@ -6,7 +6,6 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 from CovidSeverityLib.errors import CovidSeverityError, OutputError
@@ -58,10 +57,11 @@ class Dispatch:
     ) -> None:
         self._folders, self._plan, self._add, self._client = folders, plan, add, client
         self._waiting = deque(waiting)
+        self._suspects: deque[BatchCase] = deque()
+        self._alone: set[str] = set()
         self._count = 0
         self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        self._sent: dict[Future, tuple[BatchCase, float]] = {}
-        self._replaced_s = -inf
+        self._sent: dict[Future, BatchCase] = {}
         self._seen_s: dict[str, float] = {}
         self._threads = 0
         self._workers_s = time.monotonic()
@@ -82,7 +82,7 @@ class Dispatch:
         try:
             self._memory_bytes = memory_of_workers(self._client)
             looked_s = 0.0
-            while self._waiting or self._sent:
+            while self._waiting or self._sent or self._suspects:
                 if time.monotonic() - looked_s > LOOK_EVERY_S:
                     looked_s = time.monotonic()
                     self._count_workers()
@@ -111,16 +111,24 @@ class Dispatch:
     def _send(self) -> None:
         """Send a case for each thread of a worker, and no more: one that waited at a worker would die with it.
 
-        The name of a task is seen by all who see the scheduler; it does not tell the name of the case.
+        A case whose process died too often may have been where another one was the cause. It is tried again at the
+        end, with nothing beside it.
         """
         while self._waiting and len(self._sent) < self._threads:
-            case, plan = self._waiting.popleft(), self._plan
-            folder = self._folders[case.case]
-            self._count += 1
-            key = f"case-{self._count:06d}-{id(self):x}"
-            future = self._client.submit(process_case, case, folder, plan, self._memory_bytes, pure=False, key=key)
-            self._sent[future] = case, time.monotonic()
-            future.add_done_callback(self._ended.put)
+            self._submit(self._waiting.popleft())
+        if self._suspects and self._threads and not self._sent:
+            case = self._suspects.popleft()
+            self._alone.add(case.case)
+            self._submit(case)
+
+    def _submit(self, case: BatchCase) -> None:
+        """The name of a task is seen by all who see the scheduler; it does not tell the name of the case."""
+        folder, plan = self._folders[case.case], self._plan
+        self._count += 1
+        key = f"case-{self._count:06d}-{id(self):x}"
+        future = self._client.submit(process_case, case, folder, plan, self._memory_bytes, pure=False, key=key)
+        self._sent[future] = case
+        future.add_done_callback(self._ended.put)
 
     def _receive(self, future: Future) -> bool:
         """Take the answer; False if it was lost with its scheduler."""
@@ -130,9 +138,9 @@ class Dispatch:
             reply = self._reply(future)
         except CancelledError:
             return False
-        case, _ = self._sent.pop(future)
+        case = self._sent.pop(future)
         if reply is None:
-            self._waiting.append(case)
+            self._suspects.append(case)
             return True
         outcome = reply.outcome
         if isinstance(outcome, CaseFailure) and outcome.kind == OUTPUT:
@@ -144,14 +152,14 @@ class Dispatch:
         return True
 
     def _reply(self, future: Future) -> Reply | None:
-        """The answer; None if the case is to be sent again."""
+        """The answer; None if the process of the case died, and it is to be tried alone."""
         from distributed import KilledWorker
 
-        case, sent_s = self._sent[future]
+        case = self._sent[future]
         try:
             return future.result()
         except KilledWorker as error:
-            if sent_s < self._replaced_s:  # it may only have been where another case was ended
+            if case.case not in self._alone:
                 return None
             return Reply(CaseFailure(case.case, WORKER, _died(error.allowed_failures + 1)))
         except ImportError as error:
@@ -174,7 +182,7 @@ class Dispatch:
         processing: Any = self._client.processing()
         running = {key: worker for worker, keys in processing.items() for key in keys}
         self._seen_s = {key: self._seen_s.get(key, now) for key in running}
-        for future, (case, _) in list(self._sent.items()):
+        for future, case in list(self._sent.items()):
             key = str(future.key)
             if now - self._seen_s.get(key, now) > after_s:
                 del self._sent[future]
@@ -185,7 +193,6 @@ class Dispatch:
     def _replace(self, worker: str) -> None:
         """A new process in the place of ``worker``; one without a nanny cannot be replaced and stays."""
         self._client.run(_end_process, workers=[worker], nanny=True, on_error="ignore")
-        self._replaced_s = time.monotonic()
 
 
 def _end_process(dask_worker: Nanny) -> None:
@@ -195,8 +202,8 @@ def _end_process(dask_worker: Nanny) -> None:
 
 def _died(tries: int) -> str:
     return (
-        f"the process that analysed it died {tries} times: it was ended from outside, crashed, or needed more memory "
-        "than its worker has; --memory-per-worker gives it more"
+        f"the process that analysed it died {tries} times with no other case beside it: it was ended from outside, "
+        "crashed, or needed more memory than its worker has; --memory-per-worker gives it more"
     )
 
 

@@ -259,7 +259,8 @@ def _say(
             f"none of {counted(len(failures), 'case')} of {source.name} could be analysed ({FAILURES_NAME} has the "
             f"reasons); the first, {failures[0].case}: {failures[0].reason}"
         )
-    results = [outcome for outcome in outcomes.values() if isinstance(outcome, CaseResult)]
+    ordered = (outcomes.get(case.case) for case in source.cases)
+    results = [outcome for outcome in ordered if isinstance(outcome, CaseResult)]
     if not arguments.quiet:
         redone = (f"{one.case} was analysed again: {one.redone}" for one in results if one.redone)
         sys.stderr.write("".join(f"note: {remark}\n" for remark in (*source.remarks, *redone)))
