@@ -33,7 +33,7 @@ def ran(batch) -> tuple[Ran, Ran]:
             *(fault(case, stage, "kill") for case, stages in KILLED.items() for stage in stages),
             fault("dies-always", "read", "kill", times=9),
             fault("fills-memory", "lobes", "memory", gb=1.11, times=9),
-            fault("changes", "lobes", "change", path=str(batch.input("changes"))),
+            fault("changes", "lobes", "change", path=str(batch.input("changes")), times=9),
         ),
         limits={"stop_grace_s": 0.5},
         clock=True,
