@@ -96,7 +96,7 @@ def test_patients_that_were_not_learnt_from_are_told_apart(keras, patients, tmp_
     from CovidSeverityLib.classification.training.run import train
 
     shares = {"validation": 0.12, "test": 0.22}
-    config = TrainingConfig(NETWORK, epochs=8, patience=8, batch_size=16, learning_rate=1e-3, **shares)
+    config = TrainingConfig(NETWORK, epochs=6, patience=6, batch_size=16, learning_rate=1e-3, **shares)
     trained = train(*patients, config, tmp_path, tmp_path)
     assert [len(trained.of_part(part)) for part in Part] == [36, 6, 12]
     assert trained.outcomes[Part.TEST].accuracy.value >= 0.9
