@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from CovidSeverityLib.checked import known
 from CovidSeverityLib.errors import CovidSeverityError, OutputError
 
 from .case import Reply, process_case
@@ -197,7 +198,7 @@ class Dispatch:
 
 def _end_process(dask_worker: Nanny) -> None:
     """Done by the nanny of a worker, which starts a new process where one ends."""
-    dask_worker.process.process.kill()
+    known(known(dask_worker.process).process).kill()
 
 
 def _died(tries: int) -> str:
