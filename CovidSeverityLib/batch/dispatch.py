@@ -197,7 +197,9 @@ class Dispatch:
 
 def _end_process(dask_worker: Nanny) -> None:
     """Done by the nanny of a worker, which starts a new process where one ends."""
-    dask_worker.process.process.kill()
+    worker = dask_worker.process
+    if worker is not None and worker.process is not None:
+        worker.process.kill()
 
 
 def _died(tries: int) -> str:
