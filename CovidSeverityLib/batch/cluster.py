@@ -13,6 +13,7 @@ from CovidSeverityLib.errors import CovidSeverityError, InputError
 from CovidSeverityLib.io.cost import GB, usable_memory
 
 from .config import BatchConfig
+from .steady_clock import use_steady_clock
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -111,6 +112,7 @@ def local_client(workers: LocalWorkers, config: BatchConfig) -> Iterator[Client]
     import dask.config
     from distributed import Client, LocalCluster
 
+    use_steady_clock()
     threads = dict.fromkeys(THREAD_VARIABLES, str(workers.threads))
     settings: dict[str, Any] = {
         "distributed.scheduler.allowed-failures": config.allowed_deaths,
@@ -152,6 +154,7 @@ def remote_client(address: str, wait_s: float) -> Iterator[Client]:
     """
     from distributed import Client
 
+    use_steady_clock()
     with _quiet():
         try:
             client = Client(address, timeout=wait_s, set_as_default=False)

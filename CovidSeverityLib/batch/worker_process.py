@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 import signal
 
+from .steady_clock import use_steady_clock
+
 STANDARD_ERROR = 2
 
+use_steady_clock()
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 os.dup2(os.open(os.devnull, os.O_WRONLY), STANDARD_ERROR)

@@ -1,7 +1,8 @@
-"""The page of faults names tests that exist, and every test of faults is on it."""
+"""The page of faults names tests that exist, and every test of faults is on it; so is every kind of bad input."""
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -39,3 +40,10 @@ def test_every_line_of_the_table_names_a_test():
     rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][1:]
     assert len(rows) > 20
     assert [row for row in rows if "`test_" not in row.split(" | ")[-1]] == []
+
+
+def test_page_of_bad_inputs_is_that_of_the_catalogue(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    page = importlib.import_module("list_bad_inputs").page()
+    assert (ROOT / "docs" / "bad-inputs.md").read_text("utf-8") == page, "run python docs/list_bad_inputs.py"
+    assert page.count("\n| `") > 200
