@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from CovidSeverityLib.checked import known
 from CovidSeverityLib.errors import CovidSeverityError, OutputError
 
 from .case import Reply, process_case
@@ -198,7 +197,9 @@ class Dispatch:
 
 def _end_process(dask_worker: Nanny) -> None:
     """Done by the nanny of a worker, which starts a new process where one ends."""
-    known(known(dask_worker.process).process).kill()
+    worker = dask_worker.process
+    if worker is not None and worker.process is not None:
+        worker.process.kill()
 
 
 def _died(tries: int) -> str:
