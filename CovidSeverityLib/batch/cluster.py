@@ -16,7 +16,9 @@ from .config import BatchConfig
 from .steady_clock import use_steady_clock
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
+
+logger = logging.getLogger(__name__)
 
 EXTRA = 'pip install "covid-severity[batch]"'
 
@@ -125,20 +127,31 @@ def local_client(workers: LocalWorkers, config: BatchConfig) -> Iterator[Client]
         "distributed.comm.timeouts.connect": "60s",
         "distributed.admin.tick.limit": "1h",
     }
-    with (
-        _quiet(),
-        dask.config.set(settings),
-        LocalCluster(
+    with _quiet(), dask.config.set(settings):
+        cluster = LocalCluster(
             n_workers=workers.count,
             threads_per_worker=1,
             memory_limit=workers.memory_bytes,
             host="127.0.0.1",
             dashboard_address="127.0.0.1:8787",
             silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
+        )
+        try:
+            client = Client(cluster, set_as_default=False)
+            try:
+                yield client
+            finally:
+                _close(client)
+        finally:
+            _close(cluster)
+
+
+def _close(one: Client | LocalCluster) -> None:
+    """Dask fails where it closes a worker that is just started again; its processes end with this one at the latest."""
+    try:
+        one.close()
+    except Exception as error:  # the results are there, whatever this is
+        logger.debug("closing %r: %r", one, error)
 
 
 @contextmanager

@@ -32,6 +32,9 @@ class BatchConfig(Checked):
         Share of a worker's memory at which its case is stopped. Dask ends the process at 0.95, without a reason.
     allowed_deaths : int
         How often a case is tried again whose process died. Of three deaths in a row the case is the cause.
+    restart_wait_s : float, s
+        How long all processes of this computer may be gone before they are started anew. Dask replaces one in two
+        seconds, but not if it died within a moment of its start.
     scheduler_wait_s : float, s
         How long a batch waits for a scheduler that went away.
     """
@@ -43,4 +46,5 @@ class BatchConfig(Checked):
     watch_every_s: Positive = 0.1
     memory_share: Annotated[float, Range(0, 0.95, without_ends=True)] = 0.9
     allowed_deaths: Annotated[int, Range(0)] = 2
+    restart_wait_s: NotNegative = 30.0
     scheduler_wait_s: NotNegative = 300.0

@@ -105,8 +105,12 @@ class Dispatch:
         self._threads = sum(of_workers.values())
         if self._threads:
             self._workers_s = time.monotonic()
-        elif time.monotonic() - self._workers_s > self._plan.limits.scheduler_wait_s:
-            raise SchedulerGoneError(f"the scheduler had no workers for {self._plan.limits.scheduler_wait_s:g} s")
+            return
+        gone_s, limits = time.monotonic() - self._workers_s, self._plan.limits
+        if self._client.cluster is not None and gone_s > limits.restart_wait_s:
+            raise ConnectionError("all processes of this computer are gone")  # the next connection starts new ones
+        if gone_s > limits.scheduler_wait_s:
+            raise SchedulerGoneError(f"the scheduler had no workers for {limits.scheduler_wait_s:g} s")
 
     def _send(self) -> None:
         """Send a case for each thread of a worker, and no more: one that waited at a worker would die with it.

@@ -31,11 +31,11 @@ def ran(batch) -> tuple[Ran, Ran]:
         faults=(
             fault("good", "lobes", "hold"),
             *(fault(case, stage, "kill") for case, stages in KILLED.items() for stage in stages),
-            fault("dies-always", "read", "kill", times=9),
+            fault("dies-always", "read", "kill", times=99),
             fault("fills-memory", "lobes", "memory", gb=1.11, times=9),
             fault("changes", "lobes", "change", path=str(batch.input("changes")), times=9),
         ),
-        limits={"stop_grace_s": 0.5},
+        limits={"stop_grace_s": 0.5, "restart_wait_s": 10},
         clock=True,
     )
     running.wait_for("good", "lobes")
