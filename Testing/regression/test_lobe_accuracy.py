@@ -85,5 +85,5 @@ def test_infected_lobes_of_slices_are_those_of_the_radiologists(analysed, real_c
 
 def test_left_fissure_of_a_real_ct_is_seen(analysed):
     fissures = {fissure.name: fissure for fissure in analysed("P001").provenance.fissures}
-    assert fissures["left oblique"].seen_percent > 40
+    assert fissures["left oblique"].seen_percent > 30
     assert fissures["left oblique"].expected_mm < 5

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from CovidSeverityLib.segmentation.lobes.lobe_atlas import ATLAS_FILE, Fissure, FissurePlane
 from CovidSeverityLib.segmentation.lobes.lung_frame import LungExtent, lung_extent
@@ -33,6 +34,9 @@ SHIPPED = Path(__file__).parents[2] / "CovidSeverityLib" / "segmentation" / "lob
 
 MODES = {Side.RIGHT: 14, Side.LEFT: 9}
 """Modes that are kept: nine tenths of the variance."""
+
+IN_FRONT_SHARE = 0.96
+"""Share of a fissure's points in front of its rearmost position. The few behind it may be set on another fissure."""
 
 LICENCE_NAME = "lobe_atlas_LICENSE.txt"
 LICENCE_SOURCE = "License.txt"
@@ -72,7 +76,8 @@ def fit(folder: Path) -> Atlas:
         held[side] = surfaces.held
         for fissure, distances in left_out_distances(lung).items():
             left_out[fissure] = LeftOut.of(distances)
-            fissures[fissure.value] = _fissure(fissure, planes[fissure], surfaces, left_out[fissure].mean_mm)
+            entry = _fissure(fissure, planes[fissure], surfaces, left_out[fissure].mean_mm)
+            fissures[fissure.value] = entry | {"rearmost": round(_rearmost(points[fissure], lungs, side), 3)}
     source = f"Chest Imaging Platform's lobe atlas, see {LICENCE_NAME}"
     content = {"source": source, "cases": len(cases), "lungs": _lungs(lungs), "fissures": fissures}
     return Atlas(content, left_out, held, len(every))
@@ -83,6 +88,13 @@ def _fissure(fissure: Fissure, plane: FissurePlane, surfaces: Surfaces, distance
     rounded = {name: np.round(array, 2).tolist() for name, array in arrays.items()}
     frame = {name: getattr(plane, name) for name in ("origin_mm", "tilt_deg", "a_mm", "b_mm")}
     return frame | {"distance_mm": round(distance_mm, 2)} | rounded
+
+
+def _rearmost(points: NDArray[np.float64], lungs: AtlasLungs, side: Side) -> float:
+    """Share of the lung's length, from front to back, that holds nearly all points of a fissure."""
+    rows = np.flatnonzero(lungs.masks[side].any(axis=(0, 2)))
+    front, back = lungs.origin_mm[1] + lungs.spacing_mm[1] * (rows[[0, -1]] + [-0.5, 0.5])
+    return float((np.quantile(points[:, 1], IN_FRONT_SHARE) - front) / (back - front))
 
 
 def _lungs(lungs: AtlasLungs) -> dict[str, Any]:

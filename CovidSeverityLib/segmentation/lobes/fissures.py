@@ -38,8 +38,12 @@ class FissureSurface:
         Their distance, mm.
     height : (P, Q) ndarray of float64
         Above the plane, mm.
+    end : (P,) ndarray of float64
+        Position along b at which the surface ends on another one, mm; infinite where it does not.
+    rearmost_j : float
+        Position along J behind which there is nothing of it, mm.
     inside : (P, Q) ndarray of bool
-        Where the surface lies in the lung.
+        Where the surface lies in the lung, in front of its end.
     seen : (P, Q) ndarray of float64
         How clearly the image shows it, 0 to 1.
     expected_mm : (P, Q) ndarray of float64
@@ -51,18 +55,26 @@ class FissureSurface:
     b: NDArray[np.float64]
     cell_mm: float
     height: NDArray[np.float64]
+    end: NDArray[np.float64]
+    rearmost_j: float
     inside: NDArray[np.bool_]
     seen: NDArray[np.float64]
     expected_mm: NDArray[np.float64]
 
     def above(self, k: NDArray, j: NDArray, i: NDArray) -> NDArray[np.float64]:
-        """Height of positions in the atlas lungs above the surface, mm (negative below)."""
+        """Height of positions in the atlas lungs above the surface, mm (negative below); infinite behind its end."""
         a, b, h = np.broadcast_arrays(*self.plane.of_atlas(k, j, i))
         cells = np.stack([(a - self.a[0]) / self.cell_mm, (b - self.b[0]) / self.cell_mm])
-        return h - ndimage.map_coordinates(self.height, cells, order=1, mode="nearest")
+        off = h - ndimage.map_coordinates(self.height, cells, order=1, mode="nearest")
+        return np.where((b < self.end_at(a)) & (j < self.rearmost_j), off, np.inf)
+
+    def end_at(self, a: NDArray) -> NDArray[np.float64]:
+        """Where the surface ends at positions along a, mm."""
+        return np.interp(a, self.a, self.end)
 
 
-Allowed = Callable[[NDArray, NDArray, NDArray], NDArray[np.bool_]]
+Height = Callable[[NDArray, NDArray, NDArray], NDArray[np.float64]]
+"""Of (K, J, I) positions in the atlas lungs above a surface, mm."""
 
 
 def find_fissures(
@@ -81,25 +93,36 @@ def find_fissures(
     """
     grids = {fissure: _Cells.of(model, config.cell_mm) for fissure, model in models.items()}
     weights = np.zeros(next(iter(models.values())).modes.shape[0])
-    spread = np.eye(weights.size)
     first: dict[Fissure, _Path] = {}
-    surfaces: dict[Fissure, NDArray] = {}
+    expected: dict[Fissure, NDArray] = {}
     for fissure, cells in grids.items():
         horizontal = fissure is Fissure.RIGHT_HORIZONTAL
         reach_mm = config.horizontal_reach_mm if horizontal else config.oblique_reach_mm
-        allowed = _beyond(fissure, surfaces, grids, config.horizontal_gap_mm)
-        first[fissure] = _follow(image, cells, cells.expected(weights), reach_mm, allowed, config)
-        weights, spread = _fit_modes([(grids[f], p) for f, p in first.items()], config)
-        surfaces = {f: _displaced(grids[f].expected(weights), p, config) for f, p in first.items()}
+        over = _over(fissure, expected, grids)
+        first[fissure] = _follow(image, cells, cells.expected(weights), reach_mm, over, config)
+        weights, _ = _fit_modes([(grids[f], p.height, p.trust) for f, p in first.items()], config)
+        expected = {f: _displaced(grids[f].expected(weights), p, config) for f, p in first.items()}
 
-    def refined(fissure: Fissure) -> FissureSurface:
-        cells, expected = grids[fissure], surfaces[fissure]
-        allowed = _beyond(fissure, surfaces, grids, config.horizontal_gap_mm)
-        path = _follow(image, cells, expected, config.fine_reach_mm, allowed, config)
-        height = _displaced(expected, path, config)
-        return _surface(image, cells, models[fissure], height, path, spread, config)
+    def refined(fissure: Fissure) -> _Path:
+        over = _over(fissure, expected, grids)
+        return _follow(image, grids[fissure], expected[fissure], config.fine_reach_mm, over, config)
 
-    return dict(zip(grids, map_in_order(refined, grids, "lobes", None), strict=True))
+    paths = dict(zip(grids, map_in_order(refined, grids, "lobes", None), strict=True))
+    heights = {fissure: _displaced(expected[fissure], path, config) for fissure, path in paths.items()}
+    _, spread = _fit_modes([(grids[f], path.height, path.seen) for f, path in paths.items()], config)
+    return {
+        fissure: _surface(
+            image,
+            cells,
+            models[fissure],
+            heights[fissure],
+            _over(fissure, heights, grids),
+            paths[fissure],
+            spread,
+            config,
+        )
+        for fissure, cells in grids.items()
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +135,7 @@ class _Cells:
     cell_mm: float
     mean: NDArray[np.float64]
     modes: NDArray[np.float64]
+    rearmost: float
 
     @classmethod
     def of(cls, model: FissureModel, cell_mm: float) -> _Cells:
@@ -120,34 +144,64 @@ class _Cells:
             for low, high in (model.plane.a_mm, model.plane.b_mm)
         )
         mean, modes = (surface_on_grid(c, model.plane, a, b) for c in (model.mean, model.modes))
-        return cls(model.plane, a, b, cell_mm, mean, modes)
+        return cls(model.plane, a, b, cell_mm, mean, modes, model.rearmost)
 
     def expected(self, weights: NDArray) -> NDArray[np.float64]:
         """(P, Q) mean plus weighted modes; summed one by one, for the same bits on any number of threads."""
         return self.mean + sum(weight * mode for weight, mode in zip(weights, self.modes, strict=True))
 
-    def above(self, height: NDArray) -> Callable[[NDArray, NDArray, NDArray], NDArray]:
+    def above(self, height: NDArray) -> Height:
         """Height of positions above a surface over these cells."""
-        nothing = np.zeros(height.shape)
-        return FissureSurface(self.plane, self.a, self.b, self.cell_mm, height, nothing > 0, nothing, nothing).above
+        nothing, end = np.zeros(height.shape), np.full(self.a.shape, np.inf)
+        grid = self.plane, self.a, self.b, self.cell_mm
+        return FissureSurface(*grid, height, end, np.inf, nothing > 0, nothing, nothing).above
+
+    def positions(self, height: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """(K, J, I) of a surface over these cells in the atlas lungs, mm."""
+        return self.plane.to_atlas(self.a[:, None], self.b[None, :], height)
+
+    def end(self, image: LungImage, height: NDArray, over: Height | None) -> NDArray[np.float64]:
+        """(P,) where a surface over these cells, followed backwards, ends on another one that it is ``over``.
+
+        No fissure reaches farther back than the atlas's; infinite where nothing ends it.
+        """
+        end = np.full(self.a.shape, np.inf)
+        if over is None:
+            return end
+        at = self.positions(height)
+        gap = np.minimum(over(*at), image.row_at(self.rearmost) - at[1])
+        behind = np.arange(self.b.size) > gap.argmax(axis=1)[:, None]
+        down = behind & (gap <= 0.0)
+        rows, n = np.flatnonzero(down.any(axis=1)), down.argmax(axis=1)
+        before, after = gap[rows, n[rows] - 1], gap[rows, n[rows]]
+        end[rows] = self.b[n[rows]] - self.cell_mm * after / (after - before)
+        return end
 
 
 @dataclass(frozen=True, eq=False)
 class _Path:
-    """What was followed over the cells: (P, Q) heights (mm above the plane) and how clearly they were seen, 0 to 1."""
+    """What was followed over the cells of a fissure's plane.
+
+    Parameters
+    ----------
+    height : (P, Q) ndarray of float64
+        Above the plane, mm.
+    trust : (P, Q) ndarray of float64
+        How much the evidence of a cell alone counts where the surface is moved to it, 0 to 1.
+    seen : (P, Q) ndarray of float64
+        How clearly the fissure is seen, 0 to 1: what the region about a cell has more than chance gives.
+    """
 
     height: NDArray[np.float64]
+    trust: NDArray[np.float64]
     seen: NDArray[np.float64]
 
 
-def _beyond(
-    fissure: Fissure, surfaces: Mapping[Fissure, NDArray], grids: Mapping[Fissure, _Cells], gap_mm: float
-) -> Allowed | None:
-    """Where a fissure may be: the horizontal one above the oblique one. None for everywhere."""
-    if fissure is not Fissure.RIGHT_HORIZONTAL or Fissure.RIGHT_OBLIQUE not in surfaces:
+def _over(fissure: Fissure, heights: Mapping[Fissure, NDArray], grids: Mapping[Fissure, _Cells]) -> Height | None:
+    """The height over the surface on which a fissure ends: the horizontal one on the oblique one. None for others."""
+    if fissure is not Fissure.RIGHT_HORIZONTAL:
         return None
-    above = grids[Fissure.RIGHT_OBLIQUE].above(surfaces[Fissure.RIGHT_OBLIQUE])
-    return lambda k, j, i: above(k, j, i) > gap_mm
+    return grids[Fissure.RIGHT_OBLIQUE].above(heights[Fissure.RIGHT_OBLIQUE])
 
 
 def _follow(
@@ -155,18 +209,27 @@ def _follow(
     cells: _Cells,
     expected: NDArray,
     reach_mm: float,
-    allowed: Allowed | None,
+    over: Height | None,
     config: FissureConfig,
 ) -> _Path:
-    """The path of most evidence about an expected surface."""
+    """The path of most evidence about an expected surface, in front of that on which it ends."""
     offsets = np.arange(-reach_mm, reach_mm + config.height_mm / 2, config.height_mm)
-    evidence = _evidence(image, cells, expected, offsets, allowed, config)
+    evidence = _evidence(image, cells, expected, offsets, over, config)
+    evidence[cells.b >= cells.end(image, expected, over)[:, None]] = 0.0
     cost = np.float32(-config.evidence_weight) * evidence + (config.distance_cost * offsets**2).astype(np.float32)
     total = _path_costs(cost, 0, config) + _path_costs(cost, 1, config) - cost
     best = total.argmin(axis=2)[..., None]
     strength = np.take_along_axis(evidence, best, axis=2)[..., 0].astype(np.float64)
-    seen = np.clip((strength - config.seen_from) / (config.seen_fully - config.seen_from), 0.0, 1.0)
-    return _Path(expected + offsets[best[..., 0]], seen)
+    known, sigma = (strength != 0.0).astype(np.float64), config.region_sigma_mm / cells.cell_mm
+    share = ndimage.gaussian_filter(known, sigma)
+    region = ndimage.gaussian_filter(strength, sigma) / np.maximum(share, config.plates.smallest_fill)
+    trust, seen = _ramp(strength, config.trusted), known * _ramp(region, config.seen)
+    return _Path(expected + offsets[best[..., 0]], trust, seen)
+
+
+def _ramp(evidence: NDArray[np.float64], limits: tuple[float, float]) -> NDArray[np.float64]:
+    """0 up to the first limit, 1 from the second one on."""
+    return np.clip((evidence - limits[0]) / (limits[1] - limits[0]), 0.0, 1.0)
 
 
 def _evidence(
@@ -174,7 +237,7 @@ def _evidence(
     cells: _Cells,
     expected: NDArray,
     offsets: NDArray,
-    allowed: Allowed | None,
+    over: Height | None,
     config: FissureConfig,
 ) -> NDArray[np.float32]:
     """(P, Q, H) evidence for a patch of a fissure at ``offsets`` from the expected surface."""
@@ -184,8 +247,8 @@ def _evidence(
     k, j, i = cells.plane.to_atlas(a[:, None, None], b[None, :, None], base[:, :, None] + offsets)
     inside = image.covers(k, j, i)
     i = np.broadcast_to(i, inside.shape)
-    if allowed is not None:
-        inside[inside] = allowed(k[inside], j[inside], i[inside])
+    if over is not None:
+        inside[inside] = over(k[inside], j[inside], i[inside]) > config.horizontal_gap_mm
     inside = _without_border(inside, config.border_samples)
     needed = with_neighbours(inside)
     hu = np.full(inside.shape, AIR_HU, dtype=np.float32)
@@ -225,12 +288,15 @@ def _path_costs(cost: NDArray[np.float32], axis: int, config: FissureConfig) -> 
 
 
 def _fit_modes(
-    observed: list[tuple[_Cells, _Path]], config: FissureConfig
+    observed: list[tuple[_Cells, NDArray[np.float64], NDArray[np.float64]]], config: FissureConfig
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights (M,) of the modes and their covariance: normal prior, robust observations, reweighted least squares."""
-    modes = np.concatenate([cells.modes.reshape(len(cells.modes), -1) for cells, _ in observed], axis=1)
-    off = np.concatenate([(path.height - cells.mean).ravel() for cells, path in observed])
-    seen = np.concatenate([path.seen.ravel() for _, path in observed])
+    """Weights (M,) of the modes and their covariance, from heights with a weight (0 to 1) for every cell.
+
+    Normal prior, robust observations, reweighted least squares.
+    """
+    modes = np.concatenate([cells.modes.reshape(len(cells.modes), -1) for cells, *_ in observed], axis=1)
+    off = np.concatenate([(height - cells.mean).ravel() for cells, height, _ in observed])
+    seen = np.concatenate([weight.ravel() for *_, weight in observed])
     modes, off, seen = modes[:, seen > 0], off[seen > 0], seen[seen > 0]
     weights, inverse = np.zeros(modes.shape[0]), np.eye(modes.shape[0])
     if not seen.size:
@@ -251,9 +317,9 @@ def _robust(off: NDArray, scale: float) -> NDArray:
 
 
 def _displaced(expected: NDArray, path: _Path, config: FissureConfig) -> NDArray[np.float64]:
-    """The expected surface, moved smoothly to the path where that was seen."""
+    """The expected surface, moved smoothly to the path where that can be trusted."""
     off = path.height - expected
-    trust = path.seen * _robust(off, config.robust_mm[-1])
+    trust = path.trust * _robust(off, config.robust_mm[-1])
     sigma = config.spread_mm / config.cell_mm
     moved = ndimage.gaussian_filter(trust * off, sigma) / (ndimage.gaussian_filter(trust, sigma) + config.spread_floor)
     return expected + moved
@@ -264,6 +330,7 @@ def _surface(
     cells: _Cells,
     model: FissureModel,
     height: NDArray,
+    over: Height | None,
     path: _Path,
     spread: NDArray,
     config: FissureConfig,
@@ -272,13 +339,17 @@ def _surface(
 
     Where nothing is seen, the left-out cases' distance counts, less what the modes learned from the rest of the lung.
     """
-    k, j, i = cells.plane.to_atlas(cells.a[:, None], cells.b[None, :], height)
-    inside = image.covers(k, j, i)
+    end = cells.end(image, height, over)
+    rearmost_j = np.inf if over is None else image.row_at(model.rearmost)
+    inside = image.covers(*cells.positions(height)) & (cells.b < end[:, None])
     seen = path.seen * _robust(path.height - height, config.robust_mm[-1])
     prior = (cells.modes**2).sum(axis=0)
     rest = np.einsum("mpq,mk,kpq->pq", cells.modes, spread, cells.modes)
     noise = config.mode_noise_mm**2
     guessed = model.distance_mm * np.sqrt((rest + noise) / (prior + noise)) / min(image.frame.scale)
     guessed = guessed * (config.cut_factor if image.frame.cut else 1.0)
-    expected_mm = seen * config.found_mm + (1.0 - seen) * np.maximum(guessed, config.found_mm)
-    return FissureSurface(cells.plane, cells.a, cells.b, cells.cell_mm, height, inside, seen, expected_mm)
+    found_mm = np.hypot(config.found_mm, image.spacing_kji[0] / 2.0)
+    expected_mm = seen * found_mm + (1.0 - seen) * np.maximum(guessed, found_mm)
+    return FissureSurface(
+        cells.plane, cells.a, cells.b, cells.cell_mm, height, end, rearmost_j, inside, seen, expected_mm
+    )

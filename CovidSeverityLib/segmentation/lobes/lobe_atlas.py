@@ -87,12 +87,15 @@ class FissureModel:
         one set of M weights moves both.
     distance_mm : float
         Mean distance of the mean surface to the fissure of a case that was left out.
+    rearmost : float
+        How far back the fissure reaches, as a share of the lung's length from front to back.
     """
 
     plane: FissurePlane
     mean: NDArray[np.float64]
     modes: NDArray[np.float64]
     distance_mm: float
+    rearmost: float
 
     def __post_init__(self) -> None:
         if self.modes.shape[1:] != self.mean.shape:
@@ -185,4 +188,4 @@ def _model(fissure: Mapping[str, Any]) -> FissureModel:
         tuple(fissure["origin_mm"]), fissure["tilt_deg"], tuple(fissure["a_mm"]), tuple(fissure["b_mm"])
     )
     mean, modes = (np.array(fissure[name], dtype=np.float64) for name in ("mean", "modes"))
-    return FissureModel(plane, mean, modes, fissure["distance_mm"])
+    return FissureModel(plane, mean, modes, fissure["distance_mm"], fissure["rearmost"])

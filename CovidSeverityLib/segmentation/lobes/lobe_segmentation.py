@@ -19,6 +19,7 @@ from .fissures import FissureSurface, find_fissures
 from .lobe_atlas import Fissure, load_atlas
 from .lung_frame import LungExtent, LungFrame, lung_extent, match_lungs
 from .lung_image import LungImage
+from .pieces import in_one_piece
 from .values import FissureFinding, LobeSegmentation
 
 ROW_MM = 0.5
@@ -82,6 +83,7 @@ def _divided(volume: CtVolume, lungs: NDArray[np.uint8], side: Side, box: Box, c
     surfaces = find_fissures(image, models, config.fissures)
     labels = _labels(image, surfaces)
     labels *= mask
+    labels = in_one_piece(labels)
     voxels = {lobe: int(np.count_nonzero(labels == lobe.value)) for lobe in Lobe if lobe.side is side}
     findings = [_finding(fissure, surface) for fissure, surface in surfaces.items()]
     return _DividedLung(box, labels, _confidence(image, surfaces, voxels), findings)
@@ -114,7 +116,7 @@ def _labels(image: LungImage, surfaces: Mapping[Fissure, FissureSurface]) -> NDA
 
 
 def _above(image: LungImage, surface: FissureSurface) -> NDArray[np.bool_]:
-    """(K, J, I) bool: voxels above a surface.
+    """(K, J, I) bool: voxels above a surface, or behind its end.
 
     A voxel's place along the plane (b) and its height depend on its slice and row alone, so that the surface's heights
     for a whole row of voxels are one row of a table.
@@ -128,9 +130,12 @@ def _above(image: LungImage, surface: FissureSurface) -> NDArray[np.bool_]:
     cells = np.meshgrid((rows - surface.b[0]) / surface.cell_mm, (a - surface.a[0]) / surface.cell_mm, indexing="ij")
     table = ndimage.map_coordinates(surface.height.T, cells, output=np.float32, order=1, mode="nearest")
     row = np.clip(np.rint((b - rows[0]) / ROW_MM), 0, rows.size - 1).astype(np.intp)
+    end = surface.end_at(a)
     above = np.empty(image.mask.shape, dtype=bool)
     for n in range(len(above)):
         np.greater(h[n, :, None].astype(np.float32), table[row[n]], out=above[n])
+        above[n] |= b[n, :, None] >= end
+    above[:, j >= surface.rearmost_j] = True
     return above
 
 

@@ -38,6 +38,12 @@ class LungImage:
             self.hu, np.stack(self._voxels(k, j, i)), output=np.float32, order=1, mode="nearest"
         )
 
+    def row_at(self, share: float) -> float:
+        """Position along J in the atlas lung, mm, of a share of the lung's length from front to back."""
+        rows = np.flatnonzero(self.mask.any(axis=(0, 2)))
+        front, back = (rows[0] - 0.5) * self.spacing_kji[1], (rows[-1] + 0.5) * self.spacing_kji[1]
+        return float(self.frame.to_atlas(1, front + share * (back - front)))
+
     def covers(self, k: NDArray, j: NDArray, i: NDArray) -> NDArray[np.bool_]:
         """Whether the voxels nearest to positions in the atlas lung, mm, belong to the lung."""
         nearest = (

@@ -1,11 +1,12 @@
 """A synthetic fissure, found again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from CovidSeverityLib.segmentation.lobes import fissures
-from CovidSeverityLib.segmentation.lobes.config import FissureConfig
 from CovidSeverityLib.segmentation.lobes.fissures import _without_border, find_fissures
 from CovidSeverityLib.segmentation.lobes.lobe_atlas import Fissure, load_atlas, surface_on_grid
 from CovidSeverityLib.segmentation.lobes.lung_frame import LungFrame
@@ -17,6 +18,9 @@ SPACING = (2.0, 1.6, 1.6)
 MODEL = load_atlas().fissures[Fissure.LEFT_OBLIQUE]
 LOW = np.array([-320.0, -235.0, 5.0])
 """(K, J, I) corner of the block of lung that the tests cut out of the atlas's left lung, mm."""
+
+LOW_RIGHT = (-330.0, -230.0, -115.0)
+"""Of the block about the atlas's right lung."""
 
 
 def noisy(shape, seed=0):
@@ -157,23 +161,53 @@ def test_border_of_the_lung_and_of_the_block_is_left_out(samples):
     np.testing.assert_array_equal(_without_border(inside, samples), expected)
 
 
+def flat_right_lung(over_mm):
+    """The right fissures of a block of lung without contrast, the horizontal one ``over_mm`` over the oblique one."""
+    models = {f: load_atlas().fissures[f] for f in (Fissure.RIGHT_OBLIQUE, Fissure.RIGHT_HORIZONTAL)}
+    shape = (136, 110, 72)
+    mask = np.zeros(shape, dtype=bool)
+    mask[3:-3, 3:-3, 3:-3] = True
+    frame = LungFrame((1.0, 1.0, 1.0), LOW_RIGHT)
+    image = LungImage(np.full(shape, -860, dtype=np.int16), mask, SPACING, frame)
+    moved = models[Fissure.RIGHT_HORIZONTAL]
+    models[Fissure.RIGHT_HORIZONTAL] = replace(moved, mean=moved.mean + over_mm)
+    return image, find_fissures(image, models)
+
+
+@pytest.mark.parametrize("over_mm", [-15.0, 0.0, 15.0, 60.0])
+def test_horizontal_fissure_ends_on_the_oblique_one_and_before_the_rear(over_mm):
+    """As high as it may lie: there is no middle lobe behind its end."""
+    image, surfaces = flat_right_lung(over_mm)
+    horizontal, oblique = surfaces[Fissure.RIGHT_HORIZONTAL], surfaces[Fissure.RIGHT_OBLIQUE]
+    k, j, i = (LOW_RIGHT[n] + SPACING[n] * np.arange(size) for n, size in enumerate(image.mask.shape))
+    at = k[:, None, None], j[None, :, None], i[None, None, :]
+    middle = (oblique.above(*at) > 0) & (horizontal.above(*at) <= 0) & image.mask
+    assert middle.any()
+    assert middle[:, j >= image.row_at(load_atlas().fissures[Fissure.RIGHT_HORIZONTAL].rearmost)].sum() == 0
+    a, b, _ = horizontal.plane.of_atlas(*at)
+    assert not middle[np.broadcast_to(b >= horizontal.end_at(a), middle.shape)].any()
+    rows = middle.any(axis=0)
+    assert (np.diff(rows.astype(int), axis=0) > 0).sum(axis=0).max() <= 1, "the middle lobe begins anew behind its end"
+
+
 def test_horizontal_fissure_is_looked_for_above_the_oblique_one_each_time(monkeypatch):
     looked = []
 
-    def follow(_image, cells, expected, _reach_mm, allowed, _config):
-        looked.append((cells, expected, allowed))
-        return fissures._Path(expected, np.zeros(expected.shape))
+    def follow(_image, cells, expected, _reach_mm, over, _config):
+        looked.append((cells, expected, over))
+        nothing = np.zeros(expected.shape)
+        return fissures._Path(expected, nothing, nothing)
 
     monkeypatch.setattr(fissures, "_follow", follow)
     models = {f: load_atlas().fissures[f] for f in (Fissure.RIGHT_OBLIQUE, Fissure.RIGHT_HORIZONTAL)}
-    image = LungImage(*np.zeros((2, 4, 4, 4), dtype=np.int16), SPACING, LungFrame((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
+    mask = np.ones((4, 4, 4), dtype=bool)
+    image = LungImage(np.zeros((4, 4, 4), dtype=np.int16), mask, SPACING, LungFrame((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
     find_fissures(image, models)
-    gap_mm = FissureConfig().horizontal_gap_mm
     oblique, horizontal = ([at for at in looked if at[0].plane is models[f].plane] for f in models)
-    assert [allowed for *_, allowed in oblique] == [None, None]
+    assert [over for *_, over in oblique] == [None, None]
     assert len(horizontal) == 2
     cells, surface, _ = oblique[-1]
-    for *_, allowed in horizontal:
-        for off_mm in (-5.0, gap_mm - 0.1, gap_mm + 0.1):
+    for *_, over in horizontal:
+        for off_mm in (-5.0, 0.0, 5.0):
             at = cells.plane.to_atlas(cells.a[:, None], cells.b[None, :], surface + off_mm)
-            assert (allowed(*np.broadcast_arrays(*at)) == (off_mm > gap_mm)).all()
+            np.testing.assert_allclose(over(*at), off_mm, atol=1e-6)

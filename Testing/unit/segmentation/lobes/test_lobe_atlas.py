@@ -95,7 +95,7 @@ def test_surface_of_a_linear_field_of_coefficients_is_linear():
 
 def test_modes_must_fit_the_mean():
     with pytest.raises(ValueError, match="do not match"):
-        FissureModel(PLANE, np.zeros((5, 6)), np.zeros((2, 5, 7)), 3.0)
+        FissureModel(PLANE, np.zeros((5, 6)), np.zeros((2, 5, 7)), 3.0, 0.6)
 
 
 def test_arrays_of_the_atlas_cannot_be_changed():
