@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 from CovidSeveritySlicer.nodes.Terminology import registerTerminology
 
 from .Hierarchy import placeWithCt
+from .LargeText import putText
 from .ResultFiles import UnusableResult, readRows
 from .ResultGrid import gridFor, sizeOf
 from .SceneTransaction import SceneTransaction
@@ -25,8 +26,11 @@ CHANGES_FILE, CHANGE_TABLE_FILE, COMPARISON_FILE = "changes.seg.nrrd", "lobe_cha
 CHANGE_LAYERS = {"New_opacity": 0, "Resolved_opacity": 0, "Persistent_opacity": 0}
 """Segments of a comparison: all of them in one layer, because no voxel is in two."""
 
-COMPARISON_ATTRIBUTE = "CovidSeverity.Comparison"
-"""Attribute of the segmentation of changes: the content of ``comparison.json``."""
+UNIT_ENDINGS = {"_ml": "ml", "_percent": "%"}
+"""Units at the end of a column's name."""
+
+COMPARISON_TEXT = "CovidSeverity.Comparison"
+"""Text of the segmentation of changes: the content of ``comparison.json``."""
 
 TABLE_ROLE = "CovidSeverity.LobeChanges"
 """Reference from the segmentation of changes to its table."""
@@ -109,7 +113,7 @@ class ComparisonImport:
             node.SetReferenceImageGeometryParameterFromVolumeNode(self._volumeNode)
             node.CreateDefaultDisplayNodes()
             change.adopt(node.GetDisplayNode())
-            node.SetAttribute(COMPARISON_ATTRIBUTE, json.dumps(self._report, ensure_ascii=False))
+            putText(node, COMPARISON_TEXT, json.dumps(self._report, ensure_ascii=False), change)
             table = change.add("vtkMRMLTableNode", _("CovidSeverity lobe changes"))
             fill(table, _columns(self._rows), self._rows)
             node.SetNodeReferenceID(TABLE_ROLE, table.GetID())
@@ -128,10 +132,10 @@ def showTable(table: Any) -> None:
 
 
 def _columns(rows: tuple[Mapping[str, Any], ...]) -> list[Column]:
-    """A column for each of the file; its title is the name with spaces, its unit that at its end."""
+    """A column for each of the file. A unit at the end of its name is that of the column; the rest is the title."""
     found = []
     for name in rows[0]:
         kind = str if any(isinstance(row[name], str) for row in rows) else float
-        unit = next((unit for end, unit in (("_ml", "ml"), ("_percent", "%")) if name.endswith(end)), "")
-        found.append(Column(name, name.replace("_", " "), kind, unit))
+        ending, unit = next((part for part in UNIT_ENDINGS.items() if name.endswith(part[0])), ("", ""))
+        found.append(Column(name, name.removesuffix(ending).replace("_", " "), kind, unit))
     return found

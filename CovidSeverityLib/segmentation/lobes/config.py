@@ -103,11 +103,11 @@ class FissureConfig(Checked):
         rise forwards, where no fissure is, the best paths through five CTs and through noise of three kinds stay under
         0.16 in 90 to 97 % of their area; the clear parts of the left oblique fissures have 0.24 to 0.40.
     chance_share : float, share
-        Both limits rise with this quantile of what such a plane has in the lung itself, where it is more than the first
-        limit. Thick slices have 0.17 to 0.27 there.
+        Where this quantile of the evidence along a plane that rises forwards, in the lung itself, is above the first
+        limit of ``seen``, both limits rise by the difference. Synthetic chests of 6 mm slices have 0.13 to 0.24 there.
     unseen_move : float, ratio
-        Part of the way by which evidence that chance gives too has moved a surface that counts as its error. Such
-        evidence is right as often as wrong.
+        Evidence that chance gives too may move a surface. This part of the way counts as its error: such evidence is
+        right as often as wrong.
     mode_noise_mm, cells_per_observation : float, mm and cells
         Scatter of a fissure about its modes, and the cells of one patch, which are no independent observations. With
         these, the modes that are fitted to 15, 30 or 60 % of the fissure of an atlas case come within 5.8, 5.2 and
