@@ -46,7 +46,7 @@ def shown(widget):
 
 
 def card(panel):
-    return " ".join(re.sub(r"<[^>]*>", " ", panel.ui.cardLabel.text).replace("&nbsp;", " ").replace("\u00a0", " ").split())
+    return " ".join(re.sub(r"<[^>]*>", " ", panel.ui.cardLabel.text).replace("&nbsp;", " ").split())
 
 
 def analyse(panel, wait_until):

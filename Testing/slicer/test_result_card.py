@@ -41,7 +41,7 @@ def corrected_report(total, severity, **lobes):
 
 
 def plain(html):
-    return " ".join(re.sub(r"<[^>]*>", " ", html).replace("&nbsp;", " ").replace("\u00a0", " ").split())
+    return " ".join(re.sub(r"<[^>]*>", " ", html).replace("&nbsp;", " ").split())
 
 
 def filled_cells(html, lobe):
