@@ -6,6 +6,7 @@ import errno
 import json
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
@@ -139,12 +140,13 @@ def _result(case: BatchCase, folder: str, plan: BatchPlan, progress: Progress) -
     with tempfile.TemporaryDirectory(prefix="covid-severity-", ignore_cleanup_errors=True) as scratch:
         inputs = _inputs(case, Path(scratch))
         classifier, no_classifier = _classifier(plan.classifier)
-        origin = _origin(case, inputs, plan, no_classifier)
+        digests = _digests(inputs)
+        origin = _origin(digests, case, plan, no_classifier)
         why = _why_again(plan, folder, origin)
         if why is None:
             return CaseResult(case.case, _stored_row(case, folder, plan, origin), reused=True)
         result, images = _request(case, inputs, plan).run(classifier, no_classifier, progress)
-        if _origin(case, inputs, plan, no_classifier) != origin:
+        if _digests(inputs) != digests:
             raise InputError("the input changed while it was read; --resume reads it again")
         with plan.destination.case_folder(PurePosixPath(folder).name) as local:
             seal = partial(write_seal, origin=origin, begun_s=begun)
@@ -168,13 +170,17 @@ def _inputs(case: BatchCase, scratch: Path) -> CaseInputs:
     return CaseInputs(fetched(case.source, scratch / "ct"), local(case.lungs, "lungs"), local(case.lobes, "lobes"))
 
 
-def _origin(case: BatchCase, inputs: CaseInputs, plan: BatchPlan, no_classifier: str) -> Origin:
-    masks = {
-        name: None if mask is None else input_digest(mask)
-        for name, mask in (("lungs", inputs.lungs), ("lobes", inputs.lobes))
+def _digests(inputs: CaseInputs) -> dict[str, str | None]:
+    return {
+        name: None if path is None else input_digest(path)
+        for name, path in (("ct", inputs.ct), ("lungs", inputs.lungs), ("lobes", inputs.lobes))
     }
-    settings = {**plan.settings(), **masks, "series": case.series, "no_classifier": no_classifier}
-    return Origin(input_digest(inputs.ct), digest_of(settings), plan.version)
+
+
+def _origin(digests: Mapping[str, str | None], case: BatchCase, plan: BatchPlan, no_classifier: str) -> Origin:
+    ct, masks = str(digests["ct"]), {name: digest for name, digest in digests.items() if name != "ct"}
+    settings = {**plan.settings, **masks, "series": case.series, "no_classifier": no_classifier}
+    return Origin(ct, digest_of(settings), plan.version)
 
 
 def _why_again(plan: BatchPlan, folder: str, origin: Origin) -> str | None:

@@ -43,7 +43,7 @@ class Destination(Protocol):
         ...
 
     def case_folder(self, name: str) -> AbstractContextManager[Path]:
-        """A local folder to write the case ``name`` into, with :data:`.places.CASE_FILE` last.
+        """A local folder to write the case ``name`` into, with ``case.json`` last.
 
         Raises
         ------

@@ -60,7 +60,7 @@ class BatchTables:
 
     def summary(self, plan: BatchPlan) -> dict[str, Any]:
         """What ``batch.json`` says."""
-        settings = plan.settings()
+        settings = plan.settings
         return {
             "schema_version": SCHEMA_VERSION,
             "research_use": RESEARCH_USE,

@@ -48,7 +48,8 @@ class LocalDestination:
         """The folder as it was given."""
         return str(self.folder)
 
-    def check(self, names: Iterable[str] = ()) -> None:  # noqa: D102
+    def check(self, names: Iterable[str] = ()) -> None:
+        """As :meth:`Destination.check`."""
         check_output_folder(self.folder, names)
         check_output_folder(self.folder / CASES)
 
@@ -113,7 +114,8 @@ class LocalDestination:
             with suppress(OSError):  # it is not empty
                 folder.rmdir()
 
-    def read(self, relative: str) -> bytes:  # noqa: D102
+    def read(self, relative: str) -> bytes:
+        """As :meth:`Destination.read`."""
         try:
             return self._path(relative).read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
@@ -121,7 +123,8 @@ class LocalDestination:
         except OSError as error:
             raise OutputError(f"{self.folder / relative} {READING}: {error.strerror or error}") from error
 
-    def size(self, relative: str) -> int | None:  # noqa: D102
+    def size(self, relative: str) -> int | None:
+        """As :meth:`Destination.size`."""
         try:
             path = self._path(relative)
             return path.stat().st_size if path.is_file() else None
@@ -130,7 +133,8 @@ class LocalDestination:
         except OSError as error:
             raise OutputError(f"{self.folder / relative} {READING}: {error.strerror or error}") from error
 
-    def publish(self, files: Mapping[str, FileWriter], obsolete: Iterable[str] = ()) -> None:  # noqa: D102
+    def publish(self, files: Mapping[str, FileWriter], obsolete: Iterable[str] = ()) -> None:
+        """As :meth:`Destination.publish`."""
         with self._told(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         write_together(self.folder, files, obsolete=obsolete)

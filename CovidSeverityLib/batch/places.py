@@ -7,9 +7,6 @@ from CovidSeverityLib.io.inner_paths import inner_parts
 CASES = "cases"
 """Folder of the cases' folders."""
 
-CASE_FILE = "case.json"
-"""The last file of a case: where it is, the case is whole."""
-
 LOCK_NAME = ".lock"
 TRIAL_NAME = "trial.txt"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,11 @@ class BatchPlan:
     threads: int = 1
     version: str = __version__
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All fields, with the settings: weights are read once, before the plan travels to the workers."""
+        return self.__dict__ | {"settings": self.settings}
+
+    @cached_property
     def settings(self) -> dict[str, Any]:
         """Everything but the CT and the version that decides the files of a case, as values for JSON."""
         engine = None if self.lung_engine is None else sha256_of(self.lung_engine.weights)

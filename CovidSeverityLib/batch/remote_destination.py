@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from CovidSeverityLib.errors import OutputError
+from CovidSeverityLib.reporting.files import SEAL_NAME
 from CovidSeverityLib.reporting.output_folder import FileWriter, write_together
 
 from .addresses import protocol_of, shown_address
-from .places import CASE_FILE, CASES, TRIAL_NAME, checked_name, checked_path
+from .places import CASES, TRIAL_NAME, checked_name, checked_path
 from .remote import remote, with_connection
 from .remote_files import below, content_of, files_below, is_folder
 
@@ -33,7 +34,7 @@ class RemoteDestination:
     """An fsspec address. It has no lock: nobody may start two batches into it at once.
 
     Results are written to a temporary local folder and sent when they are complete. Each file is sent whole, but
-    not all at once: a case is whole where its :data:`.places.CASE_FILE` is, which is removed first and sent last.
+    not all at once: a case is whole where its :data:`SEAL_NAME` is, which is removed first and sent last.
 
     Parameters
     ----------
@@ -87,15 +88,16 @@ class RemoteDestination:
             names = sorted(path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file())
             if not names:
                 return
-            names.sort(key=lambda name: name == CASE_FILE)
+            names.sort(key=lambda name: name == SEAL_NAME)
             with remote(self.address, WRITING, OutputError) as (system, root):
                 folder = below(below(root, CASES), local.name)
                 old = _names_there(system, folder)
-                for stale in [name for name in old if name == CASE_FILE] + sorted(old - {*names, CASE_FILE}):
+                for stale in [name for name in old if name == SEAL_NAME] + sorted(old - {*names, SEAL_NAME}):
                     system.rm_file(below(folder, stale))
                 _send(system, local, folder, names, self.shown)
 
-    def read(self, relative: str) -> bytes:  # noqa: D102
+    def read(self, relative: str) -> bytes:
+        """As :meth:`Destination.read`."""
         inner = "/".join(checked_path(relative))
         try:
             return with_connection(
@@ -104,7 +106,8 @@ class RemoteDestination:
         except FileNotFoundError as error:
             raise FileNotFoundError(relative) from error
 
-    def size(self, relative: str) -> int | None:  # noqa: D102
+    def size(self, relative: str) -> int | None:
+        """As :meth:`Destination.size`."""
         inner = "/".join(checked_path(relative))
         try:
             info = with_connection(

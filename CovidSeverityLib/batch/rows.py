@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.formats.batch_tables import CASES
+from CovidSeverityLib.reporting.tables import PROBABILITY_COLUMNS
 from CovidSeverityLib.types import Lobe, NoteSeverity
 
 from .values import Row
@@ -73,9 +75,5 @@ def _diagnosis(found: Mapping[str, Any] | None) -> dict[str, Any]:
     shares = {} if found is None else found["probabilities"]
     return {
         "diagnosis": None if found is None else found["label"],
-        **{column: shares.get(name) for column, name in PROBABILITIES.items()},
+        **{column: shares.get(CLASS_NAMES[diagnosis]) for diagnosis, column in PROBABILITY_COLUMNS.items()},
     }
-
-
-PROBABILITIES = {"p_normal": "normal", "p_cap": "CAP", "p_covid19": "COVID-19"}
-"""Name of a class in ``report.json`` by the column of its mean probability."""

@@ -94,11 +94,13 @@ class LocalTree:
         self.name = (root.resolve() if root.name in ("", "..") else root).name or "root"
         self.failures: list[CaseFailure] = []
 
-    def folders(self) -> Iterator[tuple[PurePosixPath, list[str]]]:  # noqa: D102
+    def folders(self) -> Iterator[tuple[PurePosixPath, list[str]]]:
+        """As :meth:`Tree.folders`."""
         for folder, names in folders_under(self.root, self._note):
             yield PurePosixPath(folder.relative_to(self.root).as_posix()), names
 
-    def names(self, folder: PurePosixPath) -> list[str]:  # noqa: D102
+    def names(self, folder: PurePosixPath) -> list[str]:
+        """As :meth:`Tree.names`."""
         return next((names for _, names in folders_under(self.root / folder, self._note)), [])
 
     def _note(self, error: OSError) -> None:
@@ -108,31 +110,36 @@ class LocalTree:
         place = path.relative_to(self.root).as_posix()
         self.failures.append(CaseFailure(place, INPUT, f"the folder {path.name} cannot be listed: {reason}"))
 
-    def is_ct_file(self, folder: PurePosixPath, name: str, names: Sequence[str]) -> bool:  # noqa: D102
+    def is_ct_file(self, folder: PurePosixPath, name: str, names: Sequence[str]) -> bool:
+        """As :meth:`Tree.is_ct_file`."""
         path = self.root / folder / name
         try:
             return is_ct_file(path) or (path.is_symlink() and not path.exists() and _is_ct_name(name, names))
         except OSError:  # reading it gives the reason
             return _is_ct_name(name, names)
 
-    def holds_dicom(self, folder: PurePosixPath, names: Sequence[str]) -> bool:  # noqa: D102
+    def holds_dicom(self, folder: PurePosixPath, names: Sequence[str]) -> bool:
+        """As :meth:`Tree.holds_dicom`."""
         return holds_dicom(self.root / folder, [name for name in names if not is_directory_name(name)])
 
-    def is_dicom(self, folder: PurePosixPath, name: str) -> bool:  # noqa: D102
+    def is_dicom(self, folder: PurePosixPath, name: str) -> bool:
+        """As :meth:`Tree.is_dicom`."""
         path = self.root / folder / name
         try:
             return path.is_file() and is_dicom(path)
         except (InputError, OSError):
             return path.suffix.lower() in DICOM_ENDINGS - {""}
 
-    def read(self, path: PurePosixPath) -> bytes:  # noqa: D102
+    def read(self, path: PurePosixPath) -> bytes:
+        """As :meth:`Tree.read`."""
         try:
             with (self.root / path).open("rb") as file:
                 return file.read(MOST_READ)
         except OSError:
             return b""
 
-    def place(self, path: PurePosixPath) -> str:  # noqa: D102
+    def place(self, path: PurePosixPath) -> str:
+        """As :meth:`Tree.place`."""
         return str(self.root / path)
 
 
@@ -166,7 +173,8 @@ class RemoteTree:
         """End the connection."""
         disconnect(self._system)
 
-    def folders(self) -> Iterator[tuple[PurePosixPath, list[str]]]:  # noqa: D102
+    def folders(self) -> Iterator[tuple[PurePosixPath, list[str]]]:
+        """As :meth:`Tree.folders`."""
         waiting = [PurePosixPath()]
         while waiting:
             folder = waiting.pop()
@@ -175,7 +183,8 @@ class RemoteTree:
             waiting += [folder / name for name in reversed(subfolders)]
             yield folder, _files_of(entries)
 
-    def names(self, folder: PurePosixPath) -> list[str]:  # noqa: D102
+    def names(self, folder: PurePosixPath) -> list[str]:
+        """As :meth:`Tree.names`."""
         return _files_of(self._entries(folder))
 
     def _entries(self, folder: PurePosixPath) -> dict:
@@ -194,19 +203,22 @@ class RemoteTree:
             self.failures.append(CaseFailure(folder.as_posix(), INPUT, str(error)))
             return {}
 
-    def is_ct_file(self, folder: PurePosixPath, name: str, names: Sequence[str]) -> bool:  # noqa: D102
+    def is_ct_file(self, folder: PurePosixPath, name: str, names: Sequence[str]) -> bool:
+        """As :meth:`Tree.is_ct_file`."""
         if not _is_ct_name(name, names):
             return False
         return not name.lower().endswith(".img") or _has_half(name, names) or not self.is_dicom(folder, name)
 
-    def holds_dicom(self, folder: PurePosixPath, names: Sequence[str]) -> bool:  # noqa: D102
+    def holds_dicom(self, folder: PurePosixPath, names: Sequence[str]) -> bool:
+        """As :meth:`Tree.holds_dicom`."""
         names = [name for name in names if not is_directory_name(name)]
         if any(_is_dicom_name(name) for name in names):
             return True
         unknown = [name for name in names if _has_no_ending(name) or _is_lone_img(name, names)]
         return any(self.is_dicom(folder, name) for name in unknown[:PROBED_FILES])
 
-    def is_dicom(self, folder: PurePosixPath, name: str) -> bool:  # noqa: D102
+    def is_dicom(self, folder: PurePosixPath, name: str) -> bool:
+        """As :meth:`Tree.is_dicom`."""
         if _is_dicom_name(name):
             return True
         try:
@@ -216,14 +228,16 @@ class RemoteTree:
             self.failures.append(CaseFailure((folder / name).as_posix(), INPUT, str(error)))
             return False
 
-    def read(self, path: PurePosixPath) -> bytes:  # noqa: D102
+    def read(self, path: PurePosixPath) -> bytes:
+        """As :meth:`Tree.read`."""
         try:
             with told(self.place(path), "cannot be read"):
                 return first_bytes_of(self._system, self._path(path), MOST_READ)
         except InputError:
             return b""
 
-    def place(self, path: PurePosixPath) -> str:  # noqa: D102
+    def place(self, path: PurePosixPath) -> str:
+        """As :meth:`Tree.place`."""
         return child_of(self.address, path.as_posix()) if path.parts else self.address
 
     def _path(self, path: PurePosixPath) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from CovidSeverityLib.formats.batch_tables import KINDS
+
 from .addresses import shown_address
 
-INPUT, LIMIT, WORKER, OUTPUT, ERROR = "input", "limit", "worker", "output", "error"
+INPUT, LIMIT, WORKER, OUTPUT, ERROR = KINDS
 """Kinds of a failure: the CT or a mask cannot be used; time or memory; the worker process died or has another version;
 results cannot be written; an error of the program."""
-
-KINDS = (INPUT, LIMIT, WORKER, OUTPUT, ERROR)
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,7 +61,7 @@ class CaseFailure:
     case : str
         Its id, or the place in the source that could not be searched for cases.
     kind : str
-        One of :data:`KINDS`.
+        One of :data:`.batch_tables.KINDS`.
     reason : str
         Why, in one sentence.
     """

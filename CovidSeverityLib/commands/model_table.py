@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from CovidSeverityLib.classification.store.catalogue import ModelEntry
+from CovidSeverityLib.classification.store.catalogue import CLASSIFIER, ModelEntry
 from CovidSeverityLib.classification.store.download import kept_bytes
+from CovidSeverityLib.classification.store.folder import consent_sentence
 from CovidSeverityLib.classification.store.installed import installed_models
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 UNKNOWN = "not known"
 
 INSTALLED, DAMAGED, TO_DOWNLOAD, FROM_FILE = "installed", "damaged", "to download", "from a file"
+FROM_FOLDER = "from a folder"
 
 WIDE_COLUMNS = 200
 """Width of the table without a terminal: for a file or a pipe no line is wrapped."""
@@ -32,7 +34,7 @@ class ModelRow:
     name : str
         Name of the model.
     status : str
-        One of installed, damaged, to download and from a file.
+        One of installed, damaged, to download, from a folder (of the authors, after consent) and from a file.
     entry : ModelEntry or None
         None if the installed model is damaged.
     path : Path or None
@@ -57,7 +59,7 @@ class ModelRow:
             "status": self.status,
             "path": None if self.path is None else str(self.path),
             "problem": self.problem,
-            **({} if self.entry is None else self.entry.as_dict()),
+            **({} if self.entry is None else {**self.entry.as_dict(), "consent": _consent(self.entry)}),
         }
 
 
@@ -69,7 +71,7 @@ def model_rows(known: Sequence[ModelEntry]) -> list[ModelRow]:
     there = {row.name.lower() for row in rows}
     for entry in known:
         if entry.name.lower() not in there:
-            status = TO_DOWNLOAD if entry.downloadable else FROM_FILE
+            status = TO_DOWNLOAD if entry.downloadable else FROM_FOLDER if entry.folder else FROM_FILE
             kept = kept_bytes(entry) if entry.downloadable else 0
             rows.append(ModelRow(entry.name, status, entry, kept_bytes=kept))
     return rows
@@ -85,7 +87,7 @@ def write_table(rows: Sequence[ModelRow], folder: Path, stream: TextIO) -> None:
     console = Console(file=stream, width=WIDE_COLUMNS if free else None, highlight=False, markup=False, emoji=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("Model", overflow="fold", no_wrap=False)
-    for title in ("Status", "Network", "Licence"):
+    for title in ("Status", "For", "Network", "Licence"):
         table.add_column(title, overflow="fold")
     table.add_column("Size", justify="right", no_wrap=True)
     for row in rows:
@@ -98,13 +100,14 @@ def _cells(row: ModelRow) -> tuple[str, ...]:
     from rich.filesize import decimal
 
     if row.entry is None:
-        return row.name, row.status, UNKNOWN, UNKNOWN, UNKNOWN
+        return row.name, row.status, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN
     network, size = row.entry.network, row.entry.size_bytes
     kept = f" ({100 * row.kept_bytes // size} % are here)" if row.kept_bytes and size else ""
     return (
         row.name,
         row.status + kept,
-        f"{network.backbone}, {network.size_px} px",
+        "diagnosis" if row.entry.purpose == CLASSIFIER else row.entry.purpose,
+        row.entry.title if network is None else f"{network.backbone}, {network.size_px} px",
         row.entry.licence or UNKNOWN,
         UNKNOWN if size is None else decimal(size),
     )
@@ -114,6 +117,9 @@ def _write_help(rows: Sequence[ModelRow], folder: Path, console: Console) -> Non
     lines = []
     if any(row.status == TO_DOWNLOAD for row in rows):
         lines.append(f"{TO_DOWNLOAD}: covid-severity models download NAME")
+    if any(row.status == FROM_FOLDER for row in rows):
+        lines.append(f"{FROM_FOLDER} of its authors: covid-severity models download NAME, which asks you first")
+        lines.append("  (licence and checksum are not known)")
     if any(row.status == FROM_FILE for row in rows):
         lines.append(f"{FROM_FILE}: covid-severity models add FILE --as NAME")
         lines.append("  (licence, address or checksum is not known, so nothing is downloaded)")
@@ -125,10 +131,15 @@ def _write_help(rows: Sequence[ModelRow], folder: Path, console: Console) -> Non
         console.print(line, soft_wrap=True)
 
 
+def _consent(entry: ModelEntry) -> str | None:
+    """What a user agrees to before the file can be fetched; None if nobody has to be asked."""
+    return None if entry.folder is None or entry.downloadable else consent_sentence(entry)
+
+
 def _sources(rows: Sequence[ModelRow]) -> list[str]:
     """The sources of models that the user has to download; each source once."""
     names: dict[str, list[str]] = {}
     for row in rows:
-        if row.status == FROM_FILE and row.entry is not None and row.entry.source:
+        if row.status in (FROM_FILE, FROM_FOLDER) and row.entry is not None and row.entry.source:
             names.setdefault(row.entry.source, []).append(row.name)
     return [line for source, of in names.items() for line in (f"Source of {', '.join(of)}:", f"  {source}")]

@@ -128,7 +128,7 @@ def make_rows(count: int) -> list[dict[str, object]]:
                 "low_attenuation_percent": round(float(random.exponential(2)), 2),
                 **{f"{lobe.name.lower()}_score": int(s) for lobe, s in zip(Lobe, scores, strict=True)},
                 "diagnosis": DIAGNOSIS_NAMES[label],
-                "covid_probability": round(float(random.uniform()), 3),
+                "p_covid19": round(float(random.uniform()), 3),
                 "warnings": len(codes),
                 "warning_codes": ";".join(codes),
             }

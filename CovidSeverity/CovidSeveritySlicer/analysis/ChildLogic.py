@@ -6,6 +6,7 @@ import contextlib
 import logging
 import shutil
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Run:
     error: AnalysisError | None = None
 
 
-class ChildLogic:
+class ChildLogic(ABC):
     """Runs the command: a thread writes files for the child, the child works, a thread reads what it has made.
 
     Signals
@@ -105,9 +106,9 @@ class ChildLogic:
         self._endAtOnce()
         self._background.finish()
 
+    @abstractmethod
     def _arrival(self, run: Any) -> Arrival:
         """What a child that ended well has made. An :class:`UnusableResult` ends the run."""
-        raise NotImplementedError
 
     def _unwritten(self, error: BaseException) -> str:
         """The sentence for files that could not be written for the child."""

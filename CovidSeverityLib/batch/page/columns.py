@@ -96,7 +96,7 @@ NARROW_WIDTHS = ("minmax(7rem, 1fr)", "5rem", "3.5rem", "4.3rem")
 
 DIAGNOSIS_COLUMNS = (
     IndexColumn("diagnosis", "Network", "what the network calls the CT", ColumnKind.TEXT, width_rem=6.5),
-    IndexColumn("covid_probability", "COVID-19", "mean probability of COVID-19", decimals=2, width_rem=3.4),
+    IndexColumn("p_covid19", "COVID-19", "mean probability of COVID-19", decimals=2, width_rem=3.4),
 )
 """Shown where a case has a diagnosis."""
 

@@ -17,6 +17,7 @@ from CovidSeverityLib.batch.values import CaseFailure
 from CovidSeverityLib.checked import known
 from CovidSeverityLib.ctss import CTSS_MAX, severity_for
 from CovidSeverityLib.reporting import html as report_page
+from CovidSeverityLib.reporting.files import THUMBNAIL_NAME
 from CovidSeverityLib.reporting.html import charts
 from CovidSeverityLib.reporting.report_parts import RESEARCH_USE
 
@@ -34,7 +35,7 @@ from .columns import (
 )
 from .row_values import Row, number, printable, text, warning_codes, whole
 from .score_chart import score_chart
-from .thumbnail import THUMBNAIL_NAME, THUMBNAIL_SIZE
+from .thumbnail import THUMBNAIL_SIZE
 
 FAILURE_KINDS = {
     "input": "the CT or a mask cannot be used",

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping
 
+from CovidSeverityLib.batch.values import Row
 from CovidSeverityLib.reporting.tables import with_range
-
-Row = Mapping[str, object]
-"""One case, by column of ``cases.csv``. A value that is not known is None, empty or absent."""
 
 CODE_SEPARATOR = ";"
 UNDRAWABLE = "\N{REPLACEMENT CHARACTER}"

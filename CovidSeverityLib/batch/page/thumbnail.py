@@ -26,7 +26,6 @@ from .lettering import BOLD, font
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-THUMBNAIL_NAME = "thumbnail.jpg"
 THUMBNAIL_SIZE = (240, 120)
 """Width and height of every thumbnail, pixels."""
 

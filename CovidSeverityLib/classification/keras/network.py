@@ -20,6 +20,7 @@ from CovidSeverityLib.types import Diagnosis
 
 from .architecture import assembled, backbone_of, dense_layers, feature_network, full_precision
 from .files import opened
+from .folding import fold_normalization
 from .recognition import check_description, describe_weights, description_of
 from .weights import build_network, fill, save_weights
 
@@ -37,6 +38,8 @@ def load_classifier(
     batch: int | None = None,
 ) -> KerasClassifier:
     """Build the network of a file and load the file's weights. Nothing is downloaded.
+
+    Batch normalisation becomes part of the convolutions (:func:`~.folding.fold_normalization`).
 
     Parameters
     ----------
@@ -67,6 +70,7 @@ def load_classifier(
         with full_precision():
             model = assembled(description)
         fill(model, stored, description)
+        fold_normalization(model)
     return KerasClassifier(model, description, name or path.name, sha256_of(path), batch or _batch())
 
 

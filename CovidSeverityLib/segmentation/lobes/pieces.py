@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidSeverityLib.morphology.components import component_sizes
+from CovidSeverityLib.morphology.components import boxes_of, component_sizes
 from CovidSeverityLib.morphology.grid import bounding_box
 
 
@@ -53,7 +53,7 @@ def _parted(labels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], list[Piece]]:
             continue
         largest = int(component_sizes(pieces).argmax())
         whole[box][(pieces > 0) & (pieces != largest)] = 0
-        for n, found in enumerate(ndimage.find_objects(pieces), start=1):
+        for n, found in enumerate(boxes_of(pieces), start=1):
             if n != largest:
                 inner = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in found)
                 outer = tuple(

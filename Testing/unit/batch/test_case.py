@@ -1,6 +1,7 @@
 """One case on a worker: its folder, its seal, and when it is done again."""
 
 import json
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -172,7 +173,18 @@ def test_settings_know_every_option_and_mask(done, chest, tmp_path):
 
 
 def digest(case, inputs, plan):
-    return module._origin(case, inputs, plan, "").settings_sha256
+    return module._origin(module._digests(inputs), case, plan, "").settings_sha256
+
+
+def test_settings_travel_with_the_plan(tmp_path):
+    """Weights are read where the plan is made, once, and not for every case by every worker."""
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"1")
+    plan = BatchPlan(destination_of(str(tmp_path)), lobe_weights=weights)
+    sent = pickle.loads(pickle.dumps(plan))
+    weights.unlink()
+    assert sent == plan
+    assert sent.settings == plan.settings
 
 
 def test_input_that_changes_while_it_is_read_is_no_result(chest, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 
 from CovidSeverityLib.batch.values import CaseFailure
 from CovidSeverityLib.ctss import severity_for
+from CovidSeverityLib.formats.batch_tables import CASES
 
 NASTY = (
     "<script>document.title = 'taken'</script>",
@@ -35,7 +36,7 @@ def make_row():
     """``make_row(case, ctss, **changes)``: a row of ``cases.csv``."""
 
     def row(case="P001", ctss=4, **changes):
-        return {
+        made = {
             "case": case,
             "folder": f"cases/{case}",
             "ctss": ctss,
@@ -51,11 +52,14 @@ def make_row():
             "low_attenuation_percent": 1.25,
             **{f"{lobe}_score": 1 for lobe in ("rul", "rml", "rll", "lul", "lll")},
             "diagnosis": "",
-            "covid_probability": None,
+            "p_covid19": None,
             "warnings": 0,
             "warning_codes": "",
             **changes,
         }
+        unknown = made.keys() - set(CASES.header())
+        assert not unknown, f"cases.csv has no columns {sorted(unknown)}"
+        return made
 
     return row
 

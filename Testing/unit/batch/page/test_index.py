@@ -170,7 +170,7 @@ def test_histogram_counts_the_scores(make_row, page_of):
 
 def test_network_has_columns_only_where_there_is_a_diagnosis(make_row, page_of):
     assert "Network" not in page_of([make_row("a")]).tables[0][0]
-    rows = [make_row("a", diagnosis="COVID-19", covid_probability=0.876), make_row("b")]
+    rows = [make_row("a", diagnosis="COVID-19", p_covid19=0.876), make_row("b")]
     table = page_of(rows).tables[0]
     column = table[0].index("Network")
     assert [row[column : column + 2] for row in table[1:]] == [["COVID-19", "0.88"], ["–", "–"]]

@@ -31,7 +31,7 @@ def rows(make_row, nasty):
             folder=f"cases/CT {n}",
             opacity_percent=(37 * n % CASES) / 3,
             diagnosis=("COVID-19", "normal")[n % 2],
-            covid_probability=(7 * n % CASES) / CASES,
+            p_covid19=(7 * n % CASES) / CASES,
             warnings=len(CODES[: n % 3]),
             warning_codes=";".join(CODES[: n % 3]),
         )

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.classification.description import NetworkDescription
+from CovidSeverityLib.classification.keras.architecture import assembled
 from CovidSeverityLib.classification.keras.files import LONGEST_ATTRIBUTE, opened, write_weights
 from CovidSeverityLib.classification.keras.network import build_network, describe_weights, load_classifier, save_weights
+from CovidSeverityLib.classification.keras.weights import fill
 from CovidSeverityLib.errors import InputError, OutputError
 from CovidSeverityLib.types import Diagnosis
 
@@ -47,9 +49,12 @@ def test_weights_come_back_bit_by_bit_with_their_description(network, pictures, 
     description = replace(SMALL, classes=tuple(Diagnosis)[::-1], image="without-boundary")
     save_weights(network, description, tmp_path / "own.hdf5")
     assert describe_weights(tmp_path / "own.hdf5") == description
-    classifier = load_classifier(tmp_path / "own.hdf5")
-    for ours, theirs in zip(classifier.model.weights, network.weights, strict=True):
+    loaded = assembled(description)
+    with opened(tmp_path / "own.hdf5") as stored:
+        fill(loaded, stored, description)
+    for ours, theirs in zip(loaded.weights, network.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs, err_msg=theirs.path)
+    classifier = load_classifier(tmp_path / "own.hdf5")
     wanted = as_a_graph(network)(channels(pictures))[:, ::-1]
     assert np.ptp(wanted, axis=0).max() > 0.05
     np.testing.assert_allclose(classifier(pictures), wanted, atol=1e-6)
