@@ -146,7 +146,7 @@ def test_no_network_is_told_in_a_dialog(a_panel, model_site, dialogs, wait_until
 def test_missing_package_is_got_before_the_weights(a_panel, packages, wait_until):
     packages("tensorflow")
     choose_lungs(a_panel, "lungmask")
-    assert "the Python package lungmask" in a_panel.ui.lungSourceStatusLabel.text
+    assert "lungmask (a Python package" in a_panel.ui.lungSourceStatusLabel.text
     a_panel.ui.lungSourceGetButton.click()
     assert a_panel.ensured == [{"lungmask": True}]
     wait_until(lambda: not a_panel.logic.downloads.running)

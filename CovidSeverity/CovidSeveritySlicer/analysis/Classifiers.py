@@ -48,10 +48,10 @@ def classifierReadiness(classifier: str) -> Readiness:
     if not classifier and not installedClassifiers():
         return Readiness(_("No model is installed, so there is no diagnosis. Choose a model to get it."))
     models = missingModels((classifier,))
-    packages = {"classifier": _("the Python package TensorFlow, which takes about two gigabytes")}
+    packages = {"classifier": _("TensorFlow (a Python package of about 2 GB)")}
     modules = {"classifier": "tensorflow"}
     if any(model.fromFolder for model in models):
-        packages["download"], modules["download"] = _("the Python package gdown"), "gdown"
+        packages["download"], modules["download"] = _("gdown (a small Python package)"), "gdown"
     extras = tuple(extra for extra, module in modules.items() if find_spec(module) is None)
     if not extras and not models:
         return Readiness()

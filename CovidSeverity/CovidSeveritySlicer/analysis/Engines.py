@@ -69,7 +69,7 @@ def _lungmask() -> Readiness:
     package = find_spec("lungmask") is None
     if not package and not models:
         return Readiness(_("lungmask finds lungs (R231) and lobes (LTRCLobes)."))
-    packages = (_("the Python package lungmask with PyTorch, which takes some gigabytes"),) if package else ()
+    packages = (_("lungmask (a Python package; with PyTorch up to 5 GB)"),) if package else ()
     return Readiness(missingSentence(packages, models), LungSource.LUNGMASK.extras if package else (), models)
 
 
