@@ -197,7 +197,7 @@ def test_corrected_segmentation_changes_the_card_within_a_second(
     node = a_quick_panel.panel.result.segmentationNode
     paint_lobe(slicer_with_qt, node, a_volume_node, "RML")
     wait_until(lambda: "edited; automatic" in card(a_quick_panel), seconds=3.0)
-    assert "RML 5: 100.0 %" in card(a_quick_panel)
+    assert "RML 5 100.0 %" in card(a_quick_panel)
 
 
 def paint_lobe(slicer, node, volume, lobe):
@@ -402,7 +402,7 @@ def test_report_is_saved_in_a_thread_whatever_happens_to_the_scene(
     if meanwhile == "close the scene":
         slicer_with_qt.mrmlScene.Clear(0)
         held_report.set()
-        wait_until(lambda: a_quick_panel.ui.saveReportButton.enabled)
+        wait_until(lambda: not a_quick_panel.panel._buttons.saving)
     else:
         threading.Timer(0.1, held_report.set).start()
         slicer_with_qt.app.moduleManager().unload("CovidSeverity")
@@ -553,9 +553,92 @@ def test_buttons_survive_nodes_that_were_deleted(slicer_with_qt, a_quick_panel, 
     monkeypatch.setattr(slicer_with_qt.util, "showStatusMessage", lambda text, *_: said.append(text))
     for node in (result.involvementChart, result.histogramChart, result.lobeTable):
         slicer_with_qt.mrmlScene.RemoveNode(node)
-    for button in ("tablesButton", "involvementChartButton", "histogramChartButton"):
-        getattr(a_quick_panel.ui, button).click()
+    buttons = a_quick_panel.panel._buttons
+    for name, slot in (
+        ("tablesButton", buttons.onTables),
+        ("involvementChartButton", buttons.onInvolvementChart),
+        ("histogramChartButton", buttons.onHistogramChart),
+    ):
+        assert not getattr(a_quick_panel.ui, name).enabled
+        assert "deleted" in getattr(a_quick_panel.ui, name).toolTip
+        slot()
     assert ["deleted" in text for text in said] == [True] * 3
+    assert a_quick_panel.ui.editButton.enabled
+
+
+def test_without_its_ct_a_result_can_be_corrected_and_saved_but_not_exported(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until
+):
+    ui = a_quick_panel.ui
+    analyse(a_quick_panel, wait_until)
+    buttons, shown_result = a_quick_panel.panel._buttons, a_quick_panel.panel.result
+    buttons.setResult(shown_result)
+    slicer_with_qt.mrmlScene.RemoveNode(a_volume_node)
+    buttons.setResult(shown_result)
+    assert [ui.editButton.enabled, ui.saveReportButton.enabled, ui.exportDicomButton.enabled] == [True, True, False]
+    assert "CT of this result is no longer in the scene" in ui.exportDicomButton.toolTip
+
+
+@pytest.mark.parametrize("when", ["before any", "after it was deleted"])
+def test_without_a_result_every_button_says_why_and_a_script_gets_a_sentence(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, dialogs, when
+):
+    from CovidSeveritySlicer.panel.ResultNodes import NEEDED
+
+    ui, said = a_quick_panel.ui, []
+    if when != "before any":
+        analyse(a_quick_panel, wait_until)
+        assert all(getattr(ui, name).enabled for name in NEEDED)
+        assert "Show or hide surfaces" in ui.show3dButton.toolTip
+        slicer_with_qt.mrmlScene.RemoveNode(a_quick_panel.panel.result.segmentationNode)
+    assert not any(getattr(ui, name).enabled for name in NEEDED)
+    assert {getattr(ui, name).toolTip for name in NEEDED} == {
+        "There is no result: choose a chest CT and click Analyze."
+    }
+    monkeypatch.setattr(slicer_with_qt.util, "showStatusMessage", lambda text, *_: said.append(text))
+    monkeypatch.setattr(slicer_with_qt.app, "testingEnabled", lambda: False)
+    ui.show3dButton.checked = True
+    buttons = a_quick_panel.panel._buttons
+    for slot in (
+        *(buttons.onWorstSlice, buttons.onEdit, buttons.onTables, buttons.onInvolvementChart),
+        *(buttons.onHistogramChart, buttons.onSaveReport, buttons.onExportDicom),
+        a_quick_panel.panel._comparison.onCompare,
+    ):
+        slot()
+    assert said == ["There is no result: choose a chest CT and click Analyze."] * len(NEEDED)
+    assert dialogs == []
+    assert not ui.show3dButton.checked
+
+
+def test_columns_of_a_shown_table_are_fitted_after_an_edit(
+    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch
+):
+    fitted = []
+
+    class View:
+        def __init__(self, table):
+            self.table = table
+
+        def tableView(self):  # noqa: N802 (Slicer's names)
+            return self
+
+        def mrmlTableNode(self):  # noqa: N802
+            return self.table
+
+        def resizeColumnsToContents(self):  # noqa: N802
+            fitted.append((self.table, self.table.GetNumberOfColumns()))
+
+    analyse(a_quick_panel, wait_until)
+    result = a_quick_panel.panel.result
+    other = slicer_with_qt.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode")
+    views = [View(result.lobeTable), View(other)]
+    manager = type("Manager", (), {"tableViewCount": 2, "tableWidget": lambda _self, n: views[n]})()
+    monkeypatch.setattr(slicer_with_qt.app, "layoutManager", lambda: manager)
+    before = result.lobeTable.GetNumberOfColumns()
+    paint_lobe(slicer_with_qt, result.segmentationNode, a_volume_node, "RML")
+    wait_until(lambda: "edited" in card(a_quick_panel), seconds=3.0)
+    assert {table for table, _columns in fitted} == {result.lobeTable}
+    assert all(columns > before for _table, columns in fitted)  # the automatic columns are there already
 
 
 def test_console_finds_the_logic_of_the_panel(slicer_with_qt, a_quick_panel, a_volume_node):

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
-from CovidSeveritySlicer.panel.ResultCard import cardHtml
+from CovidSeveritySlicer.panel.ResultCard import cardHtml, detailsHtml
 from CovidSeveritySlicer.panel.Stages import CLASSIFIER_STAGES, STAGE_SECONDS, overallPercent, stageTitle
 
 from CovidSeverityLib.commands.classifiers import LEFT_OUT, NONE_INSTALLED
@@ -45,7 +45,7 @@ def plain(html):
 
 
 def filled_cells(html, lobe):
-    row = html.split(f"<b>{lobe}</b>")[1].split("</table>")[0]
+    row = html.split(f"<b>{lobe}&nbsp;")[1].split("</table>")[0]
     return sum(colour != "#B4B4B4" for colour in re.findall(r'bgcolor="([^"]+)"', row))
 
 
@@ -76,8 +76,20 @@ def test_every_lobe_has_a_bar_of_its_score():
     assert [filled_cells(html, name) for name in LOBES] == [0, 1, 2, 3, 4]
 
 
-def test_lobe_tells_score_with_range_share_and_volume():
-    assert "1 (1-2): 3.2 % of 900 ml" in plain(cardHtml(a_report()))
+def test_lobe_tells_score_with_range_and_share_and_its_volumes_are_details():
+    assert "RUL 1 (1-2) 3.2 %" in plain(cardHtml(a_report()))
+    assert "right upper lobe 28.9 of 900 ml" in plain(detailsHtml(a_report()))
+
+
+def test_right_lobes_stand_on_the_left_as_in_a_picture_of_the_chest():
+    text = plain(cardHtml(a_report()))
+    found = sorted((*LOBES, "Right lung", "Left lung"), key=text.index)
+    assert found == ["Right lung", "Left lung", "RUL", "LUL", "RML", "RLL", "LLL"]
+
+
+def test_card_says_what_to_do_next():
+    assert "Next: check the outlines with Correct, then Save report." in plain(cardHtml(a_report()))
+    assert "Next: Save report" in plain(cardHtml(a_report(), corrected_report(9, "moderate")))
 
 
 def test_absent_lobe_is_called_absent():
@@ -89,9 +101,9 @@ def test_absent_lobe_is_called_absent():
 def test_edited_result_shows_the_automatic_values_beside():
     text = plain(cardHtml(a_report(), corrected_report(9, "moderate", RUL=(5, 80.0))))
     assert "CTSS 9 of 25" in text
-    assert "edited; automatic: 5 (5-8), mild" in text
-    assert "5: 80.0 % of 900 ml (automatic 1, 3.2 %)" in text
-    assert text.count("(automatic 1") == 1
+    assert "edited; automatic: 5 (5-8), mild, 3.2 %" in text
+    assert "RUL 5 80.0 % automatic 1, 3.2 %" in text
+    assert text.count("automatic 1") == 1
 
 
 def test_automatic_result_is_not_called_edited():
@@ -124,15 +136,17 @@ def test_diagnosis_names_classifier_and_probabilities():
     assert "not calibrated: normal 0.10, CAP 0.20, COVID-19 0.70" in text
 
 
-def test_warnings_come_before_other_notes_and_nothing_is_taken_for_markup():
+def test_warnings_stand_above_the_lobes_notes_are_details_and_nothing_is_taken_for_markup():
     notes = [
-        {"severity": "info", "message": "lobes are approximate"},
+        {"severity": "info", "message": "lobes are <approximate>"},
         {"severity": "warning", "message": "slices of 5 mm <thick> & few"},
     ]
-    html = cardHtml(a_report(quality=notes))
+    html, details = (make(a_report(quality=notes)) for make in (cardHtml, detailsHtml))
     assert "&lt;thick&gt; &amp; few" in html
-    text = plain(html)
-    assert text.index("Warning:") < text.index("lobes are approximate")
+    assert plain(html).index("Warning:") < plain(html).index("RUL")
+    assert "lobes are &lt;approximate&gt;" in details
+    assert "approximate" not in html
+    assert "thick" not in details
 
 
 def test_warnings_of_a_correction_come_first():

@@ -14,7 +14,13 @@ import pytest
 
 from CovidSeverityLib.reporting.palette import LOBE_COLOURS
 from CovidSeverityLib.reporting.report import build_report
-from CovidSeverityLib.reporting.tables import LOW_ATTENUATION_COLUMNS, histogram_rows, slice_row, write_lobes
+from CovidSeverityLib.reporting.tables import (
+    COMPONENT_COLUMNS,
+    LOW_ATTENUATION_COLUMNS,
+    histogram_rows,
+    slice_row,
+    write_lobes,
+)
 from CovidSeverityLib.segmentation.opacity.values import UncountedDensity
 from CovidSeverityLib.types import Lobe
 
@@ -72,7 +78,7 @@ def test_lobe_table_says_what_the_report_says(table, factory):
     assert column(table, "score") == [report["ctss"]["lobes"][lobe.name]["score"] for lobe in Lobe]
     assert column(table, "volume_ml") == [report["ctss"]["lobes"][lobe.name]["volume_ml"] for lobe in Lobe]
     assert table.GetColumnUnitLabel("volume_ml") == "ml"
-    assert table.GetColumnTitle("involvement_percent") == "Opacity (%)"
+    assert table.GetColumnTitle("involvement_percent") == "Opacity"
 
 
 def test_numbers_are_numbers(table, factory):
@@ -282,6 +288,23 @@ def test_lines_that_a_user_added_stay_in_the_scene(slicer, table, factory):
     with SceneTransaction() as change:
         showInvolvement(change, table)
     assert slicer.mrmlScene.IsNodePresent(mine)
+
+
+def test_no_title_tells_a_unit_because_slicer_appends_it(slicer, factory):
+    report = build_report(factory.make_analysis())
+    rows = slice_rows(factory.make_analysis())
+    filled = {
+        fillLobeTable: (report, report),
+        fillSliceTable: (rows, rows),
+        fillMeasurementTable: (report, report),
+        fillHistogramTable: ([dict.fromkeys(("hu", "voxels", *COMPONENT_COLUMNS), 1)],),
+    }
+    for fill, content in filled.items():
+        table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode")
+        fill(table, *content)
+        shown = [f"{table.GetColumnTitle(name)} [{table.GetColumnUnitLabel(name)}]" for name in names_of(table)]
+        assert len(set(shown)) == len(shown)
+        assert not [text for text in shown if any(unit in text for unit in ("(%)", "(ml)", "(HU)", "(mm)"))]
 
 
 def test_columns_keep_their_types_when_the_table_is_saved(slicer, table, factory, tmp_path):

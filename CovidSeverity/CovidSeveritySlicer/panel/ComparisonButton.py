@@ -15,6 +15,7 @@ from CovidSeveritySlicer.scene.Comparison import ComparisonResult, showTable
 from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.SceneBridge import resultOf
 
+from .ResultNodes import obstacle
 from .Stages import stageTitle
 
 
@@ -33,14 +34,23 @@ class ComparisonButton:
         self._ui = ui
         self._logic = logic
         self._result: AnalysisResult | None = None
+        self._toolTip = ui.compareButton.toolTip
         ui.compareButton.connect("clicked(bool)", self.onCompare)
         for signal, slot in self._connections():
             signal.connect(slot)
-        self._update()
+        self.update()
 
     def setResult(self, result: AnalysisResult | None) -> None:
         """Set the later result; None for no result."""
         self._result = result
+        self.update()
+
+    def update(self) -> None:
+        """Text and state of the button."""
+        running, problem = self._logic.comparisons.running, obstacle(self._result, "compareButton")
+        self._ui.compareButton.text = _("Cancel") if running else _("Compare...")
+        self._ui.compareButton.enabled = running or not problem
+        self._ui.compareButton.toolTip = problem or self._toolTip
 
     def disconnect(self) -> None:
         """The panel is destroyed."""
@@ -53,14 +63,19 @@ class ComparisonButton:
             self._ui.compareButton.enabled = False
             self._logic.comparisons.cancel()
             return
-        before = self._chosen()
+        problem = obstacle(self._result, "compareButton")
+        if problem:
+            slicer.util.showStatusMessage(problem, 5000)
+        before = None if problem else self._chosen()
         if before is None:
             return
         try:
             self._logic.startComparison(before, self._result)
         except AnalysisError as error:
             slicer.util.errorDisplay(error.message, windowTitle=_("CovidSeverity"))
-        self._update()
+        else:
+            self._say(_("Starting..."))
+        self.update()
 
     def onProgressed(self, stage: str, _done: int, _total: int) -> None:
         """Show the stage."""
@@ -68,19 +83,19 @@ class ComparisonButton:
 
     def onFinished(self, result: ComparisonResult) -> None:
         """Show the table, and under the button what changed and what the reader should know."""
-        self._update()
+        self.update()
         self._say("\n".join(changeSentences(result.report)))
         showTable(result.table)
 
     def onFailed(self, message: str, log: str) -> None:
         """Show the error in a dialog with the log."""
-        self._update()
+        self.update()
         self._say(message)
         slicer.util.errorDisplay(message, windowTitle=_("CovidSeverity"), **({"detailedText": log} if log else {}))
 
     def onCancelled(self) -> None:
         """Show that it was cancelled."""
-        self._update()
+        self.update()
         self._say(_("Cancelled. The scene is unchanged."))
 
     def _connections(self) -> tuple[tuple[Any, Any], ...]:
@@ -105,13 +120,6 @@ class ComparisonButton:
             slicer.util.errorDisplay(text, windowTitle=_("CovidSeverity"))
             return None
         return earlier
-
-    def _update(self) -> None:
-        running = self._logic.comparisons.running
-        self._ui.compareButton.text = _("Cancel") if running else _("Compare...")
-        self._ui.compareButton.enabled = True
-        if running:
-            self._say(_("Starting..."))
 
     def _say(self, text: str) -> None:
         self._ui.comparisonLabel.text = text

@@ -13,10 +13,13 @@ from slicer.i18n import tr as _
 from CovidSeveritySlicer.analysis.CorrectedPage import CorrectedPage
 from CovidSeveritySlicer.corrections.LiveScore import openInSegmentEditor
 from CovidSeveritySlicer.events.Background import Background
+from CovidSeveritySlicer.scene.Comparison import showTable
 from CovidSeveritySlicer.scene.ReportFiles import CORRECTED_PAGE, Report
 from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.ResultFiles import REPORT_FILE
-from CovidSeveritySlicer.scene.SceneBridge import jumpTo, setShownIn3d, studyForExport, worstSlice
+from CovidSeveritySlicer.scene.SceneBridge import jumpTo, look, setShownIn3d, studyForExport, worstSlice
+
+from .ResultNodes import obstacle
 
 
 class ResultButtons:
@@ -35,34 +38,56 @@ class ResultButtons:
         self.logic = logic
         self._result: AnalysisResult | None = None
         self._saving = Background()
+        self._isSaving = False
         self._page = CorrectedPage()
-        ui.show3dButton.connect("toggled(bool)", self.onShow3d)
-        ui.worstSliceButton.connect("clicked(bool)", self.onWorstSlice)
-        ui.editButton.connect("clicked(bool)", self.onEdit)
-        ui.tablesButton.connect("clicked(bool)", self.onTables)
-        ui.involvementChartButton.connect("clicked(bool)", self.onInvolvementChart)
-        ui.histogramChartButton.connect("clicked(bool)", self.onHistogramChart)
-        ui.saveReportButton.connect("clicked(bool)", self.onSaveReport)
-        ui.exportDicomButton.connect("clicked(bool)", self.onExportDicom)
+        self._toolTips: dict[str, str] = {}
+        for name, signal, slot in (
+            ("show3dButton", "toggled(bool)", self.onShow3d),
+            ("worstSliceButton", "clicked(bool)", self.onWorstSlice),
+            ("editButton", "clicked(bool)", self.onEdit),
+            ("tablesButton", "clicked(bool)", self.onTables),
+            ("involvementChartButton", "clicked(bool)", self.onInvolvementChart),
+            ("histogramChartButton", "clicked(bool)", self.onHistogramChart),
+            ("saveReportButton", "clicked(bool)", self.onSaveReport),
+            ("exportDicomButton", "clicked(bool)", self.onExportDicom),
+        ):
+            self._toolTips[name] = getattr(ui, name).toolTip
+            getattr(ui, name).connect(signal, slot)
+        self.update()
+
+    @property
+    def saving(self) -> bool:
+        """Whether a report is being written."""
+        return self._isSaving
 
     def setResult(self, result: AnalysisResult | None) -> None:
         """Set the result that the buttons act on; None for no result."""
         if result is not None and (
             self._result is None or result.segmentationNode is not self._result.segmentationNode
         ):
-            self.ui.show3dButton.blockSignals(True)
-            self.ui.show3dButton.checked = _shownIn3d(result)
-            self.ui.show3dButton.blockSignals(False)
+            self._check3d(_shownIn3d(result))
         self._result = result
+        self.update()
+
+    def update(self) -> None:
+        """Disable the buttons whose nodes are missing; their tool tips say why."""
+        for name, toolTip in self._toolTips.items():
+            button, problem = getattr(self.ui, name), obstacle(self._result, name)
+            button.enabled = not problem and not (name == "saveReportButton" and self._isSaving)
+            button.toolTip = problem or toolTip
 
     def showFirst(self, result: AnalysisResult) -> None:
-        """Show the CT of a new result in the slice views, unless one of them shows it already."""
+        """Show the CT of a new result in the slice views, unless one of them shows it, and what is to be seen first."""
         shown = {node.GetBackgroundVolumeID() for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
         if shown and result.volumeNode.GetID() not in shown:
             slicer.util.setSliceViewerLayers(background=result.volumeNode, fit=True)
+        look(result)
 
     def onShow3d(self, shown: bool) -> None:
         """Show or hide the surfaces."""
+        if not self._can("show3dButton"):
+            self._check3d(False)
+            return
         with slicer.util.tryWithErrorDisplay(_("The surfaces cannot be shown."), waitCursor=True):
             setShownIn3d(self._result, shown)
             manager = slicer.app.layoutManager()
@@ -71,6 +96,8 @@ class ResultButtons:
 
     def onWorstSlice(self, _checked: bool = False) -> None:
         """Show the slice with the largest area of opacity."""
+        if not self._can("worstSliceButton"):
+            return
         position = worstSlice(self._result)
         if position is None:
             slicer.util.showStatusMessage(_("No slice contains an opacity."), 5000)
@@ -79,29 +106,28 @@ class ResultButtons:
 
     def onEdit(self, _checked: bool = False) -> None:
         """Open the segmentation in the Segment Editor."""
-        openInSegmentEditor(self._result)
+        if self._can("editButton"):
+            openInSegmentEditor(self._result)
 
     def onTables(self, _checked: bool = False) -> None:
         """Show the lobe table. The selector of the view has the other tables."""
-        if not _isThere(self._result.lobeTable):
-            return
-        manager = slicer.app.layoutManager()
-        if manager is not None:
-            manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
-        application = slicer.app.applicationLogic()
-        application.GetSelectionNode().SetActiveTableID(self._result.lobeTable.GetID())
-        application.PropagateTableSelection()
+        if self._can("tablesButton"):
+            showTable(self._result.lobeTable)
 
     def onInvolvementChart(self, _checked: bool = False) -> None:
         """Show the share of opacity along the patient."""
-        _showChart(self._result.involvementChart)
+        if self._can("involvementChartButton"):
+            slicer.modules.plots.logic().ShowChartInLayout(self._result.involvementChart)
 
     def onHistogramChart(self, _checked: bool = False) -> None:
         """Show the histogram of the lungs."""
-        _showChart(self._result.histogramChart)
+        if self._can("histogramChartButton"):
+            slicer.modules.plots.logic().ShowChartInLayout(self._result.histogramChart)
 
     def onSaveReport(self, _checked: bool = False) -> None:
         """Write the report to a folder that the user chooses. A thread writes: meanwhile the button is disabled."""
+        if not self._can("saveReportButton"):
+            return
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the report"))
         if not folder or not _mayWriteTo(Path(folder)):
             return
@@ -114,12 +140,25 @@ class ResultButtons:
             else:
                 masks = self.logic.liveScores.masksWriter(self._result)
                 self._page.draw(self._result, masks, lambda page, why: self._onPageDrawn(report, folder, page, why))
-            self.ui.saveReportButton.enabled = False
+            self._isSaving = True
+        self.update()
 
     def finish(self) -> None:
         """Wait for a report that is being written."""
         self._page.finish()
         self._saving.finish()
+
+    def _can(self, button: str) -> bool:
+        """Whether the nodes of a button are there. If not, the user is told: a script may click what is disabled."""
+        problem = obstacle(self._result, button)
+        if problem:
+            slicer.util.showStatusMessage(problem, 5000)
+        return not problem
+
+    def _check3d(self, shown: bool) -> None:
+        self.ui.show3dButton.blockSignals(True)
+        self.ui.show3dButton.checked = shown
+        self.ui.show3dButton.blockSignals(False)
 
     def _onPageDrawn(self, report: Report, folder: str, page: Path | None, problem: str) -> None:
         """Save the report, also where its page is missing; the user is told so."""
@@ -134,31 +173,21 @@ class ResultButtons:
         self._saving.run(lambda: report.save(Path(folder)), lambda saved: self._onSaved(folder, saved))
 
     def _onSaved(self, folder: str, saved: Future[Any]) -> None:
-        self.ui.saveReportButton.enabled = True
+        self._isSaving = False
+        self.update()
         with slicer.util.tryWithErrorDisplay(_("The report could not be saved.")):
             saved.result()
             slicer.util.showStatusMessage(_("The report is in {folder}").format(folder=folder), 5000)
 
     def onExportDicom(self, _checked: bool = False) -> None:
         """Open Slicer's export for the study of the CT."""
+        if not self._can("exportDicomButton"):
+            return
         with slicer.util.tryWithErrorDisplay(_("The DICOM export could not be opened.")):
             study = studyForExport(self._result)
             dialog = slicer.qSlicerDICOMExportDialog(None)
             dialog.setMRMLScene(slicer.mrmlScene)
             dialog.execDialog(study)
-
-
-def _showChart(chart: Any) -> None:
-    if _isThere(chart):
-        slicer.modules.plots.logic().ShowChartInLayout(chart)
-
-
-def _isThere(node: Any) -> bool:
-    """Whether a node of a result is still in the scene. If not, the user gets a message."""
-    if node is not None and node.GetScene() is not None:
-        return True
-    slicer.util.showStatusMessage(_("It was deleted from the scene. Analyze again to get a new one."), 5000)
-    return False
 
 
 def _shownIn3d(result: AnalysisResult) -> bool:

@@ -1,4 +1,4 @@
-"""The result card: rich text for a Qt label."""
+"""The result card: rich text for two Qt labels, what matters first and the details."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from CovidSeverityLib.commands.classifiers import LEFT_OUT, NONE_INSTALLED
 from CovidSeverityLib.ctss import CTSS_MAX
 from CovidSeverityLib.reporting.palette import LOBE_COLOURS
 from CovidSeverityLib.reporting.tables import with_range
-from CovidSeverityLib.types import Lobe
+from CovidSeverityLib.types import LOBE_NAMES, Lobe
 
 BAR_FULL = 5
 """Score of a full bar: the highest of a lobe."""
+
+CHEST: tuple[tuple[Lobe, Lobe | None], ...] = (
+    (Lobe.RUL, Lobe.LUL),
+    (Lobe.RML, None),
+    (Lobe.RLL, Lobe.LLL),
+)
+"""Lobes as in a picture of the chest: the right lung is on the left."""
 
 EDITED_COLOUR, WARNING_COLOUR, EMPTY_BAR_COLOUR = "#B36B00", "#C4320A", "#B4B4B4"
 """Readable in Slicer's light and dark styles."""
@@ -24,7 +31,7 @@ Report = Mapping[str, Any]
 
 
 def cardHtml(report: Report, corrected: Report | None = None, warnings: Sequence[str] = ()) -> str:
-    """Score with its range, severity, a bar for each lobe, diagnosis and notes.
+    """Score with its range and severity, warnings, the lobes of both lungs, diagnosis, and what to do next.
 
     Parameters
     ----------
@@ -39,87 +46,99 @@ def cardHtml(report: Report, corrected: Report | None = None, warnings: Sequence
     return "".join(
         (
             *_headline(shown, automatic),
-            *_bars(shown, automatic),
-            *_volumes(shown, automatic),
+            *_warnings(report, warnings),
+            *_chest(shown, automatic),
             *_diagnosis(report),
-            *_notes(report, warnings),
+            *_next(corrected is not None),
             f"<p><small>{escape(_('Research use only; not for diagnosis or treatment decisions.'))}</small></p>",
         )
     )
 
 
+def detailsHtml(report: Report, corrected: Report | None = None) -> str:
+    """Volumes of lungs, lobes and opacities, and notes.
+
+    Parameters
+    ----------
+    report, corrected : Report
+        As for :func:`cardHtml`.
+    """
+    return "".join((*_volumes(report if corrected is None else corrected), *_notes(report)))
+
+
 def _headline(shown: Report, automatic: Report | None) -> Iterator[str]:
     if shown["ctss"]["total"] is None:
-        yield f'<p><span style="font-size: x-large; font-weight: bold">{escape(_("No CTSS"))}</span> '
+        yield f'<p><span style="font-size: xx-large; font-weight: bold">{escape(_("No CTSS"))}</span> '
         yield f'<span style="font-size: large">{escape(_("the lobes are not known"))}</span>'
     else:
         total = with_range(shown["ctss"]["total"], shown["ctss"]["range"])
         severity = _severityName(shown["severity"]["label"])
         yield (
-            f'<p><span style="font-size: x-large; font-weight: bold">CTSS {total}</span> '
+            f'<p><span style="font-size: xx-large; font-weight: bold">CTSS {total}</span> '
             f'<span style="font-size: large">{escape(_("of {maximum}").format(maximum=CTSS_MAX))}, '
             f"<b>{escape(severity)}</b></span>"
         )
+    opacity = _("Opacity: {percent} % of the lungs").format(percent=_percent(shown["infection"]["percent_of_lung"]))
+    yield f"<br>{escape(opacity)}"
     if automatic is not None:
-        before = _("edited; automatic: {score}, {severity}").format(
+        before = _("edited; automatic: {score}, {severity}, {percent} %").format(
             score=with_range(automatic["ctss"]["total"], automatic["ctss"]["range"]),
             severity=_severityName(automatic["severity"]["label"]),
+            percent=_percent(automatic["infection"]["percent_of_lung"]),
         )
         yield f'<br><span style="color: {EDITED_COLOUR}"><b>{escape(before)}</b></span>'
     yield "</p>"
 
 
-def _bars(shown: Report, automatic: Report | None) -> Iterator[str]:
-    yield '<table width="100%" cellspacing="0" cellpadding="1">'
-    for lobe in Lobe:
-        now = shown["ctss"]["lobes"][lobe.name]
+def _warnings(report: Report, added: Sequence[str]) -> Iterator[str]:
+    found = [note["message"] for note in report["quality"] if note["severity"] == "warning"]
+    for message in (*added, *found):
+        yield f'<p><span style="color: {WARNING_COLOUR}"><b>{escape(_("Warning:"))}</b></span> {escape(message)}</p>'
+
+
+def _chest(shown: Report, automatic: Report | None) -> Iterator[str]:
+    def cell(lobe: Lobe | None) -> str:
+        if lobe is None:
+            return ""
         before = None if automatic is None else automatic["ctss"]["lobes"][lobe.name]
-        yield (
-            f'<tr><td width="10%"><b>{lobe.name}</b></td>'
-            f'<td width="32%">{_bar(now["score"], LOBE_COLOURS[lobe])}</td>'
-            f'<td width="58%">&nbsp;{escape(_lobeText(now, before))}</td></tr>'
-        )
+        return _lobe(lobe, shown["ctss"]["lobes"][lobe.name], before)
+
+    yield '<table width="100%" cellspacing="0" cellpadding="2">'
+    yield _row(f"<small>{escape(_('Right lung'))}</small>", f"<small>{escape(_('Left lung'))}</small>")
+    for right, left in CHEST:
+        yield _row(cell(right), cell(left))
     yield "</table>"
 
 
-def _lobeText(now: Report, before: Report | None) -> str:
+def _row(right: str, left: str) -> str:
+    return f'<tr><td width="48%">{right}</td><td width="4%"></td><td width="48%">{left}</td></tr>'
+
+
+def _lobe(lobe: Lobe, now: Report, before: Report | None) -> str:
+    """Name, score and share of a lobe over its bar, and under it what was before corrections."""
     if not now["volume_ml"]:
-        return _("absent")
-    text = _("{score}: {percent} % of {volume} ml").format(
-        score=with_range(now["score"], now.get("score_range")),
-        percent=f"{now['involvement_percent']:.1f}",
-        volume=f"{now['volume_ml']:.0f}",
-    )
+        return f"<b>{lobe.name}</b> {escape(_('absent'))}"
+    percent = _("{percent} %").format(percent=_percent(now["involvement_percent"]))
+    score = with_range(now["score"], now.get("score_range"))
+    lines = f"<b>{lobe.name}&nbsp;&nbsp;{escape(score)}</b>&nbsp;&nbsp;{escape(percent)}"
+    lines += _bar(now["score"], LOBE_COLOURS[lobe])
     if before is None or before["involvement_percent"] == now["involvement_percent"]:
-        return text
+        return lines
     automatic = _("automatic {score}, {percent} %").format(
-        score=before["score"], percent=f"{before['involvement_percent']:.1f}"
+        score=before["score"], percent=_percent(before["involvement_percent"])
     )
-    return f"{text} ({automatic})"
+    return f'{lines}<small style="color: {EDITED_COLOUR}">{escape(automatic)}</small>'
 
 
 def _bar(score: int, colour: tuple[float, float, float]) -> str:
     """A bar of table cells, because Qt's rich text has no blocks with a width."""
     filled = "#" + "".join(f"{round(255 * part):02x}" for part in colour)
     cells = "".join(
-        f'<td width="20%" bgcolor="{filled if n < score else EMPTY_BAR_COLOUR}">&nbsp;</td>' for n in range(BAR_FULL)
+        f'<td width="20%" bgcolor="{filled if n < score else EMPTY_BAR_COLOUR}">'
+        '<span style="font-size: 5pt">&nbsp;</span></td>'
+        for n in range(BAR_FULL)
     )
     return f'<table width="100%" cellspacing="1" cellpadding="0"><tr>{cells}</tr></table>'
-
-
-def _volumes(shown: Report, automatic: Report | None) -> Iterator[str]:
-    infection, lungs = shown["infection"], shown["lungs"]
-    text = _("{percent} % of the lungs ({lungs} ml): ground glass {glass} ml, consolidation {solid} ml").format(
-        percent=f"{infection['percent_of_lung']:.1f}",
-        lungs=f"{lungs['total_ml']:.0f}",
-        glass=f"{infection['ggo_ml']:.1f}",
-        solid=f"{infection['consolidation_ml']:.1f}",
-    )
-    yield f"<p>{escape(text)}"
-    if automatic is not None:
-        before = _("automatic: {percent} %").format(percent=f"{automatic['infection']['percent_of_lung']:.1f}")
-        yield f' <span style="color: {EDITED_COLOUR}">({escape(before)})</span>'
-    yield "</p>"
 
 
 def _diagnosis(report: Report) -> Iterator[str]:
@@ -136,6 +155,15 @@ def _diagnosis(report: Report) -> Iterator[str]:
     )
 
 
+def _next(edited: bool) -> Iterator[str]:
+    step = (
+        _("Save report: it keeps the corrected and the automatic numbers.")
+        if edited
+        else _("check the outlines with Correct, then Save report.")
+    )
+    yield f"<p><b>{escape(_('Next:'))}</b> {escape(step)}</p>"
+
+
 def _openReason(reason: str) -> str:
     """Why there is no diagnosis, and how to get one."""
     if reason == NONE_INSTALLED:
@@ -145,13 +173,31 @@ def _openReason(reason: str) -> str:
     return reason
 
 
-def _notes(report: Report, added: Sequence[str]) -> Iterator[str]:
-    warnings = [note["message"] for note in report["quality"] if note["severity"] == "warning"]
-    notes = [note["message"] for note in report["quality"] if note["severity"] != "warning"]
-    for message in (*added, *warnings):
-        yield f'<p><span style="color: {WARNING_COLOUR}"><b>{escape(_("Warning:"))}</b></span> {escape(message)}</p>'
-    for message in notes:
-        yield f"<p><small>{escape(message)}</small></p>"
+def _volumes(shown: Report) -> Iterator[str]:
+    infection, lobes = shown["infection"], shown["ctss"]["lobes"]
+    text = _("Lungs {lungs} ml, ground glass {glass} ml, consolidation {solid} ml").format(
+        lungs=f"{shown['lungs']['total_ml']:.0f}",
+        glass=f"{infection['ggo_ml']:.1f}",
+        solid=f"{infection['consolidation_ml']:.1f}",
+    )
+    yield f"<p>{escape(text)}</p><table>"
+    for lobe in Lobe:
+        found = lobes[lobe.name]
+        volume = _("{opacity} of {volume} ml").format(
+            opacity=f"{found['infection_ml'] or 0.0:.1f}", volume=f"{found['volume_ml']:.0f}"
+        )
+        yield f"<tr><td>{escape(LOBE_NAMES[lobe])}&nbsp;&nbsp;</td><td>{escape(volume)}</td></tr>"
+    yield "</table>"
+
+
+def _notes(report: Report) -> Iterator[str]:
+    for note in report["quality"]:
+        if note["severity"] != "warning":
+            yield f"<p><small>{escape(note['message'])}</small></p>"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1f}"
 
 
 def _severityName(label: str) -> str:

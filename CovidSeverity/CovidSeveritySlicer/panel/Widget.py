@@ -23,8 +23,9 @@ from .ComparisonButton import ComparisonButton
 from .EngineSelector import EngineSelector
 from .PanelParameters import boundWidgets, latestResult, setOutputs
 from .ResultButtons import ResultButtons
-from .ResultCard import cardHtml
+from .ResultCard import cardHtml, detailsHtml
 from .Stages import overallPercent, stageTitle
+from .TableViews import fitColumns
 
 
 class Panel(VTKObservationMixin):
@@ -62,6 +63,7 @@ class Panel(VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
 
     def _connectLogic(self) -> None:
         self.logic.started.connect(self.onStarted)
@@ -119,6 +121,11 @@ class Panel(VTKObservationMixin):
     def onSceneEndClose(self, _caller: Any = None, _event: Any = None) -> None:
         """Show the parameters of the empty or loaded scene."""
         self.setParameters(self.logic.getParameterNode())
+
+    def onNodeRemoved(self, _caller: Any = None, _event: Any = None) -> None:
+        """Disable the buttons whose nodes have left the scene."""
+        self._buttons.update()
+        self._comparison.update()
 
     def onParametersChanged(self, _caller: Any = None, _event: Any = None) -> None:
         """Update the result, the buttons and the masks that would be used."""
@@ -208,6 +215,7 @@ class Panel(VTKObservationMixin):
         """Show the corrected numbers if they belong to the result in the panel."""
         if self.result is not None and self.result.segmentationNode is segmentationNode:
             self._showCard()
+            fitColumns([getattr(self.result, name) for name in ("lobeTable", "sliceTable", "measurementTable")])
 
     def onClassifierChosen(self, classifier: str) -> None:
         """Remember the classifier."""
@@ -240,12 +248,13 @@ class Panel(VTKObservationMixin):
 
     def _showCard(self) -> None:
         if self.result is None:
-            self.ui.cardLabel.text = ""
+            self.ui.cardLabel.text = self.ui.detailsLabel.text = ""
             return
         scores, node = self.logic.liveScores, self.result.segmentationNode
         corrected = scores.corrected(node)
         fields = None if corrected is None else corrected.fields
         self.ui.cardLabel.text = cardHtml(self.result.report, fields, scores.warnings(node))
+        self.ui.detailsLabel.text = detailsHtml(self.result.report, fields)
 
     def _mayReplaceCorrections(self) -> bool:
         self.logic.liveScores.update()

@@ -25,6 +25,9 @@ CHANGES_FILE, CHANGE_TABLE_FILE, COMPARISON_FILE = "changes.seg.nrrd", "lobe_cha
 CHANGE_LAYERS = {"New_opacity": 0, "Resolved_opacity": 0, "Persistent_opacity": 0}
 """Segments of a comparison: all of them in one layer, because no voxel is in two."""
 
+UNIT_ENDINGS = {"_ml": "ml", "_percent": "%"}
+"""Units at the end of a column's name."""
+
 COMPARISON_ATTRIBUTE = "CovidSeverity.Comparison"
 """Attribute of the segmentation of changes: the content of ``comparison.json``."""
 
@@ -128,10 +131,10 @@ def showTable(table: Any) -> None:
 
 
 def _columns(rows: tuple[Mapping[str, Any], ...]) -> list[Column]:
-    """A column for each of the file; its title is the name with spaces, its unit that at its end."""
+    """A column for each of the file. A unit at the end of its name is that of the column; the rest is the title."""
     found = []
     for name in rows[0]:
         kind = str if any(isinstance(row[name], str) for row in rows) else float
-        unit = next((unit for end, unit in (("_ml", "ml"), ("_percent", "%")) if name.endswith(end)), "")
-        found.append(Column(name, name.replace("_", " "), kind, unit))
+        ending, unit = next((part for part in UNIT_ENDINGS.items() if name.endswith(part[0])), ("", ""))
+        found.append(Column(name, name.removesuffix(ending).replace("_", " "), kind, unit))
     return found

@@ -9,6 +9,25 @@ from typing import Any
 
 from CovidSeverityLib.types import StorageOrder
 
+Voxel = tuple[int, int, int]
+"""Stored (i, j, k) of the CT."""
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """Voxels to show first.
+
+    Parameters
+    ----------
+    axial : Voxel
+        In the slice with the largest area of opacity.
+    others : Voxel
+        Near the centre of the largest opacity; without opacity, of the right lung.
+    """
+
+    axial: Voxel
+    others: Voxel
+
 
 @dataclass(frozen=True, eq=False)
 class AnalysisResult:
@@ -29,6 +48,8 @@ class AnalysisResult:
         VtkMRMLPlotChartNode.
     folder : Path or None
         Files of the analysis; None in a scene that was loaded from disk.
+    firstLook : FirstLook or None
+        Where to look first; None unless the result has just come into the scene.
     """
 
     report: Mapping[str, Any]
@@ -41,12 +62,12 @@ class AnalysisResult:
     involvementChart: Any
     histogramChart: Any
     folder: Path | None = None
+    firstLook: FirstLook | None = None
 
     @property
     def storageOrder(self) -> StorageOrder:
         """Order of the stored axes of the CT, from the report."""
-        storage = self.report["input"]["storage"]
-        return StorageOrder(tuple(storage["axes"]), tuple(storage["flipped"]))
+        return storageOrderOf(self.report)
 
     @property
     def ctss(self) -> int | None:
@@ -69,3 +90,9 @@ class AnalysisResult:
         """Label of the classifier; None without a classifier."""
         found = self.report["classification"]
         return None if found is None else found["label"]
+
+
+def storageOrderOf(report: Mapping[str, Any]) -> StorageOrder:
+    """Order of the stored axes of the CT that a report tells."""
+    storage = report["input"]["storage"]
+    return StorageOrder(tuple(storage["axes"]), tuple(storage["flipped"]))

@@ -15,7 +15,9 @@ from slicer.i18n import tr as _
 from CovidSeverityLib.reporting import report_schema
 from CovidSeverityLib.reporting.report_parts import SCHEMA_VERSION
 from CovidSeverityLib.reporting.tables import HISTOGRAM_COLUMNS, SLICE_COLUMNS
+from CovidSeverityLib.types import StorageOrder
 
+from .Result import storageOrderOf
 from .SegmentationFile import LabelMaps, SegmentationHeader, readSegmentation
 
 REPORT_FILE, SEGMENTATION_FILE = "report.json", "segmentation.seg.nrrd"
@@ -52,6 +54,11 @@ class ResultFiles:
     sliceRows: tuple[dict[str, Any], ...]
     histogramRows: tuple[dict[str, Any], ...]
     segmentation: SegmentationHeader
+
+    @property
+    def storageOrder(self) -> StorageOrder:
+        """Order of the stored axes of the CT, from the report."""
+        return storageOrderOf(self.report)
 
 
 def readResultFiles(folder: Path, labelMaps: LabelMaps) -> ResultFiles:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from slicer.i18n import tr as _
 from CovidSeveritySlicer.nodes.Terminology import registerTerminology
 
 from . import Tables
+from .FirstLook import firstLook, look
 from .Hierarchy import placeWithCt, studyForExport
 from .Plots import chartOf, showHistogram, showInvolvement
-from .Result import AnalysisResult
+from .Result import AnalysisResult, FirstLook
 from .ResultFiles import ResultFiles, UnusableResult, checkedReport, readResultFiles
 from .ResultGrid import gridFor, inScene, sizeOf
 from .SceneTransaction import SceneTransaction
@@ -30,6 +31,7 @@ __all__ = [
     "UnusableResult",
     "importResult",
     "jumpTo",
+    "look",
     "resultOf",
     "setShownIn3d",
     "studyForExport",
@@ -92,6 +94,7 @@ class ResultImport:
         self._folder, self._volumeNode = Path(folder), volumeNode
         self._labelMaps = LabelMaps(sizeOf(volumeNode))
         self._files: ResultFiles | None = None
+        self._firstLook: FirstLook | None = None
 
     def read(self) -> None:
         """Read the files. Any thread may call this, and meanwhile anything may happen to the scene.
@@ -101,7 +104,10 @@ class ResultImport:
         UnusableResult
             A file is missing or damaged.
         """
-        self._files = readResultFiles(self._folder, self._labelMaps)
+        files = readResultFiles(self._folder, self._labelMaps)
+        if files.segmentation.size == self._labelMaps.size:  # otherwise it has no voxels, and is refused
+            self._firstLook = firstLook(files, self._labelMaps.voxels)
+        self._files = files
 
     def finish(self, outputs: Outputs = Outputs()) -> AnalysisResult:
         """Import what was read. If that fails, the scene and given nodes stay unchanged.
@@ -133,7 +139,7 @@ class ResultImport:
             _setAttributes(segmentationNode, files.report)
             placeWithCt(change, volumeNode, (segmentationNode, *tables.values()), charts)
         _folders[segmentationNode.GetID()] = (segmentationNode.GetAttribute(REPORT_ATTRIBUTE), self._folder)
-        return resultOf(segmentationNode)
+        return replace(resultOf(segmentationNode), firstLook=self._firstLook)
 
 
 def importResult(folder: Path, volumeNode: Any, outputs: Outputs = Outputs()) -> AnalysisResult:

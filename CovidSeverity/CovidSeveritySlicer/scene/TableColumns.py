@@ -22,7 +22,10 @@ _ARRAYS: Mapping[type, type] = {int: vtk.vtkIntArray, float: vtk.vtkDoubleArray,
 
 @dataclass(frozen=True)
 class Column:
-    """A column: name (as in the file), title, type and unit of its values."""
+    """A column: name (as in the file), title, type and unit of its values.
+
+    The title has no unit: Slicer's table view writes ``title [unit]``.
+    """
 
     name: str
     title: str

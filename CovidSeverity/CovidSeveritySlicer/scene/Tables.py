@@ -172,26 +172,26 @@ def _lobeColumns() -> list[Column]:
         Column("score_low", _("Lowest"), int),
         Column("score_high", _("Highest"), int),
         Column("total_severity_score", _("TSS (0-4)"), int),
-        Column("involvement_percent", _("Opacity (%)"), float, "%"),
-        Column("volume_ml", _("Volume (ml)"), float, "ml"),
-        Column("infection_ml", _("Opacity (ml)"), float, "ml"),
+        Column("involvement_percent", _("Opacity"), float, "%"),
+        Column("volume_ml", _("Volume"), float, "ml"),
+        Column("infection_ml", _("Opacity"), float, "ml"),
         Column("confidence", _("Confidence"), float),
-        Column("low_attenuation_percent", _("Low attenuation (%)"), float, "%"),
-        Column("low_attenuation_measured_percent", _("Low attenuation, measured (%)"), float, "%"),
-        Column("low_attenuation_noise_percent", _("Low attenuation, noise (%)"), float, "%"),
-        Column("density_percentile_hu", _("Density percentile (HU)"), float, "HU"),
+        Column("low_attenuation_percent", _("Low attenuation"), float, "%"),
+        Column("low_attenuation_measured_percent", _("Low attenuation, measured"), float, "%"),
+        Column("low_attenuation_noise_percent", _("Low attenuation, noise"), float, "%"),
+        Column("density_percentile_hu", _("Density percentile"), float, "HU"),
     ]
 
 
 def _sliceColumns() -> list[Column]:
     titles = {
         "index": _("Slice"),
-        "z_mm": _("z (mm)"),
-        "lung_ml": _("Lung (ml)"),
-        "infection_percent": _("Opacity (%)"),
+        "z_mm": _("z"),
+        "lung_ml": _("Lung"),
+        "infection_percent": _("Opacity"),
     }
     lobes = {
-        f"infection_percent_{lobe.name}": _("Opacity of {lobe} (%)").format(lobe=lobe.name)  # {lobe}: RUL ... LLL
+        f"infection_percent_{lobe.name}": _("Opacity of {lobe}").format(lobe=lobe.name)  # {lobe}: RUL ... LLL
         for lobe in Lobe
     }
     votes = {
