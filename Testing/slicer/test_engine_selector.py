@@ -13,6 +13,7 @@ pytest.importorskip("slicer", reason="slicer-core is not installed (pip install 
 from model_fixtures import CLASSIFIER, LOBES, LUNGS
 
 HALF = 300_000
+SECONDS = 120.0
 
 
 class Dialogs:
@@ -96,7 +97,7 @@ def test_lungmask_says_what_is_missing_and_gets_it_with_consent(a_panel, model_s
     (question,) = dialogs.asked
     assert all(words in question for words in (LUNGS, LOBES, "1 MB", "Licence: CC0-1.0", "127.0.0.1"))
     assert ui.lungSourceGetButton.text == "Cancel"
-    wait_until(lambda: not a_panel.logic.downloads.running)
+    wait_until(lambda: not a_panel.logic.downloads.running, SECONDS)
     assert ui.lungSourceStatusLabel.text == "lungmask finds lungs (R231) and lobes (LTRCLobes)."
     assert not shown(ui.lungSourceGetButton)
     assert not shown(ui.lungSourceProgressBar)
@@ -119,11 +120,11 @@ def test_cancel_in_the_middle_leaves_nothing_half_installed(a_panel, model_site,
     choose_lungs(a_panel, "lungmask")
     ui = a_panel.ui
     ui.lungSourceGetButton.click()
-    wait_until(lambda: "MB" in ui.lungSourceStatusLabel.text and ui.lungSourceProgressBar.value > 0)
+    wait_until(lambda: "MB" in ui.lungSourceStatusLabel.text and ui.lungSourceProgressBar.value > 0, SECONDS)
     assert ui.lungSourceStatusLabel.text.startswith(f"Downloading {LUNGS}: 0.")
     assert not shown(ui.classifierProgressBar)
     ui.lungSourceGetButton.click()
-    wait_until(lambda: not a_panel.logic.downloads.running)
+    wait_until(lambda: not a_panel.logic.downloads.running, SECONDS)
     assert ui.lungSourceStatusLabel.text.startswith("Cancelled. Nothing was installed. Missing:")
     assert ui.lungSourceGetButton.text == "Get it..."
     assert ui.lungSourceGetButton.enabled
@@ -135,7 +136,7 @@ def test_no_network_is_told_in_a_dialog(a_panel, model_site, dialogs, wait_until
     choose_lungs(a_panel, "lungmask")
     model_site.close()
     a_panel.ui.lungSourceGetButton.click()
-    wait_until(lambda: not a_panel.logic.downloads.running)
+    wait_until(lambda: not a_panel.logic.downloads.running, SECONDS)
     (error,) = dialogs.errors
     assert "cannot be reached" in error
     assert "Missing" in a_panel.ui.lungSourceStatusLabel.text
@@ -149,7 +150,7 @@ def test_missing_package_is_got_before_the_weights(a_panel, packages, wait_until
     assert "lungmask (a Python package" in a_panel.ui.lungSourceStatusLabel.text
     a_panel.ui.lungSourceGetButton.click()
     assert a_panel.ensured == [{"lungmask": True}]
-    wait_until(lambda: not a_panel.logic.downloads.running)
+    wait_until(lambda: not a_panel.logic.downloads.running, SECONDS)
 
 
 def test_declined_packages_end_it_before_any_download(a_panel, packages, model_site):
@@ -172,7 +173,7 @@ def test_downloaded_classifier_is_chosen_and_listed(a_panel, wait_until, install
     assert a_panel.logic.getParameterNode().classifier == CLASSIFIER
     assert "Missing: the weights ours" in a_panel.ui.classifierStatusLabel.text
     a_panel.ui.classifierGetButton.click()
-    wait_until(lambda: not a_panel.logic.downloads.running)
+    wait_until(lambda: not a_panel.logic.downloads.running, SECONDS)
     assert installed_models() == [CLASSIFIER]
     assert a_panel.ui.classifierSelector.currentText == CLASSIFIER
     assert not shown(a_panel.ui.classifierStatusLabel)
@@ -214,8 +215,8 @@ def test_file_of_the_authors_folder_is_chosen_after_consent(
     (question,) = dialogs.asked
     assert "neither a licence nor a checksum is stated" in question
     assert folder in question
-    wait_until(lambda: not a_panel.logic.downloads.running and offered)
-    wait_until(lambda: not a_panel.logic.downloads.running)
+    wait_until(lambda: not a_panel.logic.downloads.running and offered, SECONDS)
+    wait_until(lambda: not a_panel.logic.downloads.running, SECONDS)
     assert offered == [(CLASSIFIER, ("b1.hdf5", "b5/b5.hdf5"))]
     weights = tmp_path / "models" / CLASSIFIER / "weights.hdf5"
     assert (weights.read_text() if weights.exists() else "") == chosen
@@ -293,7 +294,7 @@ def test_closed_panel_ends_a_download(slicer_with_qt, a_panel, model_site, wait_
     model_site.stalls_after = HALF
     choose_lungs(a_panel, "lungmask")
     a_panel.ui.lungSourceGetButton.click()
-    wait_until(lambda: model_site.asked)
+    wait_until(lambda: model_site.asked, SECONDS)
     downloads = a_panel.logic.downloads
     slicer_with_qt.app.moduleManager().unload("CovidSeverity")
     assert not downloads.running
