@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 UNKNOWN = "not known"
 
 INSTALLED, DAMAGED, TO_DOWNLOAD, FROM_FILE = "installed", "damaged", "to download", "from a file"
-FROM_FOLDER = "from a folder"
+
+ASKS = "after consent"
+"""What the table says instead of from a file, if the authors have a public folder."""
 
 WIDE_COLUMNS = 200
 """Width of the table without a terminal: for a file or a pipe no line is wrapped."""
@@ -34,7 +36,7 @@ class ModelRow:
     name : str
         Name of the model.
     status : str
-        One of installed, damaged, to download, from a folder (of the authors, after consent) and from a file.
+        One of installed, damaged, to download and from a file.
     entry : ModelEntry or None
         None if the installed model is damaged.
     path : Path or None
@@ -52,6 +54,12 @@ class ModelRow:
     problem: str | None = None
     kept_bytes: int = 0
 
+    @property
+    def consent(self) -> str | None:
+        """What a user agrees to before the file can be fetched; None if nobody has to be asked."""
+        entry = self.entry
+        return None if entry is None or entry.folder is None or entry.downloadable else consent_sentence(entry)
+
     def as_dict(self) -> dict[str, Any]:
         """Values for JSON, including those of the entry."""
         return {
@@ -59,7 +67,7 @@ class ModelRow:
             "status": self.status,
             "path": None if self.path is None else str(self.path),
             "problem": self.problem,
-            **({} if self.entry is None else {**self.entry.as_dict(), "consent": _consent(self.entry)}),
+            **({} if self.entry is None else {**self.entry.as_dict(), "consent": self.consent}),
         }
 
 
@@ -71,7 +79,7 @@ def model_rows(known: Sequence[ModelEntry]) -> list[ModelRow]:
     there = {row.name.lower() for row in rows}
     for entry in known:
         if entry.name.lower() not in there:
-            status = TO_DOWNLOAD if entry.downloadable else FROM_FOLDER if entry.folder else FROM_FILE
+            status = TO_DOWNLOAD if entry.downloadable else FROM_FILE
             kept = kept_bytes(entry) if entry.downloadable else 0
             rows.append(ModelRow(entry.name, status, entry, kept_bytes=kept))
     return rows
@@ -105,7 +113,7 @@ def _cells(row: ModelRow) -> tuple[str, ...]:
     kept = f" ({100 * row.kept_bytes // size} % are here)" if row.kept_bytes and size else ""
     return (
         row.name,
-        row.status + kept,
+        (ASKS if row.status == FROM_FILE and row.consent else row.status) + kept,
         "diagnosis" if row.entry.purpose == CLASSIFIER else row.entry.purpose,
         row.entry.title if network is None else f"{network.backbone}, {network.size_px} px",
         row.entry.licence or UNKNOWN,
@@ -117,10 +125,10 @@ def _write_help(rows: Sequence[ModelRow], folder: Path, console: Console) -> Non
     lines = []
     if any(row.status == TO_DOWNLOAD for row in rows):
         lines.append(f"{TO_DOWNLOAD}: covid-severity models download NAME")
-    if any(row.status == FROM_FOLDER for row in rows):
-        lines.append(f"{FROM_FOLDER} of its authors: covid-severity models download NAME, which asks you first")
+    if any(row.status == FROM_FILE and row.consent for row in rows):
+        lines.append(f"{ASKS}: covid-severity models download NAME, from a folder of the authors; asks you first")
         lines.append("  (licence and checksum are not known)")
-    if any(row.status == FROM_FILE for row in rows):
+    if any(row.status == FROM_FILE and not row.consent for row in rows):
         lines.append(f"{FROM_FILE}: covid-severity models add FILE --as NAME")
         lines.append("  (licence, address or checksum is not known, so nothing is downloaded)")
     lines += [f"{DAMAGED}: {row.problem}" for row in rows if row.problem]
@@ -131,15 +139,10 @@ def _write_help(rows: Sequence[ModelRow], folder: Path, console: Console) -> Non
         console.print(line, soft_wrap=True)
 
 
-def _consent(entry: ModelEntry) -> str | None:
-    """What a user agrees to before the file can be fetched; None if nobody has to be asked."""
-    return None if entry.folder is None or entry.downloadable else consent_sentence(entry)
-
-
 def _sources(rows: Sequence[ModelRow]) -> list[str]:
     """The sources of models that the user has to download; each source once."""
     names: dict[str, list[str]] = {}
     for row in rows:
-        if row.status in (FROM_FILE, FROM_FOLDER) and row.entry is not None and row.entry.source:
+        if row.status == FROM_FILE and row.entry is not None and row.entry.source:
             names.setdefault(row.entry.source, []).append(row.name)
     return [line for source, of in names.items() for line in (f"Source of {', '.join(of)}:", f"  {source}")]

@@ -51,8 +51,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Describe this command, and add its options."""
     parser.description = (
         "Models are files of weights, for --classifier and for lungmask. The program contains none, and downloads one "
-        f"only with the action download. Models are stored in the user's cache, or in the folder that {FOLDER_VARIABLE} "
-        "names."
+        "only with the action download. Models are stored in the user's cache, or in the folder that "
+        f"{FOLDER_VARIABLE} names."
     )
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
     for add in (_add_list, _add_path, _add_add, _add_download, _add_files, _add_remove):
@@ -107,7 +107,7 @@ def _add_download(actions: argparse._SubParsersAction) -> argparse.ArgumentParse
         "download",
         download,
         "download a model, or take it from its authors' folder",
-        "Download a model, continue an interrupted download, verify its SHA-256 and install it. Where the authors state "
+        "Download a model, continue an interrupted download, verify its SHA-256 and install it. If its authors state "
         "neither licence nor checksum, say so, ask for consent, and add a file of their public Google Drive folder "
         "(extras download and classify).",
     )

@@ -225,14 +225,20 @@ def test_file_of_the_authors_folder_is_chosen_after_consent(
 
 
 def test_analysis_with_a_missing_engine_tells_what_is_missing(a_panel, a_volume_node, dialogs):
-    for way in (lambda: choose_lungs(a_panel, "lungmask"), lambda: choose_classifier(a_panel, "ours (not installed)")):
+    ways = (
+        lambda: choose_lungs(a_panel, "lungmask"),
+        lambda: choose_classifier(a_panel, "ours (not installed)"),
+        lambda: choose_lungs(a_panel, "totalsegmentator"),
+    )
+    for way in ways:
         way()
         a_panel.ui.analyzeButton.click()
         assert not a_panel.logic.running
-        assert "Missing: the weights" in dialogs.errors[-1]
         choose_lungs(a_panel, "built-in")
-    assert LUNGS in dialogs.errors[0]
-    assert CLASSIFIER in dialogs.errors[1]
+    lungmask, classifier, extension = dialogs.errors
+    assert f"Missing: the weights {LUNGS}" in lungmask
+    assert f"Missing: the weights {CLASSIFIER}" in classifier
+    assert "Install the extension TotalSegmentator" in extension
 
 
 def test_total_segmentator_that_is_not_installed_opens_the_extensions_manager(slicer_with_qt, a_panel, monkeypatch):
@@ -245,11 +251,12 @@ def test_total_segmentator_that_is_not_installed_opens_the_extensions_manager(sl
     assert opened == [True]
 
 
-def test_total_segmentator_without_its_package_opens_its_module(slicer_with_qt, a_panel, monkeypatch):
+def test_total_segmentator_runs_in_its_own_module(slicer_with_qt, a_panel, monkeypatch):
     opened = []
     slicer_with_qt.modules.totalsegmentator = object()  # taken away again with what the module itself has left there
     monkeypatch.setattr(slicer_with_qt.util, "selectModule", opened.append)
     choose_lungs(a_panel, "totalsegmentator")
+    assert "then come back and choose Segmentation in the scene" in a_panel.ui.lungSourceStatusLabel.text
     a_panel.ui.lungSourceGetButton.click()
     assert opened == ["TotalSegmentator"]
 
@@ -259,7 +266,6 @@ def test_total_segmentator_without_its_package_opens_its_module(slicer_with_qt, 
     [
         ("built-in", []),
         ("lungmask", ["--lung-engine", "lungmask", "--lobe-engine", "lungmask"]),
-        ("totalsegmentator", ["--lobe-engine", "totalsegmentator"]),
         ("scene", []),
     ],
 )

@@ -37,11 +37,9 @@ class LungSource(Enum):
 
     def arguments(self) -> list[str]:
         """Arguments for the command line. Those of a segmentation in the scene are its files."""
-        engines = {
-            LungSource.LUNGMASK: ["--lung-engine", "lungmask", "--lobe-engine", "lungmask"],
-            LungSource.TOTAL_SEGMENTATOR: ["--lobe-engine", "totalsegmentator"],
-        }
-        return engines.get(self, [])
+        if self is LungSource.LUNGMASK:
+            return ["--lung-engine", "lungmask", "--lobe-engine", "lungmask"]
+        return []
 
     @property
     def extras(self) -> tuple[str, ...]:
@@ -74,25 +72,12 @@ def _lungmask() -> Readiness:
 
 
 def _totalSegmentator() -> Readiness:
-    if find_spec("totalsegmentator") is not None:
-        return Readiness(
-            _(
-                "TotalSegmentator finds the lobes, the built-in method the lungs. At its first use TotalSegmentator "
-                "downloads its own weights."
-            )
-        )
+    """It runs in its own module: the user takes its segmentation from there."""
     if hasattr(slicer.modules, TOTAL_SEGMENTATOR_EXTENSION.lower()):
-        return Readiness(
-            _(
-                "The Python package of TotalSegmentator is missing. Its module installs it, or choose its "
-                "segmentation in the scene."
-            ),
-            extension=TOTAL_SEGMENTATOR_EXTENSION,
+        sentence = _("Run TotalSegmentator in its module, then come back and choose Segmentation in the scene.")
+    else:
+        sentence = _(
+            "TotalSegmentator is not installed. Install the extension TotalSegmentator in the Extensions Manager, or "
+            "choose another segmentation in the scene."
         )
-    return Readiness(
-        _(
-            "TotalSegmentator is not installed. Install the extension TotalSegmentator in the Extensions Manager, "
-            "or choose a segmentation in the scene."
-        ),
-        extension=TOTAL_SEGMENTATOR_EXTENSION,
-    )
+    return Readiness(sentence, extension=TOTAL_SEGMENTATOR_EXTENSION)

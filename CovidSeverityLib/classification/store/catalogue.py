@@ -112,7 +112,7 @@ class ModelEntry:
                 raise InputError(f"{field} of the model {self.name} is {value!r}; a text is needed")
         if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):
             raise InputError(
-                f"sha256 of the model {self.name} is {self.sha256!r}; 64 digits 0-9 a-f are needed, or the first 8 of them"
+                f"sha256 of the model {self.name} is {self.sha256!r}; 64 digits 0-9 a-f are needed, or 8 at least"
             )
         if self.size_bytes is not None and (type(self.size_bytes) is not int or self.size_bytes < 1):
             raise InputError(f"size_bytes of the model {self.name} is {self.size_bytes!r}; a number above 0 is needed")
@@ -155,9 +155,10 @@ class ModelEntry:
         return replace(self, sha256=sha256, size_bytes=size_bytes)
 
     def as_dict(self) -> dict[str, Any]:
-        """Values for JSON; :meth:`from_dict` is the inverse."""
+        """Values for JSON, without a network if there is none; :meth:`from_dict` is the inverse."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return values | {"network": None if self.network is None else self.network.as_dict()}
+        network = values.pop("network")
+        return values if network is None else {**values, "network": network.as_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], what: str) -> ModelEntry:

@@ -264,8 +264,11 @@ def _how_to_install(name: str) -> str:
         likely = get_close_matches(name.lower(), [*known, *map(str.lower, _folder_names())], n=1)
         hint = f"is {likely[0]} meant? " if likely else ""
         return f"there is no model {name!r}; {hint}covid-severity models list shows the models"
-    if entry.downloadable or entry.folder:
-        return f"the model {entry.name} is not installed; covid-severity models download {entry.name} installs it"
+    download = f"the model {entry.name} is not installed; covid-severity models download {entry.name}"
+    if entry.downloadable:
+        return f"{download} installs it"
+    if entry.folder is not None:
+        return f"{download} asks first, models add FILE --as {entry.name} installs a file that you have"
     return (
         f"the model {entry.name} is not installed and cannot be downloaded; with its file of weights, "
         f"covid-severity models add FILE --as {entry.name} installs it"

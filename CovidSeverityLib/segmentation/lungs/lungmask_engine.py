@@ -1,7 +1,8 @@
 """Lungs and lobes by lungmask's U-Nets (Hofmanninger 2020, doi 10.1186/s41747-020-00173-2), where it is installed.
 
 The package comes with the extra ``lungmask``; its weights are a file that the user has, for example from
-``covid-severity models download lungmask-r231``. Nothing is downloaded here, and a file is opened only when its SHA-256 is the one that it should have. The networks run on the processor.
+``covid-severity models download lungmask-r231``. Nothing is downloaded here, and a file is opened only when its SHA-256
+is the one that it should have. The networks run on the processor.
 """
 
 from __future__ import annotations
@@ -158,7 +159,8 @@ def checked_weights(model: PublishedModel, weights: Path | str | None, sha256: s
     path = (HUB_FOLDER / model.file if weights is None else Path(weights)).expanduser()
     if not path.is_file():
         raise InputError(
-            f"no weights of lungmask's {model.name} at {path}; covid-severity models download {model.model} fetches them"
+            f"no weights of lungmask's {model.name} at {path}; "
+            f"covid-severity models download {model.model} fetches them"
         )
     named = SUM_IN_NAME.search(path.name)
     expected = (sha256 or known(named or SUM_IN_NAME.search(model.file))[1]).lower()
