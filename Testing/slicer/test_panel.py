@@ -296,13 +296,20 @@ def test_file_of_weights_can_be_chosen(slicer_with_qt, a_panel, a_volume_node, m
 
 def test_lungs_of_the_scene_are_recognised_by_terminology(slicer_with_qt, a_quick_panel, a_volume_node, wait_until):
     analyse(a_quick_panel, wait_until)
+    from CovidSeveritySlicer.analysis.Engines import LungSource
+
     selector, label = a_quick_panel.ui.maskSegmentationSelector, a_quick_panel.ui.maskStatusLabel
+    assert not shown(selector)
+    a_quick_panel.logic.getParameterNode().lungSource = LungSource.SCENE
+    assert shown(selector)
     selector.setCurrentNode(a_quick_panel.panel.result.segmentationNode)
     assert "Its five lobes are used" in label.text
     empty = slicer_with_qt.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "bones")
     selector.setCurrentNode(empty)
     assert "neither both lungs nor all five lobes" in label.text
     selector.setCurrentNode(None)
+    assert "Choose a segmentation" in label.text
+    a_quick_panel.logic.getParameterNode().lungSource = LungSource.BUILT_IN
     assert not shown(label)
 
 
