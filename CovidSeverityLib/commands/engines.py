@@ -9,6 +9,8 @@ from pathlib import Path
 from CovidSeverityLib.classification.store.installed import installed_weights
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.segmentation.lobes.command_engine import PRESETS, LobeCommand, read_lobe_command
+from CovidSeverityLib.segmentation.lobes.values import OwnLobes
 from CovidSeverityLib.segmentation.lungs.lungmask_engine import (
     LTRC_LOBES,
     R231,
@@ -46,10 +48,11 @@ def add_lung_engine(parser: argparse.ArgumentParser) -> None:
 def _add_lobe_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lobe-engine",
-        choices=(DEFAULT, *LOBE_ENGINES),
+        metavar="NAME|FILE",
         default=DEFAULT,
-        help="engine for the lobes: the fissure atlas of this program, or lungmask's LTRCLobes (extra lungmask), with "
-        "weights from covid-severity models download lungmask-lobes",
+        help="engine for the lobes: default (the fissure atlas of this program), lungmask (its LTRCLobes, extra "
+        "lungmask, with weights from covid-severity models download lungmask-lobes), an installed "
+        f"{' or '.join(PRESETS)}, or a JSON file that describes another installed segmenter (docs/inputs.md)",
     )
     parser.add_argument("--lobe-weights", metavar="FILE", help="file of weights for --lobe-engine lungmask")
 
@@ -90,9 +93,68 @@ def lobe_weights(arguments: argparse.Namespace) -> Path | None:
             raise InputError("--lobe-weights is for --lobe-engine lungmask")
         return None
     if arguments.lobes is not None:
-        raise InputError("--lobes and --lobe-engine lungmask exclude each other")
+        raise InputError(f"--lobes and --lobe-engine {arguments.lobe_engine} exclude each other")
+    if arguments.lobe_engine not in LOBE_ENGINES:
+        if arguments.lobe_weights is not None:
+            raise InputError("--lobe-weights is for --lobe-engine lungmask")
+        return None
     model = LOBE_ENGINES[arguments.lobe_engine]
     return checked_weights(model, _weights(model, arguments.lobe_weights), None)
+
+
+def lobe_command(arguments: argparse.Namespace) -> LobeCommand | None:
+    """The installed segmenter for the lobes; None if another engine finds them.
+
+    Raises
+    ------
+    InputError
+        If it is not installed, its description is unusable, or there is no such engine.
+    """
+    return _described(arguments.lobe_engine)
+
+
+def compared_lobes(arguments: argparse.Namespace) -> LobeCommand | Path | OwnLobes | None:
+    """The second engine for the lobes, of ``--compare-lobes-with``.
+
+    Raises
+    ------
+    InputError
+        As :func:`lobe_command` and :func:`lobe_weights`, or it is the first engine.
+    """
+    asked = arguments.compare_lobes_with
+    if asked is None:
+        return None
+    if asked == arguments.lobe_engine and arguments.lobes is None:
+        raise InputError(f"--compare-lobes-with {asked} is the engine that finds the lobes; another one is needed")
+    if asked in LOBE_ENGINES:
+        model = LOBE_ENGINES[asked]
+        return checked_weights(model, _weights(model, None), None)
+    return _described(asked) or OwnLobes()
+
+
+def _described(asked: str) -> LobeCommand | None:
+    """The installed segmenter of that name or description; None for engines of the library."""
+    if asked == DEFAULT or asked in LOBE_ENGINES:
+        return None
+    if asked in PRESETS:
+        found = PRESETS[asked]
+    elif asked.lower().endswith(".json"):
+        found = read_lobe_command(asked)
+    else:
+        names = ", ".join((DEFAULT, *LOBE_ENGINES, *PRESETS))
+        raise InputError(f"no lobe engine {asked!r}; there are {names}, and JSON files that describe one")
+    found.program()
+    return found
+
+
+def add_compared_lobes(parser: argparse.ArgumentParser) -> None:
+    """Add ``--compare-lobes-with``."""
+    parser.add_argument(
+        "--compare-lobes-with",
+        metavar="NAME|FILE",
+        help="a second engine for the lobes, as for --lobe-engine: the report tells how both agree, and the ranges of "
+        "the scores cover both",
+    )
 
 
 def _weights(model: PublishedModel, given: str | None) -> str | Path | None:
@@ -110,7 +172,9 @@ def analysis_config(arguments: argparse.Namespace) -> AnalysisConfig:
     """
     config = AnalysisConfig.for_profile(arguments.profile)
     lobes = getattr(arguments, "lobes", None) is not None
-    for option, used in (("--lobes", lobes), ("--lobe-engine", runs_lobe_engine(arguments))):
+    compared = getattr(arguments, "compare_lobes_with", None) is not None
+    options = (("--lobes", lobes), ("--lobe-engine", runs_lobe_engine(arguments)), ("--compare-lobes-with", compared))
+    for option, used in options:
         if used and config.scoring.own_regions:
             raise InputError(f"{option} cannot be used with --profile {config.profile}, which cuts its own regions")
     return config
