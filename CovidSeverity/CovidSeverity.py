@@ -33,7 +33,7 @@ class CovidSeverity(ScriptedLoadableModule):
         parent.title = _("CovidSeverity")
         parent.categories = [_("Chest Imaging Platform")]
         parent.dependencies = []
-        parent.contributors = [_("The CovidSeverity maintainers")]
+        parent.contributors = [_("The CovidSeverity developers")]
         parent.helpText = _(
             "Finds lungs, lobes, ground glass and consolidation in a chest CT, scores its severity (CT severity score, "
             "CTSS 0-25) and, with the weights of a classifier, distinguishes COVID-19, community-acquired pneumonia "

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from CovidSeverityLib.checksums import sha256_of
 from CovidSeverityLib.classification.diagnosis import ExplainingClassifier
 from CovidSeverityLib.classification.loading import ClassifierChoice
-from CovidSeverityLib.classification.store.installed import installed_models, resolve
+from CovidSeverityLib.classification.store.installed import installed_classifiers, resolve
 from CovidSeverityLib.errors import InputError
 
 SWITCHED_OFF = "none"
@@ -63,8 +63,7 @@ def chosen(asked: str | None) -> ClassifierChoice:
         return ClassifierChoice(absent=LEFT_OUT)
     if asked is not None:
         return ClassifierChoice(asked, required=True)
-    sound, damaged = installed_models()
-    names = sorted([*sound, *damaged], key=str.lower)
+    names = installed_classifiers()
     usual = next((name for name in names if name.lower() == DEFAULT_NAME), names[0] if len(names) == 1 else None)
     if usual is None:
         return ClassifierChoice(absent=_several(names) if names else NONE_INSTALLED)
@@ -90,5 +89,5 @@ def chosen_with_checksum(asked: str | None) -> ClassifierChoice:
         return choice
 
 
-def _several(names: list[str]) -> str:
+def _several(names: tuple[str, ...]) -> str:
     return f"Several models are installed, none of them called {DEFAULT_NAME}: --classifier {'|'.join(names)}."

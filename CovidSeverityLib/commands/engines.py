@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
+from CovidSeverityLib.classification.store.installed import installed_weights
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.segmentation.lungs.lungmask_engine import (
     LTRC_LOBES,
+    R231,
+    R231_COVID,
     LungmaskEngine,
+    PublishedModel,
     checked_weights,
 )
 
-ENGINES = ("default", "lungmask")
+DEFAULT = "default"
+
+LUNG_ENGINES: Mapping[str, PublishedModel] = {"lungmask": R231, "lungmask-covid": R231_COVID}
+LOBE_ENGINES: Mapping[str, PublishedModel] = {"lungmask": LTRC_LOBES}
+"""Networks of lungmask by the values of ``--lung-engine`` and ``--lobe-engine``."""
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -26,25 +35,23 @@ def add_lung_engine(parser: argparse.ArgumentParser) -> None:
     """Add ``--lung-engine`` and its weights."""
     parser.add_argument(
         "--lung-engine",
-        choices=ENGINES,
-        default=ENGINES[0],
-        help="engine for the lungs: the segmentation of this program, or lungmask's U-Net R231 (extra lungmask)",
+        choices=(DEFAULT, *LUNG_ENGINES),
+        default=DEFAULT,
+        help="engine for the lungs: the segmentation of this program, or lungmask's U-Net R231 or R231CovidWeb (extra "
+        "lungmask), with weights from covid-severity models download lungmask-r231 or lungmask-covid",
     )
-    parser.add_argument(
-        "--lung-weights", metavar="FILE", help="weights for --lung-engine lungmask; nothing is downloaded"
-    )
+    parser.add_argument("--lung-weights", metavar="FILE", help="file of weights for --lung-engine lungmask")
 
 
 def _add_lobe_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lobe-engine",
-        choices=ENGINES,
-        default=ENGINES[0],
-        help="engine for the lobes: the fissure atlas of this program, or lungmask's LTRCLobes (extra lungmask)",
+        choices=(DEFAULT, *LOBE_ENGINES),
+        default=DEFAULT,
+        help="engine for the lobes: the fissure atlas of this program, or lungmask's LTRCLobes (extra lungmask), with "
+        "weights from covid-severity models download lungmask-lobes",
     )
-    parser.add_argument(
-        "--lobe-weights", metavar="FILE", help="weights for --lobe-engine lungmask; nothing is downloaded"
-    )
+    parser.add_argument("--lobe-weights", metavar="FILE", help="file of weights for --lobe-engine lungmask")
 
 
 def lung_engine(arguments: argparse.Namespace) -> LungmaskEngine | None:
@@ -55,18 +62,19 @@ def lung_engine(arguments: argparse.Namespace) -> LungmaskEngine | None:
     InputError
         If options contradict each other, or the weights are not those of the engine.
     """
-    if arguments.lung_engine == ENGINES[0]:
+    if arguments.lung_engine == DEFAULT:
         if arguments.lung_weights is not None:
             raise InputError("--lung-weights is for --lung-engine lungmask")
         return None
     if arguments.lungs is not None:
         raise InputError("--lungs and --lung-engine lungmask exclude each other")
-    return LungmaskEngine(arguments.lung_weights)
+    model = LUNG_ENGINES[arguments.lung_engine]
+    return LungmaskEngine(_weights(model, arguments.lung_weights), model=model)
 
 
 def runs_lobe_engine(arguments: argparse.Namespace) -> bool:
     """Whether the lobes come from an engine, and neither from the library's own atlas nor from a file."""
-    return arguments.lobe_engine != ENGINES[0]
+    return arguments.lobe_engine != DEFAULT
 
 
 def lobe_weights(arguments: argparse.Namespace) -> Path | None:
@@ -83,7 +91,13 @@ def lobe_weights(arguments: argparse.Namespace) -> Path | None:
         return None
     if arguments.lobes is not None:
         raise InputError("--lobes and --lobe-engine lungmask exclude each other")
-    return checked_weights(LTRC_LOBES, arguments.lobe_weights, None)
+    model = LOBE_ENGINES[arguments.lobe_engine]
+    return checked_weights(model, _weights(model, arguments.lobe_weights), None)
+
+
+def _weights(model: PublishedModel, given: str | None) -> str | Path | None:
+    """The given file, or that of the installed model; None for what lungmask has fetched earlier."""
+    return installed_weights(model.model) if given is None else given
 
 
 def analysis_config(arguments: argparse.Namespace) -> AnalysisConfig:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from CovidSeverityLib.classification.store.catalogue import ModelEntry
+from CovidSeverityLib.classification.store.catalogue import CLASSIFIER, ModelEntry
 from CovidSeverityLib.classification.store.download import kept_bytes
+from CovidSeverityLib.classification.store.folder import consent_sentence
 from CovidSeverityLib.classification.store.installed import installed_models
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 UNKNOWN = "not known"
 
 INSTALLED, DAMAGED, TO_DOWNLOAD, FROM_FILE = "installed", "damaged", "to download", "from a file"
+
+ASKS = "after consent"
+"""What the table says instead of from a file, if the authors have a public folder."""
 
 WIDE_COLUMNS = 200
 """Width of the table without a terminal: for a file or a pipe no line is wrapped."""
@@ -50,6 +54,12 @@ class ModelRow:
     problem: str | None = None
     kept_bytes: int = 0
 
+    @property
+    def consent(self) -> str | None:
+        """What a user agrees to before the file can be fetched; None if nobody has to be asked."""
+        entry = self.entry
+        return None if entry is None or entry.folder is None or entry.downloadable else consent_sentence(entry)
+
     def as_dict(self) -> dict[str, Any]:
         """Values for JSON, including those of the entry."""
         return {
@@ -57,7 +67,7 @@ class ModelRow:
             "status": self.status,
             "path": None if self.path is None else str(self.path),
             "problem": self.problem,
-            **({} if self.entry is None else self.entry.as_dict()),
+            **({} if self.entry is None else {**self.entry.as_dict(), "consent": self.consent}),
         }
 
 
@@ -85,7 +95,7 @@ def write_table(rows: Sequence[ModelRow], folder: Path, stream: TextIO) -> None:
     console = Console(file=stream, width=WIDE_COLUMNS if free else None, highlight=False, markup=False, emoji=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("Model", overflow="fold", no_wrap=False)
-    for title in ("Status", "Network", "Licence"):
+    for title in ("Status", "For", "Network", "Licence"):
         table.add_column(title, overflow="fold")
     table.add_column("Size", justify="right", no_wrap=True)
     for row in rows:
@@ -98,13 +108,14 @@ def _cells(row: ModelRow) -> tuple[str, ...]:
     from rich.filesize import decimal
 
     if row.entry is None:
-        return row.name, row.status, UNKNOWN, UNKNOWN, UNKNOWN
+        return row.name, row.status, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN
     network, size = row.entry.network, row.entry.size_bytes
     kept = f" ({100 * row.kept_bytes // size} % are here)" if row.kept_bytes and size else ""
     return (
         row.name,
-        row.status + kept,
-        f"{network.backbone}, {network.size_px} px",
+        (ASKS if row.status == FROM_FILE and row.consent else row.status) + kept,
+        "diagnosis" if row.entry.purpose == CLASSIFIER else row.entry.purpose,
+        row.entry.title if network is None else f"{network.backbone}, {network.size_px} px",
         row.entry.licence or UNKNOWN,
         UNKNOWN if size is None else decimal(size),
     )
@@ -114,7 +125,10 @@ def _write_help(rows: Sequence[ModelRow], folder: Path, console: Console) -> Non
     lines = []
     if any(row.status == TO_DOWNLOAD for row in rows):
         lines.append(f"{TO_DOWNLOAD}: covid-severity models download NAME")
-    if any(row.status == FROM_FILE for row in rows):
+    if any(row.status == FROM_FILE and row.consent for row in rows):
+        lines.append(f"{ASKS}: covid-severity models download NAME, from a folder of the authors; asks you first")
+        lines.append("  (licence and checksum are not known)")
+    if any(row.status == FROM_FILE and not row.consent for row in rows):
         lines.append(f"{FROM_FILE}: covid-severity models add FILE --as NAME")
         lines.append("  (licence, address or checksum is not known, so nothing is downloaded)")
     lines += [f"{DAMAGED}: {row.problem}" for row in rows if row.problem]

@@ -1,4 +1,4 @@
-"""``covid-severity models``: list, install and remove the weights of classifiers."""
+"""``covid-severity models``: list, install and remove the weights of networks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ from CovidSeverityLib.classification.description import BACKBONES, CLASS_NAMES
 from CovidSeverityLib.classification.store.adding import add_model
 from CovidSeverityLib.classification.store.catalogue import ModelEntry, known_models, read_manifest
 from CovidSeverityLib.classification.store.download import discard_download, download_model, kept_bytes
+from CovidSeverityLib.classification.store.folder import (
+    FolderFile,
+    chosen_file,
+    consent_sentence,
+    download_from_folder,
+    folder_files,
+)
 from CovidSeverityLib.classification.store.installed import (
     FOLDER_VARIABLE,
     InstalledModel,
@@ -22,25 +29,33 @@ from CovidSeverityLib.classification.store.installed import (
     remove_model,
     taken_name,
 )
+from CovidSeverityLib.classification.store.placement import check_free
 from CovidSeverityLib.errors import CancelledError, InputError
 from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES
 from CovidSeverityLib.types import Diagnosis
 
 from .debugging import add_debug
+from .engines import LOBE_ENGINES, LUNG_ENGINES
 from .model_table import model_rows, write_table
 from .paths import existing_path
 from .progress import progress_for, progress_kind
+
+OPTIONS = (
+    *(("--lung-engine", value, model) for value, model in LUNG_ENGINES.items()),
+    *(("--lobe-engine", value, model) for value, model in LOBE_ENGINES.items()),
+)
+"""Options that use weights of lungmask."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Describe this command, and add its options."""
     parser.description = (
-        "Models are files of weights for --classifier. The program contains none, and downloads one only "
-        f"with the action download. Models are stored in the user's cache, or in the folder that {FOLDER_VARIABLE} "
-        "names."
+        "Models are files of weights, for --classifier and for lungmask. The program contains none, and downloads one "
+        "only with the action download. Models are stored in the user's cache, or in the folder that "
+        f"{FOLDER_VARIABLE} names."
     )
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
-    for add in (_add_list, _add_path, _add_add, _add_download, _add_remove):
+    for add in (_add_list, _add_path, _add_add, _add_download, _add_files, _add_remove):
         add_debug(add(actions), default=argparse.SUPPRESS)
 
 
@@ -91,14 +106,35 @@ def _add_download(actions: argparse._SubParsersAction) -> argparse.ArgumentParse
         actions,
         "download",
         download,
-        "download a model whose address, licence and checksum are known",
-        "Download a model, continue an interrupted download, verify its SHA-256 and install it.",
+        "download a model, or take it from its authors' folder",
+        "Download a model, continue an interrupted download, verify its SHA-256 and install it. If its authors state "
+        "neither licence nor checksum, say so, ask for consent, and add a file of their public Google Drive folder "
+        "(extras download and classify).",
     )
     parser.add_argument("name", metavar="NAME", help="model of the manifest")
+    _add_yes(parser)
+    parser.add_argument("--file", metavar="PATH", help="file of the authors' folder (models files NAME lists them)")
     _add_replace(parser)
     _add_manifest(parser)
     _add_progress(parser)
     return parser
+
+
+def _add_files(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    parser = _action(actions, "files", list_files, "the files of weights in the public folder of a model's authors")
+    parser.add_argument("name", metavar="NAME", help="model of the manifest")
+    _add_yes(parser)
+    _add_manifest(parser)
+    parser.add_argument("--json", action="store_true", help="print them as JSON")
+    return parser
+
+
+def _add_yes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="agree to what is said about the authors' folder; without a terminal nothing is fetched otherwise",
+    )
 
 
 def _add_remove(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -177,8 +213,11 @@ def add(arguments: argparse.Namespace) -> None:
 def download(arguments: argparse.Namespace) -> None:
     """Run ``models download``."""
     entry = _named(arguments.name, _known(arguments), arguments.manifest)
+    if entry.folder is not None and not entry.downloadable:
+        _say_installed(arguments, _from_folder(arguments, entry))
+        return
     there = None if taken_name(entry.name) is None or arguments.replace else find_installed(entry.name)
-    if there is not None and entry.sha256 == there.entry.sha256 == sha256_of(there.path):
+    if there is not None and entry.is_file(there.entry.sha256) and there.entry.is_file(sha256_of(there.path)):
         _say_installed(arguments, there)
         return
     try:
@@ -189,6 +228,60 @@ def download(arguments: argparse.Namespace) -> None:
         more = f"; {kept / 1e6:.1f} MB are kept, and the same command goes on from there" if kept else ""
         raise CancelledError(f"stopped{more}") from error
     _say_installed(arguments, model)
+
+
+def list_files(arguments: argparse.Namespace) -> None:
+    """Run ``models files``."""
+    entry = _named(arguments.name, _known(arguments), arguments.manifest)
+    files = folder_files(entry, agreed=_agrees(arguments, entry))
+    if arguments.json:
+        stored = {"name": entry.name, "files": [{"path": file.path} for file in files]}
+        sys.stdout.write(json.dumps(stored, indent=2, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write("".join(f"{file.path}\n" for file in files))
+
+
+def _from_folder(arguments: argparse.Namespace, entry: ModelEntry) -> InstalledModel:
+    """The model from its authors' folder, after consent and with the file that the user chooses."""
+    check_free(entry.name, arguments.replace)
+    agreed = _agrees(arguments, entry)
+    files = folder_files(entry, agreed=agreed)
+    asked = arguments.file
+    if asked is None and len(files) > 1 and sys.stdin.isatty():
+        asked = _asked_file(files)
+    file = chosen_file(files, asked)
+    with _progress(arguments) as progress:
+        return download_from_folder(entry, file, arguments.replace, progress, agreed=agreed)
+
+
+def _agrees(arguments: argparse.Namespace, entry: ModelEntry) -> bool:
+    """Whether the user agrees to :func:`consent_sentence`; asked on a terminal.
+
+    Raises
+    ------
+    InputError
+        If nobody can be asked, or the answer is no.
+    """
+    sentence = consent_sentence(entry)
+    if arguments.yes:
+        return True
+    if not sys.stdin.isatty():
+        raise InputError(f"{sentence} Nothing was downloaded; --yes agrees")
+    sys.stderr.write(f"{sentence}\nDownload from there? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise InputError("nothing was downloaded, because you did not agree")
+    return True
+
+
+def _asked_file(files: Sequence[FolderFile]) -> str:
+    lines = [f"{number:>3}  {file.path}" for number, file in enumerate(files, 1)]
+    sys.stderr.write("\n".join(["The folder has several files:", *lines, f"Which one? [1-{len(files)}] "]))
+    sys.stderr.flush()
+    answer = sys.stdin.readline().strip()
+    if not answer.isdecimal() or not 1 <= int(answer) <= len(files):
+        raise InputError(f"nothing was downloaded: {answer!r} is not a number from 1 to {len(files)}")
+    return files[int(answer) - 1].path
 
 
 def remove(arguments: argparse.Namespace) -> None:
@@ -232,12 +325,18 @@ def _say_installed(arguments: argparse.Namespace, model: InstalledModel) -> None
     if arguments.quiet or arguments.progress == "json":
         return
     entry, network = model.entry, model.entry.network
-    classes = ", ".join(CLASS_NAMES[c] for c in network.classes)
-    image = f"{network.size_px} x {network.size_px} {network.image}"
+    if network is None:
+        option = next((f"{option} {value}" for option, value, model in OPTIONS if model.model == entry.name), None)
+        what, use = entry.title, option and f"covid-severity analyze INPUT {option}"
+    else:
+        classes = ", ".join(CLASS_NAMES[c] for c in network.classes)
+        image = f"{network.size_px} x {network.size_px} {network.image}"
+        what = f"{network.backbone}; image {image}; classes {classes}"
+        use = f"covid-severity classify INPUT --classifier {entry.name}"
     lines = [
-        f"{entry.name} is installed: {network.backbone}; image {image}; classes {classes}",
+        f"{entry.name} is installed: {what}",
         f"Licence: {entry.licence or 'not known'}",
         *([f"Note: {entry.limits}"] if entry.limits else []),
-        f"To use it: covid-severity classify INPUT --classifier {entry.name}",
+        *([f"To use it: {use}"] if use else []),
     ]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -65,6 +65,7 @@ SCHEMAS: tuple[JsonFormat, ...] = (
     JsonFormat("entry.json", "`models add`, `models download`", "models/manifest.schema.json"),
     JsonFormat("truth.json", "`phantom`", "formats/schemas/phantom.schema.json"),
     JsonFormat("standard output", "`models list --json`", "formats/schemas/models_list.schema.json"),
+    JsonFormat("standard output", "`models files --json`", "formats/schemas/models_files.schema.json"),
     JsonFormat("each line of output", "`--progress json`", "formats/schemas/progress.schema.json"),
 )
 """The JSON files in the order of the page."""

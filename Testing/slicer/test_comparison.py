@@ -14,7 +14,8 @@ pytest.importorskip("slicer", reason="slicer-core is not installed (pip install 
 
 from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError
 from CovidSeveritySlicer.analysis.ComparisonLogic import ComparisonLogic
-from CovidSeveritySlicer.scene.Comparison import CHANGE_LAYERS, COMPARISON_ATTRIBUTE, ComparisonImport
+from CovidSeveritySlicer.scene.Comparison import CHANGE_LAYERS, COMPARISON_TEXT, ComparisonImport
+from CovidSeveritySlicer.scene.LargeText import textOf
 from CovidSeveritySlicer.scene.ReportFiles import Report
 from CovidSeveritySlicer.scene.SceneBridge import UnusableResult, importResult
 
@@ -89,7 +90,7 @@ def test_changes_come_into_the_scene_as_segments_and_a_table(slicer, volume, lab
 def test_no_name_comes_into_the_scene(volume, labels, ct_node, tmp_path):
     found = ComparisonImport(write_comparison(tmp_path / "out", volume, labels), ct_node(volume))
     found.read()
-    assert "Jane" not in found.finish().segmentationNode.GetAttribute(COMPARISON_ATTRIBUTE)
+    assert "Jane" not in textOf(found.finish().segmentationNode, COMPARISON_TEXT)
 
 
 @pytest.mark.parametrize("file", ["comparison.json", "changes.seg.nrrd", "lobe_changes.csv"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -10,7 +11,6 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -94,19 +94,55 @@ def test_the_catalog_entry_is_called_like_the_extension():
     assert b"\r" not in (ROOT / "CovidSeverity.json").read_bytes()
 
 
-def test_all_addresses_are_of_one_repository():
-    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    addresses = [*re.findall(r'https://[^"\s]+', text), catalog_entry()["scm_url"]]
-    owners = {tuple(urlsplit(address).path.removesuffix(".git").split("/")[1:3]) for address in addresses}
-    assert len(addresses) == 5
-    assert len(owners) == 1
+@pytest.fixture(scope="module")
+def addresses():
+    """``docs/set_address.py``."""
+    spec = importlib.util.spec_from_file_location("set_address", ROOT / "docs" / "set_address.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_addresses_of_pictures_lead_to_files():
+def extension_urls():
+    """The addresses in CMakeLists.txt, by variable, as the index's own check finds them."""
     text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    pictures = re.findall(r"https://raw\.githubusercontent\.com/\w+/\w+/main/([^\s\"]+)", text)
+    found = re.findall(r'set\s*\((EXTENSION_(?:HOMEPAGE|ICONURL|SCREENSHOTURLS))\s*"([^"]+)"[ ]*\)', text)
+    return {variable: urls.split() for variable, urls in found}
+
+
+def test_all_addresses_are_of_one_repository(addresses):
+    address, urls = addresses.address(), extension_urls()
+    assert urls["EXTENSION_HOMEPAGE"] == [address]
+    pictures = [*urls["EXTENSION_ICONURL"], *urls["EXTENSION_SCREENSHOTURLS"]]
     assert len(pictures) == 3
-    assert all((ROOT / picture).read_bytes().startswith(PNG_SIGNATURE) for picture in pictures)
+    for picture in pictures:
+        inside = picture.removeprefix(f"{address}/raw/main/")
+        assert (ROOT / inside).read_bytes().startswith(PNG_SIGNATURE)
+
+
+def test_repository_is_called_as_the_index_wants_it(addresses):
+    assert addresses.ADDRESS.fullmatch(addresses.address())
+
+
+def test_a_release_has_an_address(addresses):
+    released = "(unreleased)" not in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1]
+    assert not released or addresses.UNSET_HOST not in addresses.address(), "run docs/set_address.py"
+
+
+def test_address_is_set_in_both_files(addresses, tmp_path, monkeypatch):
+    for name in ("ENTRY", "BUILD"):
+        path = tmp_path / getattr(addresses, name).name
+        path.write_bytes(getattr(addresses, name).read_bytes())
+        monkeypatch.setattr(addresses, name, path)
+    old, new = addresses.address(), "https://github.com/some-one/SlicerCovidSeverity"
+    assert addresses.main([new]) == 0
+    assert addresses.address() == new
+    assert old not in addresses.BUILD.read_text(encoding="utf-8")
+    assert addresses.BUILD.read_text(encoding="utf-8").count(new) == 4
+    assert b"\r" not in addresses.ENTRY.read_bytes()
+    for wrong in ([], ["github.com/x/SlicerCovidSeverity"], ["https://github.com/x/CovidSeverity"]):
+        assert addresses.main(wrong) == 2
+    assert addresses.address() == new
 
 
 @pytest.mark.parametrize("path", ["CovidSeverity.png", "CovidSeverity/Resources/Icons/CovidSeverity.png"])

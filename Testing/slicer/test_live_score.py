@@ -13,12 +13,19 @@ import pytest
 slicer_module = pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[slicer-test]')")
 
 from CovidSeveritySlicer.corrections.AnalysisGrid import gridOf  # noqa: E402
-from CovidSeveritySlicer.corrections.Corrected import DIFFERENCE_ATTRIBUTE, UNSCORED_ATTRIBUTE  # noqa: E402
+from CovidSeveritySlicer.corrections.Corrected import UNSCORED_ATTRIBUTE  # noqa: E402
 from CovidSeveritySlicer.corrections.LiveScore import LiveScore  # noqa: E402
 from CovidSeveritySlicer.corrections.LiveScores import LiveScores  # noqa: E402
 from CovidSeveritySlicer.corrections.ResultScorer import ResultScorer  # noqa: E402
 from CovidSeveritySlicer.events.Background import Background  # noqa: E402
-from CovidSeveritySlicer.scene.SceneBridge import CORRECTED_ATTRIBUTE, Outputs, importResult, resultOf  # noqa: E402
+from CovidSeveritySlicer.scene.LargeText import putText, textOf  # noqa: E402
+from CovidSeveritySlicer.scene.SceneBridge import (  # noqa: E402
+    CORRECTED_TEXT,
+    DIFFERENCE_TEXT,
+    Outputs,
+    importResult,
+    resultOf,
+)
 from CovidSeveritySlicer.scene.Tables import automaticSliceRows, sliceRows  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
@@ -186,7 +193,7 @@ class Case:
 
     def assert_automatic(self):
         assert self.live.corrected is None
-        assert self.node.GetAttribute(CORRECTED_ATTRIBUTE) is None
+        assert textOf(self.node, CORRECTED_TEXT) is None
         assert [column_names(table) for table in self.tables] == self.automatic_columns
         assert sliceRows(self.result) == self.automatic_rows
         assert not self.failures
@@ -250,7 +257,7 @@ def healthy(case):
 def test_nothing_edited_tells_nothing(case):
     assert case.told == case.failures == []
     case.assert_automatic()
-    assert case.node.GetAttribute(DIFFERENCE_ATTRIBUTE) is None
+    assert textOf(case.node, DIFFERENCE_TEXT) is None
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -361,7 +368,7 @@ def test_low_attenuation_is_kept_unless_lungs_or_lobes_change(case, healthy):
     automatic = case.result.report["low_attenuation"]
     case.stroke(GLASS, healthy)
     assert case.live.corrected.lowAttenuation == automatic
-    assert json.loads(case.result.segmentationNode.GetAttribute(CORRECTED_ATTRIBUTE))["low_attenuation"] == automatic
+    assert json.loads(textOf(case.result.segmentationNode, CORRECTED_TEXT))["low_attenuation"] == automatic
     case.stroke(RIGHT, case.analysis.lobes == Lobe.RLL, erase=True)
     assert case.live.corrected.lowAttenuation is None
 
@@ -658,7 +665,7 @@ def test_report_of_the_result_stays_the_automatic_one(case, healthy):
 def test_attribute_tells_the_corrected_numbers_while_there_are_any(case, healthy):
     editor = case.editor()
     case.stroke(GLASS, healthy, editor=editor)
-    told = json.loads(case.node.GetAttribute(CORRECTED_ATTRIBUTE))
+    told = json.loads(textOf(case.node, CORRECTED_TEXT))
     assert {key: told[key] for key in CORRECTED_KEYS} == case.live.corrected.fields
     assert told["opacity_outside_lungs_ml"] == told["lung_without_lobe_ml"] == 0
     editor.Undo()
@@ -681,7 +688,7 @@ def test_table_that_has_left_the_scene_is_let_go(case, healthy, gone):
 
 def test_mark_of_corrections_that_are_gone_is_taken_away(case):
     case.live.stop()
-    case.node.SetAttribute(CORRECTED_ATTRIBUTE, "{}")
+    putText(case.node, CORRECTED_TEXT, "{}")
     case.live.follow(case.result)
     assert case.told == [None]
     case.assert_automatic()
@@ -752,7 +759,7 @@ def test_closed_scene_is_followed_no_more(case, healthy):
 def test_stopped_score_has_counted_the_last_edit(case, healthy):
     case.paint(GLASS, healthy)
     case.live.stop()
-    assert json.loads(case.node.GetAttribute(CORRECTED_ATTRIBUTE))["ctss"]["total"] == case.told[0].ctss
+    assert json.loads(textOf(case.node, CORRECTED_TEXT))["ctss"]["total"] == case.told[0].ctss
     assert (case.live.corrected, case.timer.running) == (None, False)
     case.paint(GLASS, healthy, erase=True)
     assert not case.timer.running
@@ -800,13 +807,13 @@ def test_loaded_scene_is_edited_at_once_and_knows_what_was_automatic(case, healt
 def test_scene_that_is_saved_before_the_score_says_so_and_is_scored_when_it_is_loaded(case, healthy, tmp_path):
     case.paint(GLASS, healthy)
     assert case.node.GetAttribute(UNSCORED_ATTRIBUTE) == "true"
-    assert case.node.GetAttribute(CORRECTED_ATTRIBUTE) is None
+    assert textOf(case.node, CORRECTED_TEXT) is None
     reloaded(case, tmp_path / "scene.mrb")
     assert case.node.GetAttribute(UNSCORED_ATTRIBUTE) is None
     fields, _rows = case.expected(infection=np.where(healthy, np.uint8(Opacity.GROUND_GLASS), case.analysis.infection))
     assert case.live.corrected.fields["infection"] == fields["infection"]
     assert case.live.corrected.ctss == fields["ctss"]["total"]
-    assert json.loads(case.node.GetAttribute(CORRECTED_ATTRIBUTE))["infection"] == fields["infection"]
+    assert json.loads(textOf(case.node, CORRECTED_TEXT))["infection"] == fields["infection"]
 
 
 def test_edit_without_effect_is_scored_too(case):
@@ -868,7 +875,7 @@ def test_aeration_of_lungs_edited_while_nobody_followed_is_not_known(case):
 def test_damaged_memory_of_earlier_edits_is_let_go(case, healthy, text, tmp_path):
     case.stroke(GLASS, healthy)
     case.live.stop()
-    case.node.SetAttribute(DIFFERENCE_ATTRIBUTE, text)
+    putText(case.node, DIFFERENCE_TEXT, text)
     case.live.follow(case.result)
     fields, _ = case.expected(infection=np.where(healthy, np.uint8(Opacity.GROUND_GLASS), case.analysis.infection))
     for lobe in fields["ctss"]["lobes"].values():
@@ -890,16 +897,16 @@ def filled_anew(case, tmp_path):
 
 def test_memory_of_another_analysis_in_the_same_node_is_let_go(case, healthy, filled_anew):
     case.stroke(GLASS, healthy)
-    memory = case.node.GetAttribute(DIFFERENCE_ATTRIBUTE)
+    memory = textOf(case.node, DIFFERENCE_TEXT)
     assert memory
     case.live.stop()
     case.result = filled_anew()
-    case.node.SetAttribute(DIFFERENCE_ATTRIBUTE, memory)
+    putText(case.node, DIFFERENCE_TEXT, memory)
     case.told.clear()
     case.live.follow(case.result)
     assert case.told == []
     case.assert_automatic()
-    assert case.node.GetAttribute(DIFFERENCE_ATTRIBUTE) is None
+    assert textOf(case.node, DIFFERENCE_TEXT) is None
 
 
 def test_new_analysis_in_the_same_node_is_no_correction_of_the_old_one(case, healthy, filled_anew):
@@ -1008,7 +1015,7 @@ def test_edit_during_the_first_look_is_a_correction_of_what_was_there_before(fre
     fresh.timer.expire()
     fresh.count()
     fresh.assert_corrected(infection=with_glass(fresh, spots[0]))
-    assert fresh.node.GetAttribute(DIFFERENCE_ATTRIBUTE)
+    assert textOf(fresh.node, DIFFERENCE_TEXT)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -1046,7 +1053,7 @@ def test_segmentation_that_goes_while_it_is_counted_is_told_no_more(fresh, spots
     fresh.count()
     fresh.live.update()
     assert (fresh.told, fresh.failures, fresh.live.corrected, fresh.live.counting) == ([], [], None, False)
-    assert node.GetAttribute(CORRECTED_ATTRIBUTE) is None
+    assert textOf(node, CORRECTED_TEXT) is None
 
 
 def test_score_of_a_result_that_was_replaced_while_it_was_counted_is_let_go(held, spots, tmp_path):

@@ -38,3 +38,19 @@ def test_packages_import_downwards_only(graph):
     assert packages.pop(PACKAGE) == set()
     ranks = [[f"{PACKAGE}.{name}" for name in names] for names in ORDER]
     assert against_order(packages, ranks) == []
+
+
+DIALOGS = ("errorDisplay", "warningDisplay", "infoDisplay", "messageBox", "QMessageBox", "QInputDialog", "QFileDialog")
+CONFIRMATIONS = ("confirmOkCancelDisplay", "confirmYesNoDisplay", "confirmRetryCloseDisplay")
+
+
+def test_only_the_panel_opens_dialogs_but_for_the_consent_to_install_packages():
+    """Slicer 5.10 has no ``slicer.packaging``, which asks by itself: there ``Install`` asks in the same place."""
+    found = {
+        path.relative_to(MODULE / PACKAGE).as_posix(): names
+        for path in sorted((MODULE / PACKAGE).rglob("*.py"))
+        if (names := {name for name in (*DIALOGS, *CONFIRMATIONS) if name in path.read_text(encoding="utf-8")})
+    }
+    outside = {path: names for path, names in found.items() if not path.startswith("panel/")}
+    assert outside == {"analysis/Install.py": {"confirmOkCancelDisplay"}}
+    assert "panel/Widget.py" in found

@@ -584,6 +584,7 @@ def test_without_a_result_every_button_says_why_and_a_script_gets_a_sentence(
         assert all(getattr(ui, name).enabled for name in NEEDED)
         assert "Show or hide surfaces" in ui.show3dButton.toolTip
         slicer_with_qt.mrmlScene.RemoveNode(a_quick_panel.panel.result.segmentationNode)
+        assert slicer_with_qt.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTextNode") == 0
     assert not any(getattr(ui, name).enabled for name in NEEDED)
     assert {getattr(ui, name).toolTip for name in NEEDED} == {
         "There is no result: choose a chest CT and click Analyze."

@@ -16,7 +16,11 @@ from CovidSeverityLib.types import LOBE_NAMES, Lobe, Opacity
 pytest.importorskip("slicer")
 
 from CovidSeveritySlicer.scene import Hierarchy, Plots, SceneBridge
+from CovidSeveritySlicer.scene.LargeText import putText, textOf
 from CovidSeveritySlicer.scene.SceneBridge import (
+    CORRECTED_TEXT,
+    DIFFERENCE_TEXT,
+    REPORT_TEXT,
     TABLE_ROLES,
     Outputs,
     UnusableResult,
@@ -37,6 +41,7 @@ NEW_CLASSES = {
     "vtkMRMLTableNode": 4,
     "vtkMRMLPlotChartNode": 2,
     "vtkMRMLPlotSeriesNode": 6 + 5,
+    "vtkMRMLTextNode": 1,
 }
 
 
@@ -187,8 +192,8 @@ def test_attributes_tell_how_the_result_was_made(result, analysis):
     assert attributes["CovidSeverity.Severity"] == "mild"
     assert attributes["CovidSeverity.LungsFrom"] == "classical"
     assert attributes["CovidSeverity.LobesFrom"] == "geometric split"
-    assert json.loads(attributes["CovidSeverity.Configuration"]) == report["provenance"]["configuration"]
-    assert json.loads(attributes["CovidSeverity.Report"])["infection"] == report["infection"]
+    assert json.loads(textOf(result.segmentationNode, REPORT_TEXT))["infection"] == report["infection"]
+    assert max(len(value) for value in attributes.values()) < 100
     assert {"CovidSeverity.CTSSRange", "CovidSeverity.Diagnosis", "CovidSeverity.Classifier"}.isdisjoint(attributes)
 
 
@@ -264,10 +269,12 @@ def test_two_analyses_in_a_row_give_two_results(slicer, factory, result, result_
 
 
 def test_given_nodes_are_filled_again_and_nothing_is_added(slicer, factory, result, result_folder, ct):
-    for name in ("Corrected", "Difference", "CTSSRange", "Diagnosis"):
-        result.segmentationNode.SetAttribute(f"CovidSeverity.{name}", "of the first result")
-    result.segmentationNode.SetAttribute("Mine", "kept")
     before = counts(slicer)
+    for name in ("Corrected", "CTSSRange", "Diagnosis"):  # the first was an attribute in earlier versions
+        result.segmentationNode.SetAttribute(f"CovidSeverity.{name}", "of the first result")
+    for role in (CORRECTED_TEXT, DIFFERENCE_TEXT):
+        putText(result.segmentationNode, role, "of the first result")
+    result.segmentationNode.SetAttribute("Mine", "kept")
     healthy = factory.make_analysis(
         factory.make_chest((10, 24, 32), infected=False), factory.make_stored("oblique and flipped").volume
     )
@@ -280,6 +287,7 @@ def test_given_nodes_are_filled_again_and_nothing_is_added(slicer, factory, resu
     assert again.ctss == 0 < result.ctss
     assert {row["infection_percent"] for row in sliceRows(again)} == {0.0}
     assert "of the first result" not in attributes_of(again.segmentationNode).values()
+    assert [textOf(again.segmentationNode, role) for role in (CORRECTED_TEXT, DIFFERENCE_TEXT)] == [None, None]
     assert again.segmentationNode.GetAttribute("Mine") == "kept"
     assert again.segmentationNode.GetSegmentation().GetSegmentIDs() == tuple(SEGMENT_LAYERS)
 
@@ -424,6 +432,7 @@ STEPS = [
     (SceneBridge, "showAsResult"),
     (SceneBridge, "showHistogram"),
     (SceneBridge, "_setAttributes"),
+    (SceneBridge, "_setTexts"),
     (SceneBridge, "placeWithCt"),
     (Hierarchy, "seriesOf"),
 ]
@@ -496,6 +505,31 @@ def test_a_saved_scene_holds_the_whole_result(slicer, result, analysis, tmp_path
     }
     assert len(parents) == 1
     assert opacity_voxels(slicer, loaded) == (analysis.infection > 0).sum()
+
+
+@pytest.mark.parametrize("ending", ["mrml", "mrb"])
+def test_large_texts_are_hidden_nodes_whose_text_is_in_the_scenes_own_file(slicer, result, tmp_path, ending):
+    large = 'corrections, \u00e4 "quoted" & <tagged>\n' * 5000
+    putText(result.segmentationNode, CORRECTED_TEXT, large)
+    assert slicer.util.saveScene(str(tmp_path / f"scene.{ending}"))
+    slicer.mrmlScene.Clear(0)
+    slicer.util.loadScene(str(tmp_path / f"scene.{ending}"))
+    node = slicer.util.getNode("CovidSeverity segmentation")
+    assert textOf(node, CORRECTED_TEXT) == large
+    nodes = slicer.util.getNodesByClass("vtkMRMLTextNode")
+    assert [(text.GetHideFromEditors(), text.GetStorageNode()) for text in nodes] == [(1, None)] * 2
+    assert resultOf(node).report == result.report
+    putText(node, CORRECTED_TEXT, None)
+    assert textOf(node, CORRECTED_TEXT) is None
+    assert len(slicer.util.getNodesByClass("vtkMRMLTextNode")) == 1
+
+
+def test_the_report_of_an_earlier_version_is_read_from_its_attribute(result):
+    node, text = result.segmentationNode, textOf(result.segmentationNode, REPORT_TEXT)
+    putText(node, REPORT_TEXT, None)
+    assert resultOf(node) is None
+    node.SetAttribute(REPORT_TEXT, text)
+    assert resultOf(node).report == result.report
 
 
 def test_a_saved_segmentation_holds_names_colours_codes_and_layers(slicer, result, analysis, tmp_path):

@@ -15,7 +15,6 @@ def installedClassifiers() -> tuple[str, ...]:
         import platformdirs  # noqa: F401 (the store asks it for its folder)
     except ModuleNotFoundError:
         return ()
-    from CovidSeverityLib.classification.store.installed import installed_models
+    from CovidSeverityLib.classification.store.installed import installed_classifiers
 
-    sound, damaged = installed_models()
-    return tuple(sorted([*sound, *damaged], key=str.lower))
+    return installed_classifiers()

@@ -14,15 +14,12 @@ import numpy as np
 
 from CovidSeverityLib.correction.masks import MaskDifference
 
-DIFFERENCE_ATTRIBUTE = "CovidSeverity.Difference"
-"""Attribute of the segmentation: where its masks differ from the automatic ones. A loaded scene needs it."""
-
 UNSCORED_ATTRIBUTE = "CovidSeverity.Unscored"
 """Attribute of the segmentation from an edit until its score is known. Slicer does not tell when it saves a scene: what
 is saved in between has the numbers before the edit, and says so. Loading it scores the edit."""
 
 COMPRESSION_LEVEL = 1
-"""Level of zlib. The attribute is written after every edit."""
+"""Level of zlib. The text is written after every edit."""
 
 _DIFFERENCE_KINDS = {"steps": np.uint32, "parts": np.uint16, "automatic": np.uint8, "codes": np.uint8}
 """Arrays of a stored difference. A step leads from one voxel to the next."""
@@ -64,7 +61,7 @@ class Corrected:
         return self.fields["severity"]["label"]
 
     def asJson(self) -> str:
-        """Numbers of the whole CT for an attribute of the segmentation."""
+        """Numbers of the whole CT for a text of the segmentation."""
         numbers = {
             **self.fields,
             "low_attenuation": self.lowAttenuation,
@@ -75,7 +72,7 @@ class Corrected:
 
 
 def differenceAsText(difference: MaskDifference) -> str:
-    """A difference as text for an attribute: some kilobytes for a hundred thousand voxels."""
+    """A difference as text: some kilobytes for a hundred thousand voxels."""
     arrays = {
         "steps": np.diff(difference.voxels, prepend=0),
         "parts": difference.parts,

@@ -12,11 +12,12 @@ from CovidSeveritySlicer.events.Background import Background
 from CovidSeveritySlicer.events.Signal import Signal
 from CovidSeveritySlicer.events.Timers import TimerFactory, qtTimer
 from CovidSeveritySlicer.scene import Tables
+from CovidSeveritySlicer.scene.LargeText import putText, removeTexts, textOf
 from CovidSeveritySlicer.scene.Result import AnalysisResult
-from CovidSeveritySlicer.scene.SceneBridge import CORRECTED_ATTRIBUTE, REPORT_ATTRIBUTE
+from CovidSeveritySlicer.scene.SceneBridge import CORRECTED_TEXT, DIFFERENCE_TEXT, REPORT_TEXT, TEXT_ROLES
 
 from .AnalysisGrid import UnusableSegmentation
-from .Corrected import DIFFERENCE_ATTRIBUTE, UNSCORED_ATTRIBUTE, Corrected
+from .Corrected import UNSCORED_ATTRIBUTE, Corrected
 from .ResultScorer import ResultScorer, Score
 from .SegmentEditing import openInSegmentEditor
 
@@ -90,7 +91,7 @@ class LiveScore:
         """
         self.stop()
         self._result = result
-        self._report = result.segmentationNode.GetAttribute(REPORT_ATTRIBUTE)
+        self._report = textOf(result.segmentationNode, REPORT_TEXT)
         self._observe(result.segmentationNode)
         self._look()
 
@@ -158,7 +159,7 @@ class LiveScore:
         if score is None:
             return
         if score.automaticKnown:  # for a scene that is saved and loaded
-            self._result.segmentationNode.SetAttribute(DIFFERENCE_ATTRIBUTE, score.difference)
+            putText(self._result.segmentationNode, DIFFERENCE_TEXT, score.difference)
         if score.corrected is not None or not first or self._isMarked:
             self._publish(score.corrected)
 
@@ -171,18 +172,18 @@ class LiveScore:
     def _isCurrent(self) -> bool:
         """Whether no other analysis has filled the node since."""
         result = self._result
-        return result is not None and result.segmentationNode.GetAttribute(REPORT_ATTRIBUTE) == self._report
+        return result is not None and textOf(result.segmentationNode, REPORT_TEXT) == self._report
 
     @property
     def _isMarked(self) -> bool:
-        """Whether an attribute says that the segmentation was corrected."""
-        return self._result.segmentationNode.GetAttribute(CORRECTED_ATTRIBUTE) is not None
+        """Whether a text says that the segmentation was corrected."""
+        return textOf(self._result.segmentationNode, CORRECTED_TEXT) is not None
 
     def _publish(self, corrected: Corrected | None) -> None:
         """Update tables and attributes, and emit ``changed``."""
         self._corrected = corrected
         node, scorer = self._result.segmentationNode, self._scorer
-        node.SetAttribute(CORRECTED_ATTRIBUTE, None if corrected is None else corrected.asJson())
+        putText(node, CORRECTED_TEXT, None if corrected is None else corrected.asJson())
         fillTables(self._result, corrected, scorer.automaticRows if scorer else ())
         self.changed.emit(corrected)
 
@@ -208,7 +209,9 @@ class LiveScore:
 
     def _onNodeRemoved(self, caller: Any, event: str) -> None:
         if self._result is not None and self._result.segmentationNode.GetScene() is None:
+            node = self._result.segmentationNode
             self._onSceneClosed(caller, event)
+            removeTexts(node, TEXT_ROLES, caller)
 
     def _onSceneClosed(self, caller: Any, event: str) -> None:
         self._release()

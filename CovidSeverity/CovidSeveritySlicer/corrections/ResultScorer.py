@@ -23,12 +23,14 @@ from CovidSeverityLib.reporting.corrected import (
 )
 from CovidSeverityLib.reporting.tables import ML_DECIMALS, SLICE_COLUMNS, rounded
 from CovidSeverityLib.types import Lobe
+from CovidSeveritySlicer.scene.LargeText import textOf
 from CovidSeveritySlicer.scene.Result import AnalysisResult
+from CovidSeveritySlicer.scene.SceneBridge import DIFFERENCE_TEXT
 from CovidSeveritySlicer.scene.Tables import automaticSliceRows
 
 from .Aeration import storedValues, wellAeratedVoxels
 from .AnalysisGrid import UnusableSegmentation, gridOf
-from .Corrected import DIFFERENCE_ATTRIBUTE, Corrected, differenceAsText, differenceFromText
+from .Corrected import Corrected, differenceAsText, differenceFromText
 from .LabelLayers import LabelLayers
 
 ROW_TOLERANCE = 1e-6
@@ -188,7 +190,7 @@ def _wholeRows(rows: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], 
 
 
 def _storedDifference(segmentationNode: Any) -> MaskDifference | None:
-    text = segmentationNode.GetAttribute(DIFFERENCE_ATTRIBUTE)
+    text = textOf(segmentationNode, DIFFERENCE_TEXT)
     if not text:
         return None
     try:

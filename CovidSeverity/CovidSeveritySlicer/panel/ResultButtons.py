@@ -17,8 +17,9 @@ from CovidSeveritySlicer.scene.Comparison import showTable
 from CovidSeveritySlicer.scene.ReportFiles import CORRECTED_PAGE, Report
 from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.ResultFiles import REPORT_FILE
-from CovidSeveritySlicer.scene.SceneBridge import jumpTo, look, setShownIn3d, studyForExport, worstSlice
+from CovidSeveritySlicer.scene.SceneBridge import jumpTo, look, setShownIn3d, worstSlice
 
+from .DicomExport import OBJECTS, ExportProblem, importObjects, objectsOf, openExport
 from .ResultNodes import obstacle
 
 
@@ -180,14 +181,19 @@ class ResultButtons:
             slicer.util.showStatusMessage(_("The report is in {folder}").format(folder=folder), 5000)
 
     def onExportDicom(self, _checked: bool = False) -> None:
-        """Open Slicer's export for the study of the CT."""
+        """Import the DICOM objects of the library, where there are any, or open Slicer's export."""
         if not self._can("exportDicomButton"):
             return
-        with slicer.util.tryWithErrorDisplay(_("The DICOM export could not be opened.")):
-            study = studyForExport(self._result)
-            dialog = slicer.qSlicerDICOMExportDialog(None)
-            dialog.setMRMLScene(slicer.mrmlScene)
-            dialog.execDialog(study)
+        self.logic.liveScores.update()
+        objects = None if self.logic.liveScores.corrected(self._result.segmentationNode) else objectsOf(self._result)
+        try:
+            if objects is not None and _wantsObjects(objects):
+                importObjects(objects)
+                slicer.util.showStatusMessage(_("Segmentation and measurements are in the DICOM database."), 5000)
+            else:
+                openExport(self._result)
+        except ExportProblem as problem:
+            slicer.util.errorDisplay(str(problem), windowTitle=_("CovidSeverity"))
 
 
 def _shownIn3d(result: AnalysisResult) -> bool:
@@ -203,3 +209,13 @@ def _mayWriteTo(folder: Path) -> bool:
         return True
     question = _("The folder already contains a report. Its files will be replaced.")
     return slicer.util.confirmOkCancelDisplay(question, windowTitle=_("CovidSeverity"))
+
+
+def _wantsObjects(folder: Path) -> bool:
+    """Whether the user takes the objects of the library rather than Slicer's export."""
+    question = _(
+        "The analysis has written DICOM objects of this result, which name the patient: {names}. Copy them to Slicer's "
+        "DICOM database? No opens Slicer's own export of the segmentation."
+    )
+    names = ", ".join(sorted(path.name for path in folder.glob(OBJECTS)))
+    return slicer.util.confirmYesNoDisplay(question.format(names=names), windowTitle=_("CovidSeverity"))

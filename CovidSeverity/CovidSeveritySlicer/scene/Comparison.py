@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 from CovidSeveritySlicer.nodes.Terminology import registerTerminology
 
 from .Hierarchy import placeWithCt
+from .LargeText import putText
 from .ResultFiles import UnusableResult, readRows
 from .ResultGrid import gridFor, sizeOf
 from .SceneTransaction import SceneTransaction
@@ -28,8 +29,8 @@ CHANGE_LAYERS = {"New_opacity": 0, "Resolved_opacity": 0, "Persistent_opacity": 
 UNIT_ENDINGS = {"_ml": "ml", "_percent": "%"}
 """Units at the end of a column's name."""
 
-COMPARISON_ATTRIBUTE = "CovidSeverity.Comparison"
-"""Attribute of the segmentation of changes: the content of ``comparison.json``."""
+COMPARISON_TEXT = "CovidSeverity.Comparison"
+"""Text of the segmentation of changes: the content of ``comparison.json``."""
 
 TABLE_ROLE = "CovidSeverity.LobeChanges"
 """Reference from the segmentation of changes to its table."""
@@ -112,7 +113,7 @@ class ComparisonImport:
             node.SetReferenceImageGeometryParameterFromVolumeNode(self._volumeNode)
             node.CreateDefaultDisplayNodes()
             change.adopt(node.GetDisplayNode())
-            node.SetAttribute(COMPARISON_ATTRIBUTE, json.dumps(self._report, ensure_ascii=False))
+            putText(node, COMPARISON_TEXT, json.dumps(self._report, ensure_ascii=False), change)
             table = change.add("vtkMRMLTableNode", _("CovidSeverity lobe changes"))
             fill(table, _columns(self._rows), self._rows)
             node.SetNodeReferenceID(TABLE_ROLE, table.GetID())

@@ -16,6 +16,7 @@ from CovidSeveritySlicer.nodes.Terminology import registerTerminology
 from . import Tables
 from .FirstLook import firstLook, look
 from .Hierarchy import placeWithCt, studyForExport
+from .LargeText import putText, textOf
 from .Plots import chartOf, showHistogram, showInvolvement
 from .Result import AnalysisResult, FirstLook
 from .ResultFiles import ResultFiles, UnusableResult, checkedReport, readResultFiles
@@ -46,11 +47,17 @@ TABLE_ROLES = (LOBE_TABLE_ROLE, SLICE_TABLE_ROLE, MEASUREMENT_TABLE_ROLE, HISTOG
 """References from the segmentation to the tables of its result."""
 
 ATTRIBUTE_PREFIX = "CovidSeverity."
-REPORT_ATTRIBUTE = ATTRIBUTE_PREFIX + "Report"
-"""Attribute of the segmentation: the whole report as JSON. Other attributes repeat the most important values."""
+REPORT_TEXT = ATTRIBUTE_PREFIX + "Report"
+"""Text of the segmentation: the whole report as JSON. Attributes repeat the most important values."""
 
-CORRECTED_ATTRIBUTE = ATTRIBUTE_PREFIX + "Corrected"
-"""Attribute of the segmentation: corrected numbers as JSON. It is absent without corrections."""
+CORRECTED_TEXT = ATTRIBUTE_PREFIX + "Corrected"
+"""Text of the segmentation: corrected numbers as JSON. It is absent without corrections."""
+
+DIFFERENCE_TEXT = ATTRIBUTE_PREFIX + "Difference"
+"""Text of the segmentation: where its masks differ from the automatic ones. A loaded scene needs it."""
+
+TEXT_ROLES = (REPORT_TEXT, CORRECTED_TEXT, DIFFERENCE_TEXT)
+"""References from the segmentation to the text nodes of its result."""
 
 _folders: dict[str, tuple[str, Path]] = {}
 """Report and folder of each segmentation that this session imported, by node ID."""
@@ -137,8 +144,9 @@ class ResultImport:
                 _takeFromOthers(change, segmentationNode, role, table)
                 segmentationNode.SetNodeReferenceID(role, table.GetID())
             _setAttributes(segmentationNode, files.report)
+            _setTexts(change, segmentationNode, files.report)
             placeWithCt(change, volumeNode, (segmentationNode, *tables.values()), charts)
-        _folders[segmentationNode.GetID()] = (segmentationNode.GetAttribute(REPORT_ATTRIBUTE), self._folder)
+        _folders[segmentationNode.GetID()] = (textOf(segmentationNode, REPORT_TEXT), self._folder)
         return replace(resultOf(segmentationNode), firstLook=self._firstLook)
 
 
@@ -163,7 +171,7 @@ def resultOf(segmentationNode: Any) -> AnalysisResult | None:
     segmentationNode : any
         VtkMRMLSegmentationNode or None.
     """
-    text = None if segmentationNode is None else segmentationNode.GetAttribute(REPORT_ATTRIBUTE)
+    text = None if segmentationNode is None else textOf(segmentationNode, REPORT_TEXT)
     report = None if text is None else checkedReport(text)
     if report is None:
         return None
@@ -249,11 +257,16 @@ def _setAttributes(segmentationNode: Any, report: Mapping[str, Any]) -> None:
         "LungsFrom": provenance["lungs_from"],
         "LobesFrom": provenance["lobes_from"],
         "Classifier": None if classifier is None else classifier["name"],
-        "Configuration": json.dumps(provenance["configuration"], ensure_ascii=False),
     }
     for name in segmentationNode.GetAttributeNames():
         if name.startswith(ATTRIBUTE_PREFIX):  # of an earlier result, with its corrections
             segmentationNode.RemoveAttribute(name)
     for name, value in values.items():
         segmentationNode.SetAttribute(ATTRIBUTE_PREFIX + name, value)
-    segmentationNode.SetAttribute(REPORT_ATTRIBUTE, json.dumps(report, ensure_ascii=False))
+
+
+def _setTexts(change: SceneTransaction, segmentationNode: Any, report: Mapping[str, Any]) -> None:
+    """Keep the report. The corrections of an earlier result go."""
+    for role in TEXT_ROLES:
+        text = json.dumps(report, ensure_ascii=False) if role == REPORT_TEXT else None
+        putText(segmentationNode, role, text, change)

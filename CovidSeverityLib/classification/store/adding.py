@@ -9,6 +9,7 @@ from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
+from CovidSeverityLib import checked
 from CovidSeverityLib.checksums import blocks_of
 from CovidSeverityLib.classification.description import CLASS_NAMES, NetworkDescription
 from CovidSeverityLib.classification.keras.architecture import import_keras
@@ -18,8 +19,8 @@ from CovidSeverityLib.classification.keras.recognition import RESCALING_SINCE, c
 from CovidSeverityLib.errors import InputError, OutputError
 from CovidSeverityLib.types import Progress
 
-from .catalogue import ModelEntry, known_models
-from .installed import WEIGHTS_NAME, InstalledModel, entry_beside, models_folder
+from .catalogue import CLASSIFIER, CLASSIFIER_FILE, ModelEntry, known_models
+from .installed import InstalledModel, entry_beside, models_folder
 from .placement import check_free, placing, write_entry
 
 STAGE = "copy"
@@ -40,7 +41,8 @@ def add_model(
 ) -> InstalledModel:
     """Copy a file of weights to the user's folder.
 
-    The description comes from ``known`` if it contains ``name``, otherwise from a ``manifest.json`` beside the file
+    Weights of lungmask (names in ``known``) are copied and their checksum is verified. For a classifier the description
+    comes from ``known`` if it contains ``name``, otherwise from a ``manifest.json`` beside the file
     that contains its checksum, otherwise from the file itself. The network is built once, with the weights of the copy.
 
     Parameters
@@ -72,33 +74,44 @@ def add_model(
     check_free(name, replace)
     if not path.is_file():
         raise InputError(f"no file of classifier weights at {path}")
+    known = known_models() if known is None else known
+    theirs = next((entry for entry in known if entry.name.lower() == name.lower()), None)
+    if theirs is not None and theirs.purpose != CLASSIFIER:
+        return _add_other(path, theirs, replace, progress)
     import_keras()  # before a file is copied
-    entry = _described(path, name, known_models() if known is None else known, network or {}, facts or {})
+    entry = _described(path, name, theirs, network or {}, facts or {})
     with placing(name, replace) as temporary:
         copy = temporary / path.name  # the file's own name, for messages about its content
         entry = _checked(entry, path.name, *_copy(path, copy, progress))
-        load_classifier(copy, entry.network, name)
-        copy.rename(temporary / WEIGHTS_NAME)
+        load_classifier(copy, checked.known(entry.network), name)
+        copy.rename(temporary / CLASSIFIER_FILE)
         write_entry(entry, temporary)
-    return InstalledModel(models_folder() / name / WEIGHTS_NAME, entry)
+    return InstalledModel(models_folder() / name / CLASSIFIER_FILE, entry)
+
+
+def _add_other(path: Path, entry: ModelEntry, replace: bool, progress: Progress | None) -> InstalledModel:
+    """Weights that are none of a classifier: their checksum says what they are."""
+    with placing(entry.name, replace) as temporary:
+        entry = _checked(entry, path.name, *_copy(path, temporary / entry.weights_name, progress))
+        write_entry(entry, temporary)
+    return InstalledModel(models_folder() / entry.name / entry.weights_name, entry)
 
 
 def _described(
     path: Path,
     name: str,
-    known: Sequence[ModelEntry],
+    theirs: ModelEntry | None,
     network: Mapping[str, Any],
     facts: Mapping[str, str],
 ) -> ModelEntry:
     """The known entry of the file, with the new name."""
-    theirs = next((entry for entry in known if entry.name.lower() == name.lower()), None)
     beside = entry_beside(path)
     with opened(path) as stored:
         if theirs is not None:
             _check_may_be(theirs, path, stored, stored.own is not None or beside is not None)
         entry = theirs or beside or _entry_of(name, stored, network)
         believed = theirs is not None or beside is not None or stored.own is not None
-        described = _with_options(entry.network, network, path.name if believed else None)
+        described = _with_options(checked.known(entry.network), network, path.name if believed else None)
         check_description(stored, described)
     return _with_facts(changed(entry, name=name, network=described), facts)
 
@@ -131,7 +144,7 @@ def _check_may_be(entry: ModelEntry, path: Path, stored: StoredNetwork, describe
             f"{path.name} says of itself what it is, and {entry.name} is the name of somebody else's model; "
             "add it under another name"
         )
-    elif description_of(stored).imagenet_rescaling and not entry.network.imagenet_rescaling:
+    elif description_of(stored).imagenet_rescaling and not checked.known(entry.network).imagenet_rescaling:
         since = ".".join(map(str, RESCALING_SINCE))
         raise InputError(
             f"{path.name} is not the model {entry.name} as it was published: it is from Keras {since} or newer, with "
@@ -185,6 +198,6 @@ def _copy(path: Path, copy: Path, progress: Progress | None) -> tuple[str, int]:
 
 def _checked(entry: ModelEntry, file: str, sha256: str, size_bytes: int) -> ModelEntry:
     """``entry`` with checksum and size of this file."""
-    if entry.sha256 not in (None, sha256):
+    if entry.sha256 is not None and not entry.is_file(sha256):
         raise InputError(f"{file} is not the model {entry.name}: its SHA-256 is {sha256}, expected {entry.sha256}")
     return entry.of_file(sha256, size_bytes)

@@ -1,4 +1,4 @@
-"""The catalogue of weights of classifiers: their source, their licence, and their file.
+"""The catalogue of weights: what they are for, their source, their licence, and their file.
 
 A manifest is a JSON file with one entry per model. The program contains one, training writes one beside its weights,
 the store keeps one with every installed file, and a hospital may write one of its own.
@@ -10,9 +10,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from CovidSeverityLib.classification.description import NetworkDescription
 from CovidSeverityLib.errors import InputError, OutputError
@@ -31,7 +31,18 @@ WEIGHT_ENDINGS = (".hdf5", ".h5", ".keras")
 _RESERVED = re.compile(r"none|(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 """The value of ``--classifier`` for no model, and names that Windows reserves for devices."""
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = re.compile(r"[0-9a-f]{8,64}")
+"""A SHA-256 or its first digits, 8 or more: authors who follow PyTorch publish 8, in the name of the file."""
+
+CLASSIFIER, LUNGS, LOBES = "classifier", "lungs", "lobes"
+PURPOSES = (CLASSIFIER, LUNGS, LOBES)
+"""What weights are for: a classifier of this program, or lungmask's networks for lungs and for lobes."""
+
+CLASSIFIER_FILE = "weights.hdf5"
+"""Name in the store of every classifier's file."""
+
+_OTHER_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.pth")
+"""Names of other files: they stay as their authors chose them, because they hold the first digits of the SHA-256."""
 
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 """Hosts without required encryption: the download stays on this machine."""
@@ -53,8 +64,8 @@ class ModelEntry:
         Name for the user; letters, digits, dots, dashes and underscores.
     title : str
         Title, one line.
-    network : NetworkDescription
-        Description of the network.
+    network : NetworkDescription or None
+        Description of a classifier's network; None for weights that are none of a classifier.
     source : str or None
         Source: a web address, or a sentence.
     licence : str or None
@@ -62,13 +73,17 @@ class ModelEntry:
     url : str or None
         Address of the file of weights; https.
     sha256 : str or None
-        Checksum of the file of weights, 64 hexadecimal digits.
+        Checksum of the file of weights, 64 hexadecimal digits, or the first ones where not all are published.
     size_bytes : int or None
         Size of the file of weights.
     trained_on : str or None
         Training data, in a sentence.
     limits : str or None
         Limits of its use, in a sentence.
+    purpose : str
+        One of :data:`PURPOSES`.
+    folder : str or None
+        Address of a public Google Drive folder of the authors that holds the file; https.
 
     Raises
     ------
@@ -78,7 +93,7 @@ class ModelEntry:
 
     name: str
     title: str
-    network: NetworkDescription
+    network: NetworkDescription | None
     source: str | None = None
     licence: str | None = None
     url: str | None = None
@@ -86,19 +101,43 @@ class ModelEntry:
     size_bytes: int | None = None
     trained_on: str | None = None
     limits: str | None = None
+    purpose: str = CLASSIFIER
+    folder: str | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        for field in ("title", "source", "licence", "url", "sha256", "trained_on", "limits"):
+        for field in ("title", "source", "licence", "url", "sha256", "trained_on", "limits", "folder"):
             value = getattr(self, field)
             if not (isinstance(value, str) and value.strip()) and (value is not None or field == "title"):
                 raise InputError(f"{field} of the model {self.name} is {value!r}; a text is needed")
         if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):
-            raise InputError(f"sha256 of the model {self.name} is {self.sha256!r}; 64 digits 0-9 a-f are needed")
+            raise InputError(
+                f"sha256 of the model {self.name} is {self.sha256!r}; 64 digits 0-9 a-f are needed, or 8 at least"
+            )
         if self.size_bytes is not None and (type(self.size_bytes) is not int or self.size_bytes < 1):
             raise InputError(f"size_bytes of the model {self.name} is {self.size_bytes!r}; a number above 0 is needed")
-        if self.url is not None and not safe_address(self.url):
-            raise InputError(f"url of the model {self.name} is {self.url}; an address with https:// is needed")
+        for field, url in (("url", self.url), ("folder", self.folder)):
+            if url is not None and not safe_address(url):
+                raise InputError(f"{field} of the model {self.name} is {url}; an address with https:// is needed")
+        if self.purpose not in PURPOSES:
+            raise InputError(f"purpose of the model {self.name} is {self.purpose!r}; one of {', '.join(PURPOSES)} is")
+        if (self.network is None) == (self.purpose == CLASSIFIER):
+            raise InputError(
+                f"the model {self.name} is for {self.purpose}; a classifier has a network, others have none"
+            )
+        if self.network is None and not _OTHER_FILE.fullmatch(self.weights_name):
+            raise InputError(f"url of the model {self.name} is {self.url}; an address of a file .pth is needed")
+
+    @property
+    def weights_name(self) -> str:
+        """Name of the file of weights in the store."""
+        if self.network is not None:
+            return CLASSIFIER_FILE
+        return PurePosixPath(unquote(urlsplit(self.url or "").path)).name
+
+    def is_file(self, sha256: str | None) -> bool:
+        """Whether a file with this checksum is the model's; False if none is known."""
+        return self.sha256 is not None and sha256 is not None and sha256.startswith(self.sha256)
 
     @property
     def unknown_for_download(self) -> tuple[str, ...]:
@@ -116,9 +155,10 @@ class ModelEntry:
         return replace(self, sha256=sha256, size_bytes=size_bytes)
 
     def as_dict(self) -> dict[str, Any]:
-        """Values for JSON; :meth:`from_dict` is the inverse."""
+        """Values for JSON, without a network if there is none; :meth:`from_dict` is the inverse."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return values | {"network": self.network.as_dict()}
+        network = values.pop("network")
+        return values if network is None else {**values, "network": network.as_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], what: str) -> ModelEntry:
@@ -127,7 +167,7 @@ class ModelEntry:
         Parameters
         ----------
         values : mapping of str to any
-            At least name, title and network; other missing fields are not known.
+            At least name, title and, of a classifier, network; other missing fields are not known.
         what : str
             Name of the source in messages.
 
@@ -140,14 +180,17 @@ class ModelEntry:
             raise InputError(f"{what} holds a model that is no object of JSON: {values!r}")
         known = tuple(field.name for field in fields(cls))
         strange = [name for name in values if name not in known]
-        missing = [name for name in ("name", "title", "network") if name not in values]
+        needed = ("name", "title", *(("network",) if values.get("purpose", CLASSIFIER) == CLASSIFIER else ()))
+        missing = [name for name in needed if name not in values]
         if strange or missing:
             odd = f"unknown field {strange[0]!r}" if strange else f"no field {missing[0]!r}"
             raise InputError(f"{what} holds a model with {odd}; fields are {', '.join(known)}")
         try:
-            if not isinstance(values["network"], Mapping):
-                raise InputError(f"network of the model {values['name']} is {values['network']!r}")
-            network = NetworkDescription.from_dict(values["network"], f"the model {values['name']}")
+            network = values.get("network")
+            if network is not None or "network" in needed:
+                if not isinstance(network, Mapping):
+                    raise InputError(f"network of the model {values['name']} is {network!r}")
+                network = NetworkDescription.from_dict(network, f"the model {values['name']}")
             return cls(**{**values, "network": network})
         except InputError as error:
             raise InputError(f"{what} cannot be used: {error}") from error

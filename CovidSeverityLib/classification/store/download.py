@@ -17,8 +17,8 @@ from CovidSeverityLib.errors import DownloadError, InputError, OutputError
 from CovidSeverityLib.types import Progress
 
 from .catalogue import ModelEntry, check_name, safe_address
-from .installed import WEIGHTS_NAME, InstalledModel, models_folder
-from .placement import check_free, placing, write_entry
+from .installed import InstalledModel, models_folder
+from .placement import check_free, gathering_folder, placing, write_entry
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -78,17 +78,18 @@ def download_model(entry: ModelEntry, replace: bool = False, progress: Progress 
         _check_space(part)
         _fetch(part, progress)
     found = sha256_of(part.path)
-    if found != entry.sha256:
+    if not entry.is_file(found):
         part.discard()
         raise InputError(
             f"what {_shown(part.url)} sent is not the model {entry.name}: its SHA-256 is {found}, expected "
             f"{entry.sha256}; it was thrown away"
         )
     with placing(entry.name, replace) as temporary:
-        write_entry(entry, temporary)
-        part.path.replace(temporary / WEIGHTS_NAME)
+        installed = entry.of_file(found, part.size_bytes)
+        write_entry(installed, temporary)
+        part.path.replace(temporary / entry.weights_name)
     part.discard()
-    return InstalledModel(models_folder() / entry.name / WEIGHTS_NAME, entry)
+    return InstalledModel(models_folder() / entry.name / entry.weights_name, installed)
 
 
 def kept_bytes(entry: ModelEntry) -> int:
@@ -106,9 +107,11 @@ def discard_download(name: str) -> bool:
     """
     check_name(name)
     part, about = _part_paths(name)
-    there = part.exists()
+    gathered = gathering_folder(name)
+    there = part.exists() or gathered.exists()
     for path in (part, about):
         path.unlink(missing_ok=True)
+    shutil.rmtree(gathered, ignore_errors=True)
     return there
 
 

@@ -17,13 +17,13 @@ from pathlib import Path
 from CovidSeverityLib.checksums import sha256_of
 from CovidSeverityLib.errors import InputError, OutputError
 
-from .catalogue import MANIFEST_NAME, WEIGHT_ENDINGS, ModelEntry, known_models, read_manifest
+from .catalogue import CLASSIFIER, MANIFEST_NAME, WEIGHT_ENDINGS, ModelEntry, known_models, read_manifest
 
 FOLDER_VARIABLE = "COVID_SEVERITY_MODELS"
 """Environment variable that names another folder for the models."""
 
-WEIGHTS_NAME, ENTRY_NAME = "weights.hdf5", "entry.json"
-"""Files in the folder of a model; the entry is a manifest of one model."""
+ENTRY_NAME = "entry.json"
+"""Beside the file of weights in the folder of a model: a manifest of one model."""
 
 TEMPORARY_PREFIX = ".placing-"
 """Beginning of the names of temporary folders; a model's folder does not begin with a dot."""
@@ -82,6 +82,28 @@ def installed_models() -> tuple[dict[str, InstalledModel], dict[str, str]]:
     return sound, damaged
 
 
+def installed_classifiers() -> tuple[str, ...]:
+    """Names of the installed classifiers in alphabetical order, also of damaged ones."""
+    sound, damaged = installed_models()
+    others = {entry.name.lower() for entry in (known_models() if damaged else ()) if entry.purpose != CLASSIFIER}
+    names = [name for name, model in sound.items() if model.entry.purpose == CLASSIFIER]
+    return tuple(sorted([*names, *(name for name in damaged if name.lower() not in others)], key=str.lower))
+
+
+def installed_weights(name: str) -> Path | None:
+    """The unchanged file of weights of an installed model; None if it is not installed.
+
+    Raises
+    ------
+    InputError
+        If the model is damaged: its file is not the installed one.
+    """
+    model = find_installed(name)
+    if model is not None:
+        _check_unchanged(model)
+    return None if model is None else model.path
+
+
 def find_installed(name: str) -> InstalledModel | None:
     """The model of that name, ignoring case; None if there is none.
 
@@ -136,6 +158,8 @@ def resolve(name_or_file: str | Path) -> ResolvedModel:
         return _resolved_file(Path(text))
     model = find_installed(text)
     if model is not None:
+        if model.entry.purpose != CLASSIFIER:
+            raise InputError(f"the model {model.name} finds {model.entry.purpose}; it is no classifier")
         _check_unchanged(model)
         return ResolvedModel(model.path, model.name, model.entry)
     if Path(text).is_file():
@@ -162,7 +186,7 @@ def entry_beside(path: Path, sha256: str | None = None) -> ModelEntry | None:
     if not _lists_models(manifest):
         return None
     found = sha256 or sha256_of(path)
-    return next((entry for entry in read_manifest(manifest) if entry.sha256 == found), None)
+    return next((entry for entry in read_manifest(manifest) if entry.is_file(found)), None)
 
 
 def remove_model(name: str) -> Path:
@@ -206,7 +230,7 @@ def _read_installed(folder: Path) -> InstalledModel:
         (entry,) = read_manifest(folder / ENTRY_NAME)
     except (InputError, ValueError) as error:
         raise InputError(f"the installed model {folder.name} is damaged ({ENTRY_NAME} is unusable); {again}") from error
-    path = folder / WEIGHTS_NAME
+    path = folder / entry.weights_name
     if entry.name != folder.name or entry.sha256 is None or not path.is_file():
         raise InputError(f"the installed model {folder.name} is damaged (its weights are missing); {again}")
     return InstalledModel(path, entry)
@@ -240,8 +264,11 @@ def _how_to_install(name: str) -> str:
         likely = get_close_matches(name.lower(), [*known, *map(str.lower, _folder_names())], n=1)
         hint = f"is {likely[0]} meant? " if likely else ""
         return f"there is no model {name!r}; {hint}covid-severity models list shows the models"
+    download = f"the model {entry.name} is not installed; covid-severity models download {entry.name}"
     if entry.downloadable:
-        return f"the model {entry.name} is not installed; covid-severity models download {entry.name} installs it"
+        return f"{download} installs it"
+    if entry.folder is not None:
+        return f"{download} asks first, models add FILE --as {entry.name} installs a file that you have"
     return (
         f"the model {entry.name} is not installed and cannot be downloaded; with its file of weights, "
         f"covid-severity models add FILE --as {entry.name} installs it"

@@ -66,6 +66,11 @@ def check_free(name: str, replace: bool = False) -> None:
         raise InputError(f"a model {there} is installed already; --replace puts another in its place")
 
 
+def gathering_folder(name: str) -> Path:
+    """Where a file from elsewhere is gathered before it becomes the model ``name``; it may not exist."""
+    return models_folder() / f".{check_name(name)}.gathering"
+
+
 def write_entry(entry: ModelEntry, folder: Path) -> None:
     """Write the entry of a model to its folder."""
     write_manifest([entry], folder / ENTRY_NAME)

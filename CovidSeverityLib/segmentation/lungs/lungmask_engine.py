@@ -1,7 +1,8 @@
 """Lungs and lobes by lungmask's U-Nets (Hofmanninger 2020, doi 10.1186/s41747-020-00173-2), where it is installed.
 
-The package comes with the extra ``lungmask``; its weights are a file that the user has. Nothing is downloaded, and a
-file is opened only when its SHA-256 is the one that it should have. The networks run on the processor.
+The package comes with the extra ``lungmask``; its weights are a file that the user has, for example from
+``covid-severity models download lungmask-r231``. Nothing is downloaded here, and a file is opened only when its SHA-256
+is the one that it should have. The networks run on the processor.
 """
 
 from __future__ import annotations
@@ -28,9 +29,6 @@ from CovidSeverityLib.types import Side
 from .config import FieldOfViewConfig
 from .lung_segmentation import LungSegmentation, field_of_view_notes
 
-RELEASE = "https://github.com/JoHof/lungmask/releases/download/v0.0"
-"""Where the authors publish the weights."""
-
 INSTALL = 'pip install "covid-severity[lungmask]"'
 
 HUB_FOLDER = Path("~/.cache/torch/hub/checkpoints")
@@ -42,24 +40,22 @@ SUM_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth?$")
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A network of lungmask: its name, its file and the number of its classes with background."""
+    """A network of lungmask: its names for lungmask and for the models of this program, its file and the number of its
+    classes with background."""
 
     name: str
+    model: str
     file: str
     classes: int
 
-    @property
-    def url(self) -> str:
-        """Where the weights are published."""
-        return f"{RELEASE}/{self.file}"
 
-
-R231 = PublishedModel("R231", "unet_r231-d5d2fc3d.pth", 1 + len(Side))
-LTRC_LOBES = PublishedModel("LTRCLobes", "unet_ltrclobes-3a07043d.pth", 6)
+R231 = PublishedModel("R231", "lungmask-r231", "unet_r231-d5d2fc3d.pth", 1 + len(Side))
+R231_COVID = PublishedModel("R231CovidWeb", "lungmask-covid", "unet_r231covid-0de78a7e.pth", 1 + len(Side))
+LTRC_LOBES = PublishedModel("LTRCLobes", "lungmask-lobes", "unet_ltrclobes-3a07043d.pth", 6)
 
 
 class LungmaskEngine:
-    """lungmask's R231 as a :class:`~.lungs.LungSegmenter`.
+    """lungmask's R231 or R231CovidWeb as a :class:`~.lungs.LungSegmenter`.
 
     Parameters
     ----------
@@ -69,6 +65,8 @@ class LungmaskEngine:
         Hexadecimal sum of the file, 8 digits of it or more; the one in its name, or the published one, if left out.
     config : FieldOfViewConfig
         Which lungs are too small or cut off.
+    model : PublishedModel
+        :data:`R231` or :data:`R231_COVID`.
 
     Raises
     ------
@@ -81,9 +79,11 @@ class LungmaskEngine:
         weights: Path | str | None = None,
         sha256: str | None = None,
         config: FieldOfViewConfig = FieldOfViewConfig(),
+        model: PublishedModel = R231,
     ) -> None:
-        self._weights = checked_weights(R231, weights, sha256)
+        self._weights = checked_weights(model, weights, sha256)
         self._config = config
+        self._model = model
 
     @property
     def weights(self) -> Path:
@@ -100,7 +100,7 @@ class LungmaskEngine:
         InputError
             If the weights are not those of such a network.
         """
-        labels = _infer(R231, self._weights, volume)
+        labels = _infer(self._model, self._weights, volume)
         found_ml = float(np.count_nonzero(labels)) * volume.geometry.voxel_ml
         if found_ml < self._config.smallest_lungs_ml:
             raise NoLungsError(
@@ -108,7 +108,7 @@ class LungmaskEngine:
                 f"at least {self._config.smallest_lungs_ml:.0f} ml are expected in a chest CT"
             )
         notes = field_of_view_notes(labels, self._config)
-        return LungSegmentation(labels, f"lungmask R231 ({self._weights.name})", notes)
+        return LungSegmentation(labels, f"lungmask {self._model.name} ({self._weights.name})", notes)
 
 
 def lungmask_lobes(volume: CtVolume, weights: Path | str | None = None, sha256: str | None = None) -> NDArray[np.uint8]:
@@ -159,8 +159,8 @@ def checked_weights(model: PublishedModel, weights: Path | str | None, sha256: s
     path = (HUB_FOLDER / model.file if weights is None else Path(weights)).expanduser()
     if not path.is_file():
         raise InputError(
-            f"no weights of lungmask's {model.name} at {path}; curl -L -O {model.url} fetches them, "
-            "then give the file's name"
+            f"no weights of lungmask's {model.name} at {path}; "
+            f"covid-severity models download {model.model} fetches them"
         )
     named = SUM_IN_NAME.search(path.name)
     expected = (sha256 or known(named or SUM_IN_NAME.search(model.file))[1]).lower()
@@ -168,7 +168,7 @@ def checked_weights(model: PublishedModel, weights: Path | str | None, sha256: s
     if len(expected) < 8 or not found.startswith(expected):
         raise InputError(
             f"weights {path.name} have the SHA-256 {found}, expected {expected}...: the file is damaged or another; "
-            f"curl -L -O {model.url} fetches the published one"
+            f"covid-severity models download {model.model} fetches the published one"
         )
     return path
 

@@ -17,8 +17,8 @@ from CovidSeverityLib.classification import loading
 from CovidSeverityLib.classification.description import NetworkDescription
 from CovidSeverityLib.classification.evidence import classify_slices
 from CovidSeverityLib.classification.loading import open_classifier
-from CovidSeverityLib.classification.store.catalogue import ModelEntry, manifest_text
-from CovidSeverityLib.classification.store.installed import ENTRY_NAME, FOLDER_VARIABLE, WEIGHTS_NAME
+from CovidSeverityLib.classification.store.catalogue import CLASSIFIER_FILE, ModelEntry, manifest_text
+from CovidSeverityLib.classification.store.installed import ENTRY_NAME, FOLDER_VARIABLE
 from CovidSeverityLib.commands import classifiers, classify
 from CovidSeverityLib.commands.classifiers import NONE_INSTALLED, choose_classifier
 from CovidSeverityLib.errors import InputError
@@ -42,7 +42,7 @@ ANALYSED = {
 def install(folder, name, weights):
     """Put a model of these bytes into the store in ``folder``."""
     (folder / name).mkdir(parents=True)
-    (folder / name / WEIGHTS_NAME).write_bytes(weights)
+    (folder / name / CLASSIFIER_FILE).write_bytes(weights)
     entry = ModelEntry(name, "made up", TINY).of_file(hashlib.sha256(weights).hexdigest(), len(weights))
     (folder / name / ENTRY_NAME).write_text(manifest_text([entry]), encoding="utf-8")
 
@@ -95,7 +95,7 @@ def test_reason_is_told_where_there_is_no_classifier(store, installed, asked, re
 
 def test_installed_model_that_cannot_be_used_leaves_the_diagnosis_open(store, tmp_path, program):
     store("one")
-    (tmp_path / "models" / "one" / WEIGHTS_NAME).write_bytes(b"changed")
+    (tmp_path / "models" / "one" / CLASSIFIER_FILE).write_bytes(b"changed")
     chosen = choose_classifier(None)
     assert chosen.classifier is None
     assert re.match(r"The installed model one cannot be used: .*has changed.*[^.]\.$", chosen.reason)
@@ -115,7 +115,7 @@ def test_installed_model_that_cannot_be_used_leaves_the_diagnosis_open(store, tm
     [
         ("nobody", "covid-severity models list shows the models"),
         ("missing.hdf5", "the classifier missing.hdf5 is not there"),
-        ("published-b5", "covid-severity models add FILE --as published-b5 installs it"),
+        ("published-b5", "models add FILE --as published-b5 installs"),
         ("", "the name of the classifier is empty"),
     ],
 )

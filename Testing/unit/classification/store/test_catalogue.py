@@ -12,6 +12,8 @@ import pytest
 from CovidSeverityLib.classification.description import BACKBONES, NetworkDescription
 from CovidSeverityLib.classification.store import catalogue
 from CovidSeverityLib.classification.store.catalogue import (
+    CLASSIFIER,
+    LUNGS,
     ModelEntry,
     check_name,
     known_models,
@@ -23,6 +25,7 @@ from CovidSeverityLib.classification.store.catalogue import (
 )
 from CovidSeverityLib.errors import InputError, OutputError
 from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES
+from CovidSeverityLib.segmentation.lungs.lungmask_engine import LTRC_LOBES, R231, R231_COVID
 from CovidSeverityLib.types import Diagnosis
 
 FULL = ModelEntry(
@@ -36,6 +39,9 @@ FULL = ModelEntry(
     size_bytes=17,
     trained_on="Chest CTs of 100 patients",
     limits="One scanner.",
+)
+LUNG_MODEL = ModelEntry(
+    "lungs", "Lungs", None, url="https://example.org/l-01234567.pth", sha256="01234567", purpose=LUNGS
 )
 BARE = ModelEntry("bare", "Nothing is known", NetworkDescription())
 MODELS = shipped_manifest().parent
@@ -59,9 +65,9 @@ def read(tmp_path):
 
 
 def test_manifest_comes_back_as_it_was_written(tmp_path):
-    write_manifest([FULL, BARE], tmp_path / "manifest.json")
-    assert read_manifest(tmp_path / "manifest.json") == (FULL, BARE)
-    jsonschema.validate(json.loads(manifest_text([FULL, BARE])), SCHEMA)
+    write_manifest([FULL, BARE, LUNG_MODEL], tmp_path / "manifest.json")
+    assert read_manifest(tmp_path / "manifest.json") == (FULL, BARE, LUNG_MODEL)
+    jsonschema.validate(json.loads(manifest_text([FULL, BARE, LUNG_MODEL])), SCHEMA)
 
 
 def test_what_is_missing_is_not_known(read):
@@ -87,7 +93,7 @@ def test_only_a_model_of_which_all_is_known_is_downloadable(field):
         ({"network": []}, "network of the model hospital-b0 is []"),
         ({"network": {"backbone": "VGG16"}}, "no backbone 'VGG16'"),
         ({"network": {"colour": "red"}}, "colour is 'red'"),
-        ({"sha256": "ABC"}, "sha256 of the model hospital-b0 is 'ABC'; 64 digits 0-9 a-f are needed"),
+        ({"sha256": "ABC"}, "sha256 of the model hospital-b0 is 'ABC'; 64 digits 0-9 a-f are needed, or 8 at least"),
         ({"size_bytes": 0}, "size_bytes of the model hospital-b0 is 0; a number above 0 is needed"),
         ({"size_bytes": True}, "size_bytes of the model hospital-b0 is True"),
         ({"size_bytes": 1.5}, "size_bytes of the model hospital-b0 is 1.5"),
@@ -95,6 +101,10 @@ def test_only_a_model_of_which_all_is_known_is_downloadable(field):
         ({"url": "file:///etc/passwd"}, "an address with https:// is needed"),
         ({"licence": 7}, "licence of the model hospital-b0 is 7; a text is needed"),
         ({"author": "me"}, "unknown field 'author'"),
+        ({"purpose": "heart"}, "purpose of the model hospital-b0 is 'heart'; one of classifier, lungs, lobes is"),
+        ({"purpose": "lungs"}, "is for lungs; a classifier has a network, others have none"),
+        ({"purpose": "lungs", "network": None}, "url of the model hospital-b0 is https://example.org/weights.hdf5"),
+        ({"folder": "http://example.org/x"}, "folder of the model hospital-b0 is http://example.org/x"),
     ],
 )
 def test_entry_that_cannot_be_used_is_told_and_the_schema_agrees(read, changes, sentence):
@@ -202,16 +212,20 @@ def test_manifest_of_the_program_is_valid_and_invents_nothing():
     published = {entry.name: entry for entry in known_models()}
     assert published["published-b5"].network == NetworkDescription()
     for entry in published.values():
-        assert entry.unknown_for_download == ("address", "licence", "checksum", "size")
-        assert entry.network == NetworkDescription(entry.network.backbone)
-        assert entry.network.image in CLASSIFICATION_IMAGES
+        if entry.purpose == CLASSIFIER:
+            assert entry.unknown_for_download == ("address", "licence", "checksum", "size")
+            assert entry.network == NetworkDescription(entry.network.backbone)
+            assert entry.network.image in CLASSIFICATION_IMAGES
+        else:
+            assert entry.downloadable
+    weights = {entry.weights_name for entry in published.values() if entry.purpose != CLASSIFIER}
+    assert weights == {model.file for model in (R231, R231_COVID, LTRC_LOBES)}
+    for model in (R231, R231_COVID, LTRC_LOBES):
+        assert published[model.model].weights_name == model.file
+        assert model.file.endswith(f"-{published[model.model].sha256}.pth")
 
 
-CARD_ROWS = {
-    "Network": lambda e: e.network.backbone,
-    "Image": lambda e: f"{e.network.size_px} x {e.network.size_px} pixels, {e.network.image}",
-    "Classes, in order": lambda e: ", ".join(e.as_dict()["network"]["classes"]),
-    "Dense layers": lambda e: ", ".join(map(str, e.network.head_units)),
+COMMON_ROWS = {
     "Trained on": lambda e: e.trained_on,
     "Source": lambda e: e.source,
     "Licence": lambda e: e.licence or "not known",
@@ -220,6 +234,13 @@ CARD_ROWS = {
     "Size": lambda e: "not known" if e.size_bytes is None else f"{e.size_bytes} bytes",
     "Limits": lambda e: e.limits,
 }
+CLASSIFIER_ROWS = {
+    "Network": lambda e: e.network.backbone,
+    "Image": lambda e: f"{e.network.size_px} x {e.network.size_px} pixels, {e.network.image}",
+    "Classes, in order": lambda e: ", ".join(e.as_dict()["network"]["classes"]),
+    "Dense layers": lambda e: ", ".join(map(str, e.network.head_units)),
+}
+OTHER_ROWS = {"For": lambda e: e.purpose}
 
 
 @pytest.mark.parametrize("entry", known_models(), ids=lambda entry: entry.name)
@@ -227,8 +248,9 @@ def test_every_model_has_a_card_that_agrees_with_the_manifest(entry):
     card = (MODELS / f"{entry.name}.md").read_text(encoding="utf-8")
     assert card.startswith(f"# {entry.name}: {entry.title}\n")
     rows = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", card, re.MULTILINE))
-    told = {what: rows.get(what, "").strip("<>`") for what in CARD_ROWS}
-    assert told == {what: of(entry) for what, of in CARD_ROWS.items()}
+    expected = {**COMMON_ROWS, **(OTHER_ROWS if entry.network is None else CLASSIFIER_ROWS)}
+    told = {what: rows.get(what, "").strip("<>`") for what in expected}
+    assert told == {what: of(entry) for what, of in expected.items()}
     assert f"({entry.name}.md)" in (MODELS / "README.md").read_text(encoding="utf-8")
 
 

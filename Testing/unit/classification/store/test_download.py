@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,14 +20,26 @@ import pytest
 import CovidSeverityLib
 from CovidSeverityLib.classification.description import NetworkDescription
 from CovidSeverityLib.classification.store import download
-from CovidSeverityLib.classification.store.catalogue import ModelEntry, write_manifest
+from CovidSeverityLib.classification.store.catalogue import (
+    CLASSIFIER_FILE,
+    LUNGS,
+    ModelEntry,
+    known_models,
+    write_manifest,
+)
 from CovidSeverityLib.classification.store.download import discard_download, download_model, kept_bytes
-from CovidSeverityLib.classification.store.installed import WEIGHTS_NAME, models_folder, resolve
+from CovidSeverityLib.classification.store.installed import (
+    installed_classifiers,
+    installed_weights,
+    models_folder,
+    resolve,
+)
 from CovidSeverityLib.errors import DownloadError, InputError, OutputError
 from Testing.data_files import assert_described
 
 CONTENT = np.random.default_rng(5).bytes(1_000_003)
 HALF, THIRD = 8 * download.CHUNK_BYTES, 5 * download.CHUNK_BYTES
+SUM = hashlib.sha256(CONTENT).hexdigest()
 SECRET = "token=abc"
 
 
@@ -126,7 +139,7 @@ def test_download_is_placed_with_what_is_known_of_it(site):
     model = download_model(site.entry(), progress=lambda *call: seen.append(call))
     assert model.path.read_bytes() == CONTENT
     assert left() == ["ours"]
-    assert sorted(path.name for path in model.path.parent.iterdir()) == ["entry.json", WEIGHTS_NAME]
+    assert sorted(path.name for path in model.path.parent.iterdir()) == ["entry.json", CLASSIFIER_FILE]
     assert_described(model.path.parent, "models download")
     assert resolve("ours").entry == site.entry()
     assert site.asked == [{"Range": None, "If-Range": None, "Accept-Encoding": "identity"}]
@@ -381,6 +394,58 @@ def test_list_tells_how_much_of_a_download_is_there(program, site, manifest):
     assert "to download (52 % are here)" in program("models", "list", "--manifest", manifest).out
     assert program("models", "remove", "ours").out == "What was left of the download of ours is deleted\n"
     assert left() == []
+
+
+def lung_entry(site, **changes):
+    """lungmask's R231 as the program knows it, but on this site and with the digits of this site's file."""
+    known = next(entry for entry in known_models() if entry.name == "lungmask-r231")
+    address = f"http://127.0.0.1:{site.server.server_port}/v0.0/unet_r231-{SUM[:8]}.pth"
+    return replace(known, **{"url": address, "sha256": SUM[:8], "size_bytes": len(CONTENT), **changes})
+
+
+def test_weights_of_lungmask_keep_their_name_and_get_their_whole_checksum(site):
+    model = download_model(lung_entry(site))
+    assert (model.path.name, model.entry.sha256, model.entry.purpose) == (f"unet_r231-{SUM[:8]}.pth", SUM, LUNGS)
+    assert installed_weights("LUNGMASK-r231") == model.path
+    assert installed_classifiers() == ()
+    with pytest.raises(InputError, match="the model lungmask-r231 finds lungs; it is no classifier"):
+        resolve("lungmask-r231")
+    model.path.write_bytes(b"changed")
+    with pytest.raises(InputError, match="the file of the installed model lungmask-r231 has changed"):
+        installed_weights("lungmask-r231")
+
+
+def test_weights_of_lungmask_with_other_digits_are_thrown_away(site):
+    with pytest.raises(InputError, match=f"its SHA-256 is {SUM}, expected d5d2fc3d; it was thrown away"):
+        download_model(lung_entry(site, sha256="d5d2fc3d"))
+    assert left() == []
+
+
+def test_weights_of_lungmask_go_on_after_a_break(site):
+    site.stops = [HALF]
+    assert download_model(lung_entry(site)).path.read_bytes() == CONTENT
+    assert [asked["Range"] for asked in site.asked] == [None, f"bytes={HALF}-"]
+
+
+def test_no_network_leaves_nothing(site):
+    site.server.shutdown()
+    site.server.server_close()
+    with pytest.raises(
+        DownloadError, match=r"http://127\.0\.0\.1:\d+/v0\.0/unet_r231-[0-9a-f]{8}\.pth cannot be reached$"
+    ):
+        download_model(lung_entry(site))
+    assert left() == []
+
+
+def test_command_downloads_weights_of_lungmask_once_and_says_how_to_use_them(program, site, tmp_path):
+    write_manifest([lung_entry(site)], tmp_path / "m.json")
+    for _ in range(2):
+        status, out, err = program("models", "download", "lungmask-r231", "--manifest", tmp_path / "m.json")
+        assert (status, err) == (0, "")
+        assert out.endswith("To use it: covid-severity analyze INPUT --lung-engine lungmask\n")
+    assert len(site.asked) == 1
+    listed = json.loads(program("models", "list", "--json").out)
+    assert [row["name"] for row in listed["models"] if row["status"] == "installed"] == ["lungmask-r231"]
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from CovidSeverityLib.classification.description import NetworkDescription
 from CovidSeverityLib.classification.store import installed as store
 from CovidSeverityLib.classification.store import placement
 from CovidSeverityLib.classification.store.catalogue import ModelEntry, known_models, write_manifest
+from CovidSeverityLib.classification.store.folder import consent_sentence
 from CovidSeverityLib.classification.store.installed import (
     ResolvedModel,
     find_installed,
@@ -101,7 +102,10 @@ def test_damaged_manifest_beside_a_file_is_told(content):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ("published-b5", r"cannot be downloaded; .* covid-severity models add FILE --as published-b5 installs it"),
+        (
+            "published-b5",
+            r"is not installed; covid-severity models download published-b5 asks first, models add FILE",
+        ),
         ("publishd-b5", r"no model 'publishd-b5'; is published-b5 meant\? covid-severity models list"),
         ("nothing", r"no model 'nothing'; covid-severity models list shows the models"),
         ("folder/x", "the classifier folder/x is not there"),
@@ -242,13 +246,14 @@ def test_program_lists_what_is_installed_and_what_can_be(program):
     status, out, err = program("models", "list")
     assert (status, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].split() == ["Model", "Status", "Network", "Licence", "Size"]
+    assert lines[0].split() == ["Model", "Status", "For", "Network", "Licence", "Size"]
     statuses = {line.split()[0]: " ".join(line.split()[1:3]) for line in lines[1 : lines.index("")]}
-    assert statuses["mine"] == "installed EfficientNetB5,"
+    assert statuses["mine"] == "installed diagnosis"
     assert statuses["broken"] == "damaged not"
-    assert all(statuses[entry.name] == "from a" for entry in known_models())
+    for entry in known_models():
+        assert statuses[entry.name] == ("to download" if entry.downloadable else "after consent")
     assert "damaged: the installed model broken is damaged (its weights are missing)" in out
-    assert "covid-severity models add FILE --as NAME" in out
+    assert "covid-severity models download NAME, from a folder of the authors; asks you first" in out
     assert known_models()[0].source in out
     assert lines[-1] == f"Folder: {models_folder()}"
 
@@ -277,9 +282,11 @@ def test_json_holds_all_that_is_known(program):
     assert listed["folder"] == str(models_folder())
     assert_follows(listed, schema_for("standard output", "models list --json"))
     mine, *others = listed["models"]
-    assert mine == {"status": "installed", "path": str(path), "problem": None, **ENTRY.as_dict()}
+    assert mine == {"status": "installed", "path": str(path), "problem": None, **ENTRY.as_dict(), "consent": None}
     assert [other["name"] for other in others] == [entry.name for entry in known_models()]
-    assert {(other["status"], other["path"], other["sha256"]) for other in others} == {("from a file", None, None)}
+    for other, entry in zip(others, known_models(), strict=True):
+        assert other["status"] == ("to download" if entry.downloadable else "from a file")
+        assert other["consent"] == (None if entry.downloadable else consent_sentence(entry))
 
 
 def test_installed_model_is_not_listed_twice(program):
@@ -300,13 +307,14 @@ def test_program_tells_paths_and_removes(program):
         assert err.count("\n") == 1
 
 
-def test_program_says_why_a_published_model_is_not_downloaded(program):
-    err = program("models", "download", "published-b5").err
+def test_program_says_why_a_model_of_which_little_is_known_is_not_downloaded(program, tmp_path):
+    write_manifest([replace(known_models()[0], folder=None)], tmp_path / "m.json")
+    err = program("models", "download", "published-b5", "--manifest", tmp_path / "m.json").err
     assert "its address, licence, checksum and size are not known; get its file of weights yourself from http" in err
     assert err.endswith("then covid-severity models add FILE --as published-b5\n")
 
 
-@pytest.mark.parametrize("action", [(), ("list",), ("path",), ("add",), ("download",), ("remove",)])
+@pytest.mark.parametrize("action", [(), ("list",), ("path",), ("add",), ("download",), ("files",), ("remove",)])
 def test_help_fits_a_terminal_of_80_columns(program, monkeypatch, action):
     monkeypatch.setenv("COLUMNS", "80")
     status, out, _ = program("models", *action, "--help")

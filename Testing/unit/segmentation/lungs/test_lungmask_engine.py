@@ -17,7 +17,13 @@ from CovidSeverityLib.io.reading import read_ct
 from CovidSeverityLib.io.volume import volume_from_array
 from CovidSeverityLib.segmentation.lobes.external_lobes import LOBE_SCHEMES
 from CovidSeverityLib.segmentation.lungs import lungmask_engine
-from CovidSeverityLib.segmentation.lungs.lungmask_engine import LTRC_LOBES, R231, LungmaskEngine, lungmask_lobes
+from CovidSeverityLib.segmentation.lungs.lungmask_engine import (
+    LTRC_LOBES,
+    R231,
+    R231_COVID,
+    LungmaskEngine,
+    lungmask_lobes,
+)
 from CovidSeverityLib.types import Lobe
 
 HAS_LUNGMASK = all(importlib.util.find_spec(name) for name in ("torch", "lungmask"))
@@ -65,9 +71,9 @@ def test_missing_package_is_told_with_the_command(monkeypatch):
         LungmaskEngine()
 
 
-@pytest.mark.parametrize("model", [R231, LTRC_LOBES], ids=lambda model: model.name)
-def test_missing_weights_are_told_with_the_address(installed, tmp_path, model):
-    with pytest.raises(InputError, match=f"{model.name} at .*absent.pth; curl -L -O https://.*{model.file}"):
+@pytest.mark.parametrize("model", [R231, R231_COVID, LTRC_LOBES], ids=lambda model: model.name)
+def test_missing_weights_are_told_with_the_command(installed, tmp_path, model):
+    with pytest.raises(InputError, match=rf"{model.name} at .*absent\.pth; .* models download {model.model} fetches"):
         lungmask_engine.checked_weights(model, tmp_path / "absent.pth", None)
 
 
