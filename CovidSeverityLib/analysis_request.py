@@ -26,6 +26,7 @@ from .reporting.dicom.document import PdfDocument
 from .reporting.dicom.writing import dicom_objects, dicom_writers, has_dicom_extra
 from .reporting.files import PDF_NAME, ReportPages, report_pdf, write_results
 from .reporting.output_folder import FileWriter
+from .segmentation.lobes.command_engine import LobeCommand
 from .segmentation.lobes.external_lobes import lobes_from_labels
 from .segmentation.lobes.values import LobeSegmentation
 from .segmentation.lungs.external_lungs import lungs_from_labels
@@ -64,6 +65,8 @@ class AnalysisRequest:
         What finds the lungs without a mask; None for the library's own segmentation.
     lobe_weights : Path or None
         Checked weights of lungmask's lobes; None for the library's own.
+    lobe_command : LobeCommand or None
+        An installed segmenter that finds the lobes.
     dicom : bool
         Whether DICOM objects are wanted where the input is DICOM.
     """
@@ -78,6 +81,7 @@ class AnalysisRequest:
     lobes: Path | None = None
     lung_engine: LungSegmenter | None = None
     lobe_weights: Path | None = None
+    lobe_command: LobeCommand | None = None
     dicom: bool = True
 
     def run(
@@ -135,6 +139,8 @@ class AnalysisRequest:
     def _lobes(self, volume: CtVolume) -> LobeSegmentation | None:
         if self.lobes is not None:
             return lobes_from_labels(read_mask(self.lobes, volume), volume, self.lobes.name)
+        if self.lobe_command is not None:
+            return self.lobe_command(volume)
         if self.lobe_weights is None:
             return None
         name = f"{LTRC_LOBES.name} ({self.lobe_weights.name})"

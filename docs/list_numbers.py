@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from CovidSeverityLib.classification.training.augmentation import AugmentationConfig
 from CovidSeverityLib.classification.voting import VOTE_DEFINITION
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.ctss import CTSS_DEFINITION, TSS_DEFINITION, TSS_SOURCE, severity_for
@@ -36,7 +37,8 @@ This page lists every number that decides a result, with its unit and its source
 number is a field of a configuration. The name says where it stands: `lobes.fissures.cell_mm` is
 `AnalysisConfig().lobes.fissures.cell_mm`. Every `report.json` has the values of its own analysis, under `provenance`,
 `configuration`, by the same names. Only the numbers of `archive` and `hounsfield` act earlier, when the CT is read, and
-those of `followup` are fields of `FollowUpConfig`, which `comparison.json` has.
+those of `followup` are fields of `FollowUpConfig`, which `comparison.json` has. Those of `augmentation` act when a
+classifier is trained, and the `summary.json` of `train` has them.
 
 The page does not list the weights of the opacity classifier, which are fitted (`opacity_classifier.json`, with its data
 sheet). It does not list steps of the computation on which no result depends either. The numbers that define a
@@ -62,6 +64,7 @@ CHAPTERS = {
     "classification": "Diagnosis",
     "notes": "Notes to the reader",
     "followup": "Comparison of two CTs",
+    "augmentation": "Changed images, when a classifier is trained",
 }
 """Titles by the field of the configuration."""
 
@@ -83,7 +86,7 @@ def configurations() -> dict[str, Any]:
     for field in fields(AnalysisConfig):
         value = getattr(default, field.name)
         found[field.name] = getattr(published, field.name) if value is None else value
-    found["followup"] = FollowUpConfig()
+    found |= {"followup": FollowUpConfig(), "augmentation": AugmentationConfig()}
     return {name: value for name, value in found.items() if is_dataclass(value)}
 
 

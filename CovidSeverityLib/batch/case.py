@@ -210,6 +210,7 @@ def _request(case: BatchCase, inputs: CaseInputs, plan: BatchPlan) -> AnalysisRe
         lobes=inputs.lobes,
         lung_engine=plan.lung_engine,
         lobe_weights=plan.lobe_weights,
+        lobe_command=plan.lobe_command,
         dicom=plan.dicom,
     )
 

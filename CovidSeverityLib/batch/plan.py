@@ -14,6 +14,7 @@ from CovidSeverityLib.classification.loading import ClassifierChoice
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.plain import plain
 from CovidSeverityLib.reporting.files import ReportPages
+from CovidSeverityLib.segmentation.lobes.command_engine import LobeCommand
 from CovidSeverityLib.segmentation.lungs.lungmask_engine import LungmaskEngine
 from CovidSeverityLib.version import __version__
 
@@ -41,6 +42,8 @@ class BatchPlan:
         What finds the lungs; None for the library's own segmentation.
     lobe_weights : Path or None
         Checked weights of lungmask's lobes.
+    lobe_command : LobeCommand or None
+        An installed segmenter that finds the lobes.
     classifier : ClassifierChoice
         What makes the diagnosis.
     limits : BatchConfig
@@ -59,6 +62,7 @@ class BatchPlan:
     independent_slices: bool = False
     lung_engine: LungmaskEngine | None = None
     lobe_weights: Path | None = None
+    lobe_command: LobeCommand | None = None
     classifier: ClassifierChoice = field(default_factory=ClassifierChoice)
     limits: BatchConfig = field(default_factory=BatchConfig)
     threads: int = 1
@@ -80,6 +84,7 @@ class BatchPlan:
             "independent_slices": self.independent_slices,
             "lung_engine_sha256": engine,
             "lobe_weights_sha256": None if self.lobe_weights is None else sha256_of(self.lobe_weights),
+            "lobe_command": None if self.lobe_command is None else self.lobe_command.as_dict(),
             "classifier_sha256": self.classifier.sha256,
             "no_classifier": self.classifier.absent,
         }

@@ -20,7 +20,7 @@ from CovidSeverityLib.reporting.dicom import DICOM_OUTPUT_NAMES
 
 from .classifiers import add_classifier_option, choose_classifier
 from .ct_input import add_independent_slices, add_input, add_lungs, add_printing, add_reading
-from .engines import add_engine_options, analysis_config, lobe_weights, lung_engine
+from .engines import add_engine_options, analysis_config, lobe_command, lobe_weights, lung_engine
 from .pacs import add_store, chosen_input, store_address, store_objects
 from .paths import existing_path, given_path
 from .progress import progress_for, progress_kind
@@ -150,6 +150,7 @@ def _request(arguments: argparse.Namespace) -> AnalysisRequest:
         lobes=_mask(arguments.lobes, "lobe mask"),
         lung_engine=lung_engine(arguments),
         lobe_weights=lobe_weights(arguments),
+        lobe_command=lobe_command(arguments),
         dicom=not arguments.no_dicom,
     )
 

@@ -42,7 +42,7 @@ from CovidSeverityLib.reporting.files import ReportPages
 from .batch_progress import batch_progress
 from .classifiers import add_classifier_option, chosen_with_checksum
 from .ct_input import add_independent_slices, add_printing
-from .engines import add_engine_options, analysis_config, lobe_weights, lung_engine
+from .engines import add_engine_options, analysis_config, lobe_command, lobe_weights, lung_engine
 from .evaluation_run import listed
 from .progress import progress_kind
 
@@ -206,6 +206,7 @@ def _plan(arguments: argparse.Namespace, memory_bytes: int, threads: int) -> Bat
         independent_slices=arguments.independent_slices,
         lung_engine=lung_engine(arguments),
         lobe_weights=lobe_weights(arguments),
+        lobe_command=lobe_command(arguments),
         classifier=chosen_with_checksum(arguments.classifier),
         limits=BatchConfig(worker_memory_bytes=memory_bytes, timeout_s=arguments.timeout),
         threads=threads,

@@ -9,6 +9,7 @@ from pathlib import Path
 from CovidSeverityLib.classification.store.installed import installed_weights
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.errors import InputError
+from CovidSeverityLib.segmentation.lobes.command_engine import PRESETS, LobeCommand, read_lobe_command
 from CovidSeverityLib.segmentation.lungs.lungmask_engine import (
     LTRC_LOBES,
     R231,
@@ -46,10 +47,11 @@ def add_lung_engine(parser: argparse.ArgumentParser) -> None:
 def _add_lobe_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lobe-engine",
-        choices=(DEFAULT, *LOBE_ENGINES),
+        metavar="NAME|FILE",
         default=DEFAULT,
-        help="engine for the lobes: the fissure atlas of this program, or lungmask's LTRCLobes (extra lungmask), with "
-        "weights from covid-severity models download lungmask-lobes",
+        help="engine for the lobes: default (the fissure atlas of this program), lungmask (its LTRCLobes, extra "
+        "lungmask, with weights from covid-severity models download lungmask-lobes), an installed "
+        f"{' or '.join(PRESETS)}, or a JSON file that describes another installed segmenter (docs/inputs.md)",
     )
     parser.add_argument("--lobe-weights", metavar="FILE", help="file of weights for --lobe-engine lungmask")
 
@@ -90,9 +92,35 @@ def lobe_weights(arguments: argparse.Namespace) -> Path | None:
             raise InputError("--lobe-weights is for --lobe-engine lungmask")
         return None
     if arguments.lobes is not None:
-        raise InputError("--lobes and --lobe-engine lungmask exclude each other")
+        raise InputError(f"--lobes and --lobe-engine {arguments.lobe_engine} exclude each other")
+    if arguments.lobe_engine not in LOBE_ENGINES:
+        if arguments.lobe_weights is not None:
+            raise InputError("--lobe-weights is for --lobe-engine lungmask")
+        return None
     model = LOBE_ENGINES[arguments.lobe_engine]
     return checked_weights(model, _weights(model, arguments.lobe_weights), None)
+
+
+def lobe_command(arguments: argparse.Namespace) -> LobeCommand | None:
+    """The installed segmenter for the lobes; None if another engine finds them.
+
+    Raises
+    ------
+    InputError
+        If it is not installed, its description is unusable, or there is no such engine.
+    """
+    asked = arguments.lobe_engine
+    if asked == DEFAULT or asked in LOBE_ENGINES:
+        return None
+    if asked in PRESETS:
+        found = PRESETS[asked]
+    elif asked.lower().endswith(".json"):
+        found = read_lobe_command(asked)
+    else:
+        names = ", ".join((DEFAULT, *LOBE_ENGINES, *PRESETS))
+        raise InputError(f"no lobe engine {asked!r}; there are {names}, and JSON files that describe one")
+    found.program()
+    return found
 
 
 def _weights(model: PublishedModel, given: str | None) -> str | Path | None:

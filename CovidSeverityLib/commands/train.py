@@ -10,6 +10,7 @@ from pathlib import Path
 
 from CovidSeverityLib.classification.description import NETWORK_SIZE_PX
 from CovidSeverityLib.classification.keras.architecture import import_keras
+from CovidSeverityLib.classification.training.augmentation import AugmentationConfig
 from CovidSeverityLib.classification.training.cases import TrainingCase
 from CovidSeverityLib.classification.training.config import KERAS_WEIGHTS, NO_WEIGHTS, TrainingConfig
 from CovidSeverityLib.classification.training.preparation import PreparedCases, prepare_images
@@ -31,6 +32,15 @@ from .progress import progress_for, progress_kind
 
 BACKBONES = ("EfficientNetB5", "EfficientNetB0", "EfficientNetB1", "ResNet50", "ResNet101")
 SHORT_BACKBONES = {"B0": "EfficientNetB0", "B1": "EfficientNetB1", "B5": "EfficientNetB5"}
+
+AUGMENTATION_OPTIONS = (
+    ("mirror", "share of the images whose left and right are exchanged"),
+    ("shift", "largest shift, share of the edge"),
+    ("rotation_deg", "largest rotation, degrees"),
+    ("gain", "largest change of the grey values, share"),
+    ("copies", "versions of each training slice for a frozen backbone, the unchanged one included"),
+)
+"""Fields of :class:`AugmentationConfig` with their help."""
 
 CACHE_NAME = "cache"
 """Default folder for images, inside the folder of the results."""
@@ -57,6 +67,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="folder for the results")
     _add_network_options(parser)
     _add_fitting_options(parser)
+    _add_augmentation_options(parser)
     _add_run_options(parser)
     parser.set_defaults(run=run)
 
@@ -109,7 +120,7 @@ def _add_fitting_options(parser: argparse.ArgumentParser) -> None:
         ("learning_rate", float, "learning rate of Adam (beta 1 is 0.5)"),
         ("validation", float, "share of the patients that decide when training stops"),
         ("test", float, "share of the patients that measure the result"),
-        ("seed", int, "seed of the split, the first weights and the order of slices"),
+        ("seed", int, "seed of the split, the first weights, the order of slices and their changes"),
     ):
         group.add_argument(
             f"--{name.replace('_', '-')}",
@@ -118,6 +129,21 @@ def _add_fitting_options(parser: argparse.ArgumentParser) -> None:
             default=getattr(plain, name),
             help=f"{text} (default: %(default)s)",
         )
+
+
+def _add_augmentation_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("changes of the training images, new in every epoch")
+    plain = AugmentationConfig()
+    for name, text in AUGMENTATION_OPTIONS:
+        default = getattr(plain, name)
+        group.add_argument(
+            f"--{name.removesuffix('_deg')}",
+            dest=name,
+            metavar="N" if isinstance(default, int) else "X",
+            type=type(default),
+            help=f"{text} (default: {default})",
+        )
+    group.add_argument("--no-augmentation", action="store_true", help="train with the images as they are")
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -178,8 +204,20 @@ def _config(arguments: argparse.Namespace) -> TrainingConfig:
     return TrainingConfig(
         network=network_for(arguments.backbone, arguments.size, arguments.image, imagenet),
         imagenet=imagenet,
+        augmentation=_augmentation(arguments),
         **{name: getattr(arguments, name) for name in names},
     )
+
+
+def _augmentation(arguments: argparse.Namespace) -> AugmentationConfig | None:
+    given = {name: getattr(arguments, name) for name, _ in AUGMENTATION_OPTIONS}
+    given = {name: value for name, value in given.items() if value is not None}
+    if not arguments.no_augmentation:
+        return AugmentationConfig(**given)
+    if given:
+        option = next(iter(given)).removesuffix("_deg")
+        raise InputError(f"--no-augmentation leaves the images as they are, so --{option} has no use: leave one out")
+    return None
 
 
 def _cases(

@@ -24,8 +24,8 @@ CHEST: tuple[tuple[Lobe, Lobe | None], ...] = (
 )
 """Lobes as in a picture of the chest: the right lung is on the left."""
 
-EDITED_COLOUR, WARNING_COLOUR, EMPTY_BAR_COLOUR = "#B36B00", "#C4320A", "#B4B4B4"
-"""Readable in Slicer's light and dark styles."""
+EDITED_COLOUR, WARNING_COLOUR, EMPTY_BAR_COLOUR = "#B87000", "#DD4B1A", "#B4B4B4"
+"""Contrast of the texts to the grounds of the light (#EFEFEF) and dark (#323232) style of Slicer: at least 3 to 1."""
 
 Report = Mapping[str, Any]
 
@@ -68,13 +68,13 @@ def detailsHtml(report: Report, corrected: Report | None = None) -> str:
 
 def _headline(shown: Report, automatic: Report | None) -> Iterator[str]:
     if shown["ctss"]["total"] is None:
-        yield f'<p><span style="font-size: xx-large; font-weight: bold">{escape(_("No CTSS"))}</span> '
+        yield f'<p><span style="font-size: x-large; font-weight: bold">{escape(_("No CTSS"))}</span> '
         yield f'<span style="font-size: large">{escape(_("the lobes are not known"))}</span>'
     else:
         total = with_range(shown["ctss"]["total"], shown["ctss"]["range"])
         severity = _severityName(shown["severity"]["label"])
         yield (
-            f'<p><span style="font-size: xx-large; font-weight: bold">CTSS {total}</span> '
+            f'<p><span style="font-size: x-large; font-weight: bold">CTSS {total}</span> '
             f'<span style="font-size: large">{escape(_("of {maximum}").format(maximum=CTSS_MAX))}, '
             f"<b>{escape(severity)}</b></span>"
         )
@@ -118,9 +118,9 @@ def _lobe(lobe: Lobe, now: Report, before: Report | None) -> str:
     """Name, score and share of a lobe over its bar, and under it what was before corrections."""
     if not now["volume_ml"]:
         return f"<b>{lobe.name}</b> {escape(_('absent'))}"
-    percent = _("{percent} %").format(percent=_percent(now["involvement_percent"]))
+    percent = _("{percent} %").format(percent=_percent(now["involvement_percent"])).replace(" ", "\u00a0")
     score = with_range(now["score"], now.get("score_range"))
-    lines = f"<b>{lobe.name}&nbsp;&nbsp;{escape(score)}</b>&nbsp;&nbsp;{escape(percent)}"
+    lines = f"<b>{lobe.name}&nbsp;&nbsp;{escape(score)}</b>&nbsp; {escape(percent)}"
     lines += _bar(now["score"], LOBE_COLOURS[lobe])
     if before is None or before["involvement_percent"] == now["involvement_percent"]:
         return lines

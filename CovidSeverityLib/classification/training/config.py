@@ -9,6 +9,8 @@ from CovidSeverityLib.classification.description import NetworkDescription
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Diagnosis
 
+from .augmentation import AugmentationConfig
+
 LEARNING_RATE, BETA_1 = 2e-4, 0.5
 """Learning rate of Adam, as published."""
 
@@ -44,7 +46,9 @@ class TrainingConfig:
     validation, test : float
         Shares of the patients of each diagnosis.
     seed : int
-        Seed of the split, the first weights and the order of slices.
+        Seed of the split, the first weights, the order of slices and their changes.
+    augmentation : AugmentationConfig or None
+        Changes of the training images; None for none.
 
     Raises
     ------
@@ -62,6 +66,7 @@ class TrainingConfig:
     validation: float = VALIDATION_SHARE
     test: float = TEST_SHARE
     seed: int = 0
+    augmentation: AugmentationConfig | None = field(default_factory=AugmentationConfig)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "patience", "batch_size"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,19 +26,19 @@ EMBEDDING_ENDING = ".npy"
 
 def compute_embeddings(
     backbone: Any,  # noqa: ANN401 - keras.Model
-    examples: ImageExamples,
+    versions: Sequence[ImageExamples],
     cache: Path,
     batch_size: int,
     progress: Progress | None = None,
-) -> VectorExamples:
+) -> tuple[VectorExamples, ...]:
     """The backbone's mean for every image, CT by CT; cached values are not computed again.
 
     Parameters
     ----------
     backbone : any
         From (n, size, size, 3) images to (n, features).
-    examples : ImageExamples
-        Images.
+    versions : sequence of ImageExamples
+        Images, and changed images.
     cache : Path
         Existing folder.
     batch_size : int
@@ -51,19 +52,25 @@ def compute_embeddings(
         If nothing can be written to ``cache``.
     """
     mark = model_mark(backbone)
-    vectors = []
-    for done, (case, images) in enumerate(zip(examples.cases, examples.images, strict=True)):
-        if progress is not None:
-            progress(STAGE, done, len(examples.cases))
-        path = cache / f"{sha256(f'{mark} {images.key}'.encode()).hexdigest()}{EMBEDDING_ENDING}"
-        found = _cached(path, case)
-        if found is None:
-            found = predict(backbone, ImageExamples((case,), (images,)), batch_size)
-            _write(path, found)
-        vectors.append(found)
+    total, done = sum(len(examples.cases) for examples in versions), 0
+    embedded = []
+    for examples in versions:
+        vectors = []
+        for case, images in zip(examples.cases, examples.images, strict=True):
+            if progress is not None:
+                progress(STAGE, done, total)
+            done += 1
+            changes = "" if examples.augmentation is None else f" {examples.augmentation} {case.name}"
+            path = cache / f"{sha256(f'{mark} {images.key}{changes}'.encode()).hexdigest()}{EMBEDDING_ENDING}"
+            found = _cached(path, case)
+            if found is None:
+                found = predict(backbone, replace(examples, cases=(case,), images=(images,)), batch_size)
+                _write(path, found)
+            vectors.append(found)
+        embedded.append(VectorExamples(examples.cases, np.concatenate(vectors)))
     if progress is not None:
-        progress(STAGE, len(examples.cases), len(examples.cases))
-    return VectorExamples(examples.cases, np.concatenate(vectors))
+        progress(STAGE, total, total)
+    return tuple(embedded)
 
 
 def model_mark(model: Any) -> str:  # noqa: ANN401

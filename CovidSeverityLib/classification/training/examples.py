@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from CovidSeverityLib.classification.diagnosis import PatientDiagnosis
 from CovidSeverityLib.types import Diagnosis
 
+from .augmentation import Augmentation
 from .cache import CachedImages
 
 
@@ -32,6 +33,10 @@ class Examples(Protocol):
         """The CTs."""
         ...
 
+    def for_epoch(self, epoch: int) -> Examples:
+        """The examples as an epoch learns from them; ``epoch`` is 1 or more."""
+        ...
+
     def read(self, which: NDArray[np.int64], /) -> NDArray:
         """(n, ...) the examples with these numbers: (size, size) uint8 images, or (features,) float32."""
         ...
@@ -39,10 +44,19 @@ class Examples(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ImageExamples:
-    """Images that are read from the cache when needed; ``images`` and ``cases`` have the same order."""
+    """Images that are read from the cache when needed; ``images`` and ``cases`` have the same order.
+
+    ``augmentation`` changes them after reading.
+    """
 
     cases: tuple[CaseSlices, ...]
     images: tuple[CachedImages, ...]
+    augmentation: Augmentation | None = None
+
+    def for_epoch(self, epoch: int) -> ImageExamples:
+        """The images with the changes of this epoch."""
+        changes = self.augmentation
+        return self if changes is None else replace(self, augmentation=replace(changes, epoch=epoch))
 
     def read(self, which: NDArray[np.int64], /) -> NDArray[np.uint8]:
         """(n, size, size) uint8."""
@@ -51,17 +65,30 @@ class ImageExamples:
         rows: dict[int, NDArray[np.uint8]] = {}
         for owner in np.unique(owners):
             places = np.flatnonzero(owners == owner)
-            first = int(ends[owner]) - self.cases[owner].count
-            rows |= zip(places.tolist(), self.images[owner].read((which[places] - first).tolist()), strict=True)
+            case = self.cases[owner]
+            slices = (which[places] - int(ends[owner]) + case.count).tolist()
+            images = self.images[owner].read(slices)
+            if self.augmentation is not None:
+                images = self.augmentation.applied(images, case.name, slices)
+            rows |= zip(places.tolist(), images, strict=True)
         return np.stack([rows[n] for n in range(len(which))])
 
 
 @dataclass(frozen=True, eq=False)
 class VectorExamples:
-    """Vectors in memory: ``vectors`` is (N, features) float32, with the rows of one case after those of another."""
+    """Vectors in memory: ``vectors`` is (N, features) float32, with the rows of one case after those of another.
+
+    ``copies`` are the vectors of changed images of the same slices.
+    """
 
     cases: tuple[CaseSlices, ...]
     vectors: NDArray[np.float32]
+    copies: tuple[NDArray[np.float32], ...] = ()
+
+    def for_epoch(self, epoch: int) -> VectorExamples:
+        """The vectors and their copies, in turn."""
+        versions = (self.vectors, *self.copies)
+        return VectorExamples(self.cases, versions[(epoch - 1) % len(versions)])
 
     def read(self, which: NDArray[np.int64], /) -> NDArray[np.float32]:
         """(n, features) float32."""

@@ -112,7 +112,7 @@ class Fitting:
         weights = class_weights(self.training.cases)
         order = np.random.default_rng((self.config.seed, epoch)).permutation(self._examples)
         learnt = self.model.fit(
-            training_batches(self.training, order, batch, weights), shuffle=False, verbose=0
+            training_batches(self.training.for_epoch(epoch), order, batch, weights), shuffle=False, verbose=0
         ).history
         probabilities = predict(self.model, self.validation, batch)
         if not (np.isfinite(learnt["loss"][0]) and np.isfinite(probabilities).all()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from CovidSeverityLib.classification.keras.weights import build_network
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.types import Progress
 
+from .augmentation import Augmentation
 from .cases import Part, TrainingCase
 from .checkpoint import CHECKPOINT_NAME, Checkpoint
 from .config import KERAS_WEIGHTS, NO_WEIGHTS, TrainingConfig
 from .devices import make_deterministic, precision, precision_for_machine, strategy_for
 from .embeddings import compute_embeddings, joined
-from .examples import CaseSlices, Examples, ImageExamples
+from .examples import CaseSlices, Examples, ImageExamples, VectorExamples
 from .feeding import predict
 from .fitting import Fitting
 from .head import Standardisation, features_of, head_of, put_head_back
@@ -212,17 +213,27 @@ class _Run:
     ) -> tuple[tuple[EpochRecord, ...], dict[Part, Outcome]]:
         """Train the whole network on images; return the epochs and the results."""
         examples = {part: self._images(slices) for part, slices in self._slices.items()}
+        examples[Part.TRAINING] = replace(examples[Part.TRAINING], augmentation=self._changes(epoch=1))
         return self._fit(model, examples, strategy)
 
     def fit_head(self, model: Any) -> tuple[tuple[EpochRecord, ...], dict[Part, Outcome]]:  # noqa: ANN401
         """Train the dense layers on the backbone's features of the images; return as :meth:`fit_whole`."""
         everything = self._images(tuple(case for slices in self._slices.values() for case in slices))
-        batch = self.config.batch_size
-        embedded = compute_embeddings(features_of(model), everything, self.cache, batch, self.progress)
+        training = self._images(self._slices[Part.TRAINING])
+        number = 1 if self.config.augmentation is None else self.config.augmentation.copies
+        changed = [replace(training, augmentation=self._changes(epoch=n)) for n in range(1, number)]
+        embedded, *copies = compute_embeddings(
+            features_of(model), (everything, *changed), self.cache, self.config.batch_size, self.progress
+        )
         standardisation = Standardisation.of(joined(self._slices[Part.TRAINING], embedded))
         examples = {
             part: standardisation.applied(joined(slices, embedded)) for part, slices in self._slices.items() if slices
         }
+        examples[Part.TRAINING] = VectorExamples(
+            training.cases,
+            examples[Part.TRAINING].vectors,
+            tuple(standardisation.applied(copy).vectors for copy in copies),
+        )
         head = head_of(model)
         found = self._fit(head, examples, strategy_for(()))
         put_head_back(head, model, standardisation)
@@ -251,6 +262,10 @@ class _Run:
                 patients = len({case.patient for case in self.cases if self.parts[case.patient] == part})
                 outcomes[part] = outcome_of(self._slices[part], probabilities, patients)
         return history, outcomes
+
+    def _changes(self, epoch: int) -> Augmentation | None:
+        config = self.config.augmentation
+        return None if config is None else Augmentation(config, self.config.seed, epoch)
 
     def _images(self, slices: tuple[CaseSlices, ...]) -> ImageExamples:
         return ImageExamples(slices, tuple(self.prepared.images[case.name] for case in slices))

@@ -6,7 +6,7 @@ The model card and the manifest may be published: they contain numbers, and no n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from CovidSeverityLib.classification.description import CLASS_NAMES
 from CovidSeverityLib.classification.keras.weights import save_weights
 from CovidSeverityLib.classification.store.catalogue import MANIFEST_NAME, ModelEntry, manifest_text
 from CovidSeverityLib.classification.training.cases import PART_TEXTS, Part, patients_of
-from CovidSeverityLib.classification.training.config import KERAS_WEIGHTS, NO_WEIGHTS
+from CovidSeverityLib.classification.training.config import KERAS_WEIGHTS, NO_WEIGHTS, TrainingConfig
 from CovidSeverityLib.classification.training.history import best_epoch
 from CovidSeverityLib.classification.training.outcome import INTERVAL_METHOD, Outcome
 from CovidSeverityLib.classification.training.run import TrainedClassifier
@@ -112,6 +112,7 @@ class TrainingReport:
             "frozen": config.freeze,
             "optimizer": {"name": "Adam", "learning_rate": config.learning_rate, "beta_1": 0.5},
             "batch_size": config.batch_size,
+            "augmentation": None if config.augmentation is None else asdict(config.augmentation),
             "seed": config.seed,
             "precision": trained.precision,
             "devices": trained.devices,
@@ -156,6 +157,7 @@ class TrainingReport:
             f"{self._failed_text()}"
             f"Adam, learning rate {config.learning_rate:g}, beta 1 0.5; categorical cross-entropy, slices weighted by "
             f"the inverse frequency of their class; batches of {config.batch_size}; seed {config.seed}. "
+            f"{_augmentation_text(config)} "
             f"{counted(len(self.trained.history), 'epoch')}; the weights are those of epoch {best.epoch}, with the "
             "lowest validation loss.\n\n"
             "## What it is worth\n\n"
@@ -207,6 +209,18 @@ class TrainingReport:
 def _imagenet_text(imagenet: str) -> str:
     texts = {NO_WEIGHTS: "random", KERAS_WEIGHTS: "ImageNet's, from Keras"}
     return texts.get(imagenet, "those of a file")
+
+
+def _augmentation_text(config: TrainingConfig) -> str:
+    changes = config.augmentation
+    if changes is None:
+        return "The training images were not changed."
+    versions = f"; {counted(changes.copies, 'version')} of each slice" if config.freeze else " in every epoch"
+    return (
+        f"The training images were changed by chance{versions}: mirrored ({changes.mirror:.0%}), moved (by up to "
+        f"{changes.shift:.0%} of the edge), turned ({changes.rotation_deg:g} degrees), darker or brighter "
+        f"({changes.gain:.0%})."
+    )
 
 
 def _outcome_dict(outcome: Outcome) -> dict[str, Any]:

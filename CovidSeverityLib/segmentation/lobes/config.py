@@ -102,6 +102,12 @@ class FissureConfig(Checked):
         Mean evidence of a region that chance reaches, and that of a fissure that anyone would draw. Along planes that
         rise forwards, where no fissure is, the best paths through five CTs and through noise of three kinds stay under
         0.16 in 90 to 97 % of their area; the clear parts of the left oblique fissures have 0.24 to 0.40.
+    chance_share : float, share
+        Where this quantile of the evidence along a plane that rises forwards, in the lung itself, is above the first
+        limit of ``seen``, both limits rise by the difference. Synthetic chests of 6 mm slices have 0.13 to 0.24 there.
+    unseen_move : float, ratio
+        Evidence that chance gives too may move a surface. This part of the way counts as its error: such evidence is
+        right as often as wrong.
     mode_noise_mm, cells_per_observation : float, mm and cells
         Scatter of a fissure about its modes, and the cells of one patch, which are no independent observations. With
         these, the modes that are fitted to 15, 30 or 60 % of the fissure of an atlas case come within 5.8, 5.2 and
@@ -135,6 +141,8 @@ class FissureConfig(Checked):
     trusted: tuple[NotNegative, Positive] = (0.10, 0.22)
     region_sigma_mm: Positive = 9.0
     seen: tuple[NotNegative, Positive] = (0.16, 0.28)
+    chance_share: Share = 0.9
+    unseen_move: Share = 0.5
     mode_noise_mm: Positive = 5.0
     cells_per_observation: Positive = 25.0
     robust_mm: tuple[Positive, ...] = (25.0, 15.0, 10.0, 7.0, 6.0)

@@ -67,9 +67,31 @@ def lobes_from_labels(labels: NDArray[np.integer], volume: CtVolume, name: str) 
     for label, lobe in LOBE_SCHEMES[scheme].items():
         lookup[label] = lobe
     lobes = lookup[labels]
+    return checked_lobes(lobes, volume, name, f"file {name} ({scheme} labels)")
+
+
+def checked_lobes(lobes: NDArray[np.uint8], volume: CtVolume, name: str, source: str) -> LobeSegmentation:
+    """Lobes from elsewhere, once their sides, their order and their place in the CT are checked.
+
+    Parameters
+    ----------
+    lobes : (K, J, I) ndarray of uint8
+        Labels of :class:`Lobe` on the grid of ``volume``.
+    volume : CtVolume
+        The CT.
+    name : str
+        Of the mask, for messages.
+    source : str
+        Where they come from, for reports.
+
+    Raises
+    ------
+    InputError
+        If lobes lie on the wrong side or upside down, or not on lungs.
+    """
     _require_plausible(lobes, name)
     require_on_lungs(volume, lobes > 0, name)
-    return LobeSegmentation(lobes, f"file {name} ({scheme} labels)", approximate=False)
+    return LobeSegmentation(lobes, source, approximate=False)
 
 
 def fit_to_lungs(lobes: LobeSegmentation, lungs: NDArray[np.uint8]) -> LobeSegmentation:

@@ -9,7 +9,7 @@ level sheet in a small block (axes a, b along the surface and h across it). Ther
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +92,7 @@ def find_fissures(
         Where and how fissures are looked for.
     """
     grids = {fissure: _Cells.of(model, config.cell_mm) for fissure, model in models.items()}
+    limits = _limits_of_seen(image, next(iter(grids.values())), config)
     weights = np.zeros(next(iter(models.values())).modes.shape[0])
     first: dict[Fissure, _Path] = {}
     expected: dict[Fissure, NDArray] = {}
@@ -109,7 +110,11 @@ def find_fissures(
 
     paths = dict(zip(grids, map_in_order(refined, grids, "lobes", None), strict=True))
     heights = {fissure: _displaced(expected[fissure], path, config) for fissure, path in paths.items()}
-    _, spread = _fit_modes([(grids[f], path.height, path.seen) for f, path in paths.items()], config)
+    seen = {
+        fissure: _ramp(path.region, limits) * _robust(path.height - heights[fissure], config.robust_mm[-1])
+        for fissure, path in paths.items()
+    }
+    known = _fit_modes([(grids[f], path.height, _ramp(path.region, limits)) for f, path in paths.items()], config)
     return {
         fissure: _surface(
             image,
@@ -117,12 +122,26 @@ def find_fissures(
             models[fissure],
             heights[fissure],
             _over(fissure, heights, grids),
-            paths[fissure],
-            spread,
+            seen[fissure],
+            known,
             config,
         )
         for fissure, cells in grids.items()
     }
+
+
+def _limits_of_seen(image: LungImage, oblique: _Cells, config: FissureConfig) -> tuple[float, float]:
+    """Evidence of a region that chance reaches in this lung, and that of a clear fissure.
+
+    Chance is what is found about the mirrored plane, which rises forwards. No fissure does. It lies in the slices as
+    the oblique fissure does, so that noise and blur make as many sheets there.
+    """
+    mirrored = replace(oblique, plane=replace(oblique.plane, tilt_deg=-oblique.plane.tilt_deg))
+    region = _follow(image, mirrored, np.zeros(oblique.mean.shape), config.fine_reach_mm, None, config).region
+    found = region[region != 0.0]
+    chance = float(np.quantile(found, config.chance_share)) if found.size else 0.0
+    more = max(0.0, chance - config.seen[0])
+    return config.seen[0] + more, config.seen[1] + more
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,13 +207,13 @@ class _Path:
         Above the plane, mm.
     trust : (P, Q) ndarray of float64
         How much the evidence of a cell alone counts where the surface is moved to it, 0 to 1.
-    seen : (P, Q) ndarray of float64
-        How clearly the fissure is seen, 0 to 1: what the region about a cell has more than chance gives.
+    region : (P, Q) ndarray of float64
+        Mean evidence of the region about a cell; 0 where the cell itself has none.
     """
 
     height: NDArray[np.float64]
     trust: NDArray[np.float64]
-    seen: NDArray[np.float64]
+    region: NDArray[np.float64]
 
 
 def _over(fissure: Fissure, heights: Mapping[Fissure, NDArray], grids: Mapping[Fissure, _Cells]) -> Height | None:
@@ -223,8 +242,7 @@ def _follow(
     known, sigma = (strength != 0.0).astype(np.float64), config.region_sigma_mm / cells.cell_mm
     share = ndimage.gaussian_filter(known, sigma)
     region = ndimage.gaussian_filter(strength, sigma) / np.maximum(share, config.plates.smallest_fill)
-    trust, seen = _ramp(strength, config.trusted), known * _ramp(region, config.seen)
-    return _Path(expected + offsets[best[..., 0]], trust, seen)
+    return _Path(expected + offsets[best[..., 0]], _ramp(strength, config.trusted), known * region)
 
 
 def _ramp(evidence: NDArray[np.float64], limits: tuple[float, float]) -> NDArray[np.float64]:
@@ -331,22 +349,25 @@ def _surface(
     model: FissureModel,
     height: NDArray,
     over: Height | None,
-    path: _Path,
-    spread: NDArray,
+    seen: NDArray,
+    known: tuple[NDArray, NDArray],
     config: FissureConfig,
 ) -> FissureSurface:
     """The final surface with what is known of its errors.
 
-    Where nothing is seen, the left-out cases' distance counts, less what the modes learned from the rest of the lung.
+    Where nothing is seen, the left-out cases' distance counts, less what the modes learned from the rest of the lung
+    (``known``: their weights and covariance). To it is added, in squares, part of the way that evidence which chance
+    gives too has moved the surface.
     """
     end = cells.end(image, height, over)
     rearmost_j = np.inf if over is None else image.row_at(model.rearmost)
     inside = image.covers(*cells.positions(height)) & (cells.b < end[:, None])
-    seen = path.seen * _robust(path.height - height, config.robust_mm[-1])
+    weights, spread = known
     prior = (cells.modes**2).sum(axis=0)
     rest = np.einsum("mpq,mk,kpq->pq", cells.modes, spread, cells.modes)
     noise = config.mode_noise_mm**2
-    guessed = model.distance_mm * np.sqrt((rest + noise) / (prior + noise)) / min(image.frame.scale)
+    moved = config.unseen_move * (height - cells.expected(weights))
+    guessed = np.hypot(model.distance_mm * np.sqrt((rest + noise) / (prior + noise)), moved) / min(image.frame.scale)
     guessed = guessed * (config.cut_factor if image.frame.cut else 1.0)
     found_mm = np.hypot(config.found_mm, image.spacing_kji[0] / 2.0)
     expected_mm = seen * found_mm + (1.0 - seen) * np.maximum(guessed, found_mm)

@@ -46,9 +46,10 @@ def _parted(labels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], list[Piece]]:
     """The largest piece of every lobe, and all others, the large ones first."""
     whole = labels.copy()
     loose: list[Piece] = []
-    for lobe in np.unique(labels[labels > 0]):
-        box = bounding_box(labels == lobe, margin=(1, 1, 1))
-        pieces, count = ndimage.label(labels[box] == lobe)
+    for lobe in range(1, int(labels.max()) + 1):
+        mask = labels == lobe
+        box = bounding_box(mask, margin=(1, 1, 1))
+        pieces, count = ndimage.label(mask[box])
         if count < 2:
             continue
         largest = int(component_sizes(pieces).argmax())

@@ -4,11 +4,13 @@ import csv
 import hashlib
 import json
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from CovidSeverityLib.classification.store.installed import FOLDER_VARIABLE
+from CovidSeverityLib.classification.training.augmentation import AugmentationConfig
 from Testing.data_files import assert_described
 
 FILES = {
@@ -79,6 +81,7 @@ def test_summary_counts_patients_and_failures(trained):
     assert summary["parts"]["test"]["CAP"] == 1
     assert summary["failed"] == 2
     assert summary["frozen"] is True
+    assert summary["augmentation"] == asdict(AugmentationConfig())
     for outcome in summary["outcomes"].values():
         assert np.sum(outcome["confusion"]) == outcome["accuracy"]["of"] == 3
         assert np.trace(outcome["confusion"]) == outcome["accuracy"]["right"]
@@ -214,6 +217,13 @@ def test_frozen_random_backbone_is_refused(program, options, tmp_path):
     message = refusal(program, *options, "-o", tmp_path / "out", "--freeze")
     assert "random ones see nothing: --imagenet keras downloads ImageNet's" in message
     assert not (tmp_path / "out").exists()
+
+
+def test_changes_of_images_that_are_not_changed_are_refused(program, options, tmp_path):
+    message = refusal(program, *options, "-o", tmp_path / "out", "--no-augmentation", "--rotation", 5)
+    assert "--no-augmentation leaves the images as they are, so --rotation has no use" in message
+    message = refusal(program, *options, "-o", tmp_path / "out", "--shift", 0.6)
+    assert "shift is 0.6; expected a number from 0 to 0.5" in message
 
 
 def test_too_few_patients_are_refused_and_failures_written(keras, program, options, patients, tmp_path):

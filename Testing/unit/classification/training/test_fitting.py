@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from CovidSeverityLib.classification.training.augmentation import Augmentation, AugmentationConfig
 from CovidSeverityLib.classification.training.cases import Part
 from CovidSeverityLib.classification.training.checkpoint import Checkpoint, TrainingState
 from CovidSeverityLib.classification.training.config import TrainingConfig
@@ -73,7 +74,8 @@ def fit(keras, examples, tmp_path):
     def run(folder="run", config=CONFIG, progress=None, made_with=None):
         (tmp_path / folder).mkdir(exist_ok=True)
         checkpoint = Checkpoint(tmp_path / folder, made_with or {"seed": config.seed})
-        parts = examples[Part.TRAINING], examples[Part.VALIDATION]
+        training = replace(examples[Part.TRAINING], augmentation=Augmentation(AugmentationConfig(), config.seed))
+        parts = training, examples[Part.VALIDATION]
         model = small_network(keras, config.seed)
         history = Fitting(model, *parts, config, checkpoint, strategy_for(), {"lost": "no lungs"}).run(progress)
         return [replace(record, seconds=0.0) for record in history], [np.asarray(w.numpy()) for w in model.weights]
@@ -230,7 +232,7 @@ def test_whole_network_answers_what_the_head_answers_for_standardised_features(k
     from CovidSeverityLib.classification.training.feeding import predict
 
     model, training = whole_network(keras), examples[Part.TRAINING]
-    embedded = compute_embeddings(features_of(model), training, tmp_path, 8)
+    (embedded,) = compute_embeddings(features_of(model), [training], tmp_path, 8)
     standardisation = Standardisation.of(embedded)
     plain = standardisation.applied(embedded)
     np.testing.assert_allclose(plain.vectors.mean(axis=0), 0, atol=1e-3)
@@ -248,19 +250,22 @@ def test_feature_that_never_changes_is_no_feature():
     np.testing.assert_allclose(standard.vectors, [[-1, 0], [1, 0]], atol=1e-6)
 
 
-def test_embeddings_are_computed_once_for_the_same_backbone(keras, examples, tmp_path):
+def test_embeddings_are_computed_once_for_the_same_backbone_and_changes(keras, examples, tmp_path):
     model, training = whole_network(keras), examples[Part.TRAINING]
     backbone = features_of(model)
-    first = compute_embeddings(backbone, training, tmp_path, 8)
+    changed = replace(training, augmentation=Augmentation(AugmentationConfig(gain=0.5), seed=0))
+    first, copy = compute_embeddings(backbone, [training, changed], tmp_path, 8)
+    assert not np.array_equal(copy.vectors, first.vectors)
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert len(before) == len(training.cases)
-    again = compute_embeddings(features_of(model), training, tmp_path, 8)
+    assert len(before) == 2 * len(training.cases)
+    again, copy_again = compute_embeddings(features_of(model), [training, changed], tmp_path, 8)
     np.testing.assert_array_equal(again.vectors, first.vectors)
+    np.testing.assert_array_equal(copy_again.vectors, copy.vectors)
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
     backbone.layers[1].set_weights([w * 2 for w in backbone.layers[1].get_weights()])
-    other = compute_embeddings(backbone, training, tmp_path, 8)
+    (other,) = compute_embeddings(backbone, [training], tmp_path, 8)
     assert not np.array_equal(other.vectors, first.vectors)
-    assert len(list(tmp_path.iterdir())) == 2 * len(before)
+    assert len(list(tmp_path.iterdir())) == len(before) + len(training.cases)
 
 
 # Without TensorFlow

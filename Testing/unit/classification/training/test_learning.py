@@ -2,7 +2,7 @@
 
 Normal chests, lobar consolidation (CAP) and ground glass at the pleura of both lungs (COVID-19). Each anatomy has all
 three, so that the anatomy tells nothing. The network begins at random weights and has seconds to learn: its images are
-small, without the outline of the lungs.
+small, without the outline of the lungs, and not changed: changed ones need more epochs (10 of 12 patients after six).
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -96,7 +96,9 @@ def test_patients_that_were_not_learnt_from_are_told_apart(keras, patients, tmp_
     from CovidSeverityLib.classification.training.run import train
 
     shares = {"validation": 0.12, "test": 0.22}
-    config = TrainingConfig(NETWORK, epochs=6, patience=6, batch_size=16, learning_rate=1e-3, **shares)
+    config = TrainingConfig(
+        NETWORK, epochs=6, patience=6, batch_size=16, learning_rate=1e-3, augmentation=None, **shares
+    )
     trained = train(*patients, config, tmp_path, tmp_path)
     assert [len(trained.of_part(part)) for part in Part] == [36, 6, 12]
     assert trained.outcomes[Part.TEST].accuracy.value >= 0.9

@@ -109,12 +109,13 @@ def test_no_fissure_is_seen_where_there_is_none(lobes_of, change):
     assert all(fissure.seen_percent < 1.0 for fissure in lobes_of(change).fissures)
 
 
-@pytest.mark.parametrize("change", ["as it is", "noisy", "constant and noisy"])
+@pytest.mark.parametrize("change", ["as it is", "noisy", "slices of 8.8 mm", "constant and noisy"])
 def test_confidence_is_not_above_the_truth(lobes_of, coarse_phantom, change):
     """The mean over the lobes of one chest; docs/method.md has it for many."""
-    found, true = lobes_of(change), coarse_phantom.lobes
+    found = lobes_of(change)
+    true = coarse_phantom.lobes[:: len(coarse_phantom.lobes) // len(found.labels)]
     dice = {lobe: _dice(found.labels == lobe, true == lobe) for lobe in Lobe}
-    assert np.mean([found.confidence[lobe] - dice[lobe] for lobe in Lobe]) < 0.05
+    assert np.mean([found.confidence[lobe] - dice[lobe] for lobe in Lobe]) < 0.03
 
 
 def _dice(one, other):

@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 
 from CovidSeverityLib.segmentation.lobes import fissures
+from CovidSeverityLib.segmentation.lobes.config import FissureConfig
 from CovidSeverityLib.segmentation.lobes.fissures import _without_border, find_fissures
 from CovidSeverityLib.segmentation.lobes.lobe_atlas import Fissure, load_atlas, surface_on_grid
 from CovidSeverityLib.segmentation.lobes.lung_frame import LungFrame
@@ -159,6 +160,42 @@ def test_border_of_the_lung_and_of_the_block_is_left_out(samples):
     inside = np.random.default_rng(0).random((12, 13, 14)) < 0.95
     expected = ndimage.minimum_filter(inside, [2 * n + 1 for n in samples], mode="constant")
     np.testing.assert_array_equal(_without_border(inside, samples), expected)
+
+
+def left_block(hu):
+    mask = np.zeros(hu.shape, dtype=bool)
+    mask[3:-3, 3:-3, 3:-3] = True
+    return LungImage(hu, mask, SPACING, LungFrame((1.0, 1.0, 1.0), tuple(LOW.tolist())))
+
+
+def limits_of(hu, config):
+    return fissures._limits_of_seen(left_block(hu), fissures._Cells.of(MODEL, config.cell_mm), config)
+
+
+def test_more_chance_raises_what_counts_as_seen():
+    """Sheets along the mirrored plane are no fissures, as many as they may be."""
+    config, shape = FissureConfig(), (116, 110, 72)
+    plain = np.full(shape, -860, dtype=np.int16)
+    k, j = (LOW[n] + SPACING[n] * np.arange(shape[n]) for n in range(2))
+    mirrored = replace(MODEL.plane, tilt_deg=-MODEL.plane.tilt_deg)
+    *_, h = mirrored.of_atlas(k[:, None, None], j[None, :, None], np.zeros((1, 1, 1)))
+    sheets = plain + np.where(h % 12.0 < 3.0, 110, 0).astype(np.int16)
+    assert limits_of(plain, config) == config.seen
+    low, high = limits_of(sheets, config)
+    assert low > config.seen[0] + 0.1
+    assert high - low == pytest.approx(config.seen[1] - config.seen[0])
+
+
+@pytest.mark.slow
+def test_surface_moved_without_being_seen_is_expected_farther_off():
+    """By half of the way, in squares: such evidence is right as often as wrong."""
+    config = FissureConfig(seen=(5.0, 6.0))
+    image = left_block(np.rint(noisy((116, 110, 72))).astype(np.int16))
+    surface = find_fissures(image, {Fissure.LEFT_OBLIQUE: MODEL}, config)[Fissure.LEFT_OBLIQUE]
+    moved = surface.height - surface_on_grid(MODEL.mean, MODEL.plane, surface.a, surface.b)
+    assert np.abs(moved).max() > 3.0
+    assert not surface.seen.any()
+    np.testing.assert_allclose(surface.expected_mm, np.hypot(MODEL.distance_mm, 0.5 * moved), rtol=1e-6)
 
 
 def flat_right_lung(over_mm):
