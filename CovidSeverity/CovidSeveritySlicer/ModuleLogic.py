@@ -10,6 +10,7 @@ from .analysis.BatchLogic import BatchLogic
 from .analysis.CaseLoader import CaseLoader
 from .analysis.ComparisonLogic import ComparisonLogic
 from .analysis.Install import ensurePackages
+from .analysis.ModelDownloads import ModelDownloads
 from .corrections.CorrectedSegmentation import correctedSegmentationWriter
 from .corrections.LiveScores import LiveScores
 from .events.Timers import qtTimer
@@ -33,6 +34,7 @@ class ModuleLogic(AnalysisLogic):
         self.comparisons = ComparisonLogic(timerFactory)
         self.batches = BatchLogic(timerFactory, ensure=parts.get("ensure", ensurePackages))
         self.cases = CaseLoader(timerFactory)
+        self.downloads = ModelDownloads(timerFactory)
         self.liveScores = LiveScores(timerFactory)
         self.finished.connect(self.liveScores.follow)
         self.cases.loaded.connect(self.liveScores.follow)
@@ -82,5 +84,6 @@ class ModuleLogic(AnalysisLogic):
         self.comparisons.cleanup()
         self.batches.cleanup()
         self.cases.cleanup()
+        self.downloads.cleanup()
         self.liveScores.stop()
         AnalysisLogic.cleanup(self)

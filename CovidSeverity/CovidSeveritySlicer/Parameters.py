@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from .analysis.BatchLogic import BatchSource
+from .analysis.Engines import LungSource
 
 
 class Profile(Enum):
@@ -37,8 +38,10 @@ class CovidSeverityParameters:
     ----------
     inputVolume : vtkMRMLScalarVolumeNode
         The CT.
+    lungSource : LungSource
+        What finds lungs and lobes.
     maskSegmentation : vtkMRMLSegmentationNode
-        Its lungs or lobes are used instead of being found.
+        Its lungs or lobes are used if the source is a segmentation in the scene.
     outputSegmentation : vtkMRMLSegmentationNode
         Receives the result. None makes a new node; so do the tables.
     lobeTable, sliceTable, measurementTable : vtkMRMLTableNode
@@ -65,6 +68,7 @@ class CovidSeverityParameters:
     lobeTable: vtkMRMLTableNode
     sliceTable: vtkMRMLTableNode
     measurementTable: vtkMRMLTableNode
+    lungSource: LungSource = LungSource.BUILT_IN
     profile: Profile = Profile.DEFAULT
     classifier: str = ""
     independentSlices: bool = False

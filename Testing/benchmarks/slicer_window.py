@@ -77,6 +77,8 @@ def one_run(analysis: Any, folder: str) -> dict[str, float]:
         key = f"edit: {name.strip()}"
         held[key] = max(held.get(key, 0.0), window.held(lambda: None, lambda: bool(told)))
     held |= other_holds(window, logic, panel, volume)
+    parameters = logic.getParameterNode()
+    parameters.lungSource = type(parameters.lungSource).SCENE
     panel.ui.maskSegmentationSelector.setCurrentNode(result.segmentationNode)
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     for name, moved in ((MASKS_WRITTEN, None), (MOVED_WRITTEN, transform.GetID())):

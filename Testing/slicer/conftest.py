@@ -63,6 +63,7 @@ if importlib.util.find_spec("slicer") is not None and "slicer.i18n" not in sys.m
     _stand_in("slicer.i18n", "i18n.py")
 
 from batch_fixtures import batch_folder, chest_file, dicom_database, dicom_folder  # noqa: E402, F401 (fixtures)
+from model_fixtures import installed_models, model_job, model_site  # noqa: E402, F401 (fixtures)
 from qt_fixtures import slicer_with_qt, wait_until  # noqa: E402, F401 (fixtures)
 from run_fixtures import (  # noqa: E402, F401
     a_small_chest,

@@ -104,8 +104,8 @@ def pip(monkeypatch, wheels, tmp_path):
     resources.mkdir()
     site.mkdir()
     (resources / Install.REQUIREMENTS).write_text(f"# comment\n\n{WANTED}>=1.4\nnumpy>=1.26\n", encoding="utf-8")
-    (resources / Install.CLASSIFIER_REQUIREMENTS).write_text(f"{CLASSIFIER}>=2.16\n", encoding="utf-8")
-    (resources / Install.BATCH_REQUIREMENTS).write_text(f"{CLUSTER}>=2025.1\n", encoding="utf-8")
+    (resources / Install.EXTRAS["classifier"]).write_text(f"{CLASSIFIER}>=2.16\n", encoding="utf-8")
+    (resources / Install.EXTRAS["batch"]).write_text(f"{CLUSTER}>=2025.1\n", encoding="utf-8")
     monkeypatch.setattr(Install, "RESOURCES", resources)
     monkeypatch.syspath_prepend(str(site))
     return Pip(wheels, site)
@@ -168,11 +168,13 @@ def test_requirements_are_those_of_the_library_less_what_slicer_ships():
     assert requirement_lines("requirements.txt") == expected
     assert requirement_lines("requirements-classify.txt") == library_requirements("classify")
     assert requirement_lines("requirements-batch.txt") == library_requirements("batch")
+    assert requirement_lines("requirements-lungmask.txt") == library_requirements("lungmask")
+    assert requirement_lines("requirements-download.txt") == library_requirements("download")
     assert len(expected) == len(library_requirements()) - len(SHIPPED_BY_SLICER)
 
 
 def test_nothing_that_slicer_ships_is_wanted_and_all_of_it_is_pinned():
-    wanted = {Requirement(str(line)).name for line in Install._requirements(classifier=True, batch=True)}
+    wanted = {Requirement(str(line)).name for line in Install._requirements(**dict.fromkeys(Install.EXTRAS, True))}
     assert not wanted & set(Install.SHIPPED)
     assert set(Install.SHIPPED) >= SHIPPED_BY_SLICER
 

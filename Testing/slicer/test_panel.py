@@ -296,13 +296,20 @@ def test_file_of_weights_can_be_chosen(slicer_with_qt, a_panel, a_volume_node, m
 
 def test_lungs_of_the_scene_are_recognised_by_terminology(slicer_with_qt, a_quick_panel, a_volume_node, wait_until):
     analyse(a_quick_panel, wait_until)
+    from CovidSeveritySlicer.analysis.Engines import LungSource
+
     selector, label = a_quick_panel.ui.maskSegmentationSelector, a_quick_panel.ui.maskStatusLabel
+    assert not shown(selector)
+    a_quick_panel.logic.getParameterNode().lungSource = LungSource.SCENE
+    assert shown(selector)
     selector.setCurrentNode(a_quick_panel.panel.result.segmentationNode)
     assert "Its five lobes are used" in label.text
     empty = slicer_with_qt.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "bones")
     selector.setCurrentNode(empty)
     assert "neither both lungs nor all five lobes" in label.text
     selector.setCurrentNode(None)
+    assert "Choose a segmentation" in label.text
+    a_quick_panel.logic.getParameterNode().lungSource = LungSource.BUILT_IN
     assert not shown(label)
 
 
@@ -660,7 +667,10 @@ def test_an_earlier_result_is_compared_with_the_corrected_one(
     assert ui.compareButton.text == "Compare..."
     score, opacity, *warnings = ui.comparisonLabel.text.splitlines()
     assert score == "CTSS since then: +3 (more than repeatability)."
-    assert opacity == "Opacity since then: +11.3 % of the lungs (more than repeatability)."
+    now = a_quick_panel.logic.liveScores.corrected(result.segmentationNode).fields
+    more = now["infection"]["percent_of_lung"] - result.report["infection"]["percent_of_lung"]
+    assert more > 5
+    assert opacity == f"Opacity since then: {more:+.1f} % of the lungs (more than repeatability)."
     assert all(line.startswith("Warning: ") for line in warnings)
     changes = slicer.util.getNode("CovidSeverity changes")
     new = slicer.util.arrayFromSegmentBinaryLabelmap(changes, "New_opacity", a_volume_node)

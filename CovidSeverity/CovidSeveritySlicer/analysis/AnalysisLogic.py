@@ -21,7 +21,8 @@ from CovidSeveritySlicer.scene.SceneBridge import Outputs, ResultImport
 
 from .AnalysisSettings import DEFAULT_SETTINGS, AnalysisSettings
 from .ChildLogic import AnalysisError, ChildLogic, Run
-from .Classifiers import NO_CLASSIFIER, installedClassifiers
+from .Classifiers import NO_CLASSIFIER, classifierReadiness, installedClassifiers
+from .Engines import LungSource, lungReadiness
 from .InputFiles import Inputs, UnusableInput
 from .Install import InstallDeclined, InstallFailed, ensurePackages
 from .Job import Job, libraryJob
@@ -124,6 +125,8 @@ class AnalysisLogic(ChildLogic):
             raise AnalysisError(_("An analysis is running already. Wait until it ends, or cancel it."))
         if volumeNode is None:
             raise AnalysisError(_("No CT is chosen. Load a chest CT and choose it as input."))
+        if settings.lungs is LungSource.SCENE and segmentationNode is None:
+            raise AnalysisError(_("No segmentation is chosen. Choose one, or another source of the lungs."))
         ensureFor(settings, self._ensure)
         folder = self._newFolder()
         try:
@@ -157,6 +160,16 @@ class AnalysisLogic(ChildLogic):
         if run.result is None:
             raise run.error or AnalysisError(_("The analysis ended without a result."))
         return run.result
+
+    def ensure(self, **extras: bool) -> None:
+        """Install missing packages if the user agrees, as :func:`~.Install.ensurePackages`.
+
+        Raises
+        ------
+        InstallDeclined, InstallFailed
+            They are still missing.
+        """
+        self._ensure(**extras)
 
     def cleanup(self) -> None:
         """Cancel a running analysis and delete the files of this session."""
@@ -198,22 +211,27 @@ class AnalysisLogic(ChildLogic):
 
 
 def ensureFor(settings: AnalysisSettings, ensure: Callable[..., None]) -> None:
-    """Ask for missing packages; for TensorFlow only if there is a classifier.
+    """Ask for missing packages; for TensorFlow only if there is a classifier. Models are not asked for.
 
     Parameters
     ----------
     settings : AnalysisSettings
-        Their classifier counts.
+        Their classifier and their source of lungs count.
     ensure : callable
         As :func:`~.Install.ensurePackages`.
 
     Raises
     ------
     AnalysisError
-        Packages are missing. It was raised from the reason.
+        Packages or models are missing. For packages it was raised from the reason.
     """
     try:
         ensure()
+        for readiness in (lungReadiness(settings.lungs), classifierReadiness(settings.classifier or "")):
+            if readiness.models or readiness.extension:
+                raise AnalysisError(readiness.sentence)
+        for extra in settings.lungs.extras:
+            ensure(**{extra: True})
         if settings.classifier == NO_CLASSIFIER:
             return
         if settings.classifier is not None:

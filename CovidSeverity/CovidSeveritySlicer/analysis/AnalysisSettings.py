@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .Engines import LungSource
+
 
 @dataclass(frozen=True)
 class AnalysisSettings:
@@ -19,18 +21,22 @@ class AnalysisSettings:
         Analyse each slice by itself.
     force : bool
         Analyse a CT although it is stored upside down.
+    lungs : LungSource
+        What finds lungs and lobes.
     """
 
     profile: str = "default"
     classifier: str | None = None
     independent_slices: bool = False
     force: bool = False
+    lungs: LungSource = LungSource.BUILT_IN
 
     def arguments(self) -> list[str]:
         """Arguments for the command line."""
         chosen = [] if self.classifier is None else ["--classifier", self.classifier]
         switches = {"--independent-slices": self.independent_slices, "--force": self.force}
-        return ["--profile", self.profile, *chosen, *(switch for switch, on in switches.items() if on)]
+        options = [*chosen, *self.lungs.arguments(), *(switch for switch, on in switches.items() if on)]
+        return ["--profile", self.profile, *options]
 
 
 DEFAULT_SETTINGS = AnalysisSettings()

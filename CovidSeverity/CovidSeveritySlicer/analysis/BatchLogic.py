@@ -26,6 +26,7 @@ from .AnalysisSettings import DEFAULT_SETTINGS, AnalysisSettings
 from .BatchTables import Batch, BatchArrival, holdsBatch, readBatch
 from .ChildLogic import AnalysisError, ChildLogic, Run
 from .DicomSeries import CASES_FILE, DatabaseSource, FoundSeries, findSeries, placeSeries
+from .Engines import LungSource
 from .Install import ensurePackages
 from .Job import Job, libraryJob
 
@@ -140,6 +141,8 @@ class BatchLogic(ChildLogic):
             raise AnalysisError(_("A batch is running already. Wait until it ends, or cancel it."))
         if not str(output):
             raise AnalysisError(_("No output folder is chosen. Choose a folder for the results."))
+        if settings.lungs is LungSource.SCENE:
+            raise AnalysisError(_("A batch uses no segmentation of the scene. Choose another source of the lungs."))
         given = source if isinstance(source, DatabaseSource) else checkedSource(source)
         ensureFor(settings, partial(self._ensure, batch=True))
         place = Path(output).expanduser().absolute()

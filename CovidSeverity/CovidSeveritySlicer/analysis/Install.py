@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
 
 REQUIREMENTS = "requirements.txt"
-CLASSIFIER_REQUIREMENTS = "requirements-classify.txt"
-BATCH_REQUIREMENTS = "requirements-batch.txt"
+EXTRAS = {
+    "classifier": "requirements-classify.txt",
+    "batch": "requirements-batch.txt",
+    "lungmask": "requirements-lungmask.txt",
+    "download": "requirements-download.txt",
+}
+"""Files with the packages that some choices need besides, by the keyword for them."""
 
 SHIPPED = (
     *("numpy", "scipy", "SimpleITK", "vtk", "pydicom", "highdicom", "dicomweb-client", "pillow"),
@@ -44,25 +49,25 @@ class InstallFailed(RuntimeError):  # noqa: N818 (its fellow)
     """The packages could not be installed. The message names them and says how to install them without network."""
 
 
-def missingPackages(classifier: bool = False, batch: bool = False) -> tuple[str, ...]:
+def missingPackages(**extras: bool) -> tuple[str, ...]:
     """Requirements that are not met, such as ``"slicerio>=1.4"``.
 
     Parameters
     ----------
-    classifier, batch : bool
-        Include the packages for a classifier, and those for a batch.
+    **extras : bool
+        Whether to include the packages of each of :data:`EXTRAS`; those that are left out are not included.
     """
     importlib.invalidate_caches()  # pip ran in another process: the folder may have changed without a new time stamp
-    return tuple(str(wanted) for wanted in _requirements(classifier, batch) if not _isMet(wanted))
+    return tuple(str(wanted) for wanted in _requirements(**extras) if not _isMet(wanted))
 
 
-def ensurePackages(classifier: bool = False, batch: bool = False) -> None:
+def ensurePackages(**extras: bool) -> None:
     """Install missing packages if the user agrees. Return when nothing is missing.
 
     Parameters
     ----------
-    classifier, batch : bool
-        Include the packages for a classifier, and those for a batch.
+    **extras : bool
+        Whether to include the packages of each of :data:`EXTRAS`; those that are left out are not included.
 
     Raises
     ------
@@ -71,7 +76,7 @@ def ensurePackages(classifier: bool = False, batch: bool = False) -> None:
     InstallFailed
         The installation failed, or Slicer is in its testing mode, in which nothing is installed.
     """
-    missing = missingPackages(classifier, batch)
+    missing = missingPackages(**extras)
     if not missing:
         return
     with tempfile.TemporaryDirectory(prefix="covid-severity-") as folder:
@@ -83,8 +88,8 @@ def ensurePackages(classifier: bool = False, batch: bool = False) -> None:
             raise
         except (CalledProcessError, RuntimeError, OSError) as error:
             logging.exception("pip could not install %s", ", ".join(missing))
-            raise InstallFailed(_failure(missingPackages(classifier, batch) or missing, error)) from error
-    left = missingPackages(classifier, batch)
+            raise InstallFailed(_failure(missingPackages(**extras) or missing, error)) from error
+    left = missingPackages(**extras)
     if left:
         raise InstallFailed(_failure(left, None))
 
@@ -102,11 +107,10 @@ def shippedPins() -> tuple[str, ...]:
     return tuple(pins)
 
 
-def _requirements(classifier: bool = False, batch: bool = False) -> list[Requirement]:
+def _requirements(**extras: bool) -> list[Requirement]:
     from packaging.requirements import Requirement
 
-    extras = {CLASSIFIER_REQUIREMENTS: classifier, BATCH_REQUIREMENTS: batch}
-    files = (REQUIREMENTS, *(name for name, wanted in extras.items() if wanted))
+    files = (REQUIREMENTS, *(EXTRAS[name] for name, wanted in extras.items() if wanted))
     lines = [line.strip() for name in files for line in (RESOURCES / name).read_text(encoding="utf-8").splitlines()]
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
 

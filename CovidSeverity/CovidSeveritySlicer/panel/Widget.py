@@ -12,14 +12,15 @@ from slicer.util import VTKObservationMixin
 from CovidSeveritySlicer.analysis.AnalysisLogic import AnalysisError
 from CovidSeveritySlicer.analysis.AnalysisSettings import AnalysisSettings
 from CovidSeveritySlicer.analysis.Classifiers import NO_CLASSIFIER, installedClassifiers
+from CovidSeveritySlicer.analysis.Engines import LungSource
 from CovidSeveritySlicer.analysis.Install import InstallDeclined
-from CovidSeveritySlicer.nodes.Masks import findMasks
 from CovidSeveritySlicer.scene.Result import AnalysisResult
 from CovidSeveritySlicer.scene.SceneBridge import Outputs, resultOf
 
 from .BatchSection import BatchSection
 from .ClassifierSelector import ClassifierSelector
 from .ComparisonButton import ComparisonButton
+from .EngineSelector import EngineSelector
 from .PanelParameters import boundWidgets, latestResult, setOutputs
 from .ResultButtons import ResultButtons
 from .ResultCard import cardHtml, detailsHtml
@@ -50,7 +51,8 @@ class Panel(VTKObservationMixin):
         self._parameterNode: Any = None  # keeps the observers of the node from being collected as garbage
         self._guiTag: Any = None
         self._shownVolumeID: str | None = None
-        self._classifier = ClassifierSelector(ui, self.onClassifierChosen)
+        self._engine = EngineSelector(ui, logic)
+        self._classifier = ClassifierSelector(ui, logic, self.onClassifierChosen)
         self._classifies = False
         self._connectWidgets()
         self._connectLogic()
@@ -82,6 +84,8 @@ class Panel(VTKObservationMixin):
         self._buttons.finish()
         self._comparison.disconnect()
         self._batch.disconnect()
+        self._engine.disconnect()
+        self._classifier.disconnect()
         self.setParameters(None)
         self.removeObservers()
         for signal, slot in (
@@ -134,7 +138,7 @@ class Panel(VTKObservationMixin):
             self._shownVolumeID = _idOf(parameters.inputVolume)
             setOutputs(parameters, latestResult(parameters.inputVolume))
         self._showResult(None if parameters.outputSegmentation is None else resultOf(parameters.outputSegmentation))
-        self._showMasks(parameters.maskSegmentation)
+        self._engine.show(parameters.lungSource, parameters.maskSegmentation)
         self._classifier.show(parameters.classifier)
         self._batch.update()
         self._updateAnalyzeButton()
@@ -155,8 +159,9 @@ class Panel(VTKObservationMixin):
             sliceTable=parameters.sliceTable,
             measurementTable=parameters.measurementTable,
         )
+        masks = parameters.maskSegmentation if parameters.lungSource is LungSource.SCENE else None
         try:
-            self.logic.start(parameters.inputVolume, self._settings(), outputs, parameters.maskSegmentation)
+            self.logic.start(parameters.inputVolume, self._settings(), outputs, masks)
         except AnalysisError as error:
             if isinstance(error.__cause__, InstallDeclined):
                 self._endOfRun(error.message)
@@ -227,6 +232,7 @@ class Panel(VTKObservationMixin):
             classifier=parameters.classifier or None,
             independent_slices=parameters.independentSlices,
             force=parameters.force,
+            lungs=parameters.lungSource,
         )
 
     def _chooseFirstVolume(self) -> None:
@@ -249,19 +255,6 @@ class Panel(VTKObservationMixin):
         fields = None if corrected is None else corrected.fields
         self.ui.cardLabel.text = cardHtml(self.result.report, fields, scores.warnings(node))
         self.ui.detailsLabel.text = detailsHtml(self.result.report, fields)
-
-    def _showMasks(self, segmentationNode: Any) -> None:
-        label = self.ui.maskStatusLabel
-        label.visible = segmentationNode is not None
-        if segmentationNode is None:
-            return
-        found = findMasks(segmentationNode)
-        if found.completeLobes:
-            label.text = _("Its five lobes are used.")
-        elif found.completeLungs:
-            label.text = _("Its lungs are used; the lobes are found.")
-        else:
-            label.text = _("It has neither both lungs nor all five lobes (by terminology and name).")
 
     def _mayReplaceCorrections(self) -> bool:
         self.logic.liveScores.update()
