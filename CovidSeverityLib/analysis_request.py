@@ -28,7 +28,7 @@ from .reporting.files import PDF_NAME, ReportPages, report_pdf, write_results
 from .reporting.output_folder import FileWriter
 from .segmentation.lobes.command_engine import LobeCommand
 from .segmentation.lobes.external_lobes import lobes_from_labels
-from .segmentation.lobes.values import LobeSegmentation
+from .segmentation.lobes.values import LobeSegmentation, OwnLobes
 from .segmentation.lungs.external_lungs import lungs_from_labels
 from .segmentation.lungs.lung_segmentation import LungSegmentation, LungSegmenter
 from .segmentation.lungs.lungmask_engine import LTRC_LOBES, lungmask_lobes
@@ -67,6 +67,8 @@ class AnalysisRequest:
         Checked weights of lungmask's lobes; None for the library's own.
     lobe_command : LobeCommand or None
         An installed segmenter that finds the lobes.
+    compared_lobes : LobeCommand, Path, OwnLobes or None
+        A second engine for the lobes, which ranges cover too; a path is of weights of lungmask's lobes.
     dicom : bool
         Whether DICOM objects are wanted where the input is DICOM.
     """
@@ -82,6 +84,7 @@ class AnalysisRequest:
     lung_engine: LungSegmenter | None = None
     lobe_weights: Path | None = None
     lobe_command: LobeCommand | None = None
+    compared_lobes: LobeCommand | Path | OwnLobes | None = None
     dicom: bool = True
 
     def run(
@@ -118,6 +121,7 @@ class AnalysisRequest:
                 progress,
                 lungs=self._lungs(volume),
                 lobes=self._lobes(volume),
+                compared_lobes=self._compared_lobes(volume),
                 classifier=classifier,
                 force=self.force,
                 independent_slices=self.independent_slices,
@@ -141,11 +145,18 @@ class AnalysisRequest:
             return lobes_from_labels(read_mask(self.lobes, volume), volume, self.lobes.name)
         if self.lobe_command is not None:
             return self.lobe_command(volume)
-        if self.lobe_weights is None:
-            return None
-        name = f"{LTRC_LOBES.name} ({self.lobe_weights.name})"
-        found = lobes_from_labels(lungmask_lobes(volume, self.lobe_weights), volume, name)
-        return replace(found, source=f"lungmask {name}")
+        return None if self.lobe_weights is None else _network_lobes(volume, self.lobe_weights)
+
+    def _compared_lobes(self, volume: CtVolume) -> LobeSegmentation | OwnLobes | None:
+        if isinstance(self.compared_lobes, Path):
+            return _network_lobes(volume, self.compared_lobes)
+        return self.compared_lobes(volume) if isinstance(self.compared_lobes, LobeCommand) else self.compared_lobes
+
+
+def _network_lobes(volume: CtVolume, weights: Path) -> LobeSegmentation:
+    name = f"{LTRC_LOBES.name} ({weights.name})"
+    found = lobes_from_labels(lungmask_lobes(volume, weights), volume, name)
+    return replace(found, source=f"lungmask {name}")
 
 
 def write_analysis(

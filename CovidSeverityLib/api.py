@@ -126,6 +126,7 @@ def analyze(
     *,
     lungs: LungSegmentation | LungSegmenter | None = None,
     lobes: LobeSegmentation | None = None,
+    compared_lobes: LobeSegmentation | None = None,
     classifier: ExplainingClassifier | str | os.PathLike[str] | None = None,
     force: bool = False,
     independent_slices: bool = False,
@@ -149,6 +150,8 @@ def analyze(
     lobes : LobeSegmentation or None
         Masks from elsewhere (:func:`lobes_from_labels`). Without ``lungs`` the lungs are their union. None splits the
         lungs here.
+    compared_lobes : LobeSegmentation or None
+        Other lobes, for example of a network. The result tells how they agree, and the ranges of its scores cover both.
     classifier : ExplainingClassifier, str, path-like or None
         Tells COVID-19, community-acquired pneumonia and normal apart, or the name of an installed model or its file
         (:func:`open_classifier`). None leaves the diagnosis open. No other number depends on it.
@@ -191,6 +194,7 @@ def analyze(
         progress,
         lungs=lungs,
         lobes=lobes,
+        compared_lobes=compared_lobes,
         classifier=None if classifier is None else _opened(classifier),
         force=force,
         independent_slices=independent_slices,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .classification.diagnosis import PatientDiagnosis
 from .ctss import CTSS_MAX, Severity
+from .features.agreement import LobeAgreement
 from .features.low_attenuation import LowAttenuation
 from .features.quantification import Densitometry, LobeScore, SliceRow
 from .features.totals import Totals
@@ -83,6 +84,7 @@ class Findings(Value, Totals):
     uncounted: UncountedDensity | None = None
     classification: PatientDiagnosis | None = None
     classification_reason: str = ""
+    lobe_agreement: LobeAgreement | None = None
 
     def __post_init__(self) -> None:
         for name in ("lungs", "lobes", "infection"):

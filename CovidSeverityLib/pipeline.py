@@ -21,6 +21,7 @@ from .classification.notes import classification_notes, contradiction_notes
 from .config import AnalysisConfig
 from .ctss import severity_for
 from .errors import InputError
+from .features.agreement import agreement_note, covering, lobe_agreement
 from .features.low_attenuation import low_attenuation
 from .features.quality import (
     low_attenuation_notes,
@@ -37,7 +38,7 @@ from .parallel import thread_count
 from .preprocessing.body_width import check_body_width
 from .preprocessing.orientation import check_orientation
 from .segmentation.lobes.external_lobes import lungs_of
-from .segmentation.lobes.values import LobeSegmentation
+from .segmentation.lobes.values import LobeSegmentation, OwnLobes
 from .segmentation.lungs.config import LungConfig
 from .segmentation.lungs.lung_segmentation import LungSegmentation, LungSegmenter, field_of_view_notes, segment_lungs
 from .segmentation.lungs.notes import pleural_gas_notes
@@ -62,6 +63,7 @@ def analyze(
     *,
     lungs: LungSegmentation | LungSegmenter | None = None,
     lobes: LobeSegmentation | None = None,
+    compared_lobes: LobeSegmentation | OwnLobes | None = None,
     classifier: ExplainingClassifier | None = None,
     force: bool = False,
     independent_slices: bool = False,
@@ -76,6 +78,8 @@ def analyze(
         None is the default profile.
     progress, lungs, lobes, classifier, force, independent_slices
         As for :func:`CovidSeverityLib.analyze`, but a classifier has no name here.
+    compared_lobes : LobeSegmentation, OwnLobes or None
+        Other lobes, which ranges cover too: from elsewhere, or those that are found here.
 
     Returns
     -------
@@ -94,11 +98,15 @@ def analyze(
         found = _lungs(volume, lungs, lobes, alone, config.lungs)
     with clock.stage("lobes"):
         regions = config.scoring.regions(volume, found.labels, lobes, alone)
+        second = None
+        if compared_lobes is not None:
+            other = None if isinstance(compared_lobes, OwnLobes) else compared_lobes
+            second = config.scoring.regions(volume, found.labels, other, alone)
     with clock.stage("infection", reports_itself=True):
         opacities = config.marking.mark(volume, found.labels > 0, progress, independent_slices=alone)
     diagnosis = _diagnosis(volume, found.labels > 0, classifier, clock)
     with clock.stage("scores"):
-        analysis = _assemble(volume, config, found, regions, opacities, alone)
+        analysis = _assemble(volume, config, found, regions, opacities, alone, second)
         analysis = _with_diagnosis(analysis, diagnosis, classifier, config)
     return replace(analysis, provenance=replace(analysis.provenance, seconds=clock.seconds))
 
@@ -220,6 +228,7 @@ def _assemble(
     lobes: LobeSegmentation,
     opacities: MarkedOpacities,
     alone: bool,
+    second: LobeSegmentation | None,
 ) -> Analysis:
     counts = count_voxels(lungs.labels, lobes.labels, opacities.mask)
     sides = side_voxels(lungs.labels)
@@ -229,6 +238,11 @@ def _assemble(
         attenuated = pool.submit(low_attenuation, volume, lungs.labels, lobes.labels, config.low_attenuation)
         density = densitometry(volume.hu, lungs.labels, config.mixture, config.measures.well_aerated_hu)
     scores, kinds, low = scored.result(), labelled.result(), attenuated.result()
+    agreement = None
+    if second is not None:
+        others = count_voxels(lungs.labels, second.labels, opacities.mask)
+        theirs = config.scoring.score(others, opacities, second, volume.geometry)
+        agreement, scores = lobe_agreement(lobes, second, theirs), covering(scores, theirs)
     sides_ml = {} if alone else {side: n * volume.geometry.voxel_ml for side, n in sides.items()}
     percent = 100.0 * float(counts.infected.sum()) / float(counts.lung.sum())
     notes = (
@@ -236,6 +250,7 @@ def _assemble(
         *result_notes(lobes, sides_ml, percent, config.notes, config.lungs.notes),
         *uncertainty_notes(scores.lobes, scores.ctss_range, opacities.uncounted, config.notes),
         *low_attenuation_notes(low, volume.kernel, config.notes),
+        *(() if agreement is None else (agreement_note(agreement, ctss_of(scores.lobes)),)),
     )
     return Analysis(
         volume=volume,
@@ -255,6 +270,7 @@ def _assemble(
         ctss_max_variant=scores.ctss_max_variant,
         ctss_range=scores.ctss_range,
         uncounted=opacities.uncounted,
+        lobe_agreement=agreement,
     )
 
 

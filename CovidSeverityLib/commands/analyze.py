@@ -20,7 +20,15 @@ from CovidSeverityLib.reporting.dicom import DICOM_OUTPUT_NAMES
 
 from .classifiers import add_classifier_option, choose_classifier
 from .ct_input import add_independent_slices, add_input, add_lungs, add_printing, add_reading
-from .engines import add_engine_options, analysis_config, lobe_command, lobe_weights, lung_engine
+from .engines import (
+    add_compared_lobes,
+    add_engine_options,
+    analysis_config,
+    compared_lobes,
+    lobe_command,
+    lobe_weights,
+    lung_engine,
+)
 from .pacs import add_store, chosen_input, store_address, store_objects
 from .paths import existing_path, given_path
 from .progress import progress_for, progress_kind
@@ -43,6 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_input(parser)
     _add_input_options(parser)
     add_engine_options(parser)
+    add_compared_lobes(parser)
     _add_output_options(parser)
     parser.set_defaults(run=run)
 
@@ -151,6 +160,7 @@ def _request(arguments: argparse.Namespace) -> AnalysisRequest:
         lung_engine=lung_engine(arguments),
         lobe_weights=lobe_weights(arguments),
         lobe_command=lobe_command(arguments),
+        compared_lobes=compared_lobes(arguments),
         dicom=not arguments.no_dicom,
     )
 

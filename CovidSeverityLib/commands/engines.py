@@ -10,6 +10,7 @@ from CovidSeverityLib.classification.store.installed import installed_weights
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.segmentation.lobes.command_engine import PRESETS, LobeCommand, read_lobe_command
+from CovidSeverityLib.segmentation.lobes.values import OwnLobes
 from CovidSeverityLib.segmentation.lungs.lungmask_engine import (
     LTRC_LOBES,
     R231,
@@ -109,7 +110,30 @@ def lobe_command(arguments: argparse.Namespace) -> LobeCommand | None:
     InputError
         If it is not installed, its description is unusable, or there is no such engine.
     """
-    asked = arguments.lobe_engine
+    return _described(arguments.lobe_engine)
+
+
+def compared_lobes(arguments: argparse.Namespace) -> LobeCommand | Path | OwnLobes | None:
+    """The second engine for the lobes, of ``--compare-lobes-with``.
+
+    Raises
+    ------
+    InputError
+        As :func:`lobe_command` and :func:`lobe_weights`, or it is the first engine.
+    """
+    asked = arguments.compare_lobes_with
+    if asked is None:
+        return None
+    if asked == arguments.lobe_engine and arguments.lobes is None:
+        raise InputError(f"--compare-lobes-with {asked} is the engine that finds the lobes; another one is needed")
+    if asked in LOBE_ENGINES:
+        model = LOBE_ENGINES[asked]
+        return checked_weights(model, _weights(model, None), None)
+    return _described(asked) or OwnLobes()
+
+
+def _described(asked: str) -> LobeCommand | None:
+    """The installed segmenter of that name or description; None for engines of the library."""
     if asked == DEFAULT or asked in LOBE_ENGINES:
         return None
     if asked in PRESETS:
@@ -121,6 +145,16 @@ def lobe_command(arguments: argparse.Namespace) -> LobeCommand | None:
         raise InputError(f"no lobe engine {asked!r}; there are {names}, and JSON files that describe one")
     found.program()
     return found
+
+
+def add_compared_lobes(parser: argparse.ArgumentParser) -> None:
+    """Add ``--compare-lobes-with``."""
+    parser.add_argument(
+        "--compare-lobes-with",
+        metavar="NAME|FILE",
+        help="a second engine for the lobes, as for --lobe-engine: the report tells how both agree, and the ranges of "
+        "the scores cover both",
+    )
 
 
 def _weights(model: PublishedModel, given: str | None) -> str | Path | None:
@@ -138,7 +172,9 @@ def analysis_config(arguments: argparse.Namespace) -> AnalysisConfig:
     """
     config = AnalysisConfig.for_profile(arguments.profile)
     lobes = getattr(arguments, "lobes", None) is not None
-    for option, used in (("--lobes", lobes), ("--lobe-engine", runs_lobe_engine(arguments))):
+    compared = getattr(arguments, "compare_lobes_with", None) is not None
+    options = (("--lobes", lobes), ("--lobe-engine", runs_lobe_engine(arguments)), ("--compare-lobes-with", compared))
+    for option, used in options:
         if used and config.scoring.own_regions:
             raise InputError(f"{option} cannot be used with --profile {config.profile}, which cuts its own regions")
     return config

@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Any, TextIO
 
 from CovidSeverityLib.checked import known
+from CovidSeverityLib.features.agreement import LobeAgreement
 from CovidSeverityLib.features.low_attenuation import LowAttenuation, LowDensity
 from CovidSeverityLib.findings import Findings, Provenance
 from CovidSeverityLib.plain import plain
@@ -23,6 +24,7 @@ from .tables import HU_DECIMALS, ML_DECIMALS, PERCENT_DECIMALS, low_attenuation_
 MIXTURE_HU_DECIMALS = 3
 WEIGHT_DECIMALS = 6
 EXPECTED_MM_DECIMALS = 1
+DICE_DECIMALS = 4
 
 WATER_G_PER_L = 1000.0
 """Density of water, 0 HU; the density of air, -1000 HU, is taken as 0 (Parr 2006, doi 10.1136/thx.2005.054890)."""
@@ -54,7 +56,7 @@ def build_report(analysis: Findings) -> dict[str, Any]:
         "well_aerated_percent": well_aerated,
         "low_attenuation": _low_attenuation(analysis.low_attenuation),
         "mixture": _mixture(analysis.densitometry.mixture),
-        "lobes": _lobes(analysis.provenance),
+        "lobes": _lobes(analysis.provenance, analysis.lobe_agreement),
         "classification": _classification(analysis),
         "classification_reason": analysis.classification_reason,
         "quality": [note_fields(note) for note in analysis.quality],
@@ -101,7 +103,7 @@ def _low_density(part: LowDensity) -> dict[str, Any]:
     return {**row, "density_percentile_g_per_l": density}
 
 
-def _lobes(provenance: Provenance) -> dict[str, Any]:
+def _lobes(provenance: Provenance, agreement: LobeAgreement | None) -> dict[str, Any]:
     fissures = [
         {
             "name": fissure.name,
@@ -110,7 +112,11 @@ def _lobes(provenance: Provenance) -> dict[str, Any]:
         }
         for fissure in provenance.fissures
     ]
-    return {"method": provenance.lobes_from, "approximate": provenance.lobes_approximate, "fissures": fissures}
+    lobes = {"method": provenance.lobes_from, "approximate": provenance.lobes_approximate, "fissures": fissures}
+    if agreement is None:
+        return lobes
+    dice = {lobe.name: rounded(value, DICE_DECIMALS) for lobe, value in agreement.dice.items()}
+    return {**lobes, "compared": {"method": agreement.source, "dice": dice, "ctss": agreement.ctss}}
 
 
 def _classification(analysis: Findings) -> dict[str, Any] | None:

@@ -31,6 +31,11 @@ class FissureFinding:
     expected_mm: float
 
 
+@dataclass(frozen=True)
+class OwnLobes:
+    """Stands for the lobes that the library finds itself."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class LobeSegmentation(Value):
     """Lobes and how they were made.
