@@ -9,7 +9,11 @@ from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
-from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleWidget
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleWidget,
+)
 
 OWN_PACKAGES = ("CovidSeveritySlicer", "CovidSeverityLib")
 
@@ -18,7 +22,7 @@ for _folder in (Path(__file__).resolve().parent, Path(__file__).resolve().parent
     if any((_folder / name / "__init__.py").is_file() for name in OWN_PACKAGES) and str(_folder) not in sys.path:
         sys.path.append(str(_folder))
 
-from CovidSeveritySlicer.SelfTest import CovidSeverityTest  # noqa: E402, F401 (Slicer looks for it here)
+from CovidSeveritySlicer import SelfTest  # noqa: E402 (it is on the path only now)
 
 
 class CovidSeverity(ScriptedLoadableModule):
@@ -58,7 +62,6 @@ class CovidSeverityWidget(ScriptedLoadableModuleWidget):
 
     def setup(self) -> None:
         """Build the panel. Nothing is installed or computed."""
-        from CovidSeveritySlicer.ModuleLogic import CovidSeverityLogic
         from CovidSeveritySlicer.nodes.Terminology import registerTerminology
         from CovidSeveritySlicer.panel.Widget import Panel
 
@@ -69,6 +72,7 @@ class CovidSeverityWidget(ScriptedLoadableModuleWidget):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = CovidSeverityLogic()
+        self.logic.liveScores.followScene()
         self.panel = Panel(self.ui, self.logic)
         self.panel.enter()
 
@@ -90,10 +94,45 @@ class CovidSeverityWidget(ScriptedLoadableModuleWidget):
         ScriptedLoadableModuleWidget.onReload(self)
 
 
-def __getattr__(name: str) -> Any:
-    """Import ``CovidSeverityLogic``, and with it the library, at its first use and not at start-up."""
-    if name == "CovidSeverityLogic":
-        from CovidSeveritySlicer.ModuleLogic import CovidSeverityLogic
+class CovidSeverityLogic(ScriptedLoadableModuleLogic):
+    """What the module can do, for the panel and for scripts; ``slicer.util.getModuleLogic("CovidSeverity")``.
 
-        return CovidSeverityLogic
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    It has all methods, signals and parts of :class:`CovidSeveritySlicer.ModuleLogic.ModuleLogic`: ``analyze``,
+    ``start``, ``cancel``, ``compare``, ``batches``, ``cases``, ``liveScores``. That file, and with it the library, is
+    imported when the first logic is made, and not when Slicer starts. A new logic observes no node, and has no timer
+    and no file.
+
+    Parameters
+    ----------
+    **parts : dict
+        Arguments of :class:`CovidSeveritySlicer.analysis.AnalysisLogic.AnalysisLogic`.
+    """
+
+    def __init__(self, **parts: Any) -> None:
+        from CovidSeveritySlicer.ModuleLogic import ModuleLogic
+
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._logic = ModuleLogic(**parts)
+        self._parameters: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self._logic, name)
+
+    def getParameterNode(self) -> Any:
+        """Parameters of the panel in this scene: one object for each parameter node.
+
+        In Slicer 5.10 the object leaves observers on the node. If Python collects the object while the node lives, the
+        next change of the node crashes Slicer.
+        """
+        from CovidSeveritySlicer.Parameters import CovidSeverityParameters
+
+        node = ScriptedLoadableModuleLogic.getParameterNode(self)
+        if self._parameters is None or self._parameters.parameterNode is not node:
+            self._parameters = CovidSeverityParameters(node)
+        return self._parameters
+
+
+class CovidSeverityTest(SelfTest.SelfTest):
+    """The tests of "Reload and Test"."""

@@ -1,11 +1,9 @@
-"""The logic as Slicer knows it: ``slicer.util.getModuleLogic("CovidSeverity")``."""
+"""What the module can do: analyses, comparisons, batches, and the live score."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-
-from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from .analysis.AnalysisLogic import AnalysisLogic
 from .analysis.BatchLogic import BatchLogic
@@ -16,13 +14,12 @@ from .analysis.ModelDownloads import ModelDownloads
 from .corrections.CorrectedSegmentation import correctedSegmentationWriter
 from .corrections.LiveScores import LiveScores
 from .events.Timers import qtTimer
-from .Parameters import CovidSeverityParameters
 from .scene.Comparison import ComparisonResult
 from .scene.ReportFiles import Report
 from .scene.Result import AnalysisResult
 
 
-class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):
+class ModuleLogic(AnalysisLogic):
     """Analyses volumes, and keeps the scores of corrected segmentations up to date.
 
     Parameters
@@ -32,9 +29,7 @@ class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):
     """
 
     def __init__(self, **parts: Any) -> None:
-        ScriptedLoadableModuleLogic.__init__(self)
         AnalysisLogic.__init__(self, **parts)
-        self._parameters: CovidSeverityParameters | None = None
         timerFactory = parts.get("timerFactory", qtTimer)
         self.comparisons = ComparisonLogic(timerFactory)
         self.batches = BatchLogic(timerFactory, ensure=parts.get("ensure", ensurePackages))
@@ -43,18 +38,6 @@ class CovidSeverityLogic(AnalysisLogic, ScriptedLoadableModuleLogic):
         self.liveScores = LiveScores(timerFactory)
         self.finished.connect(self.liveScores.follow)
         self.cases.loaded.connect(self.liveScores.follow)
-        self.liveScores.followScene()
-
-    def getParameterNode(self) -> CovidSeverityParameters:
-        """Parameters of the panel in this scene: one object for each parameter node.
-
-        In Slicer 5.10 the object leaves observers on the node. If Python collects the object while the node lives, the
-        next change of the node crashes Slicer.
-        """
-        node = ScriptedLoadableModuleLogic.getParameterNode(self)
-        if self._parameters is None or self._parameters.parameterNode is not node:
-            self._parameters = CovidSeverityParameters(node)
-        return self._parameters
 
     def compare(self, before: str | Path | AnalysisResult, after: AnalysisResult) -> ComparisonResult:
         """What changed from an earlier result to a later one of the same person. Waits for the comparison.

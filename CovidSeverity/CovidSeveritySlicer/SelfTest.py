@@ -37,7 +37,7 @@ PATIENCE_S = 60.0
 """Longest time that one step may take on a slow machine, s."""
 
 
-class CovidSeverityTest(ScriptedLoadableModuleTest):
+class SelfTest(ScriptedLoadableModuleTest):
     """Run by CTest, by "Reload and Test", and by the tests without Slicer."""
 
     def setUp(self) -> None:

@@ -126,8 +126,8 @@ def panel_with_child(folder: str) -> tuple[Any, Any]:
     code = CHILD.replace("FOLDER", repr(folder))
     slicer.app.moduleManager().load(live_score.ROOT / "CovidSeverity" / "CovidSeverity.py")
     widget = slicer.util.getModuleWidget("CovidSeverity")
-    widget.logic._ensure = lambda classifier=False: None
-    widget.logic._makeJob = lambda arguments, **parts: Job([sys.executable, "-c", code, *arguments], **parts)
+    widget.logic._logic._ensure = lambda classifier=False: None
+    widget.logic._logic._makeJob = lambda arguments, **parts: Job([sys.executable, "-c", code, *arguments], **parts)
     widget.enter()
     return widget.logic, widget
 

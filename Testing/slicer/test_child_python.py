@@ -129,6 +129,19 @@ def test_the_child_sees_the_library_and_slicers_variables_but_no_debugging_ones(
     assert os.environ["PYTHONINSPECT"] == "1"
 
 
+def test_the_child_finds_programs_of_packages_in_slicers_python_after_those_of_the_user(monkeypatch, tmp_path):
+    for folder in ("users", "scripts"):
+        (tmp_path / folder).mkdir()
+    for path in (tmp_path / "scripts" / "segmenter", tmp_path / "scripts" / "both", tmp_path / "users" / "both"):
+        path.write_text("#!/bin/sh\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "users"))
+    monkeypatch.setattr(ChildPython.sysconfig, "get_path", lambda name: str(tmp_path / name))
+    path = childEnvironment()["PATH"]
+    assert shutil.which("segmenter", path=path) == str(tmp_path / "scripts" / "segmenter")
+    assert shutil.which("both", path=path) == str(tmp_path / "users" / "both")
+
+
 def test_this_library_wins_over_another_one_on_the_path_and_over_files_where_slicer_was_started(monkeypatch, tmp_path):
     for folder, name in (("other", "CovidSeverityLib"), ("here", "CovidSeverityLib"), ("here", "numpy")):
         package = tmp_path / folder / name

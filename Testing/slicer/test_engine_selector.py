@@ -58,7 +58,7 @@ def a_panel(slicer_with_qt, module_file, model_job, packages, dialogs):
     slicer_with_qt.app.moduleManager().load(module_file)
     widget = slicer_with_qt.util.getModuleWidget("CovidSeverity")
     widget.ensured = []
-    widget.logic._ensure = lambda **extras: widget.ensured.append(extras)
+    widget.logic._logic._ensure = lambda **extras: widget.ensured.append(extras)
     widget.logic.downloads._makeJob = model_job
     widget.enter()
     return widget
@@ -161,7 +161,7 @@ def test_declined_packages_end_it_before_any_download(a_panel, packages, model_s
 
     packages("tensorflow")
     choose_lungs(a_panel, "lungmask")
-    a_panel.logic._ensure = decline
+    a_panel.logic._logic._ensure = decline
     a_panel.ui.lungSourceGetButton.click()
     assert a_panel.ui.lungSourceStatusLabel.text == "lungmask was not installed."
     assert model_site.asked == []
@@ -251,12 +251,19 @@ def test_total_segmentator_that_is_not_installed_opens_the_extensions_manager(sl
     assert opened == [True]
 
 
-def test_total_segmentator_runs_in_its_own_module(slicer_with_qt, a_panel, monkeypatch):
+def test_total_segmentator_with_its_package_is_ready_and_says_that_it_downloads(a_panel, packages):
+    packages("totalsegmentator")
+    choose_lungs(a_panel, "totalsegmentator")
+    assert "downloads its own weights" in a_panel.ui.lungSourceStatusLabel.text
+    assert not shown(a_panel.ui.lungSourceGetButton)
+
+
+def test_total_segmentator_without_its_package_opens_its_module(slicer_with_qt, a_panel, monkeypatch):
     opened = []
     slicer_with_qt.modules.totalsegmentator = object()  # taken away again with what the module itself has left there
     monkeypatch.setattr(slicer_with_qt.util, "selectModule", opened.append)
     choose_lungs(a_panel, "totalsegmentator")
-    assert "then come back and choose Segmentation in the scene" in a_panel.ui.lungSourceStatusLabel.text
+    assert "Its module installs it at the first run" in a_panel.ui.lungSourceStatusLabel.text
     a_panel.ui.lungSourceGetButton.click()
     assert opened == ["TotalSegmentator"]
 
@@ -266,6 +273,7 @@ def test_total_segmentator_runs_in_its_own_module(slicer_with_qt, a_panel, monke
     [
         ("built-in", []),
         ("lungmask", ["--lung-engine", "lungmask", "--lobe-engine", "lungmask"]),
+        ("totalsegmentator", ["--lobe-engine", "totalsegmentator"]),
         ("scene", []),
     ],
 )

@@ -20,7 +20,7 @@ def a_panel(slicer_with_qt, module_file, monkeypatch, tmp_path):
     monkeypatch.setenv("COVID_SEVERITY_MODELS", str(tmp_path / "models"))
     slicer_with_qt.app.moduleManager().load(module_file)
     widget = slicer_with_qt.util.getModuleWidget("CovidSeverity")
-    widget.logic._ensure = lambda classifier=False: None
+    widget.logic._logic._ensure = lambda classifier=False: None
     widget.enter()
     return widget
 
@@ -28,7 +28,7 @@ def a_panel(slicer_with_qt, module_file, monkeypatch, tmp_path):
 @pytest.fixture
 def a_quick_panel(a_panel, copying_job):
     """The same with results at hand."""
-    a_panel.logic._makeJob = copying_job
+    a_panel.logic._logic._makeJob = copying_job
     return a_panel
 
 
@@ -134,7 +134,7 @@ def test_analyze_shows_progress_and_then_the_result(a_quick_panel, a_volume_node
 
 def test_stage_is_told_while_it_runs(a_panel, a_volume_node, python_job, wait_until):
     line = '{"stage": "infection", "done": 2, "total": 4}'
-    a_panel.logic._makeJob = python_job(f"print({line!r}, flush=True); import time; time.sleep(60)")
+    a_panel.logic._logic._makeJob = python_job(f"print({line!r}, flush=True); import time; time.sleep(60)")
     a_panel.ui.analyzeButton.click()
     wait_until(lambda: "opacities" in a_panel.ui.statusLabel.text)
     assert 0 < a_panel.ui.progressBar.value < 100
@@ -143,7 +143,7 @@ def test_stage_is_told_while_it_runs(a_panel, a_volume_node, python_job, wait_un
 
 
 def test_cancel_says_that_nothing_has_changed(a_panel, a_volume_node, python_job, wait_until):
-    a_panel.logic._makeJob = python_job("import time; time.sleep(60)")
+    a_panel.logic._logic._makeJob = python_job("import time; time.sleep(60)")
     a_panel.ui.analyzeButton.click()
     assert a_panel.ui.analyzeButton.text == "Cancel"
     a_panel.ui.analyzeButton.click()
@@ -156,7 +156,7 @@ def test_cancel_says_that_nothing_has_changed(a_panel, a_volume_node, python_job
 def test_crash_is_told_in_panel_and_dialog_with_the_log(
     slicer_with_qt, a_panel, a_volume_node, python_job, wait_until, dialogs
 ):
-    a_panel.logic._makeJob = python_job("import sys; sys.exit('the end of it')")
+    a_panel.logic._logic._makeJob = python_job("import sys; sys.exit('the end of it')")
     analyse(a_panel, wait_until)
     assert a_panel.ui.statusLabel.text
     ((text, details),) = dialogs
@@ -170,7 +170,7 @@ def test_declined_installation_is_told_without_a_dialog(a_panel, a_volume_node, 
     def decline(classifier=False):
         raise InstallDeclined("The packages were not installed.")
 
-    a_panel.logic._ensure = decline
+    a_panel.logic._logic._ensure = decline
     a_panel.ui.analyzeButton.click()
     assert a_panel.ui.statusLabel.text == "The packages were not installed."
     assert dialogs == []
@@ -270,7 +270,7 @@ def test_corrections_are_replaced_only_with_consent(
 def test_options_reach_the_command_line(a_panel, a_volume_node, python_job, wait_until):
     asked = []
     make = python_job("raise SystemExit(1)")
-    a_panel.logic._makeJob = lambda arguments, **parts: asked.append(arguments) or make(arguments, **parts)
+    a_panel.logic._logic._makeJob = lambda arguments, **parts: asked.append(arguments) or make(arguments, **parts)
     a_panel.ui.profileSelector.currentIndex = 1
     a_panel.ui.classifierSelector.currentIndex = 1
     a_panel.ui.forceCheckBox.checked = True

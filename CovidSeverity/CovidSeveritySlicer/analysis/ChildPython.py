@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 import slicer
@@ -65,8 +66,10 @@ def libraryCommand() -> list[str]:
 def childEnvironment() -> dict[str, str]:
     """Slicer's environment variables, with those that the child needs in addition."""
     environment = {name: value for name, value in os.environ.items() if name not in KEPT_FROM_CHILD}
+    programs = [*filter(None, [environment.get("PATH")]), sysconfig.get_path("scripts")]
     paths = [str(libraryRoot()), *filter(None, [environment.get("PYTHONPATH")])]
     return environment | {
+        "PATH": os.pathsep.join(programs),  # programs of packages in Slicer's Python, such as TotalSegmentator
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONUTF8": "1",
         "PYTHONIOENCODING": "utf-8",

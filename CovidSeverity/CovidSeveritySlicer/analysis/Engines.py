@@ -37,9 +37,11 @@ class LungSource(Enum):
 
     def arguments(self) -> list[str]:
         """Arguments for the command line. Those of a segmentation in the scene are its files."""
-        if self is LungSource.LUNGMASK:
-            return ["--lung-engine", "lungmask", "--lobe-engine", "lungmask"]
-        return []
+        engines = {
+            LungSource.LUNGMASK: ["--lung-engine", "lungmask", "--lobe-engine", "lungmask"],
+            LungSource.TOTAL_SEGMENTATOR: ["--lobe-engine", "totalsegmentator"],
+        }
+        return engines.get(self, [])
 
     @property
     def extras(self) -> tuple[str, ...]:
@@ -72,9 +74,19 @@ def _lungmask() -> Readiness:
 
 
 def _totalSegmentator() -> Readiness:
-    """It runs in its own module: the user takes its segmentation from there."""
+    """Its extension installs it in Slicer's Python, at the first run in its module."""
+    if find_spec("totalsegmentator") is not None:
+        return Readiness(
+            _(
+                "TotalSegmentator finds the lobes, the built-in method the lungs. It takes minutes, and at its first "
+                "use TotalSegmentator downloads its own weights."
+            )
+        )
     if hasattr(slicer.modules, TOTAL_SEGMENTATOR_EXTENSION.lower()):
-        sentence = _("Run TotalSegmentator in its module, then come back and choose Segmentation in the scene.")
+        sentence = _(
+            "The Python package of TotalSegmentator is missing. Its module installs it at the first run; or choose "
+            "that run's segmentation in the scene."
+        )
     else:
         sentence = _(
             "TotalSegmentator is not installed. Install the extension TotalSegmentator in the Extensions Manager, or "

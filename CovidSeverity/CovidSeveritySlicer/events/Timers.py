@@ -23,8 +23,27 @@ class TimerFactory(Protocol):
         """A timer that calls ``callback`` every ``intervalMs`` milliseconds, or once."""
 
 
-def qtTimer(intervalMs: int, callback: Callable[[], None], singleShot: bool = False) -> Any:
-    """A ``QTimer``."""
+def qtTimer(intervalMs: int, callback: Callable[[], None], singleShot: bool = False) -> Timer:
+    """A ``QTimer``. It is made at its first start, because PythonQt never releases a ``QTimer`` and its function."""
+    return _QtTimer(intervalMs, callback, singleShot)
+
+
+class _QtTimer:
+    def __init__(self, intervalMs: int, callback: Callable[[], None], singleShot: bool = False) -> None:
+        self._arguments = intervalMs, callback, singleShot
+        self._timer: Any = None
+
+    def start(self) -> None:
+        if self._timer is None:
+            self._timer = _newTimer(*self._arguments)
+        self._timer.start()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+
+
+def _newTimer(intervalMs: int, callback: Callable[[], None], singleShot: bool) -> Any:
     import qt
 
     timer = qt.QTimer()

@@ -7,10 +7,14 @@ import logging
 import sys
 import types
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from CovidSeverityLib.classification.store.adding import add_model
+from CovidSeverityLib.classification.store.catalogue import known_models
+from CovidSeverityLib.commands.engines import lung_engine
 from CovidSeverityLib.errors import InputError, NoLungsError
 from CovidSeverityLib.io.masks import read_mask
 from CovidSeverityLib.io.reading import read_ct
@@ -154,6 +158,27 @@ def test_options_that_do_not_fit_end_with_status_2(program, chest_folder, tmp_pa
     assert run.status == 2
     assert expected in run.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("option", "model"), [("lungmask", "lungmask-r231"), ("lungmask-covid", "lungmask-covid")])
+def test_installed_weights_are_found_by_name_and_never_fetched(installed, monkeypatch, tmp_path, option, model):
+    """The store keeps the name of the file; other weights than the asked ones are not taken."""
+    monkeypatch.setenv("COVID_SEVERITY_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr(lungmask_engine, "HUB_FOLDER", tmp_path / "hub")
+    arguments = types.SimpleNamespace(lung_engine=option, lung_weights=None, lungs=None)
+    with pytest.raises(InputError, match=f"covid-severity models download {model} fetches them"):
+        lung_engine(arguments)
+    path = named_by_sum(tmp_path, b"weights of " + model.encode(), "unet")
+    entry = next(entry for entry in known_models() if entry.name == model)
+    entry = replace(entry, url=f"https://example.org/{path.name}", sha256=path.stem.rpartition("-")[2])
+    kept = add_model(path, model, [entry]).path
+    assert kept == tmp_path / "models" / model / path.name
+    engine = lung_engine(arguments)
+    assert engine.weights == kept
+    assert engine(ct()).source == f"lungmask {'R231CovidWeb' if 'covid' in model else 'R231'} ({path.name})"
+    kept.write_bytes(b"changed")
+    with pytest.raises(InputError, match=f"the file of the installed model {model} has changed"):
+        lung_engine(arguments)
 
 
 @pytest.mark.slow
