@@ -58,7 +58,7 @@ def a_panel(slicer_with_qt, module_file, model_job, packages, dialogs):
     slicer_with_qt.app.moduleManager().load(module_file)
     widget = slicer_with_qt.util.getModuleWidget("CovidSeverity")
     widget.ensured = []
-    widget.logic._ensure = lambda **extras: widget.ensured.append(extras)
+    widget.logic._logic._ensure = lambda **extras: widget.ensured.append(extras)
     widget.logic.downloads._makeJob = model_job
     widget.enter()
     return widget
@@ -161,7 +161,7 @@ def test_declined_packages_end_it_before_any_download(a_panel, packages, model_s
 
     packages("tensorflow")
     choose_lungs(a_panel, "lungmask")
-    a_panel.logic._ensure = decline
+    a_panel.logic._logic._ensure = decline
     a_panel.ui.lungSourceGetButton.click()
     assert a_panel.ui.lungSourceStatusLabel.text == "lungmask was not installed."
     assert model_site.asked == []

@@ -36,7 +36,13 @@ CATALOG_ENTRY_TYPES = {
 }
 """Properties that the schema knows; it forbids all others, and needs the first three."""
 
-TIERS = range(1, 6)
+TIERS = (1, 3, 5)
+
+LICENCE_NAMES = ("LICENSE", "LICENCE", "License.txt", "license.txt", "LICENSE.txt", "COPYING", "COPYING.txt")
+"""Names that the index's own check looks for in the root of the repository."""
+
+CLONE_MB = 100
+"""Largest clone that the index's maintainers accept, MB."""
 
 PARTS = ("CovidSeverity", "CovidSeveritySlicer", "CovidSeverityLib")
 
@@ -57,8 +63,14 @@ def files_of(folder, *, python):
     return sorted(path.as_posix() for path in kept if (path.suffix == ".py") is python)
 
 
+def catalog_entry_path():
+    """The only JSON file in the root of the repository, which is what the index gets."""
+    (path,) = ROOT.glob("*.json")
+    return path
+
+
 def catalog_entry():
-    return json.loads((ROOT / "CovidSeverity.json").read_bytes())
+    return json.loads(catalog_entry_path().read_bytes())
 
 
 @pytest.mark.parametrize(
@@ -88,10 +100,38 @@ def test_the_catalog_entry_has_the_properties_of_its_schema():
     assert all(isinstance(name, str) for name in entry["build_dependencies"])
 
 
+def test_the_catalog_entry_is_in_the_category_of_the_module():
+    source = (MODULE / "CovidSeverity.py").read_text(encoding="utf-8")
+    assert re.findall(r'parent\.categories = \[_\("([^"]+)"\)\]', source) == [catalog_entry()["category"]]
+
+
+def test_the_catalog_entry_leads_to_a_branch_by_https():
+    entry = catalog_entry()
+    assert re.fullmatch(r"https://[^/]+/(?:[\w.-]+/)*[\w.-]+\.git", entry["scm_url"])
+    assert entry["scm_revision"] == "main"  # a hash would need a pull request for every change
+    assert (ROOT / entry["build_subdirectory"] / "CMakeLists.txt").is_file()
+
+
+def test_the_repository_is_one_that_the_index_packages_itself():
+    """Without C++ and without other extensions its own CI builds the package; it looks at names of files only."""
+    assert catalog_entry()["build_dependencies"] == []
+    folders = [path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    assert [path for folder in folders for ending in ("cxx", "h") for path in folder.rglob(f"*.{ending}")] == []
+    assert [name for name in LICENCE_NAMES if (ROOT / name).is_file()] == ["LICENSE.txt"]
+
+
+def test_a_clone_of_the_repository_is_small():
+    if not (ROOT / ".git").is_dir():
+        pytest.skip("this is no clone")
+    sizes = [path.stat().st_size for path in (ROOT / ".git").rglob("*") if path.is_file()]
+    assert sum(sizes) < CLONE_MB * 1e6
+
+
 def test_the_catalog_entry_is_called_like_the_extension():
+    assert not catalog_entry_path().stem.lower().startswith("slicer")
     text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    assert re.findall(r"^project\((\w+)\)$", text, re.MULTILINE) == ["CovidSeverity"]
-    assert b"\r" not in (ROOT / "CovidSeverity.json").read_bytes()
+    assert re.findall(r"^project\((\w+)\)$", text, re.MULTILINE) == [catalog_entry_path().stem]
+    assert b"\r" not in catalog_entry_path().read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +217,15 @@ def installed(tmp_path_factory):
     subprocess.run([cmake, "--build", build, "-j2"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run([cmake, "--install", build], check=True, stdout=subprocess.DEVNULL)
     return build, target / MODULES_FOLDER
+
+
+@pytest.mark.slow
+def test_cmake_configures_as_the_index_packages_it(installed, tmp_path):
+    """The index's own CI packages without tests."""
+    options = [f"-DSlicer_DIR={STAND_IN}", "-DBUILD_TESTING=OFF", "-S", ROOT, "-B", tmp_path]
+    configured = subprocess.run([_tool("cmake"), *options], capture_output=True, text=True)
+    assert configured.returncode == 0, configured.stderr
+    assert not list(tmp_path.rglob("*GenericTest.py"))
 
 
 def _python(folder, work, *arguments):
