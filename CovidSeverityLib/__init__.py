@@ -2,7 +2,7 @@
 
 >>> from CovidSeverityLib import analyze
 >>> analyze("ct.nii.gz").ctss
-9
+10
 
 Every public name is in :mod:`CovidSeverityLib.api`, which is loaded when the first one is used.
 """

@@ -56,15 +56,17 @@ class Analysis(Findings):
         What a classifier says; None for the reason in ``classification_reason``.
     classification_reason : str
         Why there is no diagnosis.
+    lobe_agreement : LobeAgreement or None
+        How the lobes agree with those of a second engine; None without one.
 
     Examples
     --------
     >>> from CovidSeverityLib import Analysis, Lobe
     >>> result = Analysis.load("results")
     >>> result.ctss, result.severity.label, round(result.infection_percent, 1)
-    (9, 'moderate', 8.5)
+    (10, 'moderate', 8.5)
     >>> {score.lobe.name: score.score for score in result.lobe_scores}
-    {'RUL': 2, 'RML': 1, 'RLL': 2, 'LUL': 2, 'LLL': 2}
+    {'RUL': 2, 'RML': 2, 'RLL': 2, 'LUL': 2, 'LLL': 2}
     >>> result.infection.shape == result.volume.hu.shape
     True
     """
@@ -151,7 +153,7 @@ class Analysis(Findings):
         --------
         >>> from CovidSeverityLib import Analysis
         >>> Analysis.load("results")
-        Analysis('ct.nii.gz', CTSS 9 of 25, moderate, 8.5 % of 5321 ml lung infected, profile default)
+        Analysis('ct.nii.gz', CTSS 10 of 25, moderate, 8.5 % of 5321 ml lung infected, profile default)
         """
         return load_analysis(cls, Path(folder), ct)
 

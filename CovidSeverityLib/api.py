@@ -184,7 +184,7 @@ def analyze(
     >>> from CovidSeverityLib import analyze
     >>> result = analyze("ct.nii.gz")
     >>> result.ctss, result.ctss_range
-    (9, (9, 10))
+    (10, (9, 10))
     >>> analyze("ct.nii.gz", "reference").provenance.profile
     'reference'
     """

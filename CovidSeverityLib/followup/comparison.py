@@ -71,7 +71,7 @@ class Comparison(Compared):
     >>> from CovidSeverityLib import Analysis, compare
     >>> result = Analysis.load("results")
     >>> compare(result, result)
-    Comparison('ct.nii.gz' and 'ct.nii.gz', CTSS 9 to 9, new 0 ml, resolved 0 ml, persistent 454 ml)
+    Comparison('ct.nii.gz' and 'ct.nii.gz', CTSS 10 to 10, new 0 ml, resolved 0 ml, persistent 454 ml)
     """
 
     def save(self, folder: str | os.PathLike[str], progress: Progress | None = None) -> tuple[Path, ...]:

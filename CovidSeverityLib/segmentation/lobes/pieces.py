@@ -26,8 +26,8 @@ def in_one_piece(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Examples
     --------
     >>> import numpy as np
-    >>> in_one_piece(np.array([[[1, 1, 1, 2, 1, 2, 2, 2]]], dtype=np.uint8)).tolist()
-    [[[1, 1, 1, 1, 1, 2, 2, 2]]]
+    >>> in_one_piece(np.array([[[1, 1, 1, 1], [1, 2, 1, 2], [1, 1, 2, 2]]], dtype=np.uint8)).tolist()
+    [[[1, 1, 1, 1], [1, 1, 1, 2], [1, 1, 2, 2]]]
     """
     whole, loose = _parted(labels)
     while loose:
