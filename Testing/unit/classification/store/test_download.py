@@ -388,7 +388,8 @@ def test_wrong_file_ends_the_command_with_status_2_and_network_trouble_with_1(pr
     assert err.count("\n") == 1
 
 
-def test_list_tells_how_much_of_a_download_is_there(program, site, manifest):
+def test_list_tells_how_much_of_a_download_is_there(program, site, manifest, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it for its processes
     site.stops = [HALF] + [0] * 20
     program("models", "download", "ours", "--manifest", manifest)
     assert "to download (52 % are here)" in program("models", "list", "--manifest", manifest).out

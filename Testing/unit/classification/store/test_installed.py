@@ -240,7 +240,8 @@ def test_models_are_in_the_users_cache_unless_the_variable_names_a_folder(tmp_pa
         assert models_folder().parts[-2:] == ("covid-severity", "models")
 
 
-def test_program_lists_what_is_installed_and_what_can_be(program):
+def test_program_lists_what_is_installed_and_what_can_be(program, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it for its processes
     install("mine")
     (install("broken").parent / "weights.hdf5").unlink()
     status, out, err = program("models", "list")
