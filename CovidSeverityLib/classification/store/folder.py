@@ -168,7 +168,7 @@ def _drive(entry: ModelEntry, agreed: bool) -> Any:  # noqa: ANN401 - a module o
     if not agreed:
         raise InputError(f"nothing was downloaded, because nobody agreed: {sentence}")
     try:
-        import gdown
+        import gdown  # pyright: ignore[reportMissingImports] (an extra)
     except ModuleNotFoundError as error:
         raise InputError(
             f"gdown, which fetches files from Google Drive, is not installed; {INSTALL} does it"
@@ -179,7 +179,7 @@ def _drive(entry: ModelEntry, agreed: bool) -> Any:  # noqa: ANN401 - a module o
 @contextmanager
 def _explained(entry: ModelEntry) -> Iterator[None]:
     """Errors of gdown, of requests and of the disk as sentences."""
-    from gdown.exceptions import DownloadError as GdownError
+    from gdown.exceptions import DownloadError as GdownError  # pyright: ignore[reportMissingImports] (an extra)
     from requests.exceptions import RequestException
 
     try:
