@@ -239,7 +239,7 @@ def _assemble(
         density = densitometry(volume.hu, lungs.labels, config.mixture, config.measures.well_aerated_hu)
     scores, kinds, low = scored.result(), labelled.result(), attenuated.result()
     agreement = None
-    if second is not None:
+    if second is not None and lobes.labels.any() and second.labels.any():  # slices alone have no lobes
         others = count_voxels(lungs.labels, second.labels, opacities.mask)
         theirs = config.scoring.score(others, opacities, second, volume.geometry)
         agreement, scores = lobe_agreement(lobes, second, theirs), covering(scores, theirs)
