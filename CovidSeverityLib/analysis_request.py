@@ -111,7 +111,7 @@ class AnalysisRequest:
                 progress,
                 lungs=self.lungs_of(volume),
                 lobes=self._lobes(volume),
-                compared_lobes=_found_by(self.engines.compared_lobes, volume),
+                compared_lobes=self._compared_lobes(volume),
                 classifier=classifier,
                 force=self.force,
                 independent_slices=self.independent_slices,
@@ -149,6 +149,10 @@ class AnalysisRequest:
             return lobes_from_labels(read_mask(self.lobes, volume), volume, self.lobes.name)
         found = _found_by(self.engines.lobes, volume)
         return None if isinstance(found, OwnLobes) else found
+
+    def _compared_lobes(self, volume: CtVolume) -> LobeSegmentation | OwnLobes | None:
+        alone = self.independent_slices or volume.is_single_slice  # nothing is compared then
+        return None if alone else _found_by(self.engines.compared_lobes, volume)
 
 
 def _found_by(engine: LobeEngine | None, volume: CtVolume) -> LobeSegmentation | OwnLobes | None:

@@ -79,7 +79,7 @@ def analyze(
     progress, lungs, lobes, classifier, force, independent_slices
         As for :func:`CovidSeverityLib.analyze`, but a classifier has no name here.
     compared_lobes : LobeSegmentation, OwnLobes or None
-        Other lobes, which ranges cover too: from elsewhere, or those that are found here.
+        Other lobes, which ranges cover too: from elsewhere, or those that are found here. Slices alone have none.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def analyze(
     with clock.stage("lobes"):
         regions = config.scoring.regions(volume, found.labels, lobes, alone)
         second = None
-        if compared_lobes is not None:
+        if compared_lobes is not None and not alone:
             other = None if isinstance(compared_lobes, OwnLobes) else compared_lobes
             second = config.scoring.regions(volume, found.labels, other, alone)
     with clock.stage("infection", reports_itself=True):
@@ -239,7 +239,7 @@ def _assemble(
         density = densitometry(volume.hu, lungs.labels, config.mixture, config.measures.well_aerated_hu)
     scores, kinds, low = scored.result(), labelled.result(), attenuated.result()
     agreement = None
-    if second is not None and lobes.labels.any() and second.labels.any():  # slices alone have no lobes
+    if second is not None:
         others = count_voxels(lungs.labels, second.labels, opacities.mask)
         theirs = config.scoring.score(others, opacities, second, volume.geometry)
         agreement, scores = lobe_agreement(lobes, second, theirs), covering(scores, theirs)
