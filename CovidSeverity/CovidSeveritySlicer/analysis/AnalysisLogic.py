@@ -133,7 +133,7 @@ class AnalysisLogic(ChildLogic):
             inputs = Inputs(volumeNode, folder, segmentationNode)
             arguments = ["analyze", *inputs.arguments, *settings.arguments()]
             output = ["-o", str(folder / RESULTS_FOLDER), "--progress", "json"]
-            job = self._makeJob([*arguments, *output], timerFactory=self._timerFactory)
+            job = self._makeJob([*arguments, *output], work=_("The analysis"), timerFactory=self._timerFactory)
         except (UnusableInput, OSError) as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise AnalysisError(str(error)) from error

@@ -153,7 +153,7 @@ class BatchLogic(ChildLogic):
         arguments += ["--resume"] if resume and holdsBatch(place) else []
         arguments += ["--no-dicom"] if isinstance(given, DatabaseSource) and not given.named else []
         try:
-            job = self._makeJob(arguments, timerFactory=self._timerFactory)
+            job = self._makeJob(arguments, work=_("The batch"), timerFactory=self._timerFactory)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise AnalysisError(str(error)) from error

@@ -169,7 +169,7 @@ class ChildLogic(ABC):
     def _arrived(self, run: Any, arrival: Arrival, read: Future[None], log: str) -> None:
         with _errorsGoTo(run, log):
             if run.cancelled:
-                raise UnusableResult(_("The analysis was cancelled."))
+                raise UnusableResult(_("{work} was cancelled.").format(work=run.job.work))
             read.result()
             run.result = arrival.finish()
         self._end(run)

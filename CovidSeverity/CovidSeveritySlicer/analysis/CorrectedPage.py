@@ -79,7 +79,9 @@ class CorrectedPage:
             files = ["--masks", str(folder / MASKS_FILE), "--report", str(folder / REPORT_FILE)]
             options = ["-o", str(folder / OUTPUT_FOLDER), "--progress", "json"]
             arguments = ["corrected", *inputs.arguments, *files, *options]
-            drawing.job = self._makeJob(arguments, timerFactory=self._timerFactory)
+            drawing.job = self._makeJob(
+                arguments, work=_("The drawing of the corrected report"), timerFactory=self._timerFactory
+            )
         except (UnusableInput, OSError) as error:
             self._end(drawing, None, str(error))
             return
