@@ -77,10 +77,8 @@ class AnalysisLogic(ChildLogic):
 
     Parameters
     ----------
-    timerFactory : TimerFactory
-        Makes the timer that polls the child process.
-    makeJob : callable
-        Makes the job that runs the library's command with given arguments.
+    timerFactory, makeJob : callable
+        As for :class:`~.ChildLogic.ChildLogic`.
     ensure : callable
         Installs missing packages if the user agrees.
     """

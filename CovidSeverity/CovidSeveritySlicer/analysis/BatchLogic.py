@@ -85,10 +85,8 @@ class BatchLogic(ChildLogic):
 
     Parameters
     ----------
-    timerFactory : TimerFactory
-        Makes the timers that look after threads and the child.
-    makeJob : callable
-        Makes the job that runs the library's command with given arguments.
+    timerFactory, makeJob : callable
+        As for :class:`~.ChildLogic.ChildLogic`.
     ensure : callable
         Installs missing packages if the user agrees.
     """
@@ -205,11 +203,6 @@ class BatchLogic(ChildLogic):
         self._cancel(None)
         self._steps.finish()
         ChildLogic.cleanup(self)
-
-    def _cancel(self, patienceS: float | None) -> None:
-        if self._run is not None:
-            self._run.cancelled = True
-            self._run.job.cancel(patienceS)
 
     def _launch(self, run: _Run) -> None:
         self._sources[run.output] = run.source

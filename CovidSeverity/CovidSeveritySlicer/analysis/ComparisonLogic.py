@@ -64,6 +64,7 @@ class ComparisonLogic(ChildLogic):
         self._begin(run)
 
         def write() -> None:
+            """Write the results that are in the scene."""
             if not isinstance(before, Path):
                 before.save(earlier)
             after.save(later)

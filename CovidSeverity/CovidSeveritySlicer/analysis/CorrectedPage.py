@@ -39,10 +39,8 @@ class CorrectedPage:
 
     Parameters
     ----------
-    timerFactory : TimerFactory
-        Makes the timers that look after thread and child.
-    makeJob : callable
-        Makes the job that runs the library's command with given arguments.
+    timerFactory, makeJob : callable
+        As for :class:`~.ChildLogic.ChildLogic`.
     """
 
     def __init__(self, timerFactory: TimerFactory = qtTimer, makeJob: Callable[..., Job] = libraryJob) -> None:
@@ -89,6 +87,7 @@ class CorrectedPage:
         report = result.report
 
         def write() -> None:
+            """Write the files for the child."""
             inputs.write()
             writeMasks(folder / MASKS_FILE)
             (folder / REPORT_FILE).write_text(json.dumps(report), encoding="utf-8")

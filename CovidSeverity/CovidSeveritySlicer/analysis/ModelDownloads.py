@@ -31,10 +31,8 @@ class ModelDownloads:
 
     Parameters
     ----------
-    timerFactory : TimerFactory
-        Makes the timers that look after the child.
-    makeJob : callable
-        Makes the job that runs the library's command with given arguments.
+    timerFactory, makeJob : callable
+        As for :class:`~.ChildLogic.ChildLogic`.
     """
 
     def __init__(self, timerFactory: TimerFactory = qtTimer, makeJob: Callable[..., Job] = libraryJob) -> None:

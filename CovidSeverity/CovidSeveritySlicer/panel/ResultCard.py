@@ -110,6 +110,7 @@ def _warnings(messages: Sequence[str], superseded: bool = False) -> Iterator[str
 
 def _chest(shown: Report, automatic: Report | None) -> Iterator[str]:
     def cell(lobe: Lobe | None) -> str:
+        """A lobe; nothing where the left lung has none."""
         if lobe is None:
             return ""
         before = None if automatic is None else automatic["ctss"]["lobes"][lobe.name]
