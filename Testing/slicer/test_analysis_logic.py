@@ -234,6 +234,7 @@ def test_crash_becomes_a_message_with_the_log(python_job, slicer, a_logic, a_sma
     finish(a_logic, clock)
     name, (message, log) = recorder.events[-1]
     assert name == "failed"
+    assert message.startswith("The analysis ")
     assert message.endswith(".")
     assert "last words" in log
     assert node_ids(slicer) == before

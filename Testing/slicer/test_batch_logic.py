@@ -190,6 +190,11 @@ def test_a_refusal_names_the_boxes_of_the_panel(make_logic, tmp_path):
         logic.run(str(tmp_path), tmp_path / "out")
 
 
+def test_a_crash_is_called_one_of_the_batch(make_logic, tmp_path):
+    with pytest.raises(AnalysisError, match="The batch ended unexpectedly"):
+        make_logic("import sys; sys.exit(3)").run(str(tmp_path), tmp_path / "out")
+
+
 # The DICOM database
 
 

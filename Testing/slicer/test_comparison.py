@@ -128,6 +128,13 @@ def test_a_folder_without_a_result_is_refused_before_anything_starts(result, tmp
     assert not logic.running
 
 
+def test_a_crash_is_called_one_of_the_comparison(result, a_written_result, python_job):
+    logic = ComparisonLogic(idle_timer, python_job("import sys; sys.exit(3)"))
+    logic.start(a_written_result, Report(result), result.volumeNode)
+    with pytest.raises(AnalysisError, match="The comparison ended unexpectedly"):
+        logic.wait()
+
+
 @pytest.mark.slow
 def test_a_result_against_itself_has_not_changed(slicer, result, a_written_result):
     logic, stages = ComparisonLogic(idle_timer), set()

@@ -245,7 +245,7 @@ def test_start_and_cancel_emit_nothing_themselves(make_job):
 
 def test_refused_arguments_tell_the_sentence_of_the_parser(program):
     ran = program("analyze", "--nonsense")
-    told = JobOutcome.judge(ran.status, ran.err.splitlines())
+    told = JobOutcome.judge(ran.status, ran.err.splitlines(), "It")
     assert told == (JobStatus.REFUSED, "the following arguments are required: INPUT")
 
 
@@ -265,12 +265,12 @@ def test_exit_status_2_without_a_sentence_is_no_refusal(make_job):
     ],
 )
 def test_what_the_last_lines_tell_decides(code, errors, status):
-    assert JobOutcome.judge(code, errors)[0] is status
+    assert JobOutcome.judge(code, errors, "It")[0] is status
 
 
 def test_of_several_sentences_the_last_one_counts():
     errors = ["covid-severity: first", "covid-severity: second", "Exception ignored in: <socket>"]
-    assert JobOutcome.judge(2, errors)[1] == JobOutcome.judge(1, errors)[1] == "second"
+    assert JobOutcome.judge(2, errors, "It")[1] == JobOutcome.judge(1, errors, "It")[1] == "second"
 
 
 def test_panel_names_its_own_box_where_the_command_advises_force(a_small_chest):
@@ -278,7 +278,7 @@ def test_panel_names_its_own_box_where_the_command_advises_force(a_small_chest):
     upside_down = replace(volume, hu=np.ascontiguousarray(volume.hu[::-1]))
     with pytest.raises(InputError, match="give --force") as refusal:
         check_orientation(upside_down)
-    message = JobOutcome.judge(2, [f"covid-severity: {refusal.value}"])[1]
+    message = JobOutcome.judge(2, [f"covid-severity: {refusal.value}"], "It")[1]
     assert "choose Analyze upside-down CTs under Advanced to analyse it as it is" in message
     assert "--force" not in message
 
@@ -287,7 +287,7 @@ def test_another_failure_tells_its_sentence_or_its_exit_status(make_job):
     told = run(make_job("import sys; sys.exit('covid-severity: the disk went away')"))
     silent = run(make_job("import sys; sys.exit(7)"))
     assert (told.status, told.message) == (JobStatus.CRASHED, "the disk went away")
-    assert silent.message == "The analysis ended unexpectedly (exit status 7); the log tells more."
+    assert silent.message == "The program ended unexpectedly (exit status 7); the log tells more."
 
 
 @posix_only
@@ -333,9 +333,9 @@ def test_exit_status_of_a_shell_around_a_killed_child_is_lack_of_memory(clock):
 def test_lack_of_memory_that_the_library_tells_is_recognised(program, tiny_folder, tmp_path, monkeypatch, demand):
     monkeypatch.setattr(analysis_request, "analyze", lambda *_, **__: demand())
     ran = program("analyze", tiny_folder / "ct.nii.gz", "-o", tmp_path / "out")
-    status, message = JobOutcome.judge(ran.status, ran.err.splitlines())
+    status, message = JobOutcome.judge(ran.status, ran.err.splitlines(), "The batch")
     assert (ran.status, status) == (1, JobStatus.OUT_OF_MEMORY), ran.err
-    assert "not enough memory" in message
+    assert message.startswith("The batch ran out of memory")
 
 
 def test_lack_of_memory_that_python_tells_is_recognised(make_job):
@@ -347,14 +347,14 @@ def test_lack_of_memory_that_python_tells_is_recognised(make_job):
     [(["/nowhere/PythonSlicer"], None), ([sys.executable, "a\0b"], None), ([sys.executable], {"A=\0": "b"})],
 )
 def test_what_cannot_be_started_is_told_by_finished(command, environment, clock):
-    job = Job(command, environment, timerFactory=clock)
+    job = Job(command, environment, work="The download", timerFactory=clock)
     outcomes = []
     job.finished.connect(outcomes.append)
     job.start()
     assert outcomes == []
     clock.tick()
     assert [(outcome.status, outcome.exitCode) for outcome in outcomes] == [(JobStatus.NOT_STARTED, None)]
-    assert outcomes[0].message.startswith("The analysis could not be started: ")
+    assert outcomes[0].message.startswith("The download could not be started: ")
     assert len(outcomes[0].message) > 40
 
 

@@ -131,6 +131,20 @@ def test_classifier_is_offered_until_it_is_installed(downloads, model_site):
     assert classifierReadiness(CLASSIFIER).models == ()
 
 
+@pytest.mark.parametrize(
+    ("ask", "work"),
+    [
+        (lambda logic: logic.start([LUNGS]), "The download"),
+        (lambda logic: logic.listFiles(CLASSIFIER), "The request for the list of files"),
+    ],
+)
+def test_crash_is_called_one_of_what_was_asked_for(slicer, python_job, ask, work):
+    crashing = Downloads(python_job("import sys; sys.exit(3)"))
+    ask(crashing.logic)
+    crashing.until(lambda: not crashing.logic.running)
+    assert crashing.end == ("failed", f"{work} ended unexpectedly (exit status 3); the log tells more.", "")
+
+
 def test_one_download_at_a_time(downloads, model_site):
     model_site.stalls_after = HALF
     downloads.logic.start([LUNGS])

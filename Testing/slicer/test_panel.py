@@ -509,6 +509,8 @@ def test_a_corrected_page_is_not_drawn_without_its_files_or_its_ct(
     assert not (tmp_path / "started").exists()
     page, _problem = draw(lambda path: path.write_bytes(b""))  # the child ends well, and has drawn nothing
     assert (page, (tmp_path / "started").exists()) == (None, True)
+    _page, problem = draw(lambda path: path.write_bytes(b""), "import sys; sys.exit(3)")
+    assert problem.startswith("The drawing of the corrected report ended unexpectedly")
     slicer_with_qt.mrmlScene.RemoveNode(a_volume_node)
     assert draw(fail) == (None, "The CT is no longer in the scene.")
     assert list(Path(slicer_with_qt.app.temporaryPath).glob("CovidSeverity-*/masks.npz")) == []

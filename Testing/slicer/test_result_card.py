@@ -149,10 +149,31 @@ def test_warnings_stand_above_the_lobes_notes_are_details_and_nothing_is_taken_f
     assert "thick" not in details
 
 
-def test_warnings_of_a_correction_come_first():
-    notes = [{"severity": "warning", "message": "thick slices"}]
-    text = plain(cardHtml(a_report(quality=notes), corrected_report(5, "mild"), ["3 ml lie outside"]))
-    assert text.index("Warning: 3 ml lie outside") < text.index("Warning: thick slices")
+SEVERITY_UNSURE = {"severity": "warning", "message": "Severity may be mild or moderate"}
+APPROXIMATE = {"severity": "info", "message": "Lobes are approximate"}
+
+
+def test_after_a_correction_its_own_warnings_come_first_and_others_are_those_of_the_automatic_result():
+    report = a_report(quality=[SEVERITY_UNSURE, APPROXIMATE])
+    text = plain(cardHtml(report, corrected_report(5, "mild"), ["3 ml lie outside"]))
+    own, other = "Warning: 3 ml lie outside", "Warning of the automatic result: Severity may be mild or moderate"
+    assert text.index(own) < text.index(other)
+    assert "Warning: Severity" not in text
+    assert "Notes of the automatic result: Lobes are approximate" in plain(
+        detailsHtml(report, corrected_report(5, "mild"))
+    )
+
+
+def test_notes_of_an_uncorrected_result_are_its_own():
+    report = a_report(quality=[SEVERITY_UNSURE, APPROXIMATE])
+    text = plain(cardHtml(report, None, ["the edit cannot be scored"]) + detailsHtml(report))
+    assert "Warning: the edit cannot be scored Warning: Severity may be mild or moderate" in text
+    assert "automatic result" not in text
+
+
+def test_corrections_of_a_result_without_notes_have_no_title_for_notes():
+    text = plain(detailsHtml(a_report(quality=[SEVERITY_UNSURE]), corrected_report(5, "mild")))
+    assert "automatic result" not in text
 
 
 def test_card_does_not_change_what_it_shows():

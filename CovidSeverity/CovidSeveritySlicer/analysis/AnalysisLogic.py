@@ -77,10 +77,8 @@ class AnalysisLogic(ChildLogic):
 
     Parameters
     ----------
-    timerFactory : TimerFactory
-        Makes the timer that polls the child process.
-    makeJob : callable
-        Makes the job that runs the library's command with given arguments.
+    timerFactory, makeJob : callable
+        As for :class:`~.ChildLogic.ChildLogic`.
     ensure : callable
         Installs missing packages if the user agrees.
     """
@@ -133,7 +131,7 @@ class AnalysisLogic(ChildLogic):
             inputs = Inputs(volumeNode, folder, segmentationNode)
             arguments = ["analyze", *inputs.arguments, *settings.arguments()]
             output = ["-o", str(folder / RESULTS_FOLDER), "--progress", "json"]
-            job = self._makeJob([*arguments, *output], timerFactory=self._timerFactory)
+            job = self._makeJob([*arguments, *output], work=_("The analysis"), timerFactory=self._timerFactory)
         except (UnusableInput, OSError) as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise AnalysisError(str(error)) from error

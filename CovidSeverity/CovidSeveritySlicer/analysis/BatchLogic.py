@@ -85,10 +85,8 @@ class BatchLogic(ChildLogic):
 
     Parameters
     ----------
-    timerFactory : TimerFactory
-        Makes the timers that look after threads and the child.
-    makeJob : callable
-        Makes the job that runs the library's command with given arguments.
+    timerFactory, makeJob : callable
+        As for :class:`~.ChildLogic.ChildLogic`.
     ensure : callable
         Installs missing packages if the user agrees.
     """
@@ -153,7 +151,7 @@ class BatchLogic(ChildLogic):
         arguments += ["--resume"] if resume and holdsBatch(place) else []
         arguments += ["--no-dicom"] if isinstance(given, DatabaseSource) and not given.named else []
         try:
-            job = self._makeJob(arguments, timerFactory=self._timerFactory)
+            job = self._makeJob(arguments, work=_("The batch"), timerFactory=self._timerFactory)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise AnalysisError(str(error)) from error
@@ -205,11 +203,6 @@ class BatchLogic(ChildLogic):
         self._cancel(None)
         self._steps.finish()
         ChildLogic.cleanup(self)
-
-    def _cancel(self, patienceS: float | None) -> None:
-        if self._run is not None:
-            self._run.cancelled = True
-            self._run.job.cancel(patienceS)
 
     def _launch(self, run: _Run) -> None:
         self._sources[run.output] = run.source

@@ -77,7 +77,7 @@ class ChildLogic(ABC):
     timerFactory : TimerFactory
         Makes the timers that look after threads and the child.
     makeJob : callable
-        Makes the job that runs the library's command with given arguments.
+        Makes the job that runs the library's command with given arguments, as :func:`~.Job.libraryJob`.
     """
 
     def __init__(self, timerFactory: TimerFactory = qtTimer, makeJob: Callable[..., Job] = libraryJob) -> None:
@@ -97,9 +97,7 @@ class ChildLogic(ABC):
 
     def cancel(self) -> None:
         """End the current run, if there is one, with all its processes."""
-        if self._run is not None:
-            self._run.cancelled = True
-            self._run.job.cancel()
+        self._cancel(None)
 
     def cleanup(self) -> None:
         """Cancel the current run and wait for its end."""
@@ -118,6 +116,11 @@ class ChildLogic(ABC):
         """The run has ended: delete what it leaves behind."""
         if run.result is None:
             shutil.rmtree(run.folder, ignore_errors=True)
+
+    def _cancel(self, patienceS: float | None) -> None:
+        if self._run is not None:
+            self._run.cancelled = True
+            self._run.job.cancel(patienceS)
 
     def _begin(self, run: Any) -> None:
         run.job.progressed.connect(self.progressed.emit)
@@ -169,7 +172,7 @@ class ChildLogic(ABC):
     def _arrived(self, run: Any, arrival: Arrival, read: Future[None], log: str) -> None:
         with _errorsGoTo(run, log):
             if run.cancelled:
-                raise UnusableResult(_("The analysis was cancelled."))
+                raise UnusableResult(_("{work} was cancelled.").format(work=run.job.work))
             read.result()
             run.result = arrival.finish()
         self._end(run)

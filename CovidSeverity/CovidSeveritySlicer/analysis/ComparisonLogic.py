@@ -59,11 +59,12 @@ class ComparisonLogic(ChildLogic):
         earlier = before if isinstance(before, Path) else folder / BEFORE_FOLDER
         later = folder / AFTER_FOLDER
         arguments = ["compare", str(earlier), str(later), "-o", str(folder / OUTPUT_FOLDER), "--progress", "json"]
-        job = self._makeJob(arguments, timerFactory=self._timerFactory)
+        job = self._makeJob(arguments, work=_("The comparison"), timerFactory=self._timerFactory)
         run = _Run(job=job, folder=folder, volumeNode=volumeNode)
         self._begin(run)
 
         def write() -> None:
+            """Write the results that are in the scene."""
             if not isinstance(before, Path):
                 before.save(earlier)
             after.save(later)

@@ -39,10 +39,8 @@ class CorrectedPage:
 
     Parameters
     ----------
-    timerFactory : TimerFactory
-        Makes the timers that look after thread and child.
-    makeJob : callable
-        Makes the job that runs the library's command with given arguments.
+    timerFactory, makeJob : callable
+        As for :class:`~.ChildLogic.ChildLogic`.
     """
 
     def __init__(self, timerFactory: TimerFactory = qtTimer, makeJob: Callable[..., Job] = libraryJob) -> None:
@@ -79,7 +77,9 @@ class CorrectedPage:
             files = ["--masks", str(folder / MASKS_FILE), "--report", str(folder / REPORT_FILE)]
             options = ["-o", str(folder / OUTPUT_FOLDER), "--progress", "json"]
             arguments = ["corrected", *inputs.arguments, *files, *options]
-            drawing.job = self._makeJob(arguments, timerFactory=self._timerFactory)
+            drawing.job = self._makeJob(
+                arguments, work=_("The drawing of the corrected report"), timerFactory=self._timerFactory
+            )
         except (UnusableInput, OSError) as error:
             self._end(drawing, None, str(error))
             return
@@ -87,6 +87,7 @@ class CorrectedPage:
         report = result.report
 
         def write() -> None:
+            """Write the files for the child."""
             inputs.write()
             writeMasks(folder / MASKS_FILE)
             (folder / REPORT_FILE).write_text(json.dumps(report), encoding="utf-8")

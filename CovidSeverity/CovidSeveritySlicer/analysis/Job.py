@@ -61,11 +61,15 @@ class Job:
         Environment variables of the child. None: those of this process.
     folder : Path or None
         Working folder of the child. None: the current folder.
+    work : str or None
+        What the command does, at the beginning of a sentence, for example "The download". None: "The program".
     timerFactory : TimerFactory
         Makes the timer that polls the child.
 
     Attributes
     ----------
+    work : str
+        What the command does.
     progressed : Signal
         ``(stage: str, done: int, total: int)`` for every progress line of the child, 0 <= done <= total.
     counted : Signal
@@ -82,9 +86,11 @@ class Job:
         environment: Mapping[str, str] | None = None,
         *,
         folder: Path | None = None,
+        work: str | None = None,
         timerFactory: TimerFactory = qtTimer,
     ) -> None:
         self.progressed, self.counted, self.said, self.finished = (Signal() for _n in range(4))
+        self.work = work or _("The program")
         self._processArguments = (list(command), environment, folder)
         self._timer = timerFactory(POLL_MS, self.poll)
         self._tree: ProcessTree | None = None
@@ -224,15 +230,16 @@ class Job:
             return None
         if self._cancelled:
             return self._cancelledOutcome()
-        status, message = judge(exitCode, self._errors)
+        status, message = judge(exitCode, self._errors, self.work)
         return JobOutcome(status, message, self._log.text, exitCode)
 
     def _cancelledOutcome(self) -> JobOutcome:
         exitCode = None if self._tree is None else self._tree.exitCode
-        return JobOutcome(JobStatus.CANCELLED, _("The analysis was cancelled."), self._log.text, exitCode)
+        message = _("{work} was cancelled.").format(work=self.work)
+        return JobOutcome(JobStatus.CANCELLED, message, self._log.text, exitCode)
 
     def _notStartedOutcome(self) -> JobOutcome:
-        message = _("The analysis could not be started: {reason}").format(reason=self._failure)
+        message = _("{work} could not be started: {reason}").format(work=self.work, reason=self._failure)
         return JobOutcome(JobStatus.NOT_STARTED, message, self._failure, None)
 
     def _finish(self, outcome: JobOutcome) -> None:
@@ -259,13 +266,15 @@ class Job:
         self._finish(self._cancelledOutcome())
 
 
-def libraryJob(arguments: Sequence[str], *, timerFactory: TimerFactory = qtTimer) -> Job:
+def libraryJob(arguments: Sequence[str], *, work: str | None = None, timerFactory: TimerFactory = qtTimer) -> Job:
     """A job that runs the library's command.
 
     Parameters
     ----------
     arguments : sequence of str
         For example ``["analyze", ..., "--progress", "json"]``. Paths are absolute.
+    work : str or None
+        As for :class:`Job`.
     timerFactory : TimerFactory
         Makes the timer that polls the child.
 
@@ -275,4 +284,4 @@ def libraryJob(arguments: Sequence[str], *, timerFactory: TimerFactory = qtTimer
         Slicer's Python or the library was not found.
     """
     command = [*libraryCommand(), *arguments]
-    return Job(command, childEnvironment(), folder=libraryRoot(), timerFactory=timerFactory)
+    return Job(command, childEnvironment(), folder=libraryRoot(), work=work, timerFactory=timerFactory)

@@ -70,7 +70,7 @@ class JobOutcome:
     exitCode: int | None
 
 
-def judge(exitCode: int, errors: Sequence[str]) -> tuple[JobStatus, str]:
+def judge(exitCode: int, errors: Sequence[str], work: str) -> tuple[JobStatus, str]:
     """Status and message of a child that ended by itself.
 
     Parameters
@@ -79,9 +79,11 @@ def judge(exitCode: int, errors: Sequence[str]) -> tuple[JobStatus, str]:
         Exit code of the child, negative for a signal.
     errors : sequence of str
         Last lines of its standard error.
+    work : str
+        What it did, at the beginning of a sentence.
     """
     if exitCode == 0:
-        return JobStatus.SUCCEEDED, _("The analysis is finished.")
+        return JobStatus.SUCCEEDED, _("{work} is finished.").format(work=work)
     sentence = _lastSentence(errors)
     if exitCode == EXIT_REFUSED and sentence:
         sentence = sentence.replace(GIVE_FORCE, _("choose Analyze upside-down CTs under Advanced"))
@@ -89,14 +91,14 @@ def judge(exitCode: int, errors: Sequence[str]) -> tuple[JobStatus, str]:
     number = _signalNumber(exitCode)
     if exitCode in NO_MEMORY_CODES or any(words in line for line in errors for words in NO_MEMORY):
         return JobStatus.OUT_OF_MEMORY, _(
-            "There was not enough memory for the analysis; close other data and programs, or use a computer with more."
-        )
+            "{work} ran out of memory; close other data and programs, or use a computer with more."
+        ).format(work=work)
     if (number is not None and number == signal.SIGKILL) or _killedBehindLauncher(exitCode, errors):
         return JobStatus.OUT_OF_MEMORY, _(
-            "The system ended the analysis, most likely because memory ran out; close other data and programs, or use "
+            "{work} was ended by the system, most likely because memory ran out; close other data and programs, or use "
             "a computer with more memory."
-        )
-    return JobStatus.CRASHED, sentence or _crashMessage(exitCode, number)
+        ).format(work=work)
+    return JobStatus.CRASHED, sentence or _crashMessage(exitCode, number, work)
 
 
 def _lastSentence(errors: Sequence[str]) -> str | None:
@@ -116,7 +118,8 @@ def _killedBehindLauncher(exitCode: int, errors: Sequence[str]) -> bool:
     return sys.platform != "win32" and crashed and not reported
 
 
-def _crashMessage(exitCode: int, number: int | None) -> str:
+def _crashMessage(exitCode: int, number: int | None, work: str) -> str:
     if number is not None:
-        return _("The analysis crashed (signal {name}); the log tells more.").format(name=signal.Signals(number).name)
-    return _("The analysis ended unexpectedly (exit status {code}); the log tells more.").format(code=exitCode)
+        name = signal.Signals(number).name
+        return _("{work} crashed (signal {name}); the log tells more.").format(work=work, name=name)
+    return _("{work} ended unexpectedly (exit status {code}); the log tells more.").format(work=work, code=exitCode)

@@ -31,10 +31,8 @@ class ModelDownloads:
 
     Parameters
     ----------
-    timerFactory : TimerFactory
-        Makes the timers that look after the child.
-    makeJob : callable
-        Makes the job that runs the library's command with given arguments.
+    timerFactory, makeJob : callable
+        As for :class:`~.ChildLogic.ChildLogic`.
     """
 
     def __init__(self, timerFactory: TimerFactory = qtTimer, makeJob: Callable[..., Job] = libraryJob) -> None:
@@ -66,7 +64,7 @@ class ModelDownloads:
         """
         chosen = [] if path is None else ["--file", path]
         requests = [["download", name, "--yes", "--progress", "json", *chosen] for name in names]
-        self._begin(requests, self.finished.emit)
+        self._begin(requests, _("The download"), self.finished.emit)
 
     def listFiles(self, name: str) -> None:
         """Ask for the files in the folder of a model's authors and return. The user has agreed to it.
@@ -81,7 +79,8 @@ class ModelDownloads:
         AnalysisError
             As for :meth:`start`.
         """
-        self._begin([["files", name, "--yes", "--json"]], lambda: self.listed.emit(name, self._paths))
+        work = _("The request for the list of files")
+        self._begin([["files", name, "--yes", "--json"]], work, lambda: self.listed.emit(name, self._paths))
 
     def cancel(self) -> None:
         """End the current request, if there is one."""
@@ -94,30 +93,30 @@ class ModelDownloads:
             self._job.cancel()
             self._job.wait()
 
-    def _begin(self, requests: list[list[str]], then: Callable[[], None]) -> None:
+    def _begin(self, requests: list[list[str]], work: str, then: Callable[[], None]) -> None:
         if self.running:
             raise AnalysisError(_("A download is running already. Wait until it ends, or cancel it."))
         try:
-            self._next(requests, then)
+            self._next(requests, work, then)
         except OSError as error:
             raise AnalysisError(str(error)) from error
 
-    def _next(self, requests: list[list[str]], then: Callable[[], None]) -> None:
+    def _next(self, requests: list[list[str]], work: str, then: Callable[[], None]) -> None:
         request, others = requests[0], requests[1:]
-        job = self._makeJob(["models", *request], timerFactory=self._timerFactory)
+        job = self._makeJob(["models", *request], work=work, timerFactory=self._timerFactory)
         job.progressed.connect(lambda _stage, done, total: self.progressed.emit(request[1], done, total))
-        job.finished.connect(lambda outcome: self._ended(outcome, others, then))
+        job.finished.connect(lambda outcome: self._ended(outcome, others, work, then))
         self._job = job
         job.start()
 
-    def _ended(self, outcome: JobOutcome, others: list[list[str]], then: Callable[[], None]) -> None:
+    def _ended(self, outcome: JobOutcome, others: list[list[str]], work: str, then: Callable[[], None]) -> None:
         self._job = None
         if outcome.status is JobStatus.CANCELLED:
             self.cancelled.emit()
         elif outcome.status is not JobStatus.SUCCEEDED:
             self.failed.emit(outcome.message, "" if outcome.status is JobStatus.REFUSED else outcome.log)
         elif others:
-            self._next(others, then)
+            self._next(others, work, then)
         else:
             self._log = outcome.log
             then()

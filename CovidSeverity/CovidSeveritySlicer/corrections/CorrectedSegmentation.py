@@ -42,6 +42,7 @@ def correctedSegmentationWriter(result: AnalysisResult) -> Callable[[Path], None
     header = segmentation_header(geometry)  # not in a thread, see there
 
     def write(path: Path) -> None:
+        """Write the masks that the corrected numbers count."""
         codes = scorer.corrections(now).codes()
         volume = SimpleNamespace(stored_geometry=geometry, storage=grid.order)
         masks = SimpleNamespace(

@@ -34,11 +34,13 @@ class _QtTimer:
         self._timer: Any = None
 
     def start(self) -> None:
+        """Tick from now on."""
         if self._timer is None:
             self._timer = _newTimer(*self._arguments)
         self._timer.start()
 
     def stop(self) -> None:
+        """Tick no more."""
         if self._timer is not None:
             self._timer.stop()
 

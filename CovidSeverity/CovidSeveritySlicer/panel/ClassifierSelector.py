@@ -37,8 +37,7 @@ class ClassifierSelector:
         self._onChosen = onChosen
         self._classifiers: list[str] = []
         self._classifier = ""
-        widgets = (ui.classifierStatusLabel, ui.classifierProgressBar, ui.classifierGetButton)
-        self._row = ReadinessRow(*widgets, logic.downloads, logic.ensure, self.onGot)
+        self._row = ReadinessRow(ui, "classifier", logic, self.onGot)
         ui.classifierSelector.connect("currentIndexChanged(int)", self.onIndexChanged)
         ui.classifierFileButton.connect("clicked(bool)", self.onChooseFile)
 

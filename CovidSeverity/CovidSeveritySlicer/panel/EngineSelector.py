@@ -26,8 +26,7 @@ class EngineSelector:
     def __init__(self, ui: Any, logic: Any) -> None:
         self._ui = ui
         self._source = LungSource.BUILT_IN
-        widgets = (ui.lungSourceStatusLabel, ui.lungSourceProgressBar, ui.lungSourceGetButton)
-        self._row = ReadinessRow(*widgets, logic.downloads, logic.ensure, self._showReadiness)
+        self._row = ReadinessRow(ui, "lungSource", logic, self._showReadiness)
 
     def disconnect(self) -> None:
         """The panel is destroyed."""

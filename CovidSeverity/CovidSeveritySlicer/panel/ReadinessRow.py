@@ -11,7 +11,6 @@ from slicer.i18n import tr as _
 
 from CovidSeveritySlicer.analysis.ChildLogic import AnalysisError
 from CovidSeveritySlicer.analysis.Install import InstallDeclined, InstallFailed
-from CovidSeveritySlicer.analysis.ModelDownloads import ModelDownloads
 from CovidSeveritySlicer.analysis.Readiness import ModelOffer, Readiness
 
 MEGABYTE = 1e6
@@ -22,28 +21,22 @@ class ReadinessRow:
 
     Parameters
     ----------
-    label, progressBar, button : any
-        The widgets. They are hidden while there is nothing to say.
-    downloads : ModelDownloads
-        Downloads missing models. Several rows share it.
-    ensure : callable
-        As :func:`~CovidSeveritySlicer.analysis.Install.ensurePackages`.
+    ui : any
+        Namespace Widgets of the panel.
+    name : str
+        Beginning of the names of the row's widgets. They are hidden while there is nothing to say.
+    logic : CovidSeverityLogic
+        Its ``downloads``, which several rows share, get missing models; its ``ensure`` installs missing packages.
     onChanged : callable
         Called when something was got: shows the choice anew.
     """
 
-    def __init__(
-        self,
-        label: Any,
-        progressBar: Any,
-        button: Any,
-        downloads: ModelDownloads,
-        ensure: Callable[..., None],
-        onChanged: Callable[[], None],
-    ) -> None:
-        self._label, self._progressBar, self._button = label, progressBar, button
-        self._downloads = downloads
-        self._ensure = ensure
+    def __init__(self, ui: Any, name: str, logic: Any, onChanged: Callable[[], None]) -> None:
+        self._label, self._progressBar, self._button = (
+            getattr(ui, name + kind) for kind in ("StatusLabel", "ProgressBar", "GetButton")
+        )
+        self._downloads = downloads = logic.downloads
+        self._ensure = logic.ensure
         self._onChanged = onChanged
         self._readiness = Readiness()
         self._downloading = False
@@ -56,7 +49,7 @@ class ReadinessRow:
         )
         for signal, slot in self._signals:
             signal.connect(slot)
-        button.connect("clicked(bool)", self.onClicked)
+        self._button.connect("clicked(bool)", self.onClicked)
 
     def disconnect(self) -> None:
         """The panel is destroyed."""

@@ -33,6 +33,8 @@ Report = Mapping[str, Any]
 def cardHtml(report: Report, corrected: Report | None = None, warnings: Sequence[str] = ()) -> str:
     """Score with its range and severity, warnings, the lobes of both lungs, diagnosis, and what to do next.
 
+    Warnings belong to the numbers that they were made from. Those of an automatic result say so after corrections.
+
     Parameters
     ----------
     report : Report
@@ -46,7 +48,8 @@ def cardHtml(report: Report, corrected: Report | None = None, warnings: Sequence
     return "".join(
         (
             *_headline(shown, automatic),
-            *_warnings(report, warnings),
+            *_warnings(warnings),
+            *_warnings(_messages(report, warning=True), automatic is not None),
             *_chest(shown, automatic),
             *_diagnosis(report),
             *_next(corrected is not None),
@@ -63,7 +66,9 @@ def detailsHtml(report: Report, corrected: Report | None = None) -> str:
     report, corrected : Report
         As for :func:`cardHtml`.
     """
-    return "".join((*_volumes(report if corrected is None else corrected), *_notes(report)))
+    return "".join(
+        (*_volumes(report if corrected is None else corrected), *_notes(_messages(report), corrected is not None))
+    )
 
 
 def _headline(shown: Report, automatic: Report | None) -> Iterator[str]:
@@ -90,14 +95,22 @@ def _headline(shown: Report, automatic: Report | None) -> Iterator[str]:
     yield "</p>"
 
 
-def _warnings(report: Report, added: Sequence[str]) -> Iterator[str]:
-    found = [note["message"] for note in report["quality"] if note["severity"] == "warning"]
-    for message in (*added, *found):
-        yield f'<p><span style="color: {WARNING_COLOUR}"><b>{escape(_("Warning:"))}</b></span> {escape(message)}</p>'
+def _messages(report: Report, warning: bool = False) -> list[str]:
+    """What a report's notes say: its warnings, or the others."""
+    return [note["message"] for note in report["quality"] if (note["severity"] == "warning") is warning]
+
+
+def _warnings(messages: Sequence[str], superseded: bool = False) -> Iterator[str]:
+    """A paragraph for each. ``superseded``: they are about the automatic result, and corrected numbers are shown."""
+    title = _("Warning of the automatic result:") if superseded else _("Warning:")
+    colour = EDITED_COLOUR if superseded else WARNING_COLOUR
+    for message in messages:
+        yield f'<p><span style="color: {colour}"><b>{escape(title)}</b></span> {escape(message)}</p>'
 
 
 def _chest(shown: Report, automatic: Report | None) -> Iterator[str]:
     def cell(lobe: Lobe | None) -> str:
+        """A lobe; nothing where the left lung has none."""
         if lobe is None:
             return ""
         before = None if automatic is None else automatic["ctss"]["lobes"][lobe.name]
@@ -190,10 +203,12 @@ def _volumes(shown: Report) -> Iterator[str]:
     yield "</table>"
 
 
-def _notes(report: Report) -> Iterator[str]:
-    for note in report["quality"]:
-        if note["severity"] != "warning":
-            yield f"<p><small>{escape(note['message'])}</small></p>"
+def _notes(messages: Sequence[str], superseded: bool) -> Iterator[str]:
+    """A paragraph for each, under a title if they are about the automatic result and corrected numbers are shown."""
+    if messages and superseded:
+        yield f'<p style="color: {EDITED_COLOUR}"><b>{escape(_("Notes of the automatic result:"))}</b></p>'
+    for message in messages:
+        yield f"<p><small>{escape(message)}</small></p>"
 
 
 def _percent(share: float) -> str:

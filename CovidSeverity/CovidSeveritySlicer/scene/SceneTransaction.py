@@ -89,6 +89,7 @@ def _restorer(node: Any) -> Callable[[], None]:
     references = {role: _referenceIDs(node, role) for role in _roles(node)}
 
     def restore() -> None:
+        """Give the node back its content, attributes and references."""
         with slicer.util.NodeModify(node):
             restoreContent()
             for name in {*node.GetAttributeNames(), *attributes}:
@@ -112,6 +113,7 @@ def _tableRestorer(node: Any) -> Callable[[], None]:
     locked, titles = node.GetLocked(), node.GetUseColumnTitleAsColumnHeader()
 
     def restore() -> None:
+        """Give the node back its table and how it is shown."""
         node.SetAndObserveTable(table)
         node.SetAndObserveSchema(schema)
         node.SetLocked(locked)
