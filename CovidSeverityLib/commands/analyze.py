@@ -131,7 +131,7 @@ def default_output(source: Path | PacsStudy) -> Path:
 
 
 def _request(arguments: argparse.Namespace) -> AnalysisRequest:
-    config = analysis_config(arguments)
+    config = analysis_config(arguments, masks=None if arguments.lobes is None else "--lobes")
     source = chosen_input(arguments)
     return AnalysisRequest(
         source,

@@ -187,14 +187,15 @@ def _run(arguments: argparse.Namespace, source: BatchSource, plan: BatchPlan, co
 
 
 def _plan(arguments: argparse.Namespace, source: BatchSource, memory_bytes: int, threads: int) -> BatchPlan:
+    masked = [case.lobes is not None for case in source.cases]
     return BatchPlan(
         destination_of(arguments.output),
-        analysis_config(arguments),
+        analysis_config(arguments, masks=f"the lobes of {source.name}" if any(masked) else None),
         ReportPages(arguments.html, arguments.pdf, language=arguments.language),
         dicom=not arguments.no_dicom and has_dicom_extra(),
         force=arguments.force,
         independent_slices=arguments.independent_slices,
-        engines=engines_of(arguments, masked=all(case.lobes for case in source.cases)),
+        engines=engines_of(arguments, masked=all(masked)),
         classifier=chosen_with_checksum(arguments.classifier),
         limits=BatchConfig(worker_memory_bytes=memory_bytes, timeout_s=arguments.timeout),
         threads=threads,

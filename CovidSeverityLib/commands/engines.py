@@ -133,8 +133,15 @@ def _weights(model: PublishedModel, given: str | None) -> str | Path | None:
     return installed_weights(model.model) if given is None else given
 
 
-def analysis_config(arguments: argparse.Namespace) -> AnalysisConfig:
+def analysis_config(arguments: argparse.Namespace, *, masks: str | None) -> AnalysisConfig:
     """The configuration of ``--profile``.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        With the options of :func:`add_engine_options`.
+    masks : str or None
+        What gives lobe masks, for a message; None without any.
 
     Raises
     ------
@@ -142,12 +149,11 @@ def analysis_config(arguments: argparse.Namespace) -> AnalysisConfig:
         There is no such profile, or it cuts its own regions and lobes are given.
     """
     config = AnalysisConfig.for_profile(arguments.profile)
-    used = {
-        "--lobes": arguments.lobes is not None,
+    options = {
         "--lobe-engine": arguments.lobe_engine != DEFAULT,
         "--compare-lobes-with": arguments.compare_lobes_with is not None,
     }
-    if config.scoring.own_regions and any(used.values()):
-        option = next(name for name in used if used[name])
-        raise InputError(f"{option} cannot be used with --profile {config.profile}, which cuts its own regions")
+    given = [*([] if masks is None else [masks]), *(name for name, used in options.items() if used)]
+    if config.scoring.own_regions and given:
+        raise InputError(f"{given[0]} cannot be used with --profile {config.profile}, which cuts its own regions")
     return config

@@ -138,3 +138,13 @@ def test_command_line_compares_a_mask_with_the_lobes_of_the_library(program, che
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert report["lobes"]["compared"]["dice"]["LUL"] > 0.7
     assert "Lobes compared with those of" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_lobes_of_a_table_are_refused_by_a_profile_with_regions_of_its_own(program, chest_folder, tmp_path):
+    table = tmp_path / "cases.csv"
+    ct, lobes = (chest_folder / name for name in ("ct.nii.gz", "lobes.nii.gz"))
+    table.write_text(f"id,path,lobes\na,{ct},\nb,{ct},{lobes}\n", encoding="utf-8")
+    run = program("batch", table, "-o", tmp_path / "out", "--profile", "reference")
+    assert (run.status, run.err.count("\n")) == (2, 1)
+    assert "the lobes of cases.csv cannot be used with --profile reference" in run.err
+    assert not (tmp_path / "out").exists()
