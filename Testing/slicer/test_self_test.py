@@ -55,7 +55,7 @@ def test_batch_script_of_the_readme_reports_every_ct(module, tmp_path, capsys):
     from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom, write_phantom
 
     (tmp_path / "cts").mkdir()
-    write_phantom(make_phantom(4, shape=(40, 96, 96), spacing_mm=(4.0, 4.0, 8.0)), tmp_path / "chest")
+    write_phantom(make_phantom(4, shape=(24, 48, 48), spacing_mm=(8.0, 8.0, 13.0)), tmp_path / "chest")
     (tmp_path / "chest" / "ct.nii.gz").rename(tmp_path / "cts" / "chest.nii.gz")
     (tmp_path / "cts" / "broken.nii.gz").write_bytes(b"")
     (script,) = re.findall(
