@@ -26,12 +26,11 @@ from .reporting.dicom.document import PdfDocument
 from .reporting.dicom.writing import dicom_objects, dicom_writers, has_dicom_extra
 from .reporting.files import PDF_NAME, ReportPages, report_pdf, write_results
 from .reporting.output_folder import FileWriter
-from .segmentation.lobes.command_engine import LobeCommand
+from .segmentation.engines import Engines, LobeEngine
 from .segmentation.lobes.external_lobes import lobes_from_labels
 from .segmentation.lobes.values import LobeSegmentation, OwnLobes
 from .segmentation.lungs.external_lungs import lungs_from_labels
 from .segmentation.lungs.lung_segmentation import LungSegmentation, LungSegmenter
-from .segmentation.lungs.lungmask_engine import LTRC_LOBES, lungmask_lobes
 from .types import Progress
 
 if TYPE_CHECKING:
@@ -61,14 +60,8 @@ class AnalysisRequest:
         Whether each slice is analysed separately.
     lungs, lobes : Path or None
         Masks of this CT.
-    lung_engine : LungSegmenter or None
-        What finds the lungs without a mask; None for the library's own segmentation.
-    lobe_weights : Path or None
-        Checked weights of lungmask's lobes; None for the library's own.
-    lobe_command : LobeCommand or None
-        An installed segmenter that finds the lobes.
-    compared_lobes : LobeCommand, Path, OwnLobes or None
-        A second engine for the lobes, which ranges cover too; a path is of weights of lungmask's lobes.
+    engines : Engines
+        What finds lungs and lobes without masks.
     dicom : bool
         Whether DICOM objects are wanted where the input is DICOM.
     """
@@ -81,10 +74,7 @@ class AnalysisRequest:
     independent_slices: bool = False
     lungs: Path | None = None
     lobes: Path | None = None
-    lung_engine: LungSegmenter | None = None
-    lobe_weights: Path | None = None
-    lobe_command: LobeCommand | None = None
-    compared_lobes: LobeCommand | Path | OwnLobes | None = None
+    engines: Engines = field(default_factory=Engines)
     dicom: bool = True
 
     def run(
@@ -113,13 +103,13 @@ class AnalysisRequest:
         NoLungsError, InputError
             As :func:`CovidSeverityLib.analyze`.
         """
-        volume, images = self._read(progress)
+        volume, images = self.read(progress)
         with naming_other_series(volume):
             found = analyze(
                 volume,
                 self.config,
                 progress,
-                lungs=self._lungs(volume),
+                lungs=self.lungs_of(volume),
                 lobes=self._lobes(volume),
                 compared_lobes=self._compared_lobes(volume),
                 classifier=classifier,
@@ -128,35 +118,46 @@ class AnalysisRequest:
             )
         return (replace(found, classification_reason=no_classifier) if no_classifier else found), images
 
-    def _read(self, progress: Progress | None) -> tuple[CtVolume, DicomSource | None]:
+    def read(self, progress: Progress | None) -> tuple[CtVolume, DicomSource | None]:
+        """The CT, and the images that it is read from as :meth:`run` returns them.
+
+        Raises
+        ------
+        InputError
+            As :func:`CovidSeverityLib.read_ct`.
+        """
         wanted = self.dicom and has_dicom_extra()
         common = {"volume": self.volume, "force": self.force, "progress": progress, "keep_headers": wanted}
         if isinstance(self.source, PacsStudy):
             return read_study_and_source(self.source, **common)
         return read_ct_and_source(self.source, series_uid=self.series, **common)
 
-    def _lungs(self, volume: CtVolume) -> LungSegmentation | LungSegmenter | None:
+    def lungs_of(self, volume: CtVolume) -> LungSegmentation | LungSegmenter | None:
+        """The mask of the lungs, or what finds them.
+
+        Raises
+        ------
+        InputError
+            The mask is none of this CT.
+        """
         if self.lungs is None:
-            return self.lung_engine
+            return self.engines.lungs
         return lungs_from_labels(read_mask(self.lungs, volume), volume, self.lungs.name)
 
     def _lobes(self, volume: CtVolume) -> LobeSegmentation | None:
         if self.lobes is not None:
             return lobes_from_labels(read_mask(self.lobes, volume), volume, self.lobes.name)
-        if self.lobe_command is not None:
-            return self.lobe_command(volume)
-        return None if self.lobe_weights is None else _network_lobes(volume, self.lobe_weights)
+        found = _found_by(self.engines.lobes, volume)
+        return None if isinstance(found, OwnLobes) else found
 
     def _compared_lobes(self, volume: CtVolume) -> LobeSegmentation | OwnLobes | None:
-        if isinstance(self.compared_lobes, Path):
-            return _network_lobes(volume, self.compared_lobes)
-        return self.compared_lobes(volume) if isinstance(self.compared_lobes, LobeCommand) else self.compared_lobes
+        alone = self.independent_slices or volume.is_single_slice  # nothing is compared then
+        return None if alone else _found_by(self.engines.compared_lobes, volume)
 
 
-def _network_lobes(volume: CtVolume, weights: Path) -> LobeSegmentation:
-    name = f"{LTRC_LOBES.name} ({weights.name})"
-    found = lobes_from_labels(lungmask_lobes(volume, weights), volume, name)
-    return replace(found, source=f"lungmask {name}")
+def _found_by(engine: LobeEngine | None, volume: CtVolume) -> LobeSegmentation | OwnLobes | None:
+    """The lobes of an engine; those of the library are left to the analysis."""
+    return engine if engine is None or isinstance(engine, OwnLobes) else engine(volume)
 
 
 def write_analysis(

@@ -79,7 +79,7 @@ def analyze(
     progress, lungs, lobes, classifier, force, independent_slices
         As for :func:`CovidSeverityLib.analyze`, but a classifier has no name here.
     compared_lobes : LobeSegmentation, OwnLobes or None
-        Other lobes, which ranges cover too: from elsewhere, or those that are found here.
+        Other lobes, which ranges cover too: from elsewhere, or those that are found here. Slices alone have none.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def analyze(
     with clock.stage("lobes"):
         regions = config.scoring.regions(volume, found.labels, lobes, alone)
         second = None
-        if compared_lobes is not None:
+        if compared_lobes is not None and not alone:
             other = None if isinstance(compared_lobes, OwnLobes) else compared_lobes
             second = config.scoring.regions(volume, found.labels, other, alone)
     with clock.stage("infection", reports_itself=True):

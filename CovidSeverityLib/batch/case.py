@@ -208,9 +208,7 @@ def _request(case: BatchCase, inputs: CaseInputs, plan: BatchPlan) -> AnalysisRe
         independent_slices=plan.independent_slices,
         lungs=inputs.lungs,
         lobes=inputs.lobes,
-        lung_engine=plan.lung_engine,
-        lobe_weights=plan.lobe_weights,
-        lobe_command=plan.lobe_command,
+        engines=plan.engines,
         dicom=plan.dicom,
     )
 

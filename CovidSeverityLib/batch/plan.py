@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from CovidSeverityLib.checksums import sha256_of
@@ -14,8 +13,8 @@ from CovidSeverityLib.classification.loading import ClassifierChoice
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.plain import plain
 from CovidSeverityLib.reporting.files import ReportPages
+from CovidSeverityLib.segmentation.engines import Engines, LobeEngine, LungmaskLobes
 from CovidSeverityLib.segmentation.lobes.command_engine import LobeCommand
-from CovidSeverityLib.segmentation.lungs.lungmask_engine import LungmaskEngine
 from CovidSeverityLib.version import __version__
 
 from .config import BatchConfig
@@ -38,12 +37,8 @@ class BatchPlan:
         Whether DICOM objects are written where the input is DICOM.
     force, independent_slices : bool
         As for ``analyze``.
-    lung_engine : LungmaskEngine or None
-        What finds the lungs; None for the library's own segmentation.
-    lobe_weights : Path or None
-        Checked weights of lungmask's lobes.
-    lobe_command : LobeCommand or None
-        An installed segmenter that finds the lobes.
+    engines : Engines
+        What finds lungs and lobes where a case has no masks.
     classifier : ClassifierChoice
         What makes the diagnosis.
     limits : BatchConfig
@@ -60,9 +55,7 @@ class BatchPlan:
     dicom: bool = False
     force: bool = False
     independent_slices: bool = False
-    lung_engine: LungmaskEngine | None = None
-    lobe_weights: Path | None = None
-    lobe_command: LobeCommand | None = None
+    engines: Engines = field(default_factory=Engines)
     classifier: ClassifierChoice = field(default_factory=ClassifierChoice)
     limits: BatchConfig = field(default_factory=BatchConfig)
     threads: int = 1
@@ -75,19 +68,27 @@ class BatchPlan:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Everything but the CT and the version that decides the files of a case, as values for JSON."""
-        engine = None if self.lung_engine is None else sha256_of(self.lung_engine.weights)
+        lungs, compared = self.engines.lungs, self.engines.compared_lobes
         return {
             "configuration": plain(self.config.as_dict()),
             "pages": plain(self.pages),
             "dicom": self.dicom,
             "force": self.force,
             "independent_slices": self.independent_slices,
-            "lung_engine_sha256": engine,
-            "lobe_weights_sha256": None if self.lobe_weights is None else sha256_of(self.lobe_weights),
-            "lobe_command": None if self.lobe_command is None else self.lobe_command.as_dict(),
+            "lung_engine_sha256": None if lungs is None else sha256_of(lungs.weights),
+            **_lobe_settings(self.engines.lobes),
+            "compared_lobes": None if compared is None else _lobe_settings(compared),
             "classifier_sha256": self.classifier.sha256,
             "no_classifier": self.classifier.absent,
         }
+
+
+def _lobe_settings(engine: LobeEngine) -> dict[str, Any]:
+    """What tells an engine from others; nothing for the library's own lobes."""
+    return {
+        "lobe_weights_sha256": sha256_of(engine.weights) if isinstance(engine, LungmaskLobes) else None,
+        "lobe_command": engine.as_dict() if isinstance(engine, LobeCommand) else None,
+    }
 
 
 def digest_of(settings: dict[str, Any]) -> str:

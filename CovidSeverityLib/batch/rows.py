@@ -52,6 +52,7 @@ def row_of(case: str, folder: str, report: Mapping[str, Any], input_sha256: str)
         "low_attenuation_percent": report["low_attenuation"]["total"]["percent"],
         **_lobes(ctss, "score", "score"),
         **_lobes(ctss, "involvement_percent", "opacity_percent"),
+        **_compared(report["lobes"].get("compared")),
         **_diagnosis(report["classification"]),
         "warnings": len(warnings),
         "warning_codes": ";".join(sorted(set(warnings))),
@@ -69,6 +70,13 @@ def _lobes(ctss: Mapping[str, Any], field: str, column: str) -> dict[str, float 
     """A number of each lobe. Without a score no lobe is known, and the report has zeros for them."""
     known = ctss["total"] is not None
     return {f"{lobe.name.lower()}_{column}": ctss["lobes"][lobe.name][field] if known else None for lobe in Lobe}
+
+
+def _compared(found: Mapping[str, Any] | None) -> dict[str, float | None]:
+    return {
+        "compared_ctss": None if found is None else found["ctss"],
+        "compared_lowest_dice": None if found is None else min(found["dice"].values()),
+    }
 
 
 def _diagnosis(found: Mapping[str, Any] | None) -> dict[str, Any]:

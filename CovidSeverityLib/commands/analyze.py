@@ -9,7 +9,6 @@ from pathlib import Path
 
 from CovidSeverityLib.analysis_request import AnalysisRequest, write_analysis
 from CovidSeverityLib.api import Analysis
-from CovidSeverityLib.config import PROFILES
 from CovidSeverityLib.io.archives import ARCHIVE_ENDING
 from CovidSeverityLib.io.dicom.directory import DIRECTORY_NAME
 from CovidSeverityLib.io.dicom.files import DICOM_ENDINGS
@@ -19,18 +18,10 @@ from CovidSeverityLib.reporting import OUTPUT_NAMES, ReportPages, build_report, 
 from CovidSeverityLib.reporting.dicom import DICOM_OUTPUT_NAMES
 
 from .classifiers import add_classifier_option, choose_classifier
-from .ct_input import add_independent_slices, add_input, add_lungs, add_printing, add_reading
-from .engines import (
-    add_compared_lobes,
-    add_engine_options,
-    analysis_config,
-    compared_lobes,
-    lobe_command,
-    lobe_weights,
-    lung_engine,
-)
+from .ct_input import add_independent_slices, add_input, add_lungs, add_printing, add_profile, add_reading, mask_path
+from .engines import add_engine_options, analysis_config, engines_of
 from .pacs import add_store, chosen_input, store_address, store_objects
-from .paths import existing_path, given_path
+from .paths import given_path
 from .progress import progress_for, progress_kind
 
 OUTPUT_SUFFIX = "-covid-severity"
@@ -51,7 +42,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_input(parser)
     _add_input_options(parser)
     add_engine_options(parser)
-    add_compared_lobes(parser)
     _add_output_options(parser)
     parser.set_defaults(run=run)
 
@@ -91,12 +81,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_input_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--profile",
-        default="default",
-        metavar="NAME",
-        help=f"{' or '.join(PROFILES)}: the method of this program, or the published method as its authors run it",
-    )
+    add_profile(parser)
     add_lungs(parser)
     parser.add_argument(
         "--lobes",
@@ -155,18 +140,11 @@ def _request(arguments: argparse.Namespace) -> AnalysisRequest:
         volume=arguments.volume,
         force=arguments.force,
         independent_slices=arguments.independent_slices,
-        lungs=_mask(arguments.lungs, "lung mask"),
-        lobes=_mask(arguments.lobes, "lobe mask"),
-        lung_engine=lung_engine(arguments),
-        lobe_weights=lobe_weights(arguments),
-        lobe_command=lobe_command(arguments),
-        compared_lobes=compared_lobes(arguments),
+        lungs=mask_path(arguments.lungs, "lung mask"),
+        lobes=mask_path(arguments.lobes, "lobe mask"),
+        engines=engines_of(arguments, masked=arguments.lobes is not None),
         dicom=not arguments.no_dicom,
     )
-
-
-def _mask(path: str | None, what: str) -> Path | None:
-    return None if path is None else existing_path(path, what)
 
 
 def _say(arguments: argparse.Namespace, result: Analysis, folder: Path, lacking: str) -> None:

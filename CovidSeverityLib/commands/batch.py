@@ -32,7 +32,6 @@ from CovidSeverityLib.batch.plan import BatchPlan
 from CovidSeverityLib.batch.run import BatchRun, Connect
 from CovidSeverityLib.batch.sources import BatchSource, list_cases
 from CovidSeverityLib.batch.values import CaseOutcome, CaseResult
-from CovidSeverityLib.config import PROFILES
 from CovidSeverityLib.errors import CancelledError, CovidSeverityError, InputError, OutputError
 from CovidSeverityLib.evaluation.reports import counted
 from CovidSeverityLib.io.cost import GB
@@ -41,8 +40,8 @@ from CovidSeverityLib.reporting.files import ReportPages
 
 from .batch_progress import batch_progress
 from .classifiers import add_classifier_option, chosen_with_checksum
-from .ct_input import add_independent_slices, add_printing
-from .engines import add_engine_options, analysis_config, lobe_command, lobe_weights, lung_engine
+from .ct_input import add_force, add_independent_slices, add_printing, add_profile
+from .engines import add_engine_options, analysis_config, engines_of
 from .evaluation_run import listed
 from .progress import progress_kind
 
@@ -75,20 +74,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="go on with an earlier batch in OUT: what is whole stays, what is not or has changed is done again",
     )
     _add_workers(parser)
-    parser.add_argument(
-        "--profile",
-        default="default",
-        metavar="NAME",
-        help=f"{' or '.join(PROFILES)}: the method of this program, or the published method as its authors run it",
-    )
+    add_profile(parser)
     add_classifier_option(parser, optional=True)
     add_engine_options(parser)
     add_independent_slices(parser)
-    parser.add_argument(
-        "--force",
-        action="store_true",
-        help="interpolate missing slices and analyse CTs that are upside down, instead of refusing them",
-    )
+    add_force(parser)
     _add_pages(parser)
     add_printing(parser)
     parser.set_defaults(run=run, lungs=None, lobes=None)  # masks are columns of a table of cases
@@ -165,7 +155,7 @@ def run(arguments: argparse.Namespace) -> None:
         local = LocalWorkers.fitting(arguments.workers, arguments.threads, memory, len(source.cases))
     elif arguments.workers is not None:
         raise InputError("--workers is for this computer; a cluster has the workers that it was given")
-    plan = _plan(arguments, memory, local.threads if local else arguments.threads or 1)
+    plan = _plan(arguments, source, memory, local.threads if local else arguments.threads or 1)
     plan.destination.check(OWN_NAMES)
     with plan.destination.lock():
         if not arguments.resume and plan.destination.size(BATCH_NAME) is not None:
@@ -196,7 +186,7 @@ def _run(arguments: argparse.Namespace, source: BatchSource, plan: BatchPlan, co
     _say(arguments, source, tables, outcomes, plan)
 
 
-def _plan(arguments: argparse.Namespace, memory_bytes: int, threads: int) -> BatchPlan:
+def _plan(arguments: argparse.Namespace, source: BatchSource, memory_bytes: int, threads: int) -> BatchPlan:
     return BatchPlan(
         destination_of(arguments.output),
         analysis_config(arguments),
@@ -204,9 +194,7 @@ def _plan(arguments: argparse.Namespace, memory_bytes: int, threads: int) -> Bat
         dicom=not arguments.no_dicom and has_dicom_extra(),
         force=arguments.force,
         independent_slices=arguments.independent_slices,
-        lung_engine=lung_engine(arguments),
-        lobe_weights=lobe_weights(arguments),
-        lobe_command=lobe_command(arguments),
+        engines=engines_of(arguments, masked=all(case.lobes for case in source.cases)),
         classifier=chosen_with_checksum(arguments.classifier),
         limits=BatchConfig(worker_memory_bytes=memory_bytes, timeout_s=arguments.timeout),
         threads=threads,

@@ -19,10 +19,10 @@ from CovidSeverityLib.reporting import (
 )
 
 from .classifiers import add_classifier_option, choose_classifier
-from .ct_input import add_input, add_lungs, add_printing, add_reading, chosen_lungs, read_volume
+from .ct_input import add_input, add_lungs, add_printing, add_reading, mask_path, reading_request
 from .engines import add_lung_engine, lung_engine
 from .pacs import chosen_input
-from .paths import existing_path, given_path
+from .paths import given_path
 from .progress import progress_for, progress_kind
 
 
@@ -46,10 +46,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command; raise :class:`~CovidSeverityLib.errors.InputError` for errors that the user can correct."""
-    source = chosen_input(arguments)
-    if arguments.lungs is not None:
-        existing_path(arguments.lungs, "lung mask")
-    engine = lung_engine(arguments)
+    source, lungs = chosen_input(arguments), mask_path(arguments.lungs, "lung mask")
+    request = reading_request(arguments, source, lungs, lung_engine(arguments))
     wanted = None if arguments.output is None else given_path(arguments.output, "output folder")
     if wanted is not None:
         check_holds_no_analysis(wanted)
@@ -60,10 +58,10 @@ def run(arguments: argparse.Namespace) -> None:
     kind = progress_kind(arguments)
     try:
         with progress_for(kind, sys.stderr if arguments.json else sys.stdout) as progress:
-            volume = read_volume(arguments, source, progress)
+            volume, _ = request.read(progress)
             with naming_other_series(volume):
-                lungs = chosen_lungs(arguments, volume, engine)
-                found = classify(volume, chosen.classifier, progress, lungs=lungs, force=arguments.force)
+                lungs = request.lungs_of(volume)
+                found = classify(volume, chosen.classifier, progress, lungs=lungs, force=request.force)
             if folder is not None:
                 write_classified(found, folder.path, progress)
     except BaseException:

@@ -14,7 +14,7 @@ from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.reporting import FileWriter, ReportPages, check_output_folder, report_pdf, write_together
 from CovidSeverityLib.reporting.corrected_findings import CorrectedFindings, corrected_findings
 
-from .ct_input import add_input, add_printing, add_reading, read_volume
+from .ct_input import add_input, add_printing, add_reading, reading_request
 from .paths import existing_path, given_path
 from .progress import progress_for, progress_kind
 
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     folder = check_output_folder(given_path(arguments.output, "output folder"), names)
     try:
         with progress_for(progress_kind(arguments), sys.stderr if arguments.json else sys.stdout) as progress:
-            volume = read_volume(arguments, source, progress)
+            volume, _ = reading_request(arguments, source).read(progress)
             try:
                 found = corrected_findings(volume, corrections, report)
             except (KeyError, TypeError) as error:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from CovidSeverityLib.api import CtVolume, LungSegmentation, lungs_from_labels, read_mask
+from CovidSeverityLib.analysis_request import AnalysisRequest
+from CovidSeverityLib.config import PROFILES
 from CovidSeverityLib.io.dicomweb.address import PacsStudy
-from CovidSeverityLib.io.dicomweb.receiving import read_study_and_source
-from CovidSeverityLib.io.reading import read_ct_and_source
-from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmenter
-from CovidSeverityLib.types import Progress
+from CovidSeverityLib.segmentation.engines import Engines
+from CovidSeverityLib.segmentation.lungs.lungmask_engine import LungmaskEngine
 
 from .pacs import add_study
+from .paths import existing_path
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +30,16 @@ def add_lungs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lungs", metavar="FILE", help="lung mask of this CT: 1 right and 2 left, or one label")
 
 
+def add_profile(parser: argparse.ArgumentParser) -> None:
+    """Add ``--profile``."""
+    parser.add_argument(
+        "--profile",
+        default=PROFILES[0],
+        metavar="NAME",
+        help=f"{' or '.join(PROFILES)}: the method of this program, or the published method as its authors run it",
+    )
+
+
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """Add ``--study``, ``--series``, ``--volume`` and ``--force``."""
     add_study(parser)
@@ -42,6 +52,11 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="number of the volume to read, if a series or a folder contains several (default: 1, the best)",
     )
+    add_force(parser)
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Add ``--force``."""
     parser.add_argument(
         "--force",
         action="store_true",
@@ -74,18 +89,24 @@ def add_printing(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_volume(arguments: argparse.Namespace, source: Path | PacsStudy, progress: Progress | None) -> CtVolume:
-    """The CT that the options choose; errors as in :func:`~CovidSeverityLib.io.reading.read_ct`."""
-    common = {"volume": arguments.volume, "force": arguments.force, "progress": progress, "keep_headers": False}
-    if isinstance(source, PacsStudy):
-        return read_study_and_source(source, **common)[0]
-    return read_ct_and_source(source, series_uid=arguments.series, **common)[0]
+def mask_path(text: str | None, what: str) -> Path | None:
+    """The existing file of a mask; None where the option is not used."""
+    return None if text is None else existing_path(text, what)
 
 
-def chosen_lungs(
-    arguments: argparse.Namespace, volume: CtVolume, engine: LungSegmenter | None
-) -> LungSegmentation | LungSegmenter | None:
-    """The mask of ``--lungs``; without this option ``engine``."""
-    if not arguments.lungs:
-        return engine
-    return lungs_from_labels(read_mask(arguments.lungs, volume), volume, Path(arguments.lungs).name)
+def reading_request(
+    arguments: argparse.Namespace,
+    source: Path | PacsStudy,
+    lungs: Path | None = None,
+    engine: LungmaskEngine | None = None,
+) -> AnalysisRequest:
+    """The CT that the options of :func:`add_reading` choose, to be read and not analysed."""
+    return AnalysisRequest(
+        source,
+        series=arguments.series,
+        volume=arguments.volume,
+        force=arguments.force,
+        lungs=lungs,
+        engines=Engines(engine),
+        dicom=False,
+    )

@@ -1,4 +1,4 @@
-"""Options of ``analyze`` for lungs and lobes from a network, and the engines that they choose."""
+"""Options of commands for lungs and lobes from a network or an installed program, and the engines that they choose."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from CovidSeverityLib.classification.store.installed import installed_weights
 from CovidSeverityLib.config import AnalysisConfig
 from CovidSeverityLib.errors import InputError
-from CovidSeverityLib.segmentation.lobes.command_engine import PRESETS, LobeCommand, read_lobe_command
+from CovidSeverityLib.segmentation.engines import Engines, LobeEngine, LungmaskLobes
+from CovidSeverityLib.segmentation.lobes.command_engine import PRESETS, read_lobe_command
 from CovidSeverityLib.segmentation.lobes.values import OwnLobes
 from CovidSeverityLib.segmentation.lungs.lungmask_engine import (
     LTRC_LOBES,
@@ -28,9 +29,23 @@ LOBE_ENGINES: Mapping[str, PublishedModel] = {"lungmask": LTRC_LOBES}
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--lung-engine``, ``--lobe-engine`` and their weights."""
+    """Add ``--lung-engine``, ``--lobe-engine``, their weights, and ``--compare-lobes-with``."""
     add_lung_engine(parser)
-    _add_lobe_engine(parser)
+    parser.add_argument(
+        "--lobe-engine",
+        metavar="NAME|FILE",
+        default=DEFAULT,
+        help="engine for the lobes: default (the fissure atlas of this program), lungmask (its LTRCLobes, extra "
+        "lungmask, with weights from covid-severity models download lungmask-lobes), an installed "
+        f"{' or '.join(PRESETS)}, or a JSON file that describes another installed segmenter (docs/inputs.md)",
+    )
+    parser.add_argument("--lobe-weights", metavar="FILE", help="file of weights for --lobe-engine lungmask")
+    parser.add_argument(
+        "--compare-lobes-with",
+        metavar="NAME|FILE",
+        help="a second engine for the lobes, as for --lobe-engine: the report tells how both agree, and the ranges of "
+        "the scores cover both",
+    )
 
 
 def add_lung_engine(parser: argparse.ArgumentParser) -> None:
@@ -45,16 +60,27 @@ def add_lung_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lung-weights", metavar="FILE", help="file of weights for --lung-engine lungmask")
 
 
-def _add_lobe_engine(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--lobe-engine",
-        metavar="NAME|FILE",
-        default=DEFAULT,
-        help="engine for the lobes: default (the fissure atlas of this program), lungmask (its LTRCLobes, extra "
-        "lungmask, with weights from covid-severity models download lungmask-lobes), an installed "
-        f"{' or '.join(PRESETS)}, or a JSON file that describes another installed segmenter (docs/inputs.md)",
-    )
-    parser.add_argument("--lobe-weights", metavar="FILE", help="file of weights for --lobe-engine lungmask")
+def engines_of(arguments: argparse.Namespace, *, masked: bool) -> Engines:
+    """The chosen engines.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        With the options of :func:`add_engine_options`.
+    masked : bool
+        Whether every CT has lobes from a mask, which come before those of an engine.
+
+    Raises
+    ------
+    InputError
+        If options contradict each other, the weights are not those of an engine, an engine is not installed or its
+        description unusable, there is none of that name, or lobes would be compared with themselves.
+    """
+    lungs, lobes, asked = lung_engine(arguments), _scored_lobes(arguments), arguments.compare_lobes_with
+    compared = None if asked is None else _lobe_engine(asked, None)
+    if compared == lobes and not masked:
+        raise InputError(f"--compare-lobes-with {asked} is the engine that finds the lobes; another one is needed")
+    return Engines(lungs, lobes, compared)
 
 
 def lung_engine(arguments: argparse.Namespace) -> LungmaskEngine | None:
@@ -75,67 +101,22 @@ def lung_engine(arguments: argparse.Namespace) -> LungmaskEngine | None:
     return LungmaskEngine(_weights(model, arguments.lung_weights), model=model)
 
 
-def runs_lobe_engine(arguments: argparse.Namespace) -> bool:
-    """Whether the lobes come from an engine, and neither from the library's own atlas nor from a file."""
-    return arguments.lobe_engine != DEFAULT
+def _scored_lobes(arguments: argparse.Namespace) -> LobeEngine:
+    asked, weights = arguments.lobe_engine, arguments.lobe_weights
+    if weights is not None and asked not in LOBE_ENGINES:
+        raise InputError("--lobe-weights is for --lobe-engine lungmask")
+    if asked != DEFAULT and arguments.lobes is not None:
+        raise InputError(f"--lobes and --lobe-engine {asked} exclude each other")
+    return _lobe_engine(asked, weights)
 
 
-def lobe_weights(arguments: argparse.Namespace) -> Path | None:
-    """The checked weights for lungmask's lobes; None if the lobes are the library's own or come from a file.
-
-    Raises
-    ------
-    InputError
-        As :func:`lung_engine`.
-    """
-    if not runs_lobe_engine(arguments):
-        if arguments.lobe_weights is not None:
-            raise InputError("--lobe-weights is for --lobe-engine lungmask")
-        return None
-    if arguments.lobes is not None:
-        raise InputError(f"--lobes and --lobe-engine {arguments.lobe_engine} exclude each other")
-    if arguments.lobe_engine not in LOBE_ENGINES:
-        if arguments.lobe_weights is not None:
-            raise InputError("--lobe-weights is for --lobe-engine lungmask")
-        return None
-    model = LOBE_ENGINES[arguments.lobe_engine]
-    return checked_weights(model, _weights(model, arguments.lobe_weights), None)
-
-
-def lobe_command(arguments: argparse.Namespace) -> LobeCommand | None:
-    """The installed segmenter for the lobes; None if another engine finds them.
-
-    Raises
-    ------
-    InputError
-        If it is not installed, its description is unusable, or there is no such engine.
-    """
-    return _described(arguments.lobe_engine)
-
-
-def compared_lobes(arguments: argparse.Namespace) -> LobeCommand | Path | OwnLobes | None:
-    """The second engine for the lobes, of ``--compare-lobes-with``.
-
-    Raises
-    ------
-    InputError
-        As :func:`lobe_command` and :func:`lobe_weights`, or it is the first engine.
-    """
-    asked = arguments.compare_lobes_with
-    if asked is None:
-        return None
-    if asked == arguments.lobe_engine and arguments.lobes is None:
-        raise InputError(f"--compare-lobes-with {asked} is the engine that finds the lobes; another one is needed")
+def _lobe_engine(asked: str, weights: str | None) -> LobeEngine:
+    """The engine of that name or description, with given weights instead of those of the installed model."""
+    if asked == DEFAULT:
+        return OwnLobes()
     if asked in LOBE_ENGINES:
         model = LOBE_ENGINES[asked]
-        return checked_weights(model, _weights(model, None), None)
-    return _described(asked) or OwnLobes()
-
-
-def _described(asked: str) -> LobeCommand | None:
-    """The installed segmenter of that name or description; None for engines of the library."""
-    if asked == DEFAULT or asked in LOBE_ENGINES:
-        return None
+        return LungmaskLobes(checked_weights(model, _weights(model, weights), None))
     if asked in PRESETS:
         found = PRESETS[asked]
     elif asked.lower().endswith(".json"):
@@ -145,16 +126,6 @@ def _described(asked: str) -> LobeCommand | None:
         raise InputError(f"no lobe engine {asked!r}; there are {names}, and JSON files that describe one")
     found.program()
     return found
-
-
-def add_compared_lobes(parser: argparse.ArgumentParser) -> None:
-    """Add ``--compare-lobes-with``."""
-    parser.add_argument(
-        "--compare-lobes-with",
-        metavar="NAME|FILE",
-        help="a second engine for the lobes, as for --lobe-engine: the report tells how both agree, and the ranges of "
-        "the scores cover both",
-    )
 
 
 def _weights(model: PublishedModel, given: str | None) -> str | Path | None:
@@ -171,10 +142,12 @@ def analysis_config(arguments: argparse.Namespace) -> AnalysisConfig:
         There is no such profile, or it cuts its own regions and lobes are given.
     """
     config = AnalysisConfig.for_profile(arguments.profile)
-    lobes = getattr(arguments, "lobes", None) is not None
-    compared = getattr(arguments, "compare_lobes_with", None) is not None
-    options = (("--lobes", lobes), ("--lobe-engine", runs_lobe_engine(arguments)), ("--compare-lobes-with", compared))
-    for option, used in options:
-        if used and config.scoring.own_regions:
-            raise InputError(f"{option} cannot be used with --profile {config.profile}, which cuts its own regions")
+    used = {
+        "--lobes": arguments.lobes is not None,
+        "--lobe-engine": arguments.lobe_engine != DEFAULT,
+        "--compare-lobes-with": arguments.compare_lobes_with is not None,
+    }
+    if config.scoring.own_regions and any(used.values()):
+        option = next(name for name in used if used[name])
+        raise InputError(f"{option} cannot be used with --profile {config.profile}, which cuts its own regions")
     return config

@@ -9,7 +9,7 @@ from CovidSeverityLib.config import PROFILES
 from CovidSeverityLib.evaluation.paper.segmentation import LungsUsed
 from CovidSeverityLib.features.classification_image import CLASSIFICATION_IMAGES
 
-from .ct_input import add_independent_slices
+from .ct_input import add_independent_slices, add_profile
 from .debugging import add_debug
 from .evaluate_accuracy import accuracy
 from .evaluations import PROTOCOLS, ablation, classification, ctss, segmentation
@@ -94,7 +94,7 @@ def _add_ctss(kinds: argparse._SubParsersAction) -> None:
         help="existing scores: case and ctss, or truth and scores in the order of the truth",
     )
     parser.add_argument("--truth", metavar="CSV", help="radiologists' scores: case and CTSS (0-25)")
-    _add_profile(parser)
+    add_profile(parser)
     _add_output_options(parser)
 
 
@@ -240,13 +240,4 @@ def _add_mask_options(parser: argparse.ArgumentParser) -> None:
         default=PROTOCOLS[0],
         help="all: every slice counts (default); paper: slices without marked opacity are left out",
     )
-    _add_profile(parser)
-
-
-def _add_profile(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--profile",
-        default=PROFILES[0],
-        metavar="NAME",
-        help=f"{' or '.join(PROFILES)}: the method of this program, or the published method as its authors run it",
-    )
+    add_profile(parser)

@@ -14,6 +14,7 @@ LOW_ATTENUATION_SOURCE = "Gevenois 1996, doi 10.1164/ajrccm.154.1.8680679; Muell
 PERCENTILE_SOURCE = "Parr 2006, doi 10.1136/thx.2005.054890"
 QUANTIFICATION = "`features/quantification.py`"
 GEOMETRY = "geometry of the CT"
+NOT_COMPARED = "there is no second engine, the lobe is in neither, or it was corrected"
 MIXTURE_COMPONENTS = 3
 DIAGNOSES = ("normal", "CAP", "COVID-19")
 
@@ -64,6 +65,12 @@ LOBES = TableFormat(
             "Expected Dice coefficient of the lobe with the true one.",
             "`segmentation/lobes/lobe_segmentation.py`",
             empty="it is not known: lobes from a file, or the published profile's regions",
+        ),
+        share(
+            "compared_dice",
+            "Dice coefficient of the lobe with that of the engine of `--compare-lobes-with`.",
+            "`features/agreement.py`",
+            empty=NOT_COMPARED,
         ),
         percent(
             "low_attenuation_percent",

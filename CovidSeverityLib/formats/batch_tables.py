@@ -12,6 +12,7 @@ from .columns import Column, Kind, TableFormat, count, ml, percent, points, shar
 
 NO_LOBES = "the slices were analysed separately, without lobes"
 NO_RANGE = "the profile knows no range"
+NOT_COMPARED = f"there is no second engine, or {NO_LOBES}"
 NO_DIAGNOSIS = "there is no diagnosis"
 REPORT = "`report.json`"
 KINDS = ("input", "limit", "worker", "output", "error")
@@ -45,6 +46,8 @@ CASES = TableFormat(
         percent("well_aerated_percent", "Lung from -950 to -700 HU.", REPORT, "it was not measured"),
         percent("low_attenuation_percent", "Emphysema index without noise.", "`features/low_attenuation.py`"),
         *_lobes(),
+        points("compared_ctss", "CTSS with the lobes of `--compare-lobes-with`.", REPORT, NOT_COMPARED),
+        share("compared_lowest_dice", "Dice coefficient of the lobe that agrees least.", REPORT, NOT_COMPARED),
         text("diagnosis", "What the classifier says.", "`classification/diagnosis.py`", NO_DIAGNOSIS),
         share("p_normal", "Mean probability of a normal chest, not calibrated.", REPORT, NO_DIAGNOSIS),
         share("p_cap", "Mean probability of CAP, not calibrated.", REPORT, NO_DIAGNOSIS),

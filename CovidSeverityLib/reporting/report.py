@@ -19,12 +19,11 @@ from CovidSeverityLib.types import Lobe, Side
 from .classification_report import classification_fields, classifier_mark
 from .report_parts import RESEARCH_USE, SCHEMA_VERSION, SECONDS_DECIMALS, input_fields, note_fields
 from .score_fields import score_fields
-from .tables import HU_DECIMALS, ML_DECIMALS, PERCENT_DECIMALS, low_attenuation_row, rounded
+from .tables import DICE_DECIMALS, HU_DECIMALS, ML_DECIMALS, PERCENT_DECIMALS, low_attenuation_row, rounded
 
 MIXTURE_HU_DECIMALS = 3
 WEIGHT_DECIMALS = 6
 EXPECTED_MM_DECIMALS = 1
-DICE_DECIMALS = 4
 
 WATER_G_PER_L = 1000.0
 """Density of water, 0 HU; the density of air, -1000 HU, is taken as 0 (Parr 2006, doi 10.1136/thx.2005.054890)."""

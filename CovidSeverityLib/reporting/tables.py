@@ -34,6 +34,7 @@ PERCENT_DECIMALS = 3
 ML_DECIMALS = 2
 MM_DECIMALS = 3
 CONFIDENCE_DECIMALS = 2
+DICE_DECIMALS = 4
 EXPECTED_VOXELS_DECIMALS = 2
 HU_DECIMALS = 1
 PROBABILITY_DECIMALS = 6
@@ -65,6 +66,7 @@ DECIMALS = {
     "ml": ML_DECIMALS,
     "mm": MM_DECIMALS,
     "confidence": CONFIDENCE_DECIMALS,
+    "dice": DICE_DECIMALS,
     "voxels": EXPECTED_VOXELS_DECIMALS,
     "weight": 1,
     "hu": HU_DECIMALS,
@@ -162,8 +164,12 @@ def _expected_voxels(hu: NDArray[np.int64], total: int, mixture: MixtureFit) -> 
 
 def write_lobes(analysis: Findings, file: TextIO) -> None:
     """Write ``lobes.csv``: a row per lobe."""
-    low = analysis.low_attenuation
-    rows = (lobe_row(score) | low_attenuation_row(low.lobe(score.lobe)) for score in analysis.lobe_scores)
+    low, compared = analysis.low_attenuation, analysis.lobe_agreement
+    dice = {} if compared is None else compared.dice
+    rows = (
+        lobe_row(score) | {"compared_dice": dice.get(score.lobe)} | low_attenuation_row(low.lobe(score.lobe))
+        for score in analysis.lobe_scores
+    )
     write_rows(file, LOBE_COLUMNS, rows)
 
 

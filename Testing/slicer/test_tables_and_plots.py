@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from CovidSeverityLib.features.agreement import LobeAgreement
 from CovidSeverityLib.reporting.palette import LOBE_COLOURS
 from CovidSeverityLib.reporting.report import build_report
 from CovidSeverityLib.reporting.tables import (
@@ -109,6 +110,12 @@ def test_rows_of_lobes_are_those_of_the_file(factory):
         assert {name: known[name] for name in ("lobe", "name")} == {name: row[name] for name in ("lobe", "name")}
         for name in LOBE_COLUMNS[2:]:
             assert float(row[name]) == known[name]
+
+
+def test_rows_of_lobes_tell_how_a_second_engine_agrees(factory):
+    agreement = LobeAgreement("MOOSE", {Lobe.RUL: 0.5}, 7)
+    rows = lobeRows(build_report(replace(factory.make_analysis(), lobe_agreement=agreement)))
+    assert [row["compared_dice"] for row in rows] == [0.5, None, None, None, None]
 
 
 def corrected_report(report):

@@ -100,6 +100,7 @@ def lobeRows(report: Mapping[str, Any]) -> list[Row]:
         Content of ``report.json``, or its ``ctss`` and ``total_severity_score`` after corrections.
     """
     lobes, totals = report["ctss"]["lobes"], report["total_severity_score"]["lobes"]
+    dice = report.get("lobes", {}).get("compared", {}).get("dice", {})
     rows = []
     for lobe in Lobe:
         fields = lobes[lobe.name]
@@ -113,6 +114,7 @@ def lobeRows(report: Mapping[str, Any]) -> list[Row]:
                 "name": LOBE_NAMES[lobe],
                 "score_low": low,
                 "score_high": high,
+                "compared_dice": dice.get(lobe.name),
                 "total_severity_score": totals[lobe.name],
             }
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 
 from CovidSeverityLib.ctss import CTSS_MAX, SEVERITY_CUTOFFS, TSS_MAX
 from CovidSeverityLib.types import LOBE_NAMES, Lobe
@@ -101,10 +102,20 @@ DIAGNOSIS_COLUMNS = (
 """Shown where a case has a diagnosis."""
 
 
+COMPARED_COLUMNS = (
+    IndexColumn("compared_ctss", "CTSS, 2nd", "CTSS with the second engine for the lobes", width_rem=3.2),
+    IndexColumn(
+        "compared_lowest_dice", "Dice", "agreement of both engines in the lobe with the least", decimals=2, width_rem=3
+    ),
+)
+"""Shown where the lobes of a case were compared."""
+
+
 def index_columns(rows: Sequence[Row]) -> tuple[IndexColumn, ...]:
     """The columns of the table of these cases, without the case itself."""
-    diagnosed = any(text(row, "diagnosis") for row in rows)
-    return (*COLUMNS, *(DIAGNOSIS_COLUMNS if diagnosed else ()), WARNINGS_COLUMN)
+    groups = (("compared_ctss", COMPARED_COLUMNS), ("diagnosis", DIAGNOSIS_COLUMNS))
+    more = (columns for name, columns in groups if any(text(row, name) for row in rows))
+    return (*COLUMNS, *chain.from_iterable(more), WARNINGS_COLUMN)
 
 
 def widths(columns: Sequence[IndexColumn]) -> tuple[str, ...]:

@@ -4,7 +4,9 @@ import json
 import pickle
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from CovidSeverityLib import AnalysisConfig, InputError, parallel
 from CovidSeverityLib.batch import case as module
@@ -18,6 +20,9 @@ from CovidSeverityLib.classification.loading import ClassifierChoice
 from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
 from CovidSeverityLib.formats.batch_tables import CASES
 from CovidSeverityLib.reporting.files import ReportPages
+from CovidSeverityLib.segmentation.engines import Engines, LungmaskLobes
+from CovidSeverityLib.segmentation.lobes.command_engine import PRESETS
+from CovidSeverityLib.segmentation.lobes.values import OwnLobes
 
 pytestmark = pytest.mark.slow
 
@@ -161,13 +166,17 @@ def test_settings_know_every_option_and_mask(done, chest, tmp_path):
         replace(plan, pages=ReportPages(html=False)),
         replace(plan, config=AnalysisConfig.for_profile("reference")),
         replace(plan, classifier=ClassifierChoice("a", sha256="1")),
-        replace(plan, lobe_weights=mask),
+        replace(plan, engines=Engines(lobes=LungmaskLobes(mask))),
+        replace(plan, engines=Engines(lobes=PRESETS["moose"])),
+        replace(plan, engines=Engines(compared_lobes=LungmaskLobes(mask))),
+        replace(plan, engines=Engines(compared_lobes=PRESETS["moose"])),
+        replace(plan, engines=Engines(compared_lobes=OwnLobes())),
     ):
         known.add(digest(case, inputs, changed))
     known.add(digest(replace(case, series="1.2"), inputs, plan))
     known.add(digest(case, replace(inputs, lungs=mask), plan))
     known.add(digest(case, replace(inputs, lobes=mask), plan))
-    assert len(known) == 11
+    assert len(known) == 15
     other = replace(plan, threads=7, limits=BatchConfig(timeout_s=1), destination=destination_of(str(tmp_path)))
     assert digest(case, inputs, other) == digest(case, inputs, plan)
 
@@ -180,11 +189,28 @@ def test_settings_travel_with_the_plan(tmp_path):
     """Weights are read where the plan is made, once, and not for every case by every worker."""
     weights = tmp_path / "weights"
     weights.write_bytes(b"1")
-    plan = BatchPlan(destination_of(str(tmp_path)), lobe_weights=weights)
+    engines = Engines(lobes=LungmaskLobes(weights), compared_lobes=PRESETS["moose"])
+    plan = BatchPlan(destination_of(str(tmp_path)), engines=engines)
     sent = pickle.loads(pickle.dumps(plan))
     weights.unlink()
     assert sent == plan
     assert sent.settings == plan.settings
+
+
+def test_case_with_a_mask_tells_how_the_lobes_of_the_library_agree(chest, tiny_chest, tmp_path):
+    mask = tmp_path / "mask.nii.gz"
+    image = sitk.GetImageFromArray(np.array([0, 12, 13, 14, 10, 11], np.uint8)[tiny_chest.lobes])
+    image.CopyInformation(sitk.ReadImage(str(chest)))
+    sitk.WriteImage(image, str(mask))
+    engines = Engines(compared_lobes=OwnLobes())
+    plan = BatchPlan(destination_of(str(tmp_path)), pages=ReportPages(html=False), engines=engines)
+    case = BatchCase("a", str(chest), lobes=str(mask))
+    outcome = process_case(case, "cases/a", plan, 0).outcome
+    assert isinstance(outcome, CaseResult), outcome
+    compared = json.loads((tmp_path / "cases" / "a" / "report.json").read_text())["lobes"]["compared"]
+    assert compared["method"].startswith("fissure atlas")
+    assert outcome.row["compared_ctss"] == compared["ctss"]
+    assert outcome.row["compared_lowest_dice"] == min(compared["dice"].values()) < 1
 
 
 def test_input_that_changes_while_it_is_read_is_no_result(chest, tmp_path, monkeypatch):

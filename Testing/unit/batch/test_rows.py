@@ -35,6 +35,13 @@ def test_lobes_that_are_not_known_have_no_score_of_zero(report):
     assert (found["ctss"], found["ctss_low"], found["ctss_high"]) == (None, None, None)
 
 
+def test_second_lobes_have_their_score_and_the_least_agreement(report):
+    assert [row(report)[name] for name in ("compared_ctss", "compared_lowest_dice")] == [None] * 2
+    compared = {"method": "MOOSE", "dice": {"RUL": 0.9, "RML": 0.4, "RLL": 0.8}, "ctss": 7}
+    found = row(report | {"lobes": report["lobes"] | {"compared": compared}})
+    assert [found[name] for name in ("compared_ctss", "compared_lowest_dice")] == [7, 0.4]
+
+
 def test_warnings_are_counted_and_their_codes_are_named_once(report):
     notes = [("a", "warning"), ("c", "warning"), ("a", "warning"), ("b", "info")]
     quality = [{"code": code, "severity": severity, "message": "."} for code, severity in notes]

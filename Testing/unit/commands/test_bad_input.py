@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from CovidSeverityLib.commands import ct_input
+from CovidSeverityLib import analysis_request
 from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.reporting import build_report
 
@@ -326,7 +326,7 @@ def test_lobe_mask_of_other_labels_is_refused(refused, save, chest_folder, coars
 
 
 def test_missing_mask_is_found_out_before_the_ct_is_read(refused, chest_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(ct_input, "read_ct_and_source", lambda *a, **k: pytest.fail("the CT was read"))
+    monkeypatch.setattr(analysis_request, "read_ct_and_source", lambda *a, **k: pytest.fail("the CT was read"))
     for option, what in (("--lungs", "lung"), ("--lobes", "lobe")):
         sentence = refused(chest_folder / "ct.nii.gz", option, tmp_path / "nope.nii")
         assert sentence == f"no such {what} mask: {tmp_path / 'nope.nii'}"
@@ -372,7 +372,7 @@ def test_refusal_of_a_chosen_series_names_the_choice(refused, write_series, coar
 def test_output_folder_that_cannot_be_written_is_found_out_before_the_work(
     program, chest_folder, tmp_path, monkeypatch, blocked
 ):
-    monkeypatch.setattr(ct_input, "read_ct_and_source", lambda *a, **k: pytest.fail("the CT was read"))
+    monkeypatch.setattr(analysis_request, "read_ct_and_source", lambda *a, **k: pytest.fail("the CT was read"))
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder" / "report.json").mkdir(parents=True)
     before = sorted(tmp_path.rglob("*"))

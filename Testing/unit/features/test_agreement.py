@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 import jsonschema
@@ -9,10 +10,15 @@ import numpy as np
 import pytest
 
 from CovidSeverityLib.analysis import Analysis
+from CovidSeverityLib.commands.batch import add_options
+from CovidSeverityLib.commands.engines import engines_of
+from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.features.agreement import LobeAgreement
 from CovidSeverityLib.pipeline import analyze
 from CovidSeverityLib.reporting.report import build_report, report_schema
+from CovidSeverityLib.segmentation.engines import Engines
 from CovidSeverityLib.segmentation.lobes.values import LobeSegmentation, OwnLobes
+from CovidSeverityLib.segmentation.lungs.lung_segmentation import LungSegmentation
 from CovidSeverityLib.types import Lobe
 
 
@@ -82,6 +88,15 @@ def test_lobes_of_the_library_can_be_the_second(chest):
     assert both.lobe_agreement.dice[Lobe.LUL] > 0.7
 
 
+@pytest.mark.slow
+def test_slices_alone_have_no_lobes_to_compare(chest):
+    volume, lungs, _ = chest
+    found = analyze(volume, lungs=LungSegmentation(lungs, "truth"), compared_lobes=OwnLobes(), independent_slices=True)
+    assert found.lobe_agreement is None
+    assert "lobes_compared" not in {note.code for note in found.quality}
+
+
+@pytest.mark.parametrize("command", ["analyze", "batch"])
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -90,10 +105,22 @@ def test_lobes_of_the_library_can_be_the_second(chest):
         (("--compare-lobes-with", "moose", "--profile", "reference"), "--compare-lobes-with cannot be used with"),
     ],
 )
-def test_second_engine_that_does_not_fit_ends_with_status_2(program, chest_folder, tmp_path, options, sentence):
-    run = program("analyze", chest_folder / "ct.nii.gz", "-o", tmp_path / "out", *options)
+def test_second_engine_that_does_not_fit_ends_with_status_2(
+    program, chest_folder, tmp_path, command, options, sentence
+):
+    run = program(command, chest_folder / "ct.nii.gz", "-o", tmp_path / "out", *options)
     assert (run.status, run.err.count("\n")) == (2, 1)
     assert sentence in run.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_lobes_of_the_library_are_compared_with_masks_only_where_every_case_has_one(tmp_path):
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    arguments = parser.parse_args(["cases.csv", "-o", str(tmp_path), "--compare-lobes-with", "default"])
+    assert engines_of(arguments, masked=True) == Engines(compared_lobes=OwnLobes())
+    with pytest.raises(InputError, match="another one is needed"):
+        engines_of(arguments, masked=False)
 
 
 @pytest.mark.slow

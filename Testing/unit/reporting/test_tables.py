@@ -11,6 +11,7 @@ import pytest
 
 from CovidSeverityLib.analysis import ClassifiedCt
 from CovidSeverityLib.classification.description import CLASS_NAMES
+from CovidSeverityLib.features.agreement import LobeAgreement
 from CovidSeverityLib.reporting.report import build_report
 from CovidSeverityLib.reporting.tables import (
     rounded,
@@ -19,6 +20,7 @@ from CovidSeverityLib.reporting.tables import (
     write_lobes,
     write_slices,
 )
+from CovidSeverityLib.types import Lobe
 
 
 def text_of(write, analysis) -> str:
@@ -45,12 +47,20 @@ def test_lobes_have_one_row_each_in_fixed_columns(factory):
         "volume_ml",
         "infection_ml",
         "confidence",
+        "compared_dice",
         "low_attenuation_percent",
         "low_attenuation_measured_percent",
         "low_attenuation_noise_percent",
         "density_percentile_hu",
     ]
     assert rows[1]["name"] == "right middle lobe"
+    assert {row["compared_dice"] for row in rows} == {""}
+
+
+def test_lobes_tell_how_a_second_engine_agrees(factory):
+    dice = {lobe: lobe / 7 for lobe in Lobe if lobe is not Lobe.RML}  # which neither engine has found
+    rows = rows_of(write_lobes, replace(factory.make_analysis(), lobe_agreement=LobeAgreement("MOOSE", dice, 7)))
+    assert [row["compared_dice"] for row in rows] == ["0.1429", "", "0.4286", "0.5714", "0.7143"]
 
 
 def test_range_of_a_score_is_empty_where_it_is_not_known(factory):

@@ -176,6 +176,13 @@ def test_network_has_columns_only_where_there_is_a_diagnosis(make_row, page_of):
     assert [row[column : column + 2] for row in table[1:]] == [["COVID-19", "0.88"], ["–", "–"]]
 
 
+def test_second_lobes_have_columns_only_where_they_were_compared(make_row, page_of):
+    assert "CTSS, 2nd" not in page_of([make_row("a")]).tables[0][0]
+    table = page_of([make_row("a", compared_ctss=7, compared_lowest_dice=0.4567), make_row("b")]).tables[0]
+    column = table[0].index("CTSS, 2nd")
+    assert [row[column : column + 2] for row in table[1:]] == [["7", "0.46"], ["–", "–"]]
+
+
 def test_filters_offer_what_there_is(make_row, page_of):
     codes = ("b_code;a_code", "b_code", "")
     rows = [make_row(str(n), n, warnings=int(n < 2), warning_codes=c) for n, c in enumerate(codes)]
