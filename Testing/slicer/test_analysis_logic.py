@@ -592,7 +592,8 @@ def test_output_that_is_edited_or_deleted_while_a_result_is_read(slicer, a_quick
     assert result.lobeTable.GetNumberOfRows() == 5
 
 
-def test_one_analysis_at_a_time(a_logic, clock, a_small_volume_node):
+def test_one_analysis_at_a_time(a_logic, clock, a_small_volume_node, python_job):
+    a_logic._makeJob = python_job("")
     a_logic.start(a_small_volume_node)
     with pytest.raises(AnalysisError, match="running already"):
         a_logic.start(a_small_volume_node)

@@ -675,8 +675,9 @@ def test_an_earlier_result_is_compared_with_the_corrected_one(
         )
     wait_until(lambda: "edited" in card(a_quick_panel) and not a_quick_panel.logic.liveScores.counting, seconds=3.0)
     monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(a_written_result)))
-    reports = []
+    reports, stages = [], set()
     a_quick_panel.logic.comparisons.finished.connect(lambda found: reports.append(found.report))
+    a_quick_panel.logic.comparisons.progressed.connect(lambda stage, _done, _total: stages.add(stage))
     ui.compareButton.click()
     assert ui.compareButton.text == "Cancel"
     wait_until(lambda: not a_quick_panel.logic.comparisons.running)
@@ -689,6 +690,9 @@ def test_an_earlier_result_is_compared_with_the_corrected_one(
     assert opacity == f"Opacity since then: {more:+.1f} % of the lungs (more than repeatability)."
     assert all(line.startswith("Warning: ") for line in warnings)
     (report,) = reports
+    assert "registration" in stages
+    unchanged = [report["lobes"][name]["opacity_percent"] for name in ("RUL", "RLL", "LUL", "LLL")]
+    assert all(share["before"] == share["after"] for share in unchanged)
     assert report["lobes"]["RML"]["opacity_percent"]["after"] == 100.0
     changes = slicer.util.getNode("CovidSeverity changes")
     new = slicer.util.arrayFromSegmentBinaryLabelmap(changes, "New_opacity", a_volume_node)
