@@ -216,7 +216,7 @@ def low_attenuation(
     >>> result = Analysis.load("results")
     >>> found = low_attenuation(result.volume, result.lungs, result.lobes)
     >>> round(found.total.percent, 1), round(found.lobe(Lobe.RUL).percentile_hu)
-    (9.1, -901)
+    (9.1, -903)
     """
     for name, mask in (("lungs", lungs), ("lobes", lobes)):
         if mask.shape != volume.hu.shape:

@@ -51,7 +51,7 @@ class LobeScore:
     >>> score.lobe.name, score.score, score.score_range
     ('RLL', 2, (2, 2))
     >>> round(score.involvement_percent), round(score.volume_ml)
-    (9, 1252)
+    (10, 1133)
     """
 
     lobe: Lobe

@@ -1,14 +1,13 @@
-"""The fissures of a patient: the atlas surface, moved to where the image shows a thin bright sheet.
+"""The fissures of a patient: the atlas surface, moved to where the image shows a thin bright sheet or a gap of vessels.
 
-The CT is sampled along the normals of the atlas's plane about the expected surface, so that a fissure becomes a nearly
-level sheet in a small block (axes a, b along the surface and h across it). There the evidence for sheets is found
-(:mod:`.plateness`), then the smoothest path through it for all rows and columns (semi-global matching, Hirschmueller
-2008, doi 10.1109/TPAMI.2007.1166). The modes of the atlas are fitted to that, then a smooth local displacement, twice.
+The smoothest path through the evidence (:mod:`.fissure_evidence`) is found for all rows and columns (semi-global
+matching, Hirschmueller 2008, doi 10.1109/TPAMI.2007.1166). The modes of the atlas are fitted to that, then a smooth
+local displacement, twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,65 +15,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidSeverityLib.parallel import map_in_order
-from CovidSeverityLib.types import AIR_HU
 
 from .config import FissureConfig
-from .lobe_atlas import Fissure, FissureModel, FissurePlane, surface_on_grid
+from .fissure_evidence import evidence_about
+from .fissure_surface import FissureCells, FissureSurface, Height
+from .lobe_atlas import Fissure, FissureModel
 from .lung_image import LungImage
-from .plateness import patch_plateness, plateness, with_neighbours
-
-
-@dataclass(frozen=True, eq=False)
-class FissureSurface:
-    """A fissure as heights over the cells of its plane.
-
-    Parameters
-    ----------
-    plane : FissurePlane
-        In the atlas lungs.
-    a, b : (P,) and (Q,) ndarray of float64
-        Centres of cells, mm.
-    cell_mm : float
-        Their distance, mm.
-    height : (P, Q) ndarray of float64
-        Above the plane, mm.
-    end : (P,) ndarray of float64
-        Position along b at which the surface ends on another one, mm; infinite where it does not.
-    rearmost_j : float
-        Position along J behind which there is nothing of it, mm.
-    inside : (P, Q) ndarray of bool
-        Where the surface lies in the lung, in front of its end.
-    seen : (P, Q) ndarray of float64
-        How clearly the image shows it, 0 to 1.
-    expected_mm : (P, Q) ndarray of float64
-        Expected distance to the true fissure, mm of the patient.
-    """
-
-    plane: FissurePlane
-    a: NDArray[np.float64]
-    b: NDArray[np.float64]
-    cell_mm: float
-    height: NDArray[np.float64]
-    end: NDArray[np.float64]
-    rearmost_j: float
-    inside: NDArray[np.bool_]
-    seen: NDArray[np.float64]
-    expected_mm: NDArray[np.float64]
-
-    def above(self, k: NDArray, j: NDArray, i: NDArray) -> NDArray[np.float64]:
-        """Height of positions in the atlas lungs above the surface, mm (negative below); infinite behind its end."""
-        a, b, h = np.broadcast_arrays(*self.plane.of_atlas(k, j, i))
-        cells = np.stack([(a - self.a[0]) / self.cell_mm, (b - self.b[0]) / self.cell_mm])
-        off = h - ndimage.map_coordinates(self.height, cells, order=1, mode="nearest")
-        return np.where((b < self.end_at(a)) & (j < self.rearmost_j), off, np.inf)
-
-    def end_at(self, a: NDArray) -> NDArray[np.float64]:
-        """Where the surface ends at positions along a, mm."""
-        return np.interp(a, self.a, self.end)
-
-
-Height = Callable[[NDArray, NDArray, NDArray], NDArray[np.float64]]
-"""Of (K, J, I) positions in the atlas lungs above a surface, mm."""
 
 
 def find_fissures(
@@ -91,7 +37,7 @@ def find_fissures(
     config : FissureConfig
         Where and how fissures are looked for.
     """
-    grids = {fissure: _Cells.of(model, config.cell_mm) for fissure, model in models.items()}
+    grids = {fissure: FissureCells.of(model, config.cell_mm) for fissure, model in models.items()}
     limits = _limits_of_seen(image, next(iter(grids.values())), config)
     weights = np.zeros(next(iter(models.values())).modes.shape[0])
     first: dict[Fissure, _Path] = {}
@@ -130,7 +76,7 @@ def find_fissures(
     }
 
 
-def _limits_of_seen(image: LungImage, oblique: _Cells, config: FissureConfig) -> tuple[float, float]:
+def _limits_of_seen(image: LungImage, oblique: FissureCells, config: FissureConfig) -> tuple[float, float]:
     """Evidence of a region that chance reaches in this lung, and that of a clear fissure.
 
     Chance is what is found about the mirrored plane, which rises forwards. No fissure does. It lies in the slices as
@@ -142,59 +88,6 @@ def _limits_of_seen(image: LungImage, oblique: _Cells, config: FissureConfig) ->
     chance = float(np.quantile(found, config.chance_share)) if found.size else 0.0
     more = max(0.0, chance - config.seen[0])
     return config.seen[0] + more, config.seen[1] + more
-
-
-@dataclass(frozen=True, eq=False)
-class _Cells:
-    """The cells of a fissure's plane with the atlas's mean (P, Q) and modes (M, P, Q) on them, mm."""
-
-    plane: FissurePlane
-    a: NDArray[np.float64]
-    b: NDArray[np.float64]
-    cell_mm: float
-    mean: NDArray[np.float64]
-    modes: NDArray[np.float64]
-    rearmost: float
-
-    @classmethod
-    def of(cls, model: FissureModel, cell_mm: float) -> _Cells:
-        a, b = (
-            low + cell_mm * (np.arange(int((high - low) / cell_mm), dtype=np.float64) + 0.5)
-            for low, high in (model.plane.a_mm, model.plane.b_mm)
-        )
-        mean, modes = (surface_on_grid(c, model.plane, a, b) for c in (model.mean, model.modes))
-        return cls(model.plane, a, b, cell_mm, mean, modes, model.rearmost)
-
-    def expected(self, weights: NDArray) -> NDArray[np.float64]:
-        """(P, Q) mean plus weighted modes; summed one by one, for the same bits on any number of threads."""
-        return self.mean + sum(weight * mode for weight, mode in zip(weights, self.modes, strict=True))
-
-    def above(self, height: NDArray) -> Height:
-        """Height of positions above a surface over these cells."""
-        nothing, end = np.zeros(height.shape), np.full(self.a.shape, np.inf)
-        grid = self.plane, self.a, self.b, self.cell_mm
-        return FissureSurface(*grid, height, end, np.inf, nothing > 0, nothing, nothing).above
-
-    def positions(self, height: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        """(K, J, I) of a surface over these cells in the atlas lungs, mm."""
-        return self.plane.to_atlas(self.a[:, None], self.b[None, :], height)
-
-    def end(self, image: LungImage, height: NDArray, over: Height | None) -> NDArray[np.float64]:
-        """(P,) where a surface over these cells, followed backwards, ends on another one that it is ``over``.
-
-        No fissure reaches farther back than the atlas's; infinite where nothing ends it.
-        """
-        end = np.full(self.a.shape, np.inf)
-        if over is None:
-            return end
-        at = self.positions(height)
-        gap = np.minimum(over(*at), image.row_at(self.rearmost) - at[1])
-        behind = np.arange(self.b.size) > gap.argmax(axis=1)[:, None]
-        down = behind & (gap <= 0.0)
-        rows, n = np.flatnonzero(down.any(axis=1)), down.argmax(axis=1)
-        before, after = gap[rows, n[rows] - 1], gap[rows, n[rows]]
-        end[rows] = self.b[n[rows]] - self.cell_mm * after / (after - before)
-        return end
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +109,7 @@ class _Path:
     region: NDArray[np.float64]
 
 
-def _over(fissure: Fissure, heights: Mapping[Fissure, NDArray], grids: Mapping[Fissure, _Cells]) -> Height | None:
+def _over(fissure: Fissure, heights: Mapping[Fissure, NDArray], grids: Mapping[Fissure, FissureCells]) -> Height | None:
     """The height over the surface on which a fissure ends: the horizontal one on the oblique one. None for others."""
     if fissure is not Fissure.RIGHT_HORIZONTAL:
         return None
@@ -225,68 +118,33 @@ def _over(fissure: Fissure, heights: Mapping[Fissure, NDArray], grids: Mapping[F
 
 def _follow(
     image: LungImage,
-    cells: _Cells,
+    cells: FissureCells,
     expected: NDArray,
     reach_mm: float,
     over: Height | None,
     config: FissureConfig,
 ) -> _Path:
-    """The path of most evidence about an expected surface, in front of that on which it ends."""
+    """The path of most evidence and fewest vessels about an expected surface, in front of that on which it ends."""
     offsets = np.arange(-reach_mm, reach_mm + config.height_mm / 2, config.height_mm)
-    evidence = _evidence(image, cells, expected, offsets, over, config)
-    evidence[cells.b >= cells.end(image, expected, over)[:, None]] = 0.0
-    cost = np.float32(-config.evidence_weight) * evidence + (config.distance_cost * offsets**2).astype(np.float32)
+    evidence = evidence_about(image, cells, expected, offsets, over, config)
+    cost = evidence.cost(config) + (config.distance_cost * offsets**2).astype(np.float32)
     total = _path_costs(cost, 0, config) + _path_costs(cost, 1, config) - cost
     best = total.argmin(axis=2)[..., None]
-    strength = np.take_along_axis(evidence, best, axis=2)[..., 0].astype(np.float64)
+
+    def along(values: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.take_along_axis(values, best, axis=2)[..., 0].astype(np.float64)
+
+    strength = along(evidence.sheets)
     known, sigma = (strength != 0.0).astype(np.float64), config.region_sigma_mm / cells.cell_mm
     share = ndimage.gaussian_filter(known, sigma)
     region = ndimage.gaussian_filter(strength, sigma) / np.maximum(share, config.plates.smallest_fill)
-    return _Path(expected + offsets[best[..., 0]], _ramp(strength, config.trusted), known * region)
+    trust = np.maximum(_ramp(strength, config.trusted), config.vessels.trust * along(evidence.gaps))
+    return _Path(expected + offsets[best[..., 0]], trust, known * region)
 
 
 def _ramp(evidence: NDArray[np.float64], limits: tuple[float, float]) -> NDArray[np.float64]:
     """0 up to the first limit, 1 from the second one on."""
     return np.clip((evidence - limits[0]) / (limits[1] - limits[0]), 0.0, 1.0)
-
-
-def _evidence(
-    image: LungImage,
-    cells: _Cells,
-    expected: NDArray,
-    offsets: NDArray,
-    over: Height | None,
-    config: FissureConfig,
-) -> NDArray[np.float32]:
-    """(P, Q, H) evidence for a patch of a fissure at ``offsets`` from the expected surface."""
-    fine = np.meshgrid(*((np.arange(2 * n) + 0.5) / 2 - 0.5 for n in expected.shape), indexing="ij")
-    base = ndimage.map_coordinates(expected, fine, order=1, mode="nearest")
-    a, b = (x[0] + cells.cell_mm * ((np.arange(2 * x.size) + 0.5) / 2 - 0.5) for x in (cells.a, cells.b))
-    k, j, i = cells.plane.to_atlas(a[:, None, None], b[None, :, None], base[:, :, None] + offsets)
-    inside = image.covers(k, j, i)
-    i = np.broadcast_to(i, inside.shape)
-    if over is not None:
-        inside[inside] = over(k[inside], j[inside], i[inside]) > config.horizontal_gap_mm
-    inside = _without_border(inside, config.border_samples)
-    needed = with_neighbours(inside)
-    hu = np.full(inside.shape, AIR_HU, dtype=np.float32)
-    hu[needed] = image.hu_at(k[needed], j[needed], i[needed])
-    sample_mm = (cells.cell_mm / 2, cells.cell_mm / 2, config.height_mm)
-    plates = _pairs(plateness(hu, inside, sample_mm, config.plates))
-    share = _pairs(inside.astype(np.float32))
-    return patch_plateness(plates, share, cells.cell_mm, config.height_mm, config.plates)
-
-
-def _without_border(inside: NDArray[np.bool_], samples: tuple[int, int, int]) -> NDArray[np.bool_]:
-    """What lies more than so many samples off the border of ``inside`` and of the block."""
-    outside = np.pad(~inside, [(n, n) for n in samples], constant_values=True)
-    core = tuple(slice(n, -n or None) for n in samples)
-    return ~with_neighbours(outside, samples)[core]
-
-
-def _pairs(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Means over the two by two samples of every cell."""
-    return 0.25 * (samples[::2, ::2] + samples[1::2, ::2] + samples[::2, 1::2] + samples[1::2, 1::2])
 
 
 def _path_costs(cost: NDArray[np.float32], axis: int, config: FissureConfig) -> NDArray[np.float32]:
@@ -306,7 +164,7 @@ def _path_costs(cost: NDArray[np.float32], axis: int, config: FissureConfig) -> 
 
 
 def _fit_modes(
-    observed: list[tuple[_Cells, NDArray[np.float64], NDArray[np.float64]]], config: FissureConfig
+    observed: list[tuple[FissureCells, NDArray[np.float64], NDArray[np.float64]]], config: FissureConfig
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights (M,) of the modes and their covariance, from heights with a weight (0 to 1) for every cell.
 
@@ -345,7 +203,7 @@ def _displaced(expected: NDArray, path: _Path, config: FissureConfig) -> NDArray
 
 def _surface(
     image: LungImage,
-    cells: _Cells,
+    cells: FissureCells,
     model: FissureModel,
     height: NDArray,
     over: Height | None,

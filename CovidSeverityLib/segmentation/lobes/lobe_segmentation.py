@@ -15,7 +15,8 @@ from CovidSeverityLib.parallel import map_in_order
 from CovidSeverityLib.types import Box, Lobe, Side
 
 from .config import LobeConfig, LungFrameConfig
-from .fissures import FissureSurface, find_fissures
+from .fissure_surface import FissureSurface
+from .fissures import find_fissures
 from .lobe_atlas import Fissure, load_atlas
 from .lung_frame import LungExtent, LungFrame, lung_extent, match_lungs
 from .lung_image import LungImage

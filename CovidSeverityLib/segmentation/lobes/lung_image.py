@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,12 @@ class LungImage:
     mask: NDArray[np.bool_]
     spacing_kji: tuple[float, float, float]
     frame: LungFrame
+
+    @cached_property
+    def usual_hu(self) -> float:
+        """Median density of the lung, HU, of a voxel in 32."""
+        some = slice(None, None, 2), slice(None, None, 4), slice(None, None, 4)
+        return float(np.median(self.hu[some][self.mask[some]]))
 
     def hu_at(self, k: NDArray, j: NDArray, i: NDArray) -> NDArray[np.float32]:
         """(N,) interpolated Hounsfield units at (N,) positions in the atlas lung, mm."""

@@ -8,7 +8,9 @@ from scipy import ndimage
 
 from CovidSeverityLib.segmentation.lobes import fissures
 from CovidSeverityLib.segmentation.lobes.config import FissureConfig
-from CovidSeverityLib.segmentation.lobes.fissures import _without_border, find_fissures
+from CovidSeverityLib.segmentation.lobes.fissure_evidence import _without_border
+from CovidSeverityLib.segmentation.lobes.fissure_surface import FissureCells
+from CovidSeverityLib.segmentation.lobes.fissures import find_fissures
 from CovidSeverityLib.segmentation.lobes.lobe_atlas import Fissure, load_atlas, surface_on_grid
 from CovidSeverityLib.segmentation.lobes.lung_frame import LungFrame
 from CovidSeverityLib.segmentation.lobes.lung_image import LungImage
@@ -77,21 +79,36 @@ def true_height(a, b, offset_mm):
     return mean + offset_mm + 5.0 * np.sin(a[:, None] / 35.0) * np.cos(b[None, :] / 45.0)
 
 
-def lung_with_fissure(offset_mm, contrast=110.0):
-    """A block of lung in atlas coordinates with a curved sheet, blurred over 2 mm."""
-    shape = (116, 110, 72)
-    k, j, i = (LOW[n] + SPACING[n] * np.arange(shape[n]) for n in range(3))
-    hu = noisy(shape)
+SHAPE = (116, 110, 72)
+
+
+def off_truth(offset_mm):
+    """Distance of every voxel of a block of the left lung to a curved surface, along the normal of its plane, mm."""
+    k, j, i = (LOW[n] + SPACING[n] * np.arange(SHAPE[n]) for n in range(3))
     a, b, h = MODEL.plane.of_atlas(k[:, None, None], j[None, :, None], i[None, None, :])
     grid_a, grid_b = np.arange(-90.0, 90.0), np.arange(-170.0, 170.0)
     table = true_height(grid_a, grid_b, offset_mm)
     rows = np.clip(np.rint(a - grid_a[0]), 0, 179).astype(int), np.clip(np.rint(b - grid_b[0]), 0, 339).astype(int)
-    off = h - table[np.broadcast_arrays(*rows)[0], np.broadcast_arrays(*rows)[1]]
-    hu += (contrast * np.exp(-0.5 * (off / 1.0) ** 2)).astype(np.float32)
-    frame = LungFrame((1.0, 1.0, 1.0), tuple(LOW.tolist()))
-    mask = np.zeros(shape, dtype=bool)
+    return h - table[np.broadcast_arrays(*rows)[0], np.broadcast_arrays(*rows)[1]]
+
+
+def lung_with_fissure(offset_mm, contrast=110.0):
+    """A block of lung in atlas coordinates with a curved sheet, blurred over 2 mm."""
+    sheet = contrast * np.exp(-0.5 * (off_truth(offset_mm) / 1.0) ** 2)
+    return left_block(np.rint(noisy(SHAPE) + sheet.astype(np.float32)).astype(np.int16))
+
+
+def lung_with_vessels(offset_mm, layer_mm, seed=1):
+    """No sheet but vessels, a twelfth of the lung, none of them in a layer of this width about the curved surface."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=SHAPE), 1.2)
+    vessels = (noise > np.quantile(noise, 11 / 12)) & (np.abs(off_truth(offset_mm)) > layer_mm / 2)
+    return left_block(np.rint(noisy(SHAPE) + 400.0 * vessels).astype(np.int16))
+
+
+def left_block(hu):
+    mask = np.zeros(hu.shape, dtype=bool)
     mask[3:-3, 3:-3, 3:-3] = True
-    return LungImage(np.rint(hu).astype(np.int16), mask, SPACING, frame)
+    return LungImage(hu, mask, SPACING, LungFrame((1.0, 1.0, 1.0), tuple(LOW.tolist())))
 
 
 def found_in(image):
@@ -162,21 +179,30 @@ def test_border_of_the_lung_and_of_the_block_is_left_out(samples):
     np.testing.assert_array_equal(_without_border(inside, samples), expected)
 
 
-def left_block(hu):
-    mask = np.zeros(hu.shape, dtype=bool)
-    mask[3:-3, 3:-3, 3:-3] = True
-    return LungImage(hu, mask, SPACING, LungFrame((1.0, 1.0, 1.0), tuple(LOW.tolist())))
+@pytest.mark.slow
+def test_gap_between_vessels_moves_the_surface_to_it_but_is_no_fissure_that_is_seen():
+    surface = found_in(lung_with_vessels(10.0, 8.0))
+    off = np.abs(surface.height - true_height(surface.a, surface.b, 10.0))
+    assert off[surface.inside].mean() < 2.0
+    assert not surface.seen.any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_vessels_without_a_gap_hardly_move_the_surface(seed):
+    surface = found_in(lung_with_vessels(0.0, 0.0, seed))
+    mean = surface_on_grid(MODEL.mean, MODEL.plane, surface.a, surface.b)
+    assert np.abs(surface.height - mean)[surface.inside].mean() < 0.7 * MODEL.distance_mm
 
 
 def limits_of(hu, config):
-    return fissures._limits_of_seen(left_block(hu), fissures._Cells.of(MODEL, config.cell_mm), config)
+    return fissures._limits_of_seen(left_block(hu), FissureCells.of(MODEL, config.cell_mm), config)
 
 
 def test_more_chance_raises_what_counts_as_seen():
     """Sheets along the mirrored plane are no fissures, as many as they may be."""
-    config, shape = FissureConfig(), (116, 110, 72)
-    plain = np.full(shape, -860, dtype=np.int16)
-    k, j = (LOW[n] + SPACING[n] * np.arange(shape[n]) for n in range(2))
+    config, plain = FissureConfig(), np.full(SHAPE, -860, dtype=np.int16)
+    k, j = (LOW[n] + SPACING[n] * np.arange(SHAPE[n]) for n in range(2))
     mirrored = replace(MODEL.plane, tilt_deg=-MODEL.plane.tilt_deg)
     *_, h = mirrored.of_atlas(k[:, None, None], j[None, :, None], np.zeros((1, 1, 1)))
     sheets = plain + np.where(h % 12.0 < 3.0, 110, 0).astype(np.int16)
@@ -190,7 +216,7 @@ def test_more_chance_raises_what_counts_as_seen():
 def test_surface_moved_without_being_seen_is_expected_farther_off():
     """By half of the way, in squares: such evidence is right as often as wrong."""
     config = FissureConfig(seen=(5.0, 6.0))
-    image = left_block(np.rint(noisy((116, 110, 72))).astype(np.int16))
+    image = left_block(np.rint(noisy(SHAPE)).astype(np.int16))
     surface = find_fissures(image, {Fissure.LEFT_OBLIQUE: MODEL}, config)[Fissure.LEFT_OBLIQUE]
     moved = surface.height - surface_on_grid(MODEL.mean, MODEL.plane, surface.a, surface.b)
     assert np.abs(moved).max() > 3.0
