@@ -39,7 +39,7 @@ MARKED = {
 }
 """A marker of every test that depends on one of these fixtures."""
 
-FEW_LONG_TESTS = {"test_learning.py", "test_real_cts.py", "test_phantom_accuracy.py"}
+FEW_LONG_TESTS = {"test_real_cts.py", "test_phantom_accuracy.py"}
 """Files of few tests that take longer than most files of many."""
 
 

@@ -30,9 +30,6 @@ LOBE_SCORES = {"RUL": 0, "RML": 0, "RLL": 0, "LUL": 2, "LLL": 2}
 SEGMENTS = 9
 """Two lungs, five lobes, ground glass and consolidation."""
 
-ONE_SIDED_MM = 70.0
-"""Diameter of the one lesion of the chest that tells right from left; it fills a tenth of the right upper lobe."""
-
 PATIENCE_S = 60.0
 """Longest time that one step may take on a slow machine, s."""
 
@@ -57,8 +54,11 @@ class SelfTest(ScriptedLoadableModuleTest):
             self.tearDown()
 
     def test_syntheticChestIsScoredSavedAndCorrected(self) -> None:
-        """Scores and nodes; the same in the scene that was saved and opened again; then corrections by hand."""
-        result = self._analyze(makeSyntheticChest(SEED, COARSE_MM))
+        """Scores and nodes; the same in the scene that was saved and opened again; then corrections by hand.
+
+        Columns and rows are stored the other way round: the lobes of the left lung keep their opacities.
+        """
+        result = self._analyze(_mirrored(makeSyntheticChest(SEED, COARSE_MM)))
         self.assertEqual(_lobeScores(result.report), LOBE_SCORES)
         self.assertEqual(result.ctss, sum(LOBE_SCORES.values()))
         self.assertEqual(result.segmentationNode.GetSegmentation().GetNumberOfSegments(), SEGMENTS)
@@ -71,17 +71,6 @@ class SelfTest(ScriptedLoadableModuleTest):
         corrected = self.logic.liveScores.corrected(reopened.segmentationNode)
         self.assertEqual(corrected.ctss, 0)
         self.assertEqual(reopened.ctss, sum(LOBE_SCORES.values()))
-
-    def test_sidesStayWhereTheyAreInMirroredStorage(self) -> None:
-        """Columns and rows stored the other way round: the right upper lobe keeps its lesion."""
-        from CovidSeverityLib import Lobe
-        from CovidSeverityLib.evaluation.synthetic.phantom import LesionSpec
-
-        lesion = LesionSpec("ground_glass", Lobe.RUL, ONE_SIDED_MM)
-        volumeNode = makeSyntheticChest(SEED, COARSE_MM, (lesion,))
-        scores = _lobeScores(self._analyze(_mirrored(volumeNode)).report)
-        self.assertEqual(scores.pop("RUL"), 2)
-        self.assertLessEqual(max(scores.values()), 1)
 
     def test_cancelledAnalysisLeavesTheSceneAsItWas(self) -> None:
         """Cancel answers at once, and nothing new is in the scene."""
@@ -131,7 +120,7 @@ class SelfTest(ScriptedLoadableModuleTest):
             self.logic.cases.load(chest, str(source))
             self._waitFor(lambda: not self.logic.cases.running)
             self.logic.cases.loaded.disconnect(loaded.append)
-            self.assertEqual([result.ctss for result in loaded], [chest.ctss])
+            self.assertEqual([_lobeScores(result.report) for result in loaded], [LOBE_SCORES])
             with self.assertRaises(AnalysisError) as raised:
                 self.logic.batches.run(str(source / "nothing"), output)
             self.assertNotIn("\n", raised.exception.message)
@@ -176,11 +165,13 @@ def _lobeScores(report: Any) -> dict[str, int]:
 
 
 def _mirrored(volumeNode: Any) -> Any:
-    """The same chest in the same place, with its columns and rows stored in the other order."""
+    """The same chest in the same place, with its columns and rows stored in the other order, in its stead."""
     voxels = slicer.util.arrayFromVolume(volumeNode)
     columns, rows = voxels.shape[2], voxels.shape[1]
     turn = np.array([[-1, 0, 0, columns - 1], [0, -1, 0, rows - 1], [0, 0, 1, 0], [0, 0, 0, 1]], float)
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
     ijkToRas = slicer.util.arrayFromVTKMatrix(matrix) @ turn
-    return slicer.util.addVolumeFromArray(np.ascontiguousarray(voxels[:, ::-1, ::-1]), ijkToRas, "mirrored")
+    mirrored = np.ascontiguousarray(voxels[:, ::-1, ::-1])
+    slicer.mrmlScene.RemoveNode(volumeNode)
+    return slicer.util.addVolumeFromArray(mirrored, ijkToRas, "mirrored")

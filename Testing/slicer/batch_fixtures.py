@@ -15,8 +15,8 @@ CT_UIDS = ("2.25.101", "2.25.102")
 """CT series of Jane Doe and of John Roe."""
 
 PATIENTS = {"2.25.101": ("Doe^Jane", "4711"), "2.25.102": ("Roe^John", "4712")}
-SLICES = {"2.25.101": 53, "2.25.102": 50}
-SPACING_MM = (4.0, 4.0, 6.0)
+SLICES = {"2.25.101": 40, "2.25.102": 38}
+SPACING_MM = (5.0, 5.0, 8.0)
 
 
 def write_slice(path, stored, uid, number, **tags):
@@ -31,7 +31,7 @@ def write_slice(path, stored, uid, number, **tags):
     dataset.SeriesInstanceUID, dataset.StudyInstanceUID = uid, f"2.25.9{dataset.PatientID}"
     dataset.InstanceNumber, dataset.PixelSpacing = number, list(SPACING_MM[:2])
     dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    dataset.ImagePositionPatient = [-190.0, -190.0, number * SPACING_MM[2]]
+    dataset.ImagePositionPatient = [-180.0, -180.0, number * SPACING_MM[2]]
     dataset.Rows, dataset.Columns = stored.shape
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated = dataset.BitsStored = 16

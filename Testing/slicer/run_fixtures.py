@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,23 +12,21 @@ MODULE_FILE = Path(__file__).parents[2] / "CovidSeverity" / "CovidSeverity.py"
 
 @pytest.fixture(scope="session")
 def a_small_chest():
-    """A synthetic chest of 4 x 4 x 6 mm: an analysis takes a few seconds."""
+    """A synthetic chest of 5 x 5 x 8 mm: an analysis takes a few seconds."""
     from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 
-    return make_phantom(1, shape=(53, 96, 96), spacing_mm=(4.0, 4.0, 6.0))
+    return make_phantom(1, shape=(40, 72, 72), spacing_mm=(5.0, 5.0, 8.0))
 
 
 @pytest.fixture(scope="session")
-def a_written_result(a_small_chest, tmp_path_factory):
+def a_written_result(a_small_chest, program, tmp_path_factory):
     """The folder that the program writes for the small chest."""
-    from CovidSeveritySlicer.analysis.Job import childEnvironment, libraryCommand
-
     from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
 
     folder = tmp_path_factory.mktemp("written")
     write_phantom(a_small_chest, folder)
-    arguments = ["analyze", str(folder / "ct.nii.gz"), "-o", str(folder / "out"), "--quiet", "--classifier", "none"]
-    subprocess.run([*libraryCommand(), *arguments], env=childEnvironment(), check=True)
+    ran = program("analyze", folder / "ct.nii.gz", "-o", folder / "out", "--quiet", "--classifier", "none")
+    assert ran.status == 0, ran.err
     return folder / "out"
 
 

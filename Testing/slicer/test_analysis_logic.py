@@ -131,7 +131,11 @@ def left_files(logic):
     return [] if logic._session is None else [p for p in Path(logic._session.name).rglob("*") if p.is_file()]
 
 
-def test_start_returns_at_once_and_brings_score_and_nodes_into_the_scene(a_logic, clock, a_volume_node):
+def test_start_returns_at_once_and_brings_what_the_command_line_finds_into_the_scene(
+    slicer, a_logic, clock, a_volume_node, a_written_result, monkeypatch, tmp_path
+):
+    (tmp_path / "Ergebnisse für später").mkdir()
+    monkeypatch.setattr(slicer.app, "temporaryPath", str(tmp_path / "Ergebnisse für später"))
     recorder = Recorder(a_logic)
     began = time.monotonic()
     a_logic.start(a_volume_node, AnalysisSettings("default", "none"))
@@ -146,11 +150,8 @@ def test_start_returns_at_once_and_brings_score_and_nodes_into_the_scene(a_logic
     assert result.segmentationNode.GetSegmentation().GetNumberOfSegments() == 9
     assert result.lobeTable.GetNumberOfRows() == 5
     assert "none" in result.report["classification_reason"]
+    assert result.folder.is_relative_to(tmp_path)
     assert not any(b"Doe" in path.read_bytes() for path in result.folder.iterdir())
-
-
-def test_same_ct_scores_the_same_from_the_scene_and_from_a_file(a_logic, a_volume_node, a_written_result):
-    result = a_logic.analyze(a_volume_node, AnalysisSettings(classifier="none"))
     alone = json.loads((a_written_result / "report.json").read_text(encoding="utf-8"))
     for key in ("ctss", "infection", "lungs", "total_severity_score", "uncounted_density"):
         assert result.report[key] == alone[key]
@@ -591,7 +592,8 @@ def test_output_that_is_edited_or_deleted_while_a_result_is_read(slicer, a_quick
     assert result.lobeTable.GetNumberOfRows() == 5
 
 
-def test_one_analysis_at_a_time(a_logic, clock, a_small_volume_node):
+def test_one_analysis_at_a_time(a_logic, clock, a_small_volume_node, python_job):
+    a_logic._makeJob = python_job("")
     a_logic.start(a_small_volume_node)
     with pytest.raises(AnalysisError, match="running already"):
         a_logic.start(a_small_volume_node)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -449,9 +450,9 @@ def test_the_database_is_analysed_and_its_results_name_nobody(real):
     assert real.batch.page.is_file()
     files = [path for path in real.batch.folder.rglob("*") if path.is_file()]
     assert len(files) > 15
-    for name in (b"Doe", b"Jane", b"Roe", b"4711", b"4712"):
-        assert [path for path in files if path.suffix in TEXTS and name in path.read_bytes()] == []
-        assert [path for path in files if name.decode() in path.name] == []
+    named = re.compile(rb"(?<![0-9A-Za-z])(Doe|Jane|Roe|471[12])(?![0-9A-Za-z])")  # a size or a digest may contain 4711
+    assert [path for path in files if path.suffix in TEXTS and named.search(path.read_bytes())] == []
+    assert [path for path in files if named.search(path.name.encode())] == []
 
 
 @pytest.mark.slow

@@ -96,7 +96,7 @@ def test_a_folder_has_the_images_of_its_series_alone(dicom_database, series, tmp
         there = sorted(Path(row["path"]).iterdir())
         assert [path.read_bytes() for path in there] == [Path(file).read_bytes() for file in sorted(one.files)]
         volume = read_ct(row["path"], series_uid=row["series"])
-        assert (volume.hu.shape, volume.name) == ((SLICES[one.uid], 96, 96), one.code)
+        assert (volume.hu.shape, volume.name) == ((SLICES[one.uid], 72, 72), one.code)
 
 
 def test_images_are_linked_and_copied_only_where_that_is_forbidden(series, tmp_path, monkeypatch):

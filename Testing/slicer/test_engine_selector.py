@@ -131,26 +131,29 @@ def test_cancel_in_the_middle_leaves_nothing_half_installed(a_panel, model_site,
     assert installed_models() == []
 
 
-@pytest.mark.slow
-def test_no_network_is_told_in_a_dialog(a_panel, model_site, dialogs, wait_until, installed_models):
+def test_failed_download_is_told_in_a_dialog(a_panel, python_job, dialogs, wait_until, installed_models):
     choose_lungs(a_panel, "lungmask")
-    model_site.close()
+    a_panel.logic.downloads._makeJob = python_job("import sys; sys.exit('covid-severity: it cannot be reached')")
     a_panel.ui.lungSourceGetButton.click()
     wait_until(lambda: not a_panel.logic.downloads.running, SECONDS)
-    (error,) = dialogs.errors
-    assert "cannot be reached" in error
+    assert dialogs.errors == ["it cannot be reached"]
     assert "Missing" in a_panel.ui.lungSourceStatusLabel.text
     assert installed_models() == []
 
 
-@pytest.mark.slow
-def test_missing_package_is_got_before_the_weights(a_panel, packages, wait_until):
+def test_missing_package_is_got_before_the_weights(a_panel, packages, python_job):
+    def make(*arguments, **parts):
+        assert a_panel.ensured == [{"lungmask": True}]
+        made.append(arguments)
+        return python_job("")(*arguments, **parts)
+
+    made = []
     packages("tensorflow")
+    a_panel.logic.downloads._makeJob = make
     choose_lungs(a_panel, "lungmask")
     assert "lungmask (a Python package" in a_panel.ui.lungSourceStatusLabel.text
     a_panel.ui.lungSourceGetButton.click()
-    assert a_panel.ensured == [{"lungmask": True}]
-    wait_until(lambda: not a_panel.logic.downloads.running, SECONDS)
+    assert made == [(["models", "download", LUNGS, "--yes", "--progress", "json"],)]
 
 
 def test_declined_packages_end_it_before_any_download(a_panel, packages, model_site):

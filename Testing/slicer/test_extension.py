@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from CovidSeverityLib.evaluation.synthetic.phantom import write_phantom
+
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "CovidSeverityLib"
 MODULE = ROOT / "CovidSeverity"
@@ -229,7 +231,7 @@ def test_cmake_configures_as_the_index_packages_it(installed, tmp_path):
 
 
 def _python(folder, work, *arguments):
-    environment = os.environ | {"PYTHONPATH": str(folder), "MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {"PYTHONPATH": str(folder), "MPLBACKEND": "Agg"}
     run = subprocess.run([sys.executable, *arguments], cwd=work, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return run.stdout
@@ -249,14 +251,13 @@ def test_the_installed_tree_holds_the_module_the_library_and_nothing_else(instal
 
 
 @pytest.mark.slow
-def test_the_installed_library_analyses_a_ct(installed, tmp_path):
+def test_the_installed_library_analyses_a_ct(installed, tiny_chest, tmp_path):
     _, folder = installed
+    write_phantom(tiny_chest, tmp_path)
     assert _python(folder, tmp_path, "-c", "import CovidSeverityLib as lib; print(lib.__file__)").startswith(
         str(folder)
     )
-    program = ("-m", "CovidSeverityLib")
-    _python(folder, tmp_path, *program, "phantom", "phantom", "--pixel-mm", "4", "--slice-mm", "8")
-    _python(folder, tmp_path, *program, "analyze", "phantom/ct.nii.gz", "-o", "results", "--quiet")
+    _python(folder, tmp_path, "-m", "CovidSeverityLib", "analyze", "ct.nii.gz", "-o", "results", "--quiet")
     report = json.loads((tmp_path / "results" / "report.json").read_bytes())
     assert 1 <= report["ctss"]["total"] <= 25
 

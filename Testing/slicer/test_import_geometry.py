@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom
 from CovidSeverityLib.types import Side
 
 pytest.importorskip("slicer")
@@ -25,16 +24,15 @@ UPSIDE_DOWN = np.diag([-1.0, 1.0, -1.0, 1.0])
 
 WAYS = {
     "as it is": ((0, 1, 2), (), np.eye(4)),
-    "flipped along i and k": ((0, 1, 2), (0, 2), np.eye(4)),
     "flipped along j": ((0, 1, 2), (1,), np.eye(4)),  # under a transform, in a test of its own
     "oblique, permuted and flipped": ((1, 2, 0), (0, 2), TURN),
 }
 """Stored order of the (K, J, I) axes, axes that are then reversed, and the world matrix that turns the patient."""
 
 
-@pytest.fixture(scope="module")
-def phantom():
-    return make_phantom(1, shape=(40, 72, 72), spacing_mm=(5.0, 5.0, 8.0))
+@pytest.fixture
+def phantom(a_small_chest):
+    return a_small_chest
 
 
 def write_inputs(*nodes_and_folder):
@@ -71,7 +69,7 @@ def add_ct(slicer, phantom, way):
 
 def analysed(program, node, folder):
     """The result of the command line on a node's files."""
-    run = program("analyze", *write_inputs(node, folder), "-o", folder / "out", "--quiet")
+    run = program("analyze", *write_inputs(node, folder), "-o", folder / "out", "--quiet", "--no-html")
     assert run.status == 0, run.err
     return importResult(folder / "out", node)
 
@@ -106,13 +104,12 @@ def dice(first, second):
     return 2.0 * (first & second).sum() / (first.sum() + second.sum())
 
 
-@pytest.fixture(scope="module")
-def reference(slicer_host, program, phantom, tmp_path_factory):
-    """Masks and score of the CT as it is."""
-    slicer_host.mrmlScene.Clear(0)
-    result = analysed(program, add_ct(slicer_host, phantom, "as it is"), tmp_path_factory.mktemp("reference"))
-    found = masks(slicer_host, result)
-    slicer_host.mrmlScene.Clear(0)
+@pytest.fixture
+def reference(slicer, phantom, a_written_result):
+    """Masks and report of the CT as it is."""
+    result = importResult(a_written_result, add_ct(slicer, phantom, "as it is"))
+    found = masks(slicer, result)
+    slicer.mrmlScene.Clear(0)
     return found, result.report
 
 
@@ -123,8 +120,8 @@ def test_the_result_lies_on_the_lungs_of_its_side(reference, phantom):
     assert dice(found["ground_glass_opacity"] | found["consolidation"], phantom.infection > 0) > 0.4
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS if way not in ("as it is", "flipped along j")])
-def test_every_voxel_comes_back_in_its_place(slicer, program, phantom, reference, tmp_path, way):
+def test_every_voxel_comes_back_in_its_place(slicer, program, phantom, reference, tmp_path):
+    way = "oblique, permuted and flipped"
     node = add_ct(slicer, phantom, way)
     result = analysed(program, node, tmp_path)
     expected, report = reference

@@ -651,18 +651,33 @@ def test_console_finds_the_logic_of_the_panel(slicer_with_qt, a_quick_panel, a_v
     assert result.ctss == a_quick_panel.panel.result.ctss
 
 
+def segment(slicer, result, name):
+    return slicer.util.arrayFromSegmentBinaryLabelmap(result.segmentationNode, name, result.volumeNode) > 0
+
+
 @pytest.mark.slow
 def test_an_earlier_result_is_compared_with_the_corrected_one(
     slicer_with_qt, a_quick_panel, a_volume_node, wait_until, monkeypatch, a_written_result
 ):
+    """By default the Segment Editor removes lung and lobe where it paints an opacity; the numbers keep both."""
     import qt
 
     ui, slicer = a_quick_panel.ui, slicer_with_qt
     analyse(a_quick_panel, wait_until)
     result = a_quick_panel.panel.result
+    lobe = segment(slicer, result, "RML")
     paint_lobe(slicer, result.segmentationNode, a_volume_node, "RML")
-    wait_until(lambda: "edited" in card(a_quick_panel), seconds=3.0)
+    half = lobe & (np.arange(lobe.shape[2]) < np.argwhere(lobe)[:, 2].mean())
+    for name in ("RML", "right_lung"):
+        mask = segment(slicer, result, name) & ~half
+        slicer.util.updateSegmentBinaryLabelmapFromArray(
+            mask.astype(np.uint8), result.segmentationNode, name, a_volume_node
+        )
+    wait_until(lambda: "edited" in card(a_quick_panel) and not a_quick_panel.logic.liveScores.counting, seconds=3.0)
     monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", staticmethod(lambda *_a: str(a_written_result)))
+    reports, stages = [], set()
+    a_quick_panel.logic.comparisons.finished.connect(lambda found: reports.append(found.report))
+    a_quick_panel.logic.comparisons.progressed.connect(lambda stage, _done, _total: stages.add(stage))
     ui.compareButton.click()
     assert ui.compareButton.text == "Cancel"
     wait_until(lambda: not a_quick_panel.logic.comparisons.running)
@@ -674,11 +689,15 @@ def test_an_earlier_result_is_compared_with_the_corrected_one(
     assert more > 5
     assert opacity == f"Opacity since then: {more:+.1f} % of the lungs (more than repeatability)."
     assert all(line.startswith("Warning: ") for line in warnings)
+    (report,) = reports
+    assert "registration" in stages
+    unchanged = [report["lobes"][name]["opacity_percent"] for name in ("RUL", "RLL", "LUL", "LLL")]
+    assert all(share["before"] == share["after"] for share in unchanged)
+    assert report["lobes"]["RML"]["opacity_percent"]["after"] == 100.0
     changes = slicer.util.getNode("CovidSeverity changes")
     new = slicer.util.arrayFromSegmentBinaryLabelmap(changes, "New_opacity", a_volume_node)
-    lobe = slicer.util.arrayFromSegmentBinaryLabelmap(result.segmentationNode, "RML", a_volume_node)
-    assert new[lobe > 0].mean() > 0.5
-    assert not new[lobe == 0].any()
+    assert new[lobe].mean() > 0.5
+    assert not new[~lobe].any()
 
 
 def test_a_change_within_repeatability_is_called_so_and_warnings_are_told(slicer_with_qt, a_quick_panel):
@@ -695,28 +714,6 @@ def test_a_change_within_repeatability_is_called_so_and_warnings_are_told(slicer
         "Opacity since then: -0.2 % of the lungs (within repeatability).",
         "Warning: B.",
     ]
-
-
-@pytest.mark.slow
-def test_what_a_brush_took_away_is_compared_as_it_is_counted(
-    slicer_with_qt, a_quick_panel, a_volume_node, wait_until, a_written_result
-):
-    """By default the Segment Editor removes lung and lobe where it paints an opacity; the numbers keep both."""
-    slicer, logic = slicer_with_qt, a_quick_panel.logic
-    analyse(a_quick_panel, wait_until)
-    result = a_quick_panel.panel.result
-    paint_lobe(slicer, result.segmentationNode, a_volume_node, "RML")
-    rml = slicer.util.arrayFromSegmentBinaryLabelmap(result.segmentationNode, "RML", a_volume_node) > 0
-    lung = slicer.util.arrayFromSegmentBinaryLabelmap(result.segmentationNode, "right_lung", a_volume_node)
-    half = rml & (np.arange(rml.shape[2]) < np.argwhere(rml)[:, 2].mean())
-    for name, mask in (("RML", rml & ~half), ("right_lung", (lung > 0) & ~half)):
-        slicer.util.updateSegmentBinaryLabelmapFromArray(
-            mask.astype(np.uint8), result.segmentationNode, name, a_volume_node
-        )
-    found = logic.compare(a_written_result, result)
-    assert found.report["lobes"]["RML"]["opacity_percent"]["after"] == 100.0
-    with pytest.raises(Exception, match="has no result of CovidSeverity"):
-        logic.compare(a_written_result.parent, result)
 
 
 def test_what_cannot_be_compared_is_told(
@@ -736,4 +733,6 @@ def test_what_cannot_be_compared_is_told(
     (folder, _details), (chosen, _details) = dialogs
     assert folder.startswith("The folder has no result of CovidSeverity")
     assert chosen.startswith("The chosen segmentation is not an earlier result")
+    with pytest.raises(RuntimeError, match="has no result of CovidSeverity"):
+        a_quick_panel.logic.compare(str(tmp_path), a_quick_panel.panel.result)
     assert (ui.compareButton.text, ui.compareButton.enabled) == ("Compare...", True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import shutil
 import unittest
 from pathlib import Path
 
@@ -51,12 +52,12 @@ def test_tests_of_the_package_pass(module):
     assert failures_of(unittest.defaultTestLoader.loadTestsFromModule(package)) == []
 
 
-def test_batch_script_of_the_readme_reports_every_ct(module, tmp_path, capsys):
-    from CovidSeverityLib.evaluation.synthetic.phantom import make_phantom, write_phantom
-
+def test_batch_script_of_the_readme_reports_every_ct(
+    module, slicer_with_qt, chest_file, copying_job, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(slicer_with_qt.util.getModuleLogic("CovidSeverity")._logic, "_makeJob", copying_job)
     (tmp_path / "cts").mkdir()
-    write_phantom(make_phantom(4, shape=(40, 96, 96), spacing_mm=(4.0, 4.0, 8.0)), tmp_path / "chest")
-    (tmp_path / "chest" / "ct.nii.gz").rename(tmp_path / "cts" / "chest.nii.gz")
+    shutil.copy(chest_file, tmp_path / "cts")
     (tmp_path / "cts" / "broken.nii.gz").write_bytes(b"")
     (script,) = re.findall(
         r"```python\n(# batch\.py\n.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL

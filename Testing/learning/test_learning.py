@@ -27,6 +27,8 @@ from CovidSeverityLib.features.classification_image import (
 )
 from CovidSeverityLib.types import Diagnosis, Lobe
 
+pytest.importorskip("keras", reason="TensorFlow is not installed")
+
 ANATOMIES = 18
 SHAPE, SPACING_MM = (16, 48, 64), (5.5, 5.5, 13.0)
 HAZY_LOBES = (*(Lobe.RUL, Lobe.LUL) * 2, Lobe.RML, Lobe.LUL, *(Lobe.RLL, Lobe.LLL) * 3)
@@ -92,7 +94,7 @@ def patients(trees_of_anatomies, tmp_path_factory):
     return cases, PreparedCases(images)
 
 
-def test_patients_that_were_not_learnt_from_are_told_apart(keras, patients, tmp_path):
+def test_patients_that_were_not_learnt_from_are_told_apart(patients, tmp_path):
     from CovidSeverityLib.classification.training.run import train
 
     shares = {"validation": 0.12, "test": 0.22}
