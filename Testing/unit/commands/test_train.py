@@ -24,9 +24,9 @@ SMALL = ("--backbone", "B0", "--size", SIZE, "--batch-size", 16, "--jobs", 1, "-
 
 @pytest.fixture(scope="module")
 def patients(tiny_chest, training_factory, tmp_path_factory):
-    """Five CTs of each diagnosis in images/, one that is damaged, and their labels."""
+    """Four CTs of each diagnosis in images/, one that is damaged, and their labels."""
     folder = tmp_path_factory.mktemp("patients")
-    labels = training_factory.write_patients(tiny_chest, folder / "all", 5)
+    labels = training_factory.write_patients(tiny_chest, folder / "all", 4)
     (labels.parent / "images" / "broken.nii").write_bytes(b"no image")
     labels.write_text(labels.read_text() + "broken,CAP\nabsent,normal\n")
     return labels.parent
@@ -77,7 +77,7 @@ def test_summary_counts_patients_and_failures(trained):
     run, out = trained
     summary = json.loads((out / "summary.json").read_text())
     assert json.loads(run.out) == summary
-    assert [summary["parts"][part]["patients"] for part in ("training", "validation", "test")] == [9, 3, 3]
+    assert [summary["parts"][part]["patients"] for part in ("training", "validation", "test")] == [6, 3, 3]
     assert summary["parts"]["test"]["CAP"] == 1
     assert summary["failed"] == 2
     assert summary["frozen"] is True
@@ -96,7 +96,7 @@ def test_failures_are_named_with_reasons(trained):
 
 def test_split_names_every_ct_once_with_what_was_found(trained):
     split = rows(trained[1] / "split.csv")
-    assert sorted(row["case"] for row in split) == sorted(f"ct{n}" for n in range(15))
+    assert sorted(row["case"] for row in split) == sorted(f"ct{n}" for n in range(12))
     assert all(bool(row["found"]) == (row["part"] != "training") for row in split)
     means = [float(row["p_cap"]) for row in split if row["found"]]
     assert len(means) == 6
@@ -116,7 +116,7 @@ def test_card_and_manifest_tell_numbers_and_no_names(trained, patients):
         assert "first_notop" not in text
     card = (out / "README.md").read_text()
     assert "### Test: 3 CTs of 3 patients" in card
-    assert "| training | to learn from | 9 | 3 | 3 | 3 | 9 |" in card
+    assert "| training | to learn from | 6 | 2 | 2 | 2 | 6 |" in card
 
 
 def test_manifest_describes_the_weights(trained):
@@ -130,7 +130,7 @@ def test_manifest_describes_the_weights(trained):
         32,
         "as-published",
     )
-    assert entry.trained_on.startswith("9 CTs of 9 patients (3 normal, 3 CAP, 3 COVID-19), ")
+    assert entry.trained_on.startswith("6 CTs of 6 patients (2 normal, 2 CAP, 2 COVID-19), ")
 
 
 def test_training_that_was_stopped_is_resumed_to_the_same_weights(
