@@ -158,6 +158,8 @@ def test_training_that_was_stopped_is_resumed_to_the_same_weights(
     assert other.status == 2
     assert "was begun with another seed" in other.err
     assert program("train", *frozen, "--resume").status == 0
+    resumed, whole = ([row | {"seconds": ""} for row in rows(out / "history.csv")] for out in (tmp_path, trained[1]))
+    assert resumed == whole
     assert (tmp_path / "weights.hdf5").read_bytes() == (trained[1] / "weights.hdf5").read_bytes()
     finished = program("train", *frozen, "--resume")
     assert "is finished; without --resume another takes its place" in finished.err
