@@ -44,6 +44,8 @@ def build_network(description: NetworkDescription, imagenet: str | Path | None =
     InputError
         If TensorFlow is not installed, or ImageNet's weights are not available or belong to another backbone.
     """
+    if imagenet is not None and imagenet != "keras" and not Path(imagenet).is_file():
+        raise InputError(f"no file of ImageNet weights at {imagenet}")
     model = assembled(description)
     if imagenet == "keras":
         _copy_backbone(_keras_backbone(description), model)
@@ -156,8 +158,6 @@ def _copy_backbone(source: Any, model: Any) -> None:  # noqa: ANN401
 
 def _load_backbone(model: Any, path: Path, backbone: str) -> None:  # noqa: ANN401
     """Load a file that Keras publishes into the backbone, with Keras, which knows the old names."""
-    if not path.is_file():
-        raise InputError(f"no file of ImageNet weights at {path}")
     try:
         backbone_of(model).load_weights(path)
     except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:

@@ -95,7 +95,8 @@ class Fitting:
                 if isinstance(layer, keras.layers.BatchNormalization):
                     layer.momentum = min(LARGEST_MOMENTUM, max(0.0, 1 - 1 / max(1.0, EPOCHS_OF_AVERAGE * steps)))
             optimizer = keras.optimizers.Adam(self.config.learning_rate, beta_1=BETA_1)
-            self.model.compile(optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
+            accuracy = keras.metrics.CategoricalAccuracy("accuracy")  # by name, Keras would trace the step twice
+            self.model.compile(optimizer, loss="categorical_crossentropy", metrics=[accuracy])
             self.model.optimizer.build(self.model.trainable_variables)
         if self.checkpoint.path.exists():
             state = self.checkpoint.load()

@@ -14,7 +14,8 @@ from CovidSeverityLib.errors import InputError, OutputError
 from CovidSeverityLib.types import Diagnosis
 
 SIZE = 64
-SMALL = NetworkDescription("EfficientNetB0", SIZE, (16, 8), imagenet_rescaling=True)
+PLAIN = NetworkDescription("EfficientNetB0", SIZE, (16, 8))
+SMALL = replace(PLAIN, imagenet_rescaling=True)
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +38,16 @@ def channels(images):
     return np.repeat(images[..., None], 3, axis=-1).astype(np.float32)
 
 
-def as_a_graph(network):
-    """``network`` as a classifier runs it: TensorFlow joins steps of a graph, which moves last bits of an answer."""
+@pytest.fixture(scope="module")
+def answers(network, pictures):
+    """Of the network as a graph, as a classifier runs it: joined steps move last bits of an answer."""
     import tensorflow as tf
 
     run = tf.function(lambda images: network(images, training=False))
-    return lambda images: np.asarray(run(images))
+    return np.asarray(run(channels(pictures)))
 
 
-def test_weights_come_back_bit_by_bit_with_their_description(network, pictures, tmp_path):
+def test_weights_come_back_bit_by_bit_with_their_description(network, pictures, answers, tmp_path):
     description = replace(SMALL, classes=tuple(Diagnosis)[::-1], image="without-boundary")
     save_weights(network, description, tmp_path / "own.hdf5")
     assert describe_weights(tmp_path / "own.hdf5") == description
@@ -55,7 +57,7 @@ def test_weights_come_back_bit_by_bit_with_their_description(network, pictures, 
     for ours, theirs in zip(loaded.weights, network.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs, err_msg=theirs.path)
     classifier = load_classifier(tmp_path / "own.hdf5")
-    wanted = as_a_graph(network)(channels(pictures))[:, ::-1]
+    wanted = answers[:, ::-1]
     assert np.ptp(wanted, axis=0).max() > 0.05
     np.testing.assert_allclose(classifier(pictures), wanted, atol=1e-6)
 
@@ -90,23 +92,21 @@ def test_lists_of_names_longer_than_hdf5_holds_are_cut_and_put_together(keras, t
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras, while it saves
-def test_whole_model_that_keras_3_saves_in_the_old_layout_is_read(network, pictures, tmp_path):
+def test_whole_model_that_keras_3_saves_in_the_old_layout_is_read(network, pictures, answers, tmp_path):
     network.save(tmp_path / "whole.h5")
     # the division by sqrt(sd) is inside the variance of this network, not a layer of its own
-    assert describe_weights(tmp_path / "whole.h5") == replace(SMALL, imagenet_rescaling=False)
+    assert describe_weights(tmp_path / "whole.h5") == PLAIN
     found = load_classifier(tmp_path / "whole.h5")(pictures)
-    np.testing.assert_allclose(found, as_a_graph(network)(channels(pictures)), atol=1e-6)
+    np.testing.assert_allclose(found, answers, atol=1e-6)
 
 
-@pytest.mark.parametrize("scaling", ["none", "caffe"])
-def test_input_scaling_is_part_of_the_network(keras, scaling, tmp_path):
+def test_input_scaling_is_part_of_the_network(keras, tmp_path):
     keras.utils.set_random_seed(3)
-    description = NetworkDescription("ResNet50", SIZE, (8,), input_scaling=scaling)
+    description = NetworkDescription("ResNet50", SIZE, (8,), input_scaling="caffe")
     model = build_network(description)
     (backbone,) = (layer for layer in model.layers if hasattr(layer, "layers"))
     image = np.random.default_rng(0).uniform(0, 255, (2, SIZE, SIZE, 3)).astype(np.float32)
-    given = keras.applications.resnet.preprocess_input(image.copy()) if scaling == "caffe" else image
-    features = keras.ops.mean(backbone(given), axis=(1, 2))
+    features = keras.ops.mean(backbone(keras.applications.resnet.preprocess_input(image.copy())), axis=(1, 2))
     for layer in model.layers[-2:]:
         features = layer(features)
     np.testing.assert_allclose(model(image), features, rtol=1e-4)
@@ -114,20 +114,22 @@ def test_input_scaling_is_part_of_the_network(keras, scaling, tmp_path):
     assert describe_weights(tmp_path / "own.hdf5") == description
 
 
-def test_published_files_of_imagenet_weights_fill_the_backbone(keras, pictures, tmp_path):
+def test_published_files_of_imagenet_weights_fill_the_backbone(keras, keras24, pictures, tmp_path):
     source = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
+    keras24.fill(source, "EfficientNetB0", SIZE)
     normalization = next(layer for layer in source.layers if isinstance(layer, keras.layers.Normalization))
     normalization.set_weights([np.array([0.5, 0.4, 0.3]), np.array([0.2, 0.25, 0.3]), np.zeros(())])
     normalization.finalize_state()
     path = tmp_path / "efficientnetb0_notop.h5"
     layers = [(x.name, {f"{x.name}/{w.name}:0": np.asarray(w) for w in x.weights}) for x in source.layers]
     write_weights(path, layers, {}, "2.3.0")
-    filled = build_network(replace(SMALL, imagenet_rescaling=False), path).layers[1]
-    images = channels(pictures)
-    np.testing.assert_allclose(filled(images), source(images), atol=1e-5)
-    rescaled = build_network(SMALL, path).layers[1]
+    for ours, theirs in zip(build_network(PLAIN, path).layers[1].weights, source.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs, err_msg=theirs.path)
+    rescaled, images = build_network(SMALL, path).layers[1], channels(pictures)
     mean, sds = np.array([0.5, 0.4, 0.3]) * 255, np.array([0.229, 0.224, 0.225])
-    np.testing.assert_allclose(rescaled(images), source(mean + (images - mean) / np.sqrt(sds)), atol=1e-4)
+    wanted = np.asarray(source(mean + (images - mean) / np.sqrt(sds)))
+    assert np.ptp(wanted, axis=0).max() > 0.1
+    np.testing.assert_allclose(rescaled(images), wanted, atol=1e-3 * np.abs(wanted).max())
 
 
 def test_files_that_hold_no_imagenet_weights_of_the_backbone_are_refused(keras, tmp_path):

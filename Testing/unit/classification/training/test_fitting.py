@@ -33,6 +33,9 @@ from CovidSeverityLib.types import Diagnosis
 
 SIZE = 16
 CONFIG = TrainingConfig(epochs=4, patience=4, batch_size=8, learning_rate=3e-3)
+QUICK = replace(CONFIG, learning_rate=0.04, seed=2)
+"""It learns in a few epochs, after which the validation varies."""
+
 SLICES = (
     CaseSlices("a", Diagnosis.COVID19, 3),
     CaseSlices("b", Diagnosis.NORMAL, 1),
@@ -65,15 +68,17 @@ def small_network(keras, seed=0):
     return keras.Sequential([keras.Input((SIZE, SIZE, 3)), *stack, layers.Dense(3, "softmax", dtype="float32")])
 
 
-@pytest.fixture
-def fit(keras, examples, tmp_path):
+@pytest.fixture(scope="module")
+def fit(keras, examples, tmp_path_factory):
     """A function that trains in a folder; returns the history and the weights that it ended with."""
     from CovidSeverityLib.classification.training.devices import strategy_for
     from CovidSeverityLib.classification.training.fitting import Fitting
 
-    def run(folder="run", config=CONFIG, progress=None, made_with=None):
-        (tmp_path / folder).mkdir(exist_ok=True)
-        checkpoint = Checkpoint(tmp_path / folder, made_with or {"seed": config.seed})
+    base = tmp_path_factory.mktemp("fit")
+
+    def run(folder, config=CONFIG, progress=None):
+        (base / folder).mkdir(exist_ok=True)
+        checkpoint = Checkpoint(base / folder, {"seed": config.seed})
         training = replace(examples[Part.TRAINING], augmentation=Augmentation(AugmentationConfig(), config.seed))
         parts = training, examples[Part.VALIDATION]
         model = small_network(keras, config.seed)
@@ -81,6 +86,12 @@ def fit(keras, examples, tmp_path):
         return [replace(record, seconds=0.0) for record in history], [np.asarray(w.numpy()) for w in model.weights]
 
     return run
+
+
+@pytest.fixture(scope="module")
+def learnt(fit):
+    """A training that goes on until the validation gets no better."""
+    return fit("learnt", replace(QUICK, epochs=30, patience=1))
 
 
 def same(one, two):
@@ -95,43 +106,32 @@ def stop_after(epochs):
     return progress
 
 
-def test_same_run_gives_the_same_bits_and_another_seed_others(fit):
-    history, weights = fit("one")
-    again_history, again = fit("two")
-    assert same(weights, again)
-    assert history == again_history
-    assert not same(weights, fit("three", replace(CONFIG, seed=1))[1])
-
-
-@pytest.mark.parametrize("epochs", [1, 3])
-def test_run_that_was_stopped_and_resumed_ends_with_the_same_weights(fit, epochs):
+def test_run_that_was_stopped_and_resumed_ends_with_the_same_weights_and_another_seed_with_others(fit, learnt):
     history, weights = fit("whole")
-    with pytest.raises(CancelledError, match=rf"^stopped after epoch {epochs} of 4; --resume goes on with the next$"):
-        fit("parts", progress=stop_after(epochs))
+    for epochs in (1, 3):
+        with pytest.raises(
+            CancelledError, match=rf"^stopped after epoch {epochs} of 4; --resume goes on with the next$"
+        ):
+            fit("parts", progress=stop_after(epochs))
     resumed_history, resumed = fit("parts")
     assert same(weights, resumed)
     assert resumed_history == history
+    assert learnt[0][0].loss != history[0].loss
 
 
 def test_interrupt_in_the_first_epoch_says_that_it_begins_again(fit):
     with pytest.raises(CancelledError, match=r"^stopped in the first epoch; the same command begins again"):
-        fit(progress=stop_after(0))
+        fit("stopped", progress=stop_after(0))
 
 
-def test_network_learns(fit):
-    history, _ = fit(config=replace(CONFIG, epochs=12, patience=3))
+def test_network_learns_until_the_validation_gets_no_better_and_keeps_the_best_weights(learnt, keras, examples):
+    from CovidSeverityLib.classification.training.feeding import predict
+
+    history, weights = learnt
     best = best_epoch(history)
     assert best.validation_loss < history[0].validation_loss / 2
     assert best.validation_patient_accuracy == 1
-
-
-def test_training_stops_when_the_validation_gets_no_better_and_keeps_the_best_weights(fit, keras, examples):
-    from CovidSeverityLib.classification.training.feeding import predict
-
-    history, weights = fit(config=replace(CONFIG, epochs=30, patience=1, learning_rate=0.3))
-    best = best_epoch(history)
-    assert len(history) < 30
-    assert history[-1].epoch == best.epoch + 1
+    assert best.epoch + 1 == history[-1].epoch < 30
     model, validation = small_network(keras), examples[Part.VALIDATION]
     model.set_weights(weights)
     probabilities = predict(model, validation, 8)
@@ -140,16 +140,12 @@ def test_training_stops_when_the_validation_gets_no_better_and_keeps_the_best_we
     assert found.loss != pytest.approx(history[-1].validation_loss, rel=1e-3)
 
 
-def test_loss_that_is_no_number_ends_the_training(fit):
+def test_step_is_traced_once_and_a_loss_that_is_no_number_ends_the_training(fit, keras, monkeypatch):
+    traces, step = [], keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda model, data: traces.append(data) or step(model, data))
     with pytest.raises(CovidSeverityError, match=r"^the loss is no number any more in epoch 1; a lower learning rate"):
-        fit(config=replace(CONFIG, learning_rate=1e30))
-
-
-def test_checkpoint_of_another_training_is_refused_by_what_differs(fit):
-    with pytest.raises(CancelledError):
-        fit(progress=stop_after(1), made_with={"seed": 0, "batch size": 8})
-    with pytest.raises(InputError, match=r"was begun with another batch size; it cannot go on with these: give"):
-        fit(made_with={"seed": 0, "batch size": 9})
+        fit("endless", replace(CONFIG, learning_rate=1e30))
+    assert len(traces) == 1
 
 
 def test_16_bit_training_learns_and_keeps_weights_in_32_bits(keras, examples, tmp_path):
@@ -157,11 +153,11 @@ def test_16_bit_training_learns_and_keeps_weights_in_32_bits(keras, examples, tm
     from CovidSeverityLib.classification.training.fitting import Fitting
 
     with precision(MIXED_PRECISION):
-        model = small_network(keras)
+        model = small_network(keras, QUICK.seed)
     assert keras.config.dtype_policy().name == "float32"
     assert model.layers[1].compute_dtype == "float16"
     parts = examples[Part.TRAINING], examples[Part.VALIDATION]
-    config = replace(CONFIG, epochs=8)
+    config = replace(QUICK, epochs=3)
     history = Fitting(model, *parts, config, Checkpoint(tmp_path, {}), strategy_for()).run()
     assert best_epoch(history).validation_loss < history[0].validation_loss
     assert {w.dtype for w in model.weights if "seed" not in w.path} == {"float32"}
@@ -194,13 +190,12 @@ strategy = strategy_for(["CPU:0", "CPU:1"])
 assert strategy.num_replicas_in_sync == 2
 def run(config):
     with strategy.scope():
-        model = tests.small_network(keras)
+        model = tests.small_network(keras, config.seed)
     history = Fitting(model, *parts, config, Checkpoint(folder, {}), strategy).run()
     return history, model.get_weights()
-tests.replace(tests.CONFIG, epochs=1)
-run(tests.replace(tests.CONFIG, epochs=1))
-history, _ = run(tests.replace(tests.CONFIG, epochs=8))
-assert len(history) == 8, history
+run(tests.replace(tests.QUICK, epochs=1))
+history, _ = run(tests.replace(tests.QUICK, epochs=3))
+assert len(history) == 3, history
 print(history[0].validation_loss, min(record.validation_loss for record in history))
 """
 
@@ -339,6 +334,8 @@ def test_checkpoint_gives_back_what_was_saved_and_a_damaged_one_is_told(tmp_path
     assert found.failures == {"ct": "no lungs"}
     assert same(found.weights, arrays)
     assert same(found.optimizer, arrays[:1])
+    with pytest.raises(InputError, match=r"was begun with another batch size; it cannot go on with these: give"):
+        Checkpoint(tmp_path, {"seed": 1, "batch size": 9}).load()
     checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:100])
     with pytest.raises(InputError, match=r"checkpoint\.npz is damaged; remove it to begin anew$"):
         checkpoint.load()

@@ -3,8 +3,6 @@
 import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,55 +58,68 @@ def files(folder):
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
+@pytest.fixture(scope="module")
+def untouched(folder):
+    """The same CTs, for tests that only read them."""
+    return [TrainingCase(f"ct{n}", folder / f"ct{n}.nii", Diagnosis(n), f"ct{n}") for n in range(3)]
+
+
+@pytest.fixture(scope="module")
+def made(untouched, tmp_path_factory):
+    """Their images, and the folder that holds them."""
+    cache = tmp_path_factory.mktemp("made")
+    return prepare_images(untouched, IMAGE, SIZE, cache, 1), cache
+
+
 @pytest.mark.slow
-def test_images_are_those_that_a_classifier_is_given(cases, cache):
+def test_images_are_those_that_a_classifier_is_given(untouched, made):
     seen = []
 
     def classifier(images):
         seen.append(images)
         return np.full((len(images), 3), 1 / 3, dtype=np.float32)
 
-    volume = read_ct(cases[1].image)
+    volume = read_ct(untouched[1].image)
     diagnose(volume.hu, segment_lungs(volume).labels > 0, classifier, IMAGE, size_px=SIZE)
-    made = prepare_images(cases[1:2], IMAGE, SIZE, cache).images["ct1"]
-    np.testing.assert_array_equal(made.read(range(made.count)), np.concatenate(seen))
-    np.testing.assert_array_equal(made.read([3, 1]), np.concatenate(seen)[[3, 1]])
+    images = made[0].images["ct1"]
+    np.testing.assert_array_equal(images.read(range(images.count)), np.concatenate(seen))
+    np.testing.assert_array_equal(images.read([3, 1]), np.concatenate(seen)[[3, 1]])
 
 
 @pytest.mark.slow
-def test_images_are_made_once(cases, cache):
+def test_images_are_made_once(untouched, made):
     calls = []
-    first = prepare_images(cases, IMAGE, SIZE, cache, 1)
-    before = files(cache)
-    again = prepare_images(cases, IMAGE, SIZE, cache, 1, lambda *call: calls.append(call))
+    first, folder = made
+    before = files(folder)
+    assert len(before) == 3
+    again = prepare_images(untouched, IMAGE, SIZE, folder, 1, lambda *call: calls.append(call))
     assert again == first
-    assert files(cache) == before
+    assert files(folder) == before
     assert calls == [("cases", 3, 3)]
 
 
 @pytest.mark.slow
-def test_interrupted_work_goes_on_where_it_was_and_leaves_nothing_half_written(cases, cache):
+def test_interrupted_work_goes_on_where_it_was_and_leaves_nothing_half_written(untouched, cache):
     with pytest.raises(CancelledError, match=r"^stopped after the images of 2 of 3 CTs; the same command goes on"):
-        prepare_images(cases, IMAGE, SIZE, cache, 1, stop_after(2))
+        prepare_images(untouched, IMAGE, SIZE, cache, 1, stop_after(2))
     assert len(files(cache)) == 2
     assert all(cached_images(path) for path in cache.iterdir())
     calls = []
-    prepare_images(cases, IMAGE, SIZE, cache, 1, lambda *call: calls.append(call))
+    prepare_images(untouched, IMAGE, SIZE, cache, 1, lambda *call: calls.append(call))
     assert calls == [("cases", 2, 3), ("cases", 3, 3)]
 
 
 @pytest.mark.slow
-def test_processes_make_the_same_images_and_end_when_they_are_interrupted(cases, cache, tmp_path):
-    (tmp_path / "other").mkdir()
+def test_processes_make_the_same_images_and_end_when_they_are_interrupted(untouched, made, cache):
     with pytest.raises(CancelledError):
-        prepare_images(cases, IMAGE, SIZE, cache, 2, stop_after(1))
+        prepare_images(untouched, IMAGE, SIZE, cache, 2, stop_after(1))
     assert 1 <= len(files(cache)) < 3
+    assert multiprocessing.active_children() == []
     assert all(cached_images(path) for path in cache.iterdir())
-    prepare_images(cases, IMAGE, SIZE, cache, 2)
-    prepare_images(cases, IMAGE, SIZE, tmp_path / "other", 1)
-    assert [p.name for p in sorted(cache.iterdir())] == [p.name for p in sorted((tmp_path / "other").iterdir())]
+    prepare_images(untouched, IMAGE, SIZE, cache, 2)
+    assert len(files(cache)) == 3
     for path in cache.iterdir():
-        one, two = cached_images(path), cached_images(tmp_path / "other" / path.name)
+        one, two = cached_images(path), cached_images(made[1] / path.name)
         np.testing.assert_array_equal(one.read(range(one.count)), two.read(range(two.count)))
 
 
@@ -138,13 +149,14 @@ def test_key_of_a_dicom_folder_and_of_a_header_is_that_of_the_files_behind_it(tm
 
 
 @pytest.mark.slow
-def test_file_of_the_cache_that_was_cut_off_is_made_again(cases, cache):
-    made = prepare_images(cases[:1], IMAGE, SIZE, cache, 1).images["ct0"]
-    whole = made.read(range(made.count))
-    made.path.write_bytes(made.path.read_bytes()[:-40])
-    assert cached_images(made.path) is None
-    again = prepare_images(cases[:1], IMAGE, SIZE, cache, 1).images["ct0"]
-    np.testing.assert_array_equal(again.read(range(again.count)), whole)
+def test_file_of_the_cache_that_was_cut_off_is_made_again(untouched, made, cache):
+    whole = made[0].images["ct0"]
+    cut = cache / whole.path.name
+    cut.write_bytes(whole.path.read_bytes()[:-40])
+    assert cached_images(cut) is None
+    again = prepare_images(untouched[:1], IMAGE, SIZE, cache, 1).images["ct0"]
+    assert again.path == cut
+    np.testing.assert_array_equal(again.read(range(again.count)), whole.read(range(whole.count)))
 
 
 def test_failing_cts_are_named_with_their_reasons_and_the_rest_goes_on(cases, cache):
@@ -165,38 +177,30 @@ def test_ct_without_lungs_is_named(cases, cache, tiny_chest):
     assert "lung" in prepare_images(cases[:1], IMAGE, SIZE, cache, 1).failures["ct0"]
 
 
-def test_cache_that_cannot_be_written_ends_the_run(cases, tmp_path):
+def test_cache_that_cannot_be_written_ends_the_run(untouched, tmp_path):
     with pytest.raises(OutputError, match=r"^cannot write images to .*nowhere"):
-        prepare_images(cases, IMAGE, SIZE, tmp_path / "nowhere", 1)
+        prepare_images(untouched, IMAGE, SIZE, tmp_path / "nowhere", 1)
 
 
 @pytest.mark.slow
-def test_process_that_was_killed_is_told(cases, cache):
+def test_process_that_was_killed_is_told(untouched, cache):
     def kill(_stage, done, _total):
         for process in multiprocessing.active_children() if done else ():
             process.kill()
 
     with pytest.raises(CovidSeverityError, match=r"fewer --jobs goes on with the rest$"):
-        prepare_images(cases, IMAGE, SIZE, cache, 2, kill)
+        prepare_images(untouched, IMAGE, SIZE, cache, 2, kill)
     assert all(cached_images(path) for path in cache.iterdir())
 
 
-def test_cache_tells_neither_a_path_nor_a_name(cases, cache):
-    made = prepare_images(cases[:1], IMAGE, SIZE, cache, 1).images["ct0"]
-    assert isinstance(made, CachedImages)
-    assert "ct0" not in made.path.name
-    content = made.path.read_bytes()
+def test_cache_tells_neither_a_path_nor_a_name(untouched, made):
+    images = made[0].images["ct0"]
+    assert isinstance(images, CachedImages)
+    assert "ct0" not in images.path.name
+    content = images.path.read_bytes()
     assert b"ct0" not in content
-    assert str(cases[0].image.parent).encode() not in content
+    assert str(untouched[0].image.parent).encode() not in content
 
 
 def test_jobs_are_at_least_one_and_no_more_than_cores():
     assert 1 <= default_jobs() <= (os.cpu_count() or 1)
-
-
-@pytest.mark.slow
-def test_training_imports_no_tensorflow_before_it_is_needed():
-    """In a process of its own: here another test may have imported it."""
-    imports = "import sys, CovidSeverityLib.__main__, CovidSeverityLib.classification.training.run"
-    check = "assert not {'tensorflow', 'keras', 'h5py'} & set(sys.modules)"
-    assert subprocess.run([sys.executable, "-c", f"{imports}; {check}"], check=False).returncode == 0
