@@ -163,7 +163,7 @@ def test_current_folder_has_a_name(tmp_path, monkeypatch):
 def test_json_is_the_report_and_nothing_else(program, result, chest_folder, tmp_path):
     nrrd = tmp_path / "ct.nrrd"
     sitk.WriteImage(sitk.ReadImage(str(chest_folder / "ct.nii.gz")), str(nrrd))
-    status, out, err = program("analyze", nrrd, "-o", tmp_path / "out", "--json")
+    status, out, err = program("analyze", nrrd, "-o", tmp_path / "out", "--json", "--no-html")
     assert status == 0
     assert json.loads(out) == report_in(tmp_path / "out")
     assert numbers(json.loads(out)) == numbers(report_in(result[0]))
@@ -222,7 +222,7 @@ def assert_progress(text):
 
 @pytest.mark.slow
 def test_progress_goes_to_standard_error_together_with_json(program, chest_folder, tmp_path):
-    options = ("--json", "--progress", "json", "--quiet")
+    options = ("--json", "--progress", "json", "--quiet", "--no-html")
     status, out, err = program("analyze", chest_folder / "ct.nii.gz", "-o", tmp_path / "out", *options)
     assert status == 0
     assert json.loads(out)["schema_version"] == 1
@@ -249,10 +249,11 @@ def test_several_series_are_mentioned_and_one_can_be_chosen(program, write_serie
     hu = coarse_phantom.volume.hu
     write_series(tmp_path / "scan", hu, lambda k: PIXELS, step_mm=STEP_MM)
     write_series(tmp_path / "scan" / "b", hu[:-4], lambda k: PIXELS, step_mm=STEP_MM, uid="2.25.2")
-    _, out, _ = program("analyze", tmp_path / "scan", "-o", tmp_path / "out")
+    command = ("analyze", tmp_path / "scan", "-o", tmp_path / "out", "--no-html", "--no-dicom")
+    _, out, _ = program(*command)
     assert "Note: 2 CT series; the best for the lungs was taken, for more slices: 2.25.1" in out
     assert report_in(tmp_path / "out")["input"]["slices"] == len(hu)
-    _, out, _ = program("analyze", tmp_path / "scan", "-o", tmp_path / "out", "--series", "2.25.2")
+    _, out, _ = program(*command, "--series", "2.25.2")
     assert "CT series" not in out
     assert report_in(tmp_path / "out")["input"]["slices"] == len(hu) - 4
 
