@@ -78,7 +78,7 @@ class VesselConfig(Checked):
     """How the absence of vessels speaks for a fissure.
 
     The numbers were chosen on three synthetic chests in slices of 2 and 6 mm, with fissures and without. Half and
-    double of each changes the mean Dice of the lobes by 0.008 at most.
+    double of each, with an excess from 100 HU, changes the mean Dice of the lobes by 0.008 at most.
 
     Parameters
     ----------
