@@ -91,6 +91,8 @@ def analyze(
         As :func:`CovidSeverityLib.analyze`, but for what reading raises.
     """
     config = config or AnalysisConfig()
+    if config.scoring.own_regions and (lobes is not None or compared_lobes is not None):
+        raise InputError(f"lobes cannot be used with the profile {config.profile}, which cuts its own regions")
     clock = StageClock(progress)
     with clock.stage("lungs"):
         alone = independent_slices or volume.is_single_slice

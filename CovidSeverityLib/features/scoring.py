@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidSeverityLib.ctss import CTSS_DEFINITION, CTSS_REFERENCE_DEFINITION
-from CovidSeverityLib.errors import InputError
 from CovidSeverityLib.io.volume import CtVolume
 from CovidSeverityLib.segmentation.lobes.config import LobeConfig
 from CovidSeverityLib.segmentation.lobes.external_lobes import fit_to_lungs
@@ -69,11 +68,6 @@ class Scoring(Protocol):
             Lobes from elsewhere.
         independent_slices : bool
             The slices do not belong together.
-
-        Raises
-        ------
-        InputError
-            If there are lobes from elsewhere that cannot be used.
         """
         ...
 
@@ -151,8 +145,6 @@ class SliceScoring:
         independent_slices: bool,
     ) -> LobeSegmentation:
         """As :meth:`Scoring.regions`."""
-        if lobes is not None:
-            raise InputError("lobes cannot be used with the profile reference, which cuts its own regions")
         return published_regions(lungs)
 
     def score(

@@ -188,9 +188,10 @@ def test_reference_profile_scores_slices_and_has_a_max_variant(reference_analysi
     assert coarse_analysis.ctss_max_variant is None
 
 
-def test_lobes_from_elsewhere_are_refused_by_a_profile_with_regions_of_its_own(coarse_phantom, coarse_masks):
+@pytest.mark.parametrize("option", ["lobes", "compared_lobes"])
+def test_lobes_from_elsewhere_are_refused_by_a_profile_with_regions_of_its_own(coarse_phantom, coarse_masks, option):
     with pytest.raises(InputError, match="lobes cannot be used with the profile reference"):
-        analyze(coarse_phantom.volume, AnalysisConfig.for_profile("reference"), **coarse_masks)
+        analyze(coarse_phantom.volume, AnalysisConfig.for_profile("reference"), **{option: coarse_masks["lobes"]})
 
 
 def test_profiles_are_values_of_the_configuration():

@@ -70,8 +70,9 @@ def evidence_about(
     """
     fine = np.meshgrid(*((np.arange(2 * n) + 0.5) / 2 - 0.5 for n in expected.shape), indexing="ij")
     base = ndimage.map_coordinates(expected, fine, order=1, mode="nearest")
-    a, b = (x[0] + cells.cell_mm * ((np.arange(2 * x.size) + 0.5) / 2 - 0.5) for x in (cells.a, cells.b))
-    k, j, i = cells.plane.to_atlas(a[:, None, None], b[None, :, None], base[:, :, None] + offsets)
+    grid, cell_mm = cells.grid, cells.grid.cell_mm
+    a, b = (x[0] + cell_mm * ((np.arange(2 * x.size) + 0.5) / 2 - 0.5) for x in (grid.a, grid.b))
+    k, j, i = grid.plane.to_atlas(a[:, None, None], b[None, :, None], base[:, :, None] + offsets)
     inside = image.covers(k, j, i)
     i = np.broadcast_to(i, inside.shape)
     if over is not None:
@@ -80,12 +81,12 @@ def evidence_about(
     needed = with_neighbours(inside)
     hu = np.full(inside.shape, AIR_HU, dtype=np.float32)
     hu[needed] = image.hu_at(k[needed], j[needed], i[needed])
-    sample_mm = (cells.cell_mm / 2, cells.cell_mm / 2, config.height_mm)
+    sample_mm = (cell_mm / 2, cell_mm / 2, config.height_mm)
     plates = _pairs(plateness(hu, inside, sample_mm, config.plates))
     share = _pairs(inside.astype(np.float32))
-    sheets = patch_plateness(plates, share, cells.cell_mm, config.height_mm, config.plates)
-    gaps = _gaps(hu - np.float32(image.usual_hu), inside, share, cells.cell_mm, config)
-    front = (cells.b < cells.end(image, expected, over)[:, None])[..., None]
+    sheets = patch_plateness(plates, share, cell_mm, config.height_mm, config.plates)
+    gaps = _gaps(hu - np.float32(image.usual_hu), inside, share, cell_mm, config)
+    front = (grid.b < cells.end(image, expected, over)[:, None])[..., None]
     return Evidence(sheets * front, gaps * front)
 
 

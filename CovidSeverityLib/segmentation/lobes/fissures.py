@@ -82,7 +82,8 @@ def _limits_of_seen(image: LungImage, oblique: FissureCells, config: FissureConf
     Chance is what is found about the mirrored plane, which rises forwards. No fissure does. It lies in the slices as
     the oblique fissure does, so that noise and blur make as many sheets there.
     """
-    mirrored = replace(oblique, plane=replace(oblique.plane, tilt_deg=-oblique.plane.tilt_deg))
+    plane = replace(oblique.grid.plane, tilt_deg=-oblique.grid.plane.tilt_deg)
+    mirrored = replace(oblique, grid=replace(oblique.grid, plane=plane))
     region = _follow(image, mirrored, np.zeros(oblique.mean.shape), config.fine_reach_mm, None, config).region
     found = region[region != 0.0]
     chance = float(np.quantile(found, config.chance_share)) if found.size else 0.0
@@ -113,7 +114,7 @@ def _over(fissure: Fissure, heights: Mapping[Fissure, NDArray], grids: Mapping[F
     """The height over the surface on which a fissure ends: the horizontal one on the oblique one. None for others."""
     if fissure is not Fissure.RIGHT_HORIZONTAL:
         return None
-    return grids[Fissure.RIGHT_OBLIQUE].above(heights[Fissure.RIGHT_OBLIQUE])
+    return grids[Fissure.RIGHT_OBLIQUE].grid.above(heights[Fissure.RIGHT_OBLIQUE])
 
 
 def _follow(
@@ -132,10 +133,11 @@ def _follow(
     best = total.argmin(axis=2)[..., None]
 
     def along(values: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What lies along the path."""
         return np.take_along_axis(values, best, axis=2)[..., 0].astype(np.float64)
 
     strength = along(evidence.sheets)
-    known, sigma = (strength != 0.0).astype(np.float64), config.region_sigma_mm / cells.cell_mm
+    known, sigma = (strength != 0.0).astype(np.float64), config.region_sigma_mm / cells.grid.cell_mm
     share = ndimage.gaussian_filter(known, sigma)
     region = ndimage.gaussian_filter(strength, sigma) / np.maximum(share, config.plates.smallest_fill)
     trust = np.maximum(_ramp(strength, config.trusted), config.vessels.trust * along(evidence.gaps))
@@ -219,7 +221,7 @@ def _surface(
     """
     end = cells.end(image, height, over)
     rearmost_j = np.inf if over is None else image.row_at(model.rearmost)
-    inside = image.covers(*cells.positions(height)) & (cells.b < end[:, None])
+    inside = image.covers(*cells.grid.positions(height)) & (cells.grid.b < end[:, None])
     weights, spread = known
     prior = (cells.modes**2).sum(axis=0)
     rest = np.einsum("mpq,mk,kpq->pq", cells.modes, spread, cells.modes)
@@ -229,6 +231,4 @@ def _surface(
     guessed = guessed * (config.cut_factor if image.frame.cut else 1.0)
     found_mm = np.hypot(config.found_mm, image.spacing_kji[0] / 2.0)
     expected_mm = seen * found_mm + (1.0 - seen) * np.maximum(guessed, found_mm)
-    return FissureSurface(
-        cells.plane, cells.a, cells.b, cells.cell_mm, height, end, rearmost_j, inside, seen, expected_mm
-    )
+    return FissureSurface(cells.grid, height, end, rearmost_j, inside, seen, expected_mm)

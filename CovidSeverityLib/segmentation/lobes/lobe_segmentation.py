@@ -126,9 +126,10 @@ def _above(image: LungImage, surface: FissureSurface) -> NDArray[np.bool_]:
         image.frame.to_atlas(n, np.arange(size) * mm)
         for n, (size, mm) in enumerate(zip(image.mask.shape, image.spacing_kji, strict=True))
     )
-    a, b, h = surface.plane.of_atlas(k[:, None], j[None, :], i)
-    rows = np.arange(surface.b[0], surface.b[-1] + ROW_MM, ROW_MM)
-    cells = np.meshgrid((rows - surface.b[0]) / surface.cell_mm, (a - surface.a[0]) / surface.cell_mm, indexing="ij")
+    grid = surface.grid
+    a, b, h = grid.plane.of_atlas(k[:, None], j[None, :], i)
+    rows = np.arange(grid.b[0], grid.b[-1] + ROW_MM, ROW_MM)
+    cells = np.meshgrid((rows - grid.b[0]) / grid.cell_mm, (a - grid.a[0]) / grid.cell_mm, indexing="ij")
     table = ndimage.map_coordinates(surface.height.T, cells, output=np.float32, order=1, mode="nearest")
     row = np.clip(np.rint((b - rows[0]) / ROW_MM), 0, rows.size - 1).astype(np.intp)
     end = surface.end_at(a)
@@ -146,7 +147,7 @@ def _confidence(
     """Expected Dice coefficient of every lobe of a lung, 0 to 1; 0 for a lobe of no volume."""
     wrong = dict.fromkeys(voxels, 0.0)
     for fissure, surface in surfaces.items():
-        k, j, i = surface.plane.to_atlas(surface.a[:, None], surface.b[None, :], surface.height)
+        k, j, i = surface.grid.positions(surface.height)
         between = surface.inside * surface.expected_mm * _cell_areas_mm2(surface, image.frame) / 1000.0
         if fissure is Fissure.LEFT_OBLIQUE:
             parts = {Lobe.LUL: 1.0, Lobe.LLL: 1.0}
@@ -167,9 +168,9 @@ def _confidence(
 
 def _cell_areas_mm2(surface: FissureSurface, frame: LungFrame) -> NDArray[np.float64]:
     """(P, Q) area of the surface over every cell, in the patient."""
-    slope_a, slope_b = np.gradient(surface.height, surface.cell_mm)
+    slope_a, slope_b = np.gradient(surface.height, surface.grid.cell_mm)
     size = float(np.prod(frame.scale)) ** (-2.0 / 3.0)
-    return surface.cell_mm**2 * np.sqrt(1.0 + slope_a**2 + slope_b**2) * size
+    return surface.grid.cell_mm**2 * np.sqrt(1.0 + slope_a**2 + slope_b**2) * size
 
 
 def _finding(fissure: Fissure, surface: FissureSurface) -> FissureFinding:

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from CovidSeverityLib.segmentation.lobes import fissures
 from CovidSeverityLib.segmentation.lobes.config import FissureConfig
-from CovidSeverityLib.segmentation.lobes.fissure_evidence import _without_border
+from CovidSeverityLib.segmentation.lobes.fissure_evidence import _without_border, evidence_about
 from CovidSeverityLib.segmentation.lobes.fissure_surface import FissureCells
 from CovidSeverityLib.segmentation.lobes.fissures import find_fissures
 from CovidSeverityLib.segmentation.lobes.lobe_atlas import Fissure, load_atlas, surface_on_grid
@@ -120,7 +120,7 @@ def found_in(image):
 )
 def test_curved_sheet_is_found_within_two_millimetres(offset_mm):
     surface = found_in(lung_with_fissure(offset_mm))
-    off = np.abs(surface.height - true_height(surface.a, surface.b, offset_mm))
+    off = np.abs(surface.height - true_height(surface.grid.a, surface.grid.b, offset_mm))
     well_inside = surface.inside & (surface.seen > 0.5)
     assert well_inside.sum() > 0.6 * surface.inside.sum()
     assert off[surface.inside].mean() < 2.0
@@ -131,7 +131,7 @@ def test_curved_sheet_is_found_within_two_millimetres(offset_mm):
 def test_where_no_sheet_is_seen_the_atlas_hardly_moves():
     """Noise looks like a sheet here and there; it moves the surface by less than the atlas's own error."""
     surface = found_in(lung_with_fissure(10.0, contrast=0.0))
-    mean = surface_on_grid(MODEL.mean, MODEL.plane, surface.a, surface.b)
+    mean = surface_on_grid(MODEL.mean, MODEL.plane, surface.grid.a, surface.grid.b)
     assert surface.seen[surface.inside].mean() < 0.1
     assert np.abs(surface.height - mean)[surface.inside].mean() < 0.7 * MODEL.distance_mm
     assert surface.expected_mm[surface.inside].mean() > 0.4 * MODEL.distance_mm
@@ -155,7 +155,9 @@ def test_same_lung_gives_the_same_bits():
 def test_height_above_is_measured_from_the_surface():
     surface = found_in(lung_with_fissure(0.0))
     p, q = 30, 50
-    k, j, i = surface.plane.to_atlas(surface.a[p : p + 1], surface.b[q : q + 1], surface.height[p, q] + 7.0)
+    k, j, i = surface.grid.plane.to_atlas(
+        surface.grid.a[p : p + 1], surface.grid.b[q : q + 1], surface.height[p, q] + 7.0
+    )
     np.testing.assert_allclose(surface.above(k, j, i), 7.0, atol=1e-6)
 
 
@@ -179,10 +181,37 @@ def test_border_of_the_lung_and_of_the_block_is_left_out(samples):
     np.testing.assert_array_equal(_without_border(inside, samples), expected)
 
 
+def gaps_of(hu):
+    """The gaps about the atlas's surface in a block of lung, and the share of the lung in the cells."""
+    config, image = FissureConfig(), left_block(hu)
+    cells, offsets = FissureCells.of(MODEL, config.cell_mm), np.arange(-48.0, 49.0)
+    found = evidence_about(image, cells, cells.mean, offsets, None, config)
+    at = cells.grid.plane.to_atlas(
+        cells.grid.a[:, None, None], cells.grid.b[None, :, None], cells.mean[..., None] + offsets
+    )
+    return found.gaps, image.covers(*at)
+
+
+def test_gaps_pull_no_surface_out_of_the_lung_or_to_its_border():
+    """Outside there is nothing, and inside as much gap as vessel, beside the border too."""
+    gaps, inside = gaps_of(lung_with_vessels(0.0, 0.0).hu)
+    assert not gaps[~ndimage.binary_dilation(inside, iterations=2)].any()
+    depth = np.minimum(np.cumsum(inside, axis=2), np.cumsum(inside[..., ::-1], axis=2)[..., ::-1])
+    for part in (inside & (depth > 8), inside & (depth > 3) & (depth <= 8)):
+        assert abs(gaps[part].mean()) < 0.05
+    assert 0.5 < gaps.max() <= 1.0
+
+
+def test_lung_without_vessels_has_no_gaps():
+    assert np.abs(gaps_of(np.full(SHAPE, -860, dtype=np.int16))[0]).max() == 0.0
+    noise = np.random.default_rng(0).normal(-860.0, 40.0, SHAPE)
+    assert gaps_of(np.rint(noise).astype(np.int16))[0].max() < 0.2
+
+
 @pytest.mark.slow
 def test_gap_between_vessels_moves_the_surface_to_it_but_is_no_fissure_that_is_seen():
     surface = found_in(lung_with_vessels(10.0, 8.0))
-    off = np.abs(surface.height - true_height(surface.a, surface.b, 10.0))
+    off = np.abs(surface.height - true_height(surface.grid.a, surface.grid.b, 10.0))
     assert off[surface.inside].mean() < 2.0
     assert not surface.seen.any()
 
@@ -191,7 +220,7 @@ def test_gap_between_vessels_moves_the_surface_to_it_but_is_no_fissure_that_is_s
 @pytest.mark.parametrize("seed", range(2))
 def test_vessels_without_a_gap_hardly_move_the_surface(seed):
     surface = found_in(lung_with_vessels(0.0, 0.0, seed))
-    mean = surface_on_grid(MODEL.mean, MODEL.plane, surface.a, surface.b)
+    mean = surface_on_grid(MODEL.mean, MODEL.plane, surface.grid.a, surface.grid.b)
     assert np.abs(surface.height - mean)[surface.inside].mean() < 0.7 * MODEL.distance_mm
 
 
@@ -218,10 +247,14 @@ def test_surface_moved_without_being_seen_is_expected_farther_off():
     config = FissureConfig(seen=(5.0, 6.0))
     image = left_block(np.rint(noisy(SHAPE)).astype(np.int16))
     surface = find_fissures(image, {Fissure.LEFT_OBLIQUE: MODEL}, config)[Fissure.LEFT_OBLIQUE]
-    moved = surface.height - surface_on_grid(MODEL.mean, MODEL.plane, surface.a, surface.b)
+    moved = surface.height - surface_on_grid(MODEL.mean, MODEL.plane, surface.grid.a, surface.grid.b)
     assert np.abs(moved).max() > 3.0
     assert not surface.seen.any()
     np.testing.assert_allclose(surface.expected_mm, np.hypot(MODEL.distance_mm, 0.5 * moved), rtol=1e-6)
+
+
+def right_frame():
+    return LungFrame((1.0, 1.0, 1.0), LOW_RIGHT)
 
 
 def flat_right_lung(over_mm):
@@ -230,11 +263,31 @@ def flat_right_lung(over_mm):
     shape = (136, 110, 72)
     mask = np.zeros(shape, dtype=bool)
     mask[3:-3, 3:-3, 3:-3] = True
-    frame = LungFrame((1.0, 1.0, 1.0), LOW_RIGHT)
-    image = LungImage(np.full(shape, -860, dtype=np.int16), mask, SPACING, frame)
+    image = LungImage(np.full(shape, -860, dtype=np.int16), mask, SPACING, right_frame())
     moved = models[Fissure.RIGHT_HORIZONTAL]
     models[Fissure.RIGHT_HORIZONTAL] = replace(moved, mean=moved.mean + over_mm)
     return image, find_fissures(image, models)
+
+
+def test_behind_the_end_of_the_horizontal_fissure_there_is_no_evidence():
+    """Sheets and gaps at every height; what lies behind belongs to the oblique fissure."""
+    config, shape = FissureConfig(), (136, 110, 72)
+    noise = ndimage.gaussian_filter(np.random.default_rng(1).normal(size=shape), 1.2)
+    mask = np.ones(shape, dtype=bool)
+    image = LungImage(
+        np.where(noise > np.quantile(noise, 0.9), -500, -860).astype(np.int16), mask, SPACING, right_frame()
+    )
+    oblique, horizontal = (
+        FissureCells.of(load_atlas().fissures[f], config.cell_mm)
+        for f in (Fissure.RIGHT_OBLIQUE, Fissure.RIGHT_HORIZONTAL)
+    )
+    over = oblique.grid.above(oblique.mean)
+    found = evidence_about(image, horizontal, horizontal.mean, np.arange(-12.0, 13.0), over, config)
+    behind = horizontal.grid.b >= horizontal.end(image, horizontal.mean, over)[:, None]
+    assert behind.any()
+    for evidence in (found.sheets, found.gaps):
+        assert not evidence[behind].any()
+        assert evidence[~behind].any()
 
 
 @pytest.mark.parametrize("over_mm", [-15.0, 0.0, 15.0, 60.0])
@@ -247,7 +300,7 @@ def test_horizontal_fissure_ends_on_the_oblique_one_and_before_the_rear(over_mm)
     middle = (oblique.above(*at) > 0) & (horizontal.above(*at) <= 0) & image.mask
     assert middle.any()
     assert middle[:, j >= image.row_at(load_atlas().fissures[Fissure.RIGHT_HORIZONTAL].rearmost)].sum() == 0
-    a, b, _ = horizontal.plane.of_atlas(*at)
+    a, b, _ = horizontal.grid.plane.of_atlas(*at)
     assert not middle[np.broadcast_to(b >= horizontal.end_at(a), middle.shape)].any()
     rows = middle.any(axis=0)
     assert (np.diff(rows.astype(int), axis=0) > 0).sum(axis=0).max() <= 1, "the middle lobe begins anew behind its end"
@@ -266,11 +319,11 @@ def test_horizontal_fissure_is_looked_for_above_the_oblique_one_each_time(monkey
     mask = np.ones((4, 4, 4), dtype=bool)
     image = LungImage(np.zeros((4, 4, 4), dtype=np.int16), mask, SPACING, LungFrame((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
     find_fissures(image, models)
-    oblique, horizontal = ([at for at in looked if at[0].plane is models[f].plane] for f in models)
+    oblique, horizontal = ([at for at in looked if at[0].grid.plane is models[f].plane] for f in models)
     assert [over for *_, over in oblique] == [None, None]
     assert len(horizontal) == 2
     cells, surface, _ = oblique[-1]
     for *_, over in horizontal:
         for off_mm in (-5.0, 0.0, 5.0):
-            at = cells.plane.to_atlas(cells.a[:, None], cells.b[None, :], surface + off_mm)
+            at = cells.grid.plane.to_atlas(cells.grid.a[:, None], cells.grid.b[None, :], surface + off_mm)
             np.testing.assert_allclose(over(*at), off_mm, atol=1e-6)
